@@ -1,0 +1,83 @@
+// Package golden reads the numbers that tests must equal. A file that is absent fails the test.
+package golden
+
+import (
+	"math"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"hdas/run"
+	"hdas/torch"
+)
+
+// File holds golden tensors. They belong to the scope that File was read in.
+type File struct {
+	name    string
+	tensors map[string]torch.Tensor
+}
+
+// Read reads a file of this package's data folder. It runs inside torch.Do.
+func Read(t testing.TB, name string) File {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	tensors, _, err := run.ReadTensors(filepath.Join(filepath.Dir(here), "data", filepath.FromSlash(name)))
+	if err != nil {
+		t.Fatalf("golden %s: %v", name, err)
+	}
+	return File{name, tensors}
+}
+
+// Get is the tensor of that name.
+func (f File) Get(t testing.TB, name string) torch.Tensor {
+	t.Helper()
+	v, ok := f.tensors[name]
+	if !ok {
+		t.Fatalf("golden %s has no %s", f.name, name)
+	}
+	return v
+}
+
+// Under are the tensors whose names begin with prefix, renamed by what follows it, as rename says;
+// an empty new name leaves one out.
+func (f File) Under(prefix string, rename func(name string) string) map[string]torch.Tensor {
+	found := map[string]torch.Tensor{}
+	for name, v := range f.tensors {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			if rename != nil {
+				rest = rename(rest)
+			}
+			if rest != "" {
+				found[rest] = v
+			}
+		}
+	}
+	return found
+}
+
+// Check fails the test where got and want differ by more than tolerance: the largest difference
+// over the largest value.
+func Check(t testing.TB, what string, got, want torch.Tensor, tolerance float64) {
+	t.Helper()
+	if !got.Defined() {
+		t.Errorf("%s is undefined", what)
+		return
+	}
+	a, b := got.Float64s(), want.Float64s()
+	if len(a) != len(b) {
+		t.Errorf("%s has shape %v, not %v", what, got.Shape(), want.Shape())
+		return
+	}
+	var diff, size float64
+	for i := range a {
+		if math.IsNaN(a[i]) {
+			t.Errorf("%s holds NaN", what)
+			return
+		}
+		diff, size = max(diff, math.Abs(a[i]-b[i])), max(size, math.Abs(b[i]))
+	}
+	if diff > tolerance*size {
+		t.Errorf("%s differs by %.3g of its largest value, more than %.3g", what, diff/size, tolerance)
+	}
+}

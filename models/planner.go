@@ -1,0 +1,290 @@
+package models
+
+import (
+	"fmt"
+
+	"hdas/models/genotype"
+	"hdas/models/layer"
+	"hdas/models/ops"
+)
+
+// planner walks through a network once, in the order of the data.
+type planner struct {
+	*Plan
+	g      genotype.Genotype
+	search Search
+	cells  int // planned so far
+}
+
+// state is what a planner knows of a tensor inside the network.
+type state struct {
+	layer.Shape
+	halved int // how often its resolution was halved
+}
+
+func (p *planner) network() error {
+	in := p.stem()
+	plan, stages := p.staged, len(p.g.Stages)
+	if stages == 0 {
+		plan, stages = p.chained, 3
+		if p.Macro.Layers < 2 {
+			return fmt.Errorf("%d layers hold no two reduction cells; at least 2", p.Macro.Layers)
+		}
+	}
+	for i := range stages {
+		s, next, err := plan(i, in)
+		if err != nil {
+			return err
+		}
+		p.Stages, in = append(p.Stages, s), next
+		if i == stages-2 {
+			if err := p.auxiliary(in[1]); err != nil {
+				return err
+			}
+		}
+	}
+	p.Classifier = layer.Named{Name: "classifier", Layer: layer.Linear{In: in[1].C, Out: p.Macro.Classes}}
+	p.add(in[1], p.Classifier)
+	return nil
+}
+
+// stem plans the stem and returns the two states that the first stage receives.
+func (p *planner) stem() [2]state {
+	c, wide := p.Macro.Channels, 3*p.Macro.Channels
+	staged := len(p.g.Stages) > 0
+	if staged {
+		wide = p.width(0)
+	} else if p.Macro.Preset == ImageNet {
+		wide = c
+	}
+	conv := func(in, out, stride int64) layer.Sequence {
+		return layer.Sequence{layer.Square(in, out, 3, stride, 1), layer.BatchNorm{C: out, Affine: true}}
+	}
+	image := state{Shape: p.Image}
+	if p.Macro.Preset == CIFAR {
+		p.Stem = []layer.Named{{Name: "stem", Layer: conv(p.Image.C, wide, 1)}}
+		s := p.add(image, p.Stem[0])
+		return [2]state{s, s}
+	}
+	p.Stem = []layer.Named{
+		{Name: "stem0", Layer: append(append(conv(p.Image.C, c/2, 2), layer.ReLU{}), conv(c/2, c, 2)...)},
+		{Name: "stem1", Layer: append(layer.Sequence{layer.ReLU{}}, conv(c, wide, 2)...)},
+	}
+	first := p.add(image, p.Stem[0])
+	first.halved = 2
+	second := p.add(first, p.Stem[1])
+	second.halved = 3
+	if staged {
+		first = second
+	}
+	return [2]state{first, second}
+}
+
+// add counts a layer of the network itself and returns its output.
+func (p *planner) add(in state, l layer.Layer) state {
+	out, c := l.Cost(in.Shape)
+	p.Cost = p.Cost.Add(c)
+	return state{out, in.halved}
+}
+
+// width is the number of channels that stage i's cells make.
+func (p *planner) width(i int) int64 {
+	return int64(len(p.g.Cells[p.g.Stages[i].Cell].Out)) * p.channels(i)
+}
+
+// channels of the nodes of stage i's cells: doubled at every reduction cell.
+func (p *planner) channels(i int) int64 { return p.Macro.Channels << i }
+
+// chained plans the cells of a chain up to and with its reduction cell i: each reads the last two,
+// which is a stage whose edges hand on their states. Reduction cells are the layers L/3 and 2L/3.
+func (p *planner) chained(i int, in [2]state) (Stage, [2]state, error) {
+	var s Stage
+	states := in[:]
+	read := func() [2][]Edge { return [2][]Edge{handOn(len(states) - 2), handOn(len(states) - 1)} }
+	for end := (i + 1) * p.Macro.Layers / 3; p.cells < end; {
+		c, out, err := p.cell(p.chainCell("normal", i), p.channels(i), read(), states, false)
+		if err != nil {
+			return s, in, err
+		}
+		s.Cells, states = append(s.Cells, c), append(states, out)
+	}
+	if i < 2 {
+		c, out, err := p.cell(p.chainCell("reduce", i), p.channels(i+1), read(), states, true)
+		if err != nil {
+			return s, in, err
+		}
+		s.Reduce, states = &c, append(states, out)
+	}
+	n := len(states)
+	s.Next = [2]int{n - 2, n - 1}
+	return s, [2]state{states[n-2], states[n-1]}, nil
+}
+
+// chainCell is the name of stage i's cell: its own, as in Hc-DAS, or the one of all, as in DARTS.
+func (p *planner) chainCell(kind string, i int) string {
+	if own := fmt.Sprintf("%s%d", kind, i+1); p.g.Cells[own].Out != nil {
+		return own
+	}
+	return kind
+}
+
+// handOn is an edge that does nothing.
+func handOn(from int) []Edge {
+	return []Edge{{From: from, Ops: []string{"skip_connect"}, Spec: ops.Spec{Stride: 1}}}
+}
+
+// staged plans stage i in the summed wiring, of one input tensor.
+func (p *planner) staged(i int, in [2]state) (Stage, [2]state, error) {
+	var s Stage
+	g, width := p.g.Stages[i], p.width(i)
+	spec := p.spec(g.DAG, width)
+	states := make([]state, 0, len(g.Nodes)+4)
+	for k := range genotype.Inputs {
+		l := ops.ReLUConvBN(in[1].C, width, spec.Affine)
+		s.Entry = append(s.Entry, layer.Named{Name: fmt.Sprintf("preprocess%d", k), Layer: l})
+		states = append(states, p.add(in[1], l))
+	}
+	row := 0
+	for _, node := range g.Nodes {
+		read := [2][]Edge{p.edges(node, genotype.StageDAG(i), &row, p.search.Stage, func(genotype.Edge) ops.Spec { return spec })}
+		c, out, err := p.cell(g.Cell, p.channels(i), read, states, false)
+		if err != nil {
+			return s, in, err
+		}
+		s.Cells, states = append(s.Cells, c), append(states, out)
+	}
+	s.Outputs = [][]int{g.Out}
+	if least := p.search.MinCells; least > 0 {
+		s.Outputs = nil
+		for last := least; last <= len(g.Nodes); last++ {
+			s.Outputs = append(s.Outputs, []int{last, last + 1})
+		}
+	}
+	out := states[0]
+	out.C = int64(len(s.Outputs[0])) * width
+	states = append(states, out)
+	if i < len(p.g.Stages)-1 {
+		c, out, err := p.cell(g.Reduce, p.channels(i+1), [2][]Edge{handOn(len(states) - 1)}, states, true)
+		if err != nil {
+			return s, in, err
+		}
+		s.Reduce, states = &c, append(states, out)
+	}
+	last := len(states) - 1
+	s.Next = [2]int{last, last}
+	return s, [2]state{states[last], states[last]}, nil
+}
+
+// cell plans the next cell. It reads states.
+func (p *planner) cell(name string, channels int64, read [2][]Edge, states []state, reduction bool) (Cell, state, error) {
+	dag := p.g.Cells[name]
+	c := Cell{Index: p.cells, Name: name, C: channels, Out: dag.Out, Read: read}
+	p.cells++
+	var fault error
+	count := func(l layer.Layer, in layer.Shape) layer.Shape {
+		if _, halves := l.(layer.FactorizedReduce); halves && fault == nil && (in.H%2 != 0 || in.W%2 != 0) {
+			fault = fmt.Errorf("cell %d halves %v by a skip_connect, which an odd size does not allow; use images whose height and width divide by 4 (%s: by 32)", c.Index, in, ImageNet)
+		}
+		out, cost := l.Cost(in)
+		c.Cost = c.Cost.Add(cost)
+		return out
+	}
+	decided := func(e Edge, in layer.Shape) {
+		if l, err := e.Layer(); err == nil {
+			count(l, in)
+		}
+	}
+
+	spec := p.spec(dag, channels)
+	nodes := make([]layer.Shape, 0, genotype.Inputs+len(dag.Nodes))
+	in := [2]state{states[read[0][0].From], states[read[0][0].From]}
+	if read[1] != nil {
+		in[1] = states[read[1][0].From]
+	}
+	for k, s := range in {
+		for _, e := range read[k] {
+			decided(e, s.Shape)
+		}
+		c.Pre[k] = ops.ReLUConvBN(s.C, channels, spec.Affine)
+		if s.halved < in[1].halved {
+			c.Pre[k] = layer.FactorizedReduce{In: s.C, Out: channels, Affine: spec.Affine}
+		}
+		nodes = append(nodes, count(c.Pre[k], s.Shape))
+	}
+	out := state{nodes[1], in[1].halved}
+	if reduction {
+		out.H, out.W, out.halved = (out.H+1)/2, (out.W+1)/2, out.halved+1
+	}
+	row := 0
+	for n, node := range dag.Nodes {
+		c.Nodes = append(c.Nodes, p.edges(node, name, &row, p.search.Cell, func(e genotype.Edge) ops.Spec {
+			spec := spec
+			if spec.Stride = 1; reduction && e.From < genotype.Inputs {
+				spec.Stride = 2
+			}
+			return spec
+		}))
+		for _, e := range c.Nodes[n] {
+			decided(e, nodes[e.From])
+		}
+		nodes = append(nodes, out.Shape)
+	}
+	out.C = int64(len(dag.Out)) * channels
+	p.Cost = p.Cost.Add(c.Cost)
+	return c, out, fault
+}
+
+// spec is what all edges of a DAG share. What is searched has batch norms without scale and shift.
+func (p *planner) spec(d genotype.DAG, channels int64) ops.Spec {
+	searched := d.Undecided()
+	poolNorm := p.Macro.PoolNorm == "on" || p.Macro.PoolNorm == "auto" && len(p.g.Stages) > 0
+	return ops.Spec{C: channels, Stride: 1, Affine: !searched, PoolNorm: poolNorm || searched}
+}
+
+func (p *planner) edges(n genotype.Node, dag string, row *int, candidates []string, spec func(genotype.Edge) ops.Spec) []Edge {
+	var edges []Edge
+	for _, e := range n.In {
+		edge := Edge{Site: Site{dag, *row}, From: e.From, Spec: spec(e), Ops: []string{e.Op}}
+		if e.Op == genotype.Any {
+			edge.Ops = candidates
+		}
+		edges = append(edges, edge)
+		*row++
+	}
+	return edges
+}
+
+// auxiliary plans the auxiliary head on the output of the last reduction cell. Its cost is known
+// even where the network goes without.
+func (p *planner) auxiliary(in state) error {
+	stride, deep := int64(3), layer.Sequence{layer.Square(128, 768, 2, 1, 0), layer.BatchNorm{C: 768, Affine: true}, layer.ReLU{}}
+	if p.Macro.Preset == ImageNet {
+		// DARTS left out the second batch norm here for its published ImageNet figures.
+		stride, deep = 2, layer.Sequence{layer.Square(128, 768, 2, 1, 0), layer.ReLU{}}
+	}
+	head := []layer.Named{
+		{Name: "auxiliary_head.features", Layer: append(layer.Sequence{
+			layer.ReLU{}, layer.Pool{Kernel: 5, Stride: stride},
+			layer.Square(in.C, 128, 1, 1, 0), layer.BatchNorm{C: 128, Affine: true}, layer.ReLU{}}, deep...)},
+		{Name: "auxiliary_head.classifier", Layer: layer.Linear{In: 768, Out: p.Macro.Classes}},
+	}
+	features, cost := head[0].Cost(in.Shape)
+	_, c := head[1].Cost(features)
+	p.AuxiliaryCost = cost.Add(c)
+	if !p.Macro.Auxiliary {
+		return nil
+	}
+	if features.H != 1 || features.W != 1 {
+		return fmt.Errorf("the auxiliary head does not fit %v features; it is made for %s's 8x8 (32x32 images) and %s's 7x7 (224x224); set network.auxiliary=false", in.Shape, CIFAR, ImageNet)
+	}
+	p.Auxiliary = head
+	return nil
+}
+
+// Layer is the decided operation of an edge, an error where there are several candidates.
+func (e Edge) Layer() (layer.Layer, error) {
+	if len(e.Ops) != 1 {
+		return nil, fmt.Errorf("edge %d of %s is not decided: a search is needed to build it", e.Row, e.DAG)
+	}
+	return ops.New(e.Ops[0], e.Spec)
+}

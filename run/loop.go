@@ -1,0 +1,80 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"hdas/torch"
+)
+
+// ErrStopped is the end of a loop whose context was cancelled: after the step under way, with a
+// checkpoint from which it goes on.
+var ErrStopped = errors.New("stopped; --resume goes on")
+
+// Task is what a loop drives: a search or a training.
+type Task[B any] interface {
+	// Batches yields the batches of an epoch, from that one on.
+	Batches(ctx context.Context, epoch, from int) iter.Seq2[B, error]
+	// Step learns from one batch. It runs inside torch.Do.
+	Step(epoch int, b B) error
+	// EndEpoch evaluates after the last batch and returns the epoch's record, one JSON object.
+	EndEpoch(ctx context.Context, epoch int) (record any, err error)
+	// Checkpoint is the state before that batch of that epoch. It runs inside torch.Do.
+	Checkpoint(epoch, batch int) (Checkpoint, error)
+}
+
+// Progress tells how far a loop is.
+type Progress struct {
+	Epoch, Epochs  int // epochs done, and in all
+	Batch, Batches int // of the epoch under way
+	Record         any // of the epoch that just ended, else nil
+}
+
+// Loop runs epochs of a task, from a batch of an epoch on, with a checkpoint and a record in dir
+// after each. It ends with ErrStopped where ctx is cancelled.
+func Loop[B any](ctx context.Context, dir *Dir, t Task[B], epochs, batches, epoch, batch int, observe func(Progress)) error {
+	save := func(epoch, batch int) error {
+		var err error
+		if e := torch.Do(func(*torch.Scope) {
+			var c Checkpoint
+			if c, err = t.Checkpoint(epoch, batch); err == nil {
+				c.Meta.Done = epoch == epochs
+				err = dir.Save(c)
+			}
+		}); e != nil {
+			return e
+		}
+		return err
+	}
+	for ; epoch < epochs; epoch, batch = epoch+1, 0 {
+		observe(Progress{Epoch: epoch, Epochs: epochs, Batch: batch, Batches: batches})
+		for b, err := range t.Batches(context.WithoutCancel(ctx), epoch, batch) {
+			if err != nil {
+				return err
+			}
+			var fault error
+			if err := torch.Do(func(*torch.Scope) { fault = t.Step(epoch, b) }); err != nil || fault != nil {
+				return fmt.Errorf("epoch %d, batch %d: %w", epoch, batch, errors.Join(err, fault))
+			}
+			batch++
+			observe(Progress{Epoch: epoch, Epochs: epochs, Batch: batch, Batches: batches})
+			if ctx.Err() != nil {
+				return errors.Join(ErrStopped, save(epoch, batch))
+			}
+		}
+		record, err := t.EndEpoch(ctx, epoch)
+		if ctx.Err() != nil {
+			return errors.Join(ErrStopped, save(epoch, batch))
+		}
+		if err != nil {
+			return fmt.Errorf("epoch %d: %w", epoch, err)
+		}
+		if err := errors.Join(dir.Append(record), save(epoch+1, 0)); err != nil {
+			return err
+		}
+		observe(Progress{Epoch: epoch + 1, Epochs: epochs, Batches: batches, Record: record})
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+// Package optim has the optimizers, equal to torch.optim's to the last bits, and learning rate
+// schedules. Gradients come as arguments: nothing is stored in the parameters. An undefined
+// gradient leaves its parameter alone, weight decay and momentum included, as in PyTorch.
+package optim
+
+import (
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// SGD is stochastic gradient descent with momentum.
+type SGD struct {
+	options torch.SGDOptions // LR is not used: it comes with the step
+	params  []nn.Param
+	buffers []torch.Tensor // undefined until the first step of their parameter
+}
+
+// NewSGD makes an optimizer of params.
+func NewSGD(params []nn.Param, o torch.SGDOptions) *SGD {
+	return &SGD{o, params, make([]torch.Tensor, len(params))}
+}
+
+// Step changes the parameters by one step with that learning rate; grads are in their order.
+func (o *SGD) Step(lr float64, grads []torch.Tensor) {
+	var params, gs, buffers []torch.Tensor
+	var fresh []bool
+	for i, g := range grads {
+		if !g.Defined() {
+			continue
+		}
+		params, gs = append(params, o.params[i].Tensor), append(gs, g)
+		if o.options.Momentum != 0 {
+			fresh = append(fresh, !o.buffers[i].Defined())
+			o.buffers[i] = zerosLike(o.buffers[i], g)
+			buffers = append(buffers, o.buffers[i])
+		}
+	}
+	options := o.options
+	options.LR = lr
+	torch.SGDStep(params, gs, buffers, fresh, options)
+}
+
+// State is what has to be saved besides the parameters: momentum's buffers, by the parameters'
+// names, of the parameters that have taken a step.
+func (o *SGD) State() []nn.Param { return named(o.params, o.buffers, "momentum.") }
+
+// Load puts a State back, into an optimizer of the same parameters.
+func (o *SGD) Load(state map[string]torch.Tensor) error {
+	load(o.params, o.buffers, state, "momentum.")
+	return nn.Load(o.State(), state)
+}
+
+// Free frees the state.
+func (o *SGD) Free() { free(o.buffers) }
+
+// Adam is Adam with weight decay added to the gradient (L2).
+type Adam struct {
+	options          torch.AdamOptions
+	params           []nn.Param
+	expAvg, expAvgSq []torch.Tensor
+	steps            []int64
+}
+
+// NewAdam makes an optimizer of params.
+func NewAdam(params []nn.Param, o torch.AdamOptions) *Adam {
+	n := len(params)
+	return &Adam{o, params, make([]torch.Tensor, n), make([]torch.Tensor, n), make([]int64, n)}
+}
+
+// Step changes the parameters by one step with that learning rate; grads are in their order.
+func (o *Adam) Step(lr float64, grads []torch.Tensor) {
+	var params, gs, m, v []torch.Tensor
+	var steps []int64
+	for i, g := range grads {
+		if !g.Defined() {
+			continue
+		}
+		o.expAvg[i], o.expAvgSq[i] = zerosLike(o.expAvg[i], g), zerosLike(o.expAvgSq[i], g)
+		o.steps[i]++
+		params, gs = append(params, o.params[i].Tensor), append(gs, g)
+		m, v, steps = append(m, o.expAvg[i]), append(v, o.expAvgSq[i]), append(steps, o.steps[i])
+	}
+	options := o.options
+	options.LR = lr
+	torch.AdamStep(params, gs, m, v, steps, options)
+}
+
+// State is what has to be saved besides the parameters: both moments by the parameters' names,
+// and "step", the number of steps that each parameter has taken.
+func (o *Adam) State() []nn.Param {
+	state := append(named(o.params, o.expAvg, "exp_avg."), named(o.params, o.expAvgSq, "exp_avg_sq.")...)
+	return append(state, nn.Param{Name: "step", Tensor: torch.FromInt64(o.steps, int64(len(o.steps)))})
+}
+
+// Load puts a State back, into an optimizer of the same parameters.
+func (o *Adam) Load(state map[string]torch.Tensor) error {
+	load(o.params, o.expAvg, state, "exp_avg.")
+	load(o.params, o.expAvgSq, state, "exp_avg_sq.")
+	if err := nn.Load(o.State(), state); err != nil {
+		return err
+	}
+	copy(o.steps, state["step"].Int64s())
+	return nil
+}
+
+// Free frees the state.
+func (o *Adam) Free() {
+	free(o.expAvg)
+	free(o.expAvgSq)
+}
+
+// zerosLike is t, or zeros like g, kept, where t is undefined.
+func zerosLike(t, g torch.Tensor) torch.Tensor {
+	if t.Defined() {
+		return t
+	}
+	return torch.Zeros(torch.Options{DType: g.DType(), Device: g.Device()}, g.Shape()...).Keep()
+}
+
+func named(params []nn.Param, ts []torch.Tensor, prefix string) []nn.Param {
+	var out []nn.Param
+	for i, t := range ts {
+		if t.Defined() {
+			out = append(out, nn.Param{Name: prefix + params[i].Name, Tensor: t})
+		}
+	}
+	return out
+}
+
+// load makes the tensors that state has, for nn.Load to fill.
+func load(params []nn.Param, ts []torch.Tensor, state map[string]torch.Tensor, prefix string) {
+	for i, p := range params {
+		ts[i].Free()
+		ts[i] = torch.Tensor{}
+		if _, ok := state[prefix+p.Name]; ok {
+			ts[i] = zerosLike(ts[i], p.Tensor)
+		}
+	}
+}
+
+func free(ts []torch.Tensor) {
+	for i, t := range ts {
+		t.Free()
+		ts[i] = torch.Tensor{}
+	}
+}

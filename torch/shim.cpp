@@ -1,0 +1,197 @@
+#include "shim.h"
+
+#include <ATen/Parallel.h>
+#include <cstring>
+#include <mutex>
+#include <torch/torch.h>
+#include <torch/version.h>
+
+using at::Tensor;
+
+namespace {
+
+const Tensor &ref(ht t) { return *static_cast<Tensor *>(t); }
+ht handle(Tensor t) { return new Tensor(std::move(t)); }
+
+std::vector<Tensor> list(const ht *ts, int n) {
+  std::vector<Tensor> v;
+  v.reserve(n);
+  for (int i = 0; i < n; ++i)
+    v.push_back(ref(ts[i]));
+  return v;
+}
+
+template <class F> char *guard(F f) {
+  try {
+    f();
+    return nullptr;
+  } catch (const c10::Error &e) { // without the C++ stack that what() adds
+    return strdup(e.what_without_backtrace());
+  } catch (const std::exception &e) {
+    return strdup(e.what());
+  } catch (...) {
+    return strdup("unknown C++ exception");
+  }
+}
+
+at::Generator generator(int device) {
+  return at::globalContext().defaultGenerator(device < 0 ? at::Device(at::kCPU)
+                                                         : at::Device(at::kCUDA, device));
+}
+
+Tensor norm(const std::vector<Tensor> &ts) {
+  return at::linalg_vector_norm(at::stack(at::_foreach_norm(ts)));
+}
+
+} // namespace
+
+char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, int dtype) {
+  return guard([&] {
+    Tensor t = at::empty(at::IntArrayRef(dims, ndims), at::ScalarType(dtype));
+    if (t.nbytes() > 0)
+      std::memcpy(t.data_ptr(), data, t.nbytes());
+    *out = handle(t);
+  });
+}
+
+char *hdas_to_data(ht t, void *data, size_t bytes) {
+  return guard([&] {
+    Tensor c = ref(t).detach().to(at::kCPU).contiguous();
+    TORCH_CHECK(c.nbytes() == bytes, "tensor has ", c.nbytes(), " bytes, not ", bytes);
+    if (bytes > 0)
+      std::memcpy(data, c.data_ptr(), bytes);
+  });
+}
+
+char *hdas_clone(ht *out, ht t) {
+  return guard([&] { *out = handle(ref(t).clone()); });
+}
+
+char *hdas_set_requires_grad(ht t, int on) {
+  return guard([&] { ref(t).set_requires_grad(on != 0); });
+}
+
+char *hdas_requires_grad(ht t, int *on) {
+  return guard([&] { *on = ref(t).requires_grad(); });
+}
+
+char *hdas_grad(ht output, const ht *inputs, int n, ht *grads) {
+  return guard([&] {
+    auto g = torch::autograd::grad({ref(output)}, list(inputs, n), {}, /*retain_graph=*/false,
+                                   /*create_graph=*/false, /*allow_unused=*/true);
+    for (int i = 0; i < n; ++i)
+      grads[i] = g[i].defined() ? handle(g[i]) : nullptr;
+  });
+}
+
+char *hdas_grad_mode(int on, int *was) {
+  return guard([&] {
+    *was = at::GradMode::is_enabled();
+    at::GradMode::set_enabled(on != 0);
+  });
+}
+
+// torch/optim/sgd.py, _multi_tensor_sgd
+char *hdas_sgd(const ht *params, const ht *grads, const ht *bufs, const int *first, int n, double lr,
+               double momentum, double dampening, double weight_decay, int nesterov) {
+  return guard([&] {
+    at::NoGradGuard no_grad;
+    auto p = list(params, n), g = list(grads, n);
+    if (weight_decay != 0)
+      g = at::_foreach_add(g, p, weight_decay);
+    if (momentum != 0) {
+      auto b = list(bufs, n);
+      std::vector<Tensor> moving, gradient;
+      for (int i = 0; i < n; ++i) {
+        if (first[i]) {
+          b[i].copy_(g[i]);
+        } else {
+          moving.push_back(b[i]);
+          gradient.push_back(g[i]);
+        }
+      }
+      if (!moving.empty()) {
+        at::_foreach_mul_(moving, momentum);
+        at::_foreach_add_(moving, gradient, 1 - dampening);
+      }
+      g = nesterov ? at::_foreach_add(g, b, momentum) : b;
+    }
+    at::_foreach_add_(p, g, -lr);
+  });
+}
+
+// torch/optim/adam.py, _multi_tensor_adam without amsgrad
+char *hdas_adam(const ht *params, const ht *grads, const ht *exp_avg, const ht *exp_avg_sq,
+                const int64_t *step, int n, double lr, double beta1, double beta2, double eps,
+                double weight_decay) {
+  return guard([&] {
+    at::NoGradGuard no_grad;
+    auto p = list(params, n), g = list(grads, n), m = list(exp_avg, n), v = list(exp_avg_sq, n);
+    if (weight_decay != 0)
+      g = at::_foreach_add(g, p, weight_decay);
+    at::_foreach_lerp_(m, g, 1 - beta1);
+    at::_foreach_mul_(v, beta2);
+    at::_foreach_addcmul_(v, g, g, 1 - beta2);
+    std::vector<at::Scalar> size, root;
+    for (int i = 0; i < n; ++i) {
+      size.push_back(-lr / (1 - std::pow(beta1, double(step[i]))));
+      root.push_back(std::sqrt(1 - std::pow(beta2, double(step[i]))));
+    }
+    auto d = at::_foreach_sqrt(v);
+    at::_foreach_div_(d, root);
+    at::_foreach_add_(d, eps);
+    at::_foreach_addcdiv_(p, m, d, size);
+  });
+}
+
+char *hdas_norm(ht *out, const ht *tensors, int n) {
+  return guard([&] {
+    at::NoGradGuard no_grad;
+    *out = handle(norm(list(tensors, n)));
+  });
+}
+
+// torch/nn/utils/clip_grad.py: the factor is computed and applied without reading it back
+char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm) {
+  return guard([&] {
+    at::NoGradGuard no_grad;
+    auto g = list(grads, n);
+    Tensor total = norm(g);
+    at::_foreach_mul_(g, at::clamp_max(max_norm / (total + 1e-6), 1.0));
+    *out = handle(total);
+  });
+}
+
+char *hdas_seed(uint64_t seed) {
+  return guard([&] { torch::manual_seed(seed); });
+}
+
+char *hdas_get_generator(int device, ht *state) {
+  return guard([&] {
+    auto g = generator(device);
+    std::lock_guard<std::mutex> lock(g.mutex());
+    *state = handle(g.get_state());
+  });
+}
+
+char *hdas_set_generator(int device, ht state) {
+  return guard([&] {
+    auto g = generator(device);
+    std::lock_guard<std::mutex> lock(g.mutex());
+    g.set_state(ref(state));
+  });
+}
+
+char *hdas_set_threads(int n) {
+  return guard([&] { at::set_num_threads(n); });
+}
+
+int hdas_threads(void) { return at::get_num_threads(); }
+const char *hdas_version(void) { return TORCH_VERSION; }
+int hdas_cuda_devices(void) {
+  try {
+    return torch::cuda::is_available() ? int(torch::cuda::device_count()) : 0;
+  } catch (...) {
+    return 0;
+  }
+}

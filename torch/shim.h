@@ -1,0 +1,54 @@
+// What libtorch offers and gotch's binding lacks. Every function returns NULL, or an
+// error text that the caller frees: nothing may be thrown into Go.
+#ifndef HDAS_SHIM_H
+#define HDAS_SHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef void *ht; // at::Tensor*, the same handle as gotch's; NULL is undefined
+
+// device is -1 for the CPU, else the index of a CUDA device.
+
+// Copies numel elements from data; the tensor lives on the CPU.
+char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, int dtype);
+// Copies the elements, in row-major order, into data of exactly `bytes` bytes.
+char *hdas_to_data(ht t, void *data, size_t bytes);
+char *hdas_clone(ht *out, ht t);
+char *hdas_set_requires_grad(ht t, int on);
+char *hdas_requires_grad(ht t, int *on);
+
+// d(output)/d(inputs); a slot stays NULL where the output does not depend on the input.
+char *hdas_grad(ht output, const ht *inputs, int n, ht *grads);
+char *hdas_grad_mode(int on, int *was);
+
+// One step of torch.optim.SGD. bufs[i] is momentum's buffer; first[i] says that it is still
+// to be filled with the gradient. No list may be empty.
+char *hdas_sgd(const ht *params, const ht *grads, const ht *bufs, const int *first, int n, double lr,
+               double momentum, double dampening, double weight_decay, int nesterov);
+// Step `step` (from 1, one number a parameter) of torch.optim.Adam.
+char *hdas_adam(const ht *params, const ht *grads, const ht *exp_avg, const ht *exp_avg_sq,
+                const int64_t *step, int n, double lr, double beta1, double beta2, double eps,
+                double weight_decay);
+// The L2 norm of all lists as one vector, as a 0-dimensional tensor.
+char *hdas_norm(ht *out, const ht *tensors, int n);
+// Scales grads in place so that their norm is at most max_norm; out is the norm before.
+char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm);
+
+char *hdas_seed(uint64_t seed);
+char *hdas_get_generator(int device, ht *state);
+char *hdas_set_generator(int device, ht state);
+
+char *hdas_set_threads(int n);
+int hdas_threads(void);
+const char *hdas_version(void);
+int hdas_cuda_devices(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
