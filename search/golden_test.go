@@ -1,0 +1,151 @@
+package search
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"hdas/internal/golden"
+	"hdas/models"
+	"hdas/models/layer"
+	"hdas/search/space"
+	"hdas/torch"
+	"hdas/torch/nn"
+	"hdas/torch/optim"
+)
+
+var (
+	double = torch.Options{DType: torch.Float64}
+	cifar  = layer.Shape{C: 3, H: 32, W: 32}
+)
+
+func macro(channels int64, layers int) models.Macro {
+	return models.Macro{Preset: models.CIFAR, Channels: channels, Layers: layers, Classes: 10, PoolNorm: "auto", Wiring: models.Summed}
+}
+
+// The three first-order bilevel steps of quark0/darts' search: see internal/golden/data/README.md.
+func TestGoldenFirstOrder(t *testing.T) {
+	c := Default(Cell)
+	c.StageSpecific, c.Weights.WeightDecay = false, 3e-4
+	within(t, func() {
+		f := golden.Read(t, "darts/search.safetensors")
+		n := supernet(t, c, macro(4, 8))
+		defer n.Free()
+		load(t, n.Weights, f.Under("state.", nil))
+		load(t, n.Arch.Store, map[string]torch.Tensor{"alpha.normal": f.Get(t, "alpha.normal"), "alpha.reduce": f.Get(t, "alpha.reduce")})
+		adam := optim.NewAdam(n.Arch.Store.Weights(), torch.AdamOptions{Beta1: 0.5, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-3})
+		sgd := optim.NewSGD(n.Weights.Weights(), torch.SGDOptions{Momentum: 0.9, WeightDecay: 3e-4})
+		defer adam.Free()
+		defer sgd.Free()
+
+		inputs, labels := f.Get(t, "inputs").To(torch.Float64), f.Get(t, "labels")
+		for step := range int64(3) {
+			half := func(h int64) Sample {
+				return Sample{inputs.Select(0, step).Select(0, h), labels.Select(0, step).Select(0, h)}
+			}
+			train, valid := half(0), half(1)
+			grads, _ := FirstOrder(n, train, valid)
+			for i, p := range n.Arch.Store.Weights() {
+				golden.Check(t, fmt.Sprintf("step %d, gradient of %s", step, p.Name), grads[i], f.Get(t, fmt.Sprintf("order1.step%d.grad.%s", step, p.Name)), 1e-7)
+			}
+			var loss torch.Tensor
+			hyper := func(*Supernet, Sample, Sample) ([]torch.Tensor, Losses) { return grads, Losses{} }
+			loss = Step(n, hyper, adam, sgd, 0.025, train, valid, nil)
+			golden.Check(t, fmt.Sprintf("step %d, training loss", step), loss, f.Get(t, fmt.Sprintf("order1.step%d.train_loss", step)), 1e-7)
+		}
+		after := f.Under("order1.after.", nil)
+		golden.Check(t, "norm of the weights", torch.Norm(nn.Tensors(n.Weights.Weights())), after["weights_norm"], 1e-7)
+		delete(after, "weights_norm")
+		for name, want := range after {
+			p, ok := n.Weights.Get(name)
+			if !ok {
+				p, ok = n.Arch.Store.Get(name)
+			}
+			if !ok {
+				t.Errorf("no parameter %s", name)
+				continue
+			}
+			golden.Check(t, name+" after three steps", p.Tensor, want, 1e-7)
+		}
+	})
+}
+
+// The H-DAS authors' stage and distribution supernets while training.
+func TestGoldenStages(t *testing.T) {
+	for _, k := range []Kind{Stage, Distribution} {
+		t.Run(string(k), func(t *testing.T) {
+			within(t, func() {
+				f := golden.Read(t, "hdas/"+string(k)+"_search.safetensors")
+				n := supernet(t, Default(k), macro(4, 0))
+				defer n.Free()
+				weights := f.Under("state.", golden.HDAS)
+				load(t, n.Weights, weights)
+				load(t, n.Arch.Store, archOf(t, f, "state.", n))
+				loss, logits := n.ArchLoss(Sample{f.Get(t, "input").To(torch.Float64), f.Get(t, "labels")})
+				golden.Check(t, "train.logits", logits, f.Get(t, "train.logits"), 1e-8)
+				golden.Check(t, "train.loss", loss.Classification, f.Get(t, "train.loss"), 1e-8)
+				params := n.Arch.Store.Weights()
+				stem, _ := n.Weights.Get("stem.0.weight")
+				grads := torch.Grad(loss.Classification, append(nn.Tensors(params), stem.Tensor))
+				want := archOf(t, f, "grad.", n)
+				for i, p := range params {
+					golden.Check(t, "gradient of "+p.Name, grads[i], want[p.Name], 1e-8)
+				}
+				golden.Check(t, "gradient of the stem", grads[len(params)], f.Get(t, "grad.stem.0.weight"), 1e-8)
+			})
+		})
+	}
+}
+
+// archOf collects the authors' matrices, one a cell, into one a stage.
+func archOf(t *testing.T, f golden.File, prefix string, n *Supernet) map[string]torch.Tensor {
+	arch, cell := map[string]torch.Tensor{}, 0
+	for s, d := range n.Arch.dags {
+		var rows []float64
+		for range d.Nodes {
+			rows = slices.Concat(rows, golden.HDASAlpha(f.Get(t, fmt.Sprintf("%salpha_DAG.%d", prefix, cell)).Float64s()))
+			cell++
+		}
+		arch["alpha."+d.Name] = torch.FromFloat64(rows, int64(d.Rows()), int64(len(d.Ops)))
+		if n.Arch.space.MinCells > 0 {
+			arch["beta."+d.Name] = f.Get(t, fmt.Sprintf("%salpha_concat.%d", prefix, s)).Reshape(-1)
+		}
+	}
+	return arch
+}
+
+func within(t *testing.T, f func()) {
+	t.Helper()
+	before := torch.Live()
+	if err := torch.Do(func(*torch.Scope) { f() }); err != nil {
+		t.Fatal(err)
+	}
+	if n := torch.Live() - before; n != 0 {
+		t.Errorf("%d tensors left alive", n)
+	}
+}
+
+func supernet(t *testing.T, c Config, m models.Macro) *Supernet {
+	t.Helper()
+	s, err := c.Space()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return supernetOf(t, s, c, m, cifar)
+}
+
+func supernetOf(t *testing.T, s space.Space, c Config, m models.Macro, image layer.Shape) *Supernet {
+	t.Helper()
+	n, err := NewSupernet(s, c, m, image, double)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func load(t *testing.T, s *nn.Store, values map[string]torch.Tensor) {
+	t.Helper()
+	if err := s.Load(values); err != nil {
+		t.Fatal(err)
+	}
+}

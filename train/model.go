@@ -1,0 +1,98 @@
+// Package train trains the network of a genotype, and rebuilds one from its checkpoint.
+package train
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/models/layer"
+	"hdas/run"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// Description is what a checkpoint says of its network besides the genotype.
+type Description struct {
+	Macro   models.Macro `json:"macro"`
+	Image   layer.Shape  `json:"image"`
+	Dataset string       `json:"dataset"` // that it was trained on, by name
+	Classes []string     `json:"classes"`
+}
+
+// Model is a network with its weights.
+type Model struct {
+	Description
+	Genotype genotype.Genotype
+	Net      *models.Network
+	Weights  *nn.Store
+}
+
+// NewModel makes a network with fresh weights. It runs inside torch.Do; the caller frees it.
+func NewModel(g genotype.Genotype, d Description, o torch.Options) (*Model, error) {
+	plan, err := models.NewPlan(g, d.Macro, d.Image, models.Search{})
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{Description: d, Genotype: g, Weights: nn.NewStore(o)}
+	if m.Net, err = models.Build(m.Weights.Root(), plan, models.Decided{}); err != nil {
+		m.Free()
+		return nil, err
+	}
+	return m, nil
+}
+
+// Free frees the weights.
+func (m *Model) Free() { m.Weights.Free() }
+
+// Logits are the classes' (N,Classes) for images (N,C,H,W), without the auxiliary head's.
+func (m *Model) Logits(c *nn.Ctx, images torch.Tensor) torch.Tensor {
+	logits, _ := m.Net.Forward(c, images)
+	return logits
+}
+
+// Load rebuilds the network of a training's checkpoint: a file, or the latest one of a run folder.
+// It runs inside torch.Do; the caller frees the model.
+func Load(path string, o torch.Options) (*Model, run.Meta, error) {
+	file, err := run.Find(path)
+	if err != nil {
+		return nil, run.Meta{}, err
+	}
+	c, err := run.Read(file)
+	if err != nil {
+		return nil, c.Meta, err
+	}
+	if c.Meta.Kind != kind {
+		return nil, c.Meta, fmt.Errorf("%s is the checkpoint of a %s, which holds no trained network; train its genotype first", file, c.Meta.Kind)
+	}
+	m, err := rebuild(c, o)
+	if err != nil {
+		return nil, c.Meta, fmt.Errorf("%s: %w", file, err)
+	}
+	return m, c.Meta, nil
+}
+
+func rebuild(c run.Loaded, o torch.Options) (*Model, error) {
+	g, err := genotype.Decode(bytes.NewReader([]byte(c.Meta.Genotype)))
+	if err != nil {
+		return nil, err
+	}
+	var d Description
+	if err := json.Unmarshal(c.Meta.Network, &d); err != nil {
+		return nil, err
+	}
+	m, err := NewModel(g, d, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Weights.Load(c.State["weights"]); err != nil {
+		m.Free()
+		return nil, err
+	}
+	return m, nil
+}
+
+// kind is what a training's checkpoints call themselves.
+const kind = "training"

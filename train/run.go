@@ -1,0 +1,175 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+
+	"hdas/datasets"
+	"hdas/metric"
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/models/layer"
+	"hdas/run"
+	"hdas/torch"
+	"hdas/torch/nn"
+	"hdas/torch/optim"
+)
+
+// Setup is all that a training starts from.
+type Setup struct {
+	Config      Config
+	Macro       models.Macro
+	Genotype    genotype.Genotype
+	Train, Test *datasets.Loader
+	Options     torch.Options
+	Seed        uint64
+	Resolved    []byte // the whole configuration, kept in the checkpoint
+}
+
+// Epoch is the record of one epoch, and the last one is the result of a training.
+type Epoch struct {
+	Epoch    int          `json:"epoch"` // from 1
+	LR       float64      `json:"lr"`
+	DropPath float64      `json:"drop_path"`
+	Train    metric.Score `json:"train"` // while learning; the loss with the auxiliary head's
+	Test     metric.Score `json:"test"`
+}
+
+// Run trains, from the start or from where dir's checkpoint stands, until the end or until ctx is
+// cancelled (run.ErrStopped). The result is the last epoch's, not the best one's.
+func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (last Epoch, err error) {
+	t, epoch, batch, err := start(s, dir)
+	if err != nil {
+		return last, err
+	}
+	defer t.free()
+	if err := run.Loop(ctx, dir, t, s.Config.Epochs, s.Train.Batches(), epoch, batch, observe); err != nil {
+		return last, err
+	}
+	err = dir.Records(func(line []byte) error { return json.Unmarshal(line, &last) })
+	return last, err
+}
+
+// task is a training under way.
+type task struct {
+	Setup
+	model *Model
+	sgd   *optim.SGD
+	rate  optim.Schedule
+	meter metric.Meter
+}
+
+func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
+	info := s.Train.Dataset.Info()
+	d := Description{Macro: s.Macro, Dataset: info.Name, Classes: info.Classes,
+		Image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}}
+	t = &task{Setup: s, rate: s.Config.Rate()}
+	failure := torch.Do(func(*torch.Scope) {
+		torch.Seed(s.Seed)
+		if t.model, err = NewModel(s.Genotype, d, s.Options); err != nil {
+			return
+		}
+		t.sgd = optim.NewSGD(t.model.Weights.Weights(), torch.SGDOptions{
+			Momentum: s.Config.Momentum, WeightDecay: s.Config.WeightDecay, Nesterov: s.Config.Nesterov})
+		epoch, batch, err = t.restore(dir)
+	})
+	if err := errors.Join(failure, err); err != nil {
+		if t.model != nil {
+			t.free()
+		}
+		return nil, 0, 0, err
+	}
+	return t, epoch, batch, nil
+}
+
+func (t *task) free() {
+	torch.Do(func(*torch.Scope) {
+		t.model.Free()
+		if t.sgd != nil {
+			t.sgd.Free()
+		}
+		t.meter.Reset()
+	})
+}
+
+// Batches yields the training set's.
+func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[datasets.Batch, error] {
+	if from == 0 {
+		torch.Do(func(*torch.Scope) { t.meter.Reset() })
+	}
+	return t.Train.Epoch(ctx, epoch, from)
+}
+
+// dropPath grows from 0 at the first epoch.
+func (t *task) dropPath(epoch int) float64 {
+	return t.Config.DropPath * float64(epoch) / float64(t.Config.Epochs)
+}
+
+// Step is one step of SGD along the clipped gradient of the loss, the auxiliary head's included.
+func (t *task) Step(epoch int, b datasets.Batch) error {
+	images, labels := metric.Tensors(b, t.Options)
+	logits, aux := t.model.Net.Forward(&nn.Ctx{Train: true, DropPath: t.dropPath(epoch)}, images)
+	loss := torch.CrossEntropy(logits, labels, t.Config.LabelSmoothing)
+	if aux.Defined() {
+		loss = loss.Add(torch.CrossEntropy(aux, labels, t.Config.LabelSmoothing).MulScalar(t.Config.AuxiliaryWeight))
+	}
+	grads := torch.Grad(loss, nn.Tensors(t.model.Weights.Weights()))
+	torch.ClipGradNorm(grads, t.Config.Clip)
+	t.sgd.Step(t.rate(epoch), grads)
+	t.meter.Add(loss.Detach(), logits.Detach(), labels)
+	return nil
+}
+
+// EndEpoch scores the network on the test set.
+func (t *task) EndEpoch(ctx context.Context, epoch int) (any, error) {
+	r := Epoch{Epoch: epoch + 1, LR: t.rate(epoch), DropPath: t.dropPath(epoch)}
+	test, err := metric.Evaluate(ctx, t.model.Logits, t.Test, t.Options, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Test = test
+	err = torch.Do(func(*torch.Scope) { r.Train = t.meter.Score() })
+	return r, errors.Join(err, r.Train.Finite())
+}
+
+// Checkpoint is the whole state: weights, optimizer, generators and figures.
+func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
+	var text bytes.Buffer
+	if err := t.Genotype.Encode(&text); err != nil {
+		return run.Checkpoint{}, err
+	}
+	network, err := json.Marshal(t.model.Description)
+	if err != nil {
+		return run.Checkpoint{}, err
+	}
+	c := run.Checkpoint{
+		Meta: run.Meta{Kind: kind, Config: string(t.Resolved), Genotype: text.String(), Network: network,
+			Epoch: epoch, Batch: batch, Seed: t.Seed, Generators: run.Generators(t.Options.Device)},
+		State: map[string][]nn.Param{"sgd": t.sgd.State(), "metrics": t.meter.State()},
+	}
+	for p := range t.model.Weights.All() {
+		c.State["weights"] = append(c.State["weights"], p)
+	}
+	return c, nil
+}
+
+// restore puts the state of dir's checkpoint back, if there is one.
+func (t *task) restore(dir *run.Dir) (epoch, batch int, err error) {
+	c, ok, err := dir.Latest()
+	if err != nil || !ok {
+		return 0, 0, err
+	}
+	if c.Meta.Kind != kind {
+		return 0, 0, fmt.Errorf("the run folder holds a %s, not a %s", c.Meta.Kind, kind)
+	}
+	err = errors.Join(t.model.Weights.Load(c.State["weights"]), t.sgd.Load(c.State["sgd"]), run.SetGenerators(c.Meta.Generators))
+	if err != nil {
+		return 0, 0, fmt.Errorf("the checkpoint does not fit this training: %w", err)
+	}
+	t.meter.Load(c.State["metrics"], t.Options.Device)
+	return c.Meta.Epoch, c.Meta.Batch, nil
+}
