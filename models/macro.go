@@ -21,9 +21,9 @@ const (
 // Macro is what a network's size depends on besides its genotype.
 type Macro struct {
 	Preset    string `mapstructure:"preset" yaml:"preset"`
-	Channels  int64  `mapstructure:"channels" yaml:"channels"` // C: of the first cells' nodes
-	Layers    int    `mapstructure:"layers" yaml:"layers"`     // cells of a chain; stages have their own number
-	Classes   int64  `mapstructure:"classes" yaml:"classes"`
+	Channels  int64  `mapstructure:"channels" yaml:"channels"`   // C: of the first cells' nodes
+	Layers    int    `mapstructure:"layers" yaml:"layers"`       // cells of a chain; stages have their own number
+	Classes   int64  `mapstructure:"-" yaml:"-"`                 // the data set's
 	Auxiliary bool   `mapstructure:"auxiliary" yaml:"auxiliary"` // has an auxiliary head
 	PoolNorm  string `mapstructure:"pool_norm" yaml:"pool_norm"` // batch norm after pooling: on, off; auto: on in stages, off in chains
 	Wiring    string `mapstructure:"wiring" yaml:"wiring"`       // of stages
@@ -39,11 +39,8 @@ func (m Macro) Validate() error {
 	if m.Channels < 1 || m.Channels > 4096 {
 		fault("channels %d is not in 1..4096", m.Channels)
 	}
-	if m.Preset == ImageNet && m.Channels%2 != 0 && m.Channels > 0 {
-		// C/2 in the stem rounds down, as in PyTorch's integer division.
-		if m.Channels == 1 {
-			fault("channels 1 leaves the %s stem without any; at least 2", ImageNet)
-		}
+	if m.Preset == ImageNet && m.Channels == 1 {
+		fault("channels 1 leaves the %s stem, whose first convolution has C/2, without any; at least 2", ImageNet)
 	}
 	if m.Layers < 0 || m.Layers > 1000 {
 		fault("layers %d is not in 2..1000", m.Layers)

@@ -62,6 +62,26 @@ type Site struct {
 	Row int // the edge's number in its DAG, in the genotype's order
 }
 
+// DAG are the stage's connections as a genotype has them; both inputs of its cells count, and where
+// it has no output of its own, its last two states are handed on.
+func (s Stage) DAG() genotype.DAG {
+	n := len(s.Cells)
+	d := genotype.DAG{Out: []int{n, n + 1}}
+	if s.Outputs != nil {
+		d.Out = s.Outputs[len(s.Outputs)-1]
+	}
+	for _, c := range s.Cells {
+		var node genotype.Node
+		for _, read := range c.Read {
+			for _, e := range read {
+				node.In = append(node.In, genotype.Edge{From: e.From, Op: e.Ops[0]})
+			}
+		}
+		d.Nodes = append(d.Nodes, node)
+	}
+	return d
+}
+
 // Search says what of a genotype is to be searched: every edge whose operation is genotype.Any.
 type Search struct {
 	Cell, Stage []string // candidates

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hdas/datasets"
+	"hdas/torch"
+)
+
+// health is what doctor prints.
+type health struct {
+	Libtorch string            `json:"libtorch"`
+	Library  string            `json:"library"` // the file that is loaded
+	Devices  []string          `json:"devices"`
+	CUDA     string            `json:"cuda"`
+	Threads  int               `json:"threads"`
+	CPUs     int               `json:"cpus"`
+	MemoryGB float64           `json:"memory_gb"`
+	FreeGB   float64           `json:"memory_available_gb"`
+	Data     map[string]string `json:"data"` // "found", or what is missing and how to mend it
+	DataDir  string            `json:"data_dir"`
+}
+
+func (p *program) doctor() *cobra.Command {
+	var dataDir string
+	c := &cobra.Command{
+		Use: "doctor", Short: "Say what of libtorch, devices and data is found, and mend the rest",
+		Args: args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			h := health{Libtorch: torch.Version(), Library: loaded("libtorch_cpu.so"), Devices: []string{"cpu"}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: dataDir}
+			h.MemoryGB, h.FreeGB = memory("MemTotal"), memory("MemAvailable")
+			err := torch.Do(func(*torch.Scope) {
+				h.Threads = torch.Threads()
+				torch.Ones(torch.Options{}, 2, 2).Sum().Item()
+			})
+			if err != nil {
+				return err
+			}
+			for i := range torch.CUDADevices() {
+				h.Devices = append(h.Devices, torch.CUDA(i).String())
+			}
+			h.CUDA = cudaAdvice(len(h.Devices) > 1)
+			if h.DataDir == "" {
+				h.DataDir = datasets.Dir()
+			}
+			for _, name := range datasets.Names() {
+				h.Data[name] = "found"
+				if err := datasets.Missing(name, h.DataDir); err != nil {
+					h.Data[name] = err.Error()
+				}
+			}
+			return p.print(h, h.write)
+		},
+	}
+	c.Flags().StringVar(&dataDir, "data-dir", "", "folder of the data sets; default $HDAS_DATA, or data")
+	return c
+}
+
+func cudaAdvice(found bool) string {
+	switch {
+	case found:
+		return "found"
+	case loaded("libtorch_cuda.so") == "":
+		return "this build is for the CPU; with an NVIDIA GPU: make CUDA=1"
+	}
+	return "this build has CUDA, but no device answers; check nvidia-smi and the driver"
+}
+
+func (h health) write(w io.Writer) {
+	fmt.Fprintf(w, "libtorch  %s (%s)\n", h.Libtorch, h.Library)
+	fmt.Fprintf(w, "devices   %s\n", strings.Join(h.Devices, ", "))
+	fmt.Fprintf(w, "CUDA      %s\n", h.CUDA)
+	fmt.Fprintf(w, "threads   %d of %d CPUs\n", h.Threads, h.CPUs)
+	fmt.Fprintf(w, "memory    %.1f GB, %.1f available\n", h.MemoryGB, h.FreeGB)
+	fmt.Fprintf(w, "data in   %s\n", h.DataDir)
+	for _, name := range datasets.Names() {
+		fmt.Fprintf(w, "  %-8s%s\n", name, h.Data[name])
+	}
+}
+
+// loaded is the path of a library of this process, empty where it is not loaded.
+func loaded(library string) string {
+	path := ""
+	scan("/proc/self/maps", func(line string) {
+		if i := strings.IndexByte(line, '/'); i >= 0 && strings.HasSuffix(line, "/"+library) {
+			path = line[i:]
+		}
+	})
+	return path
+}
+
+// memory is a figure of /proc/meminfo in GB.
+func memory(key string) float64 {
+	var kb float64
+	scan("/proc/meminfo", func(line string) {
+		if rest, ok := strings.CutPrefix(line, key+":"); ok {
+			fmt.Sscan(rest, &kb)
+		}
+	})
+	return kb * 1024 / 1e9
+}
+
+func scan(path string, each func(line string)) {
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		each(s.Text())
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"hdas/configs"
+	"hdas/datasets"
+	"hdas/metric"
+	"hdas/torch"
+	"hdas/train"
+)
+
+// evaluation is what eval prints.
+type evaluation struct {
+	Genotype string `json:"genotype"`
+	Dataset  string `json:"dataset"`
+	Split    string `json:"split"`
+	metric.Score
+}
+
+func (p *program) eval() *cobra.Command {
+	var device, dataDir, split string
+	var threads, batch int
+	c := &cobra.Command{
+		Use: "eval RUN|CHECKPOINT", Short: "Score a trained network",
+		Long: `Score a trained network on the data set that it was trained on. The checkpoint
+rebuilds the network alone.`,
+		Example: "  hdas eval runs/darts",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, a []string) (err error) {
+			if batch < 1 {
+				return usageError{fmt.Errorf("--batch %d is not at least 1", batch)}
+			}
+			o, err := prepare(configs.Common{Device: device, Threads: threads})
+			if err != nil {
+				return err
+			}
+			var m *train.Model
+			failure := torch.Do(func(*torch.Scope) { m, _, err = train.Load(a[0], o) })
+			if failure != nil {
+				return failure
+			} else if err != nil {
+				return err
+			}
+			defer torch.Do(func(*torch.Scope) { m.Free() })
+			data, err := datasets.Open(m.Dataset, dataDir, split)
+			if err != nil {
+				return err
+			}
+			l := &datasets.Loader{Dataset: data, Batch: batch}
+			score, err := metric.Evaluate(c.Context(), m.Logits, l, o, nil)
+			if err != nil {
+				return err
+			}
+			r := evaluation{m.Genotype.Name, m.Dataset, split, score}
+			return p.print(r, func(w io.Writer) {
+				fmt.Fprintf(w, "%s on %s, %s: top-1 %s, top-5 %s, loss %.4f over %d images\n",
+					r.Genotype, r.Dataset, r.Split, percent(r.Top1), percent(r.Top5), r.Loss, r.Samples)
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	f.IntVar(&threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")
+	f.IntVar(&batch, "batch", 128, "images at once")
+	f.StringVar(&dataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
+	f.StringVar(&split, "split", datasets.Test, "train or test")
+	return c
+}

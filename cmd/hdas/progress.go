@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/rs/zerolog"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"hdas/run"
+)
+
+// progress shows how far a loop is: a bar with the time left on a terminal, else one structured
+// line an epoch. The returned function ends it.
+func progress(w io.Writer, name string) (observe func(run.Progress), end func()) {
+	if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+		return bar(w, name)
+	}
+	log := zerolog.New(w).With().Timestamp().Str("run", name).Logger()
+	return func(p run.Progress) {
+		if p.Record == nil {
+			return
+		}
+		line := log.Info().Int("epoch", p.Epoch).Int("epochs", p.Epochs)
+		if f := figures(p.Record); f != nil {
+			line = line.Fields(f)
+		}
+		line.Msg("epoch done")
+	}, func() {}
+}
+
+// figures are the numbers of a record that a line has room for.
+func figures(record any) map[string]any {
+	text, err := json.Marshal(record)
+	if err != nil {
+		return nil
+	}
+	var r struct {
+		LR          float64
+		Train       *struct{ Loss, Top1 float64 }
+		Valid, Test *struct{ Loss, Top1 float64 }
+		Depth       *float64
+		Complexity  *float64
+	}
+	if json.Unmarshal(text, &r) != nil {
+		return nil
+	}
+	out := map[string]any{"lr": r.LR}
+	for name, s := range map[string]*struct{ Loss, Top1 float64 }{"train": r.Train, "valid": r.Valid, "test": r.Test} {
+		if s != nil {
+			out[name+"_loss"], out[name+"_top1"] = s.Loss, s.Top1
+		}
+	}
+	for name, v := range map[string]*float64{"depth": r.Depth, "complexity": r.Complexity} {
+		if v != nil {
+			out[name] = *v
+		}
+	}
+	return out
+}
+
+func bar(w io.Writer, name string) (func(run.Progress), func()) {
+	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(48))
+	var b *mpb.Bar
+	var last time.Time
+	var shown string
+	return func(at run.Progress) {
+			done := int64(at.Epoch*at.Batches + at.Batch)
+			if b == nil {
+				b = p.AddBar(int64(at.Epochs*at.Batches),
+					mpb.PrependDecorators(decor.Name(name, decor.WC{W: 20, C: decor.DindentRight})),
+					mpb.AppendDecorators(
+						decor.Percentage(decor.WC{W: 5}),
+						decor.Any(func(decor.Statistics) string { return shown }, decor.WC{W: 18}),
+						decor.EwmaETA(decor.ET_STYLE_GO, 30, decor.WC{W: 8})))
+				b.SetRefill(done)
+				b.SetCurrent(done)
+			} else {
+				b.EwmaSetCurrent(done, time.Since(last))
+			}
+			last = time.Now()
+			if at.Record != nil {
+				f := figures(at.Record)
+				for _, k := range []string{"valid_top1", "test_top1"} {
+					if v, ok := f[k].(float64); ok {
+						shown = percent(v)
+					}
+				}
+			}
+		}, func() {
+			if b != nil && !b.Completed() {
+				b.Abort(false)
+			}
+			p.Wait()
+		}
+}

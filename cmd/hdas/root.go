@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"hdas/configs"
+)
+
+// program is one call of the command: where it writes, and the flags of all commands.
+type program struct {
+	out, err io.Writer
+	json     bool
+}
+
+// execute runs the command line and returns the exit code.
+func execute(ctx context.Context, args []string, out, errs io.Writer) int {
+	p := &program{out: out, err: errs}
+	root := p.root()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		report(errs, err)
+	}
+	return exitCode(err)
+}
+
+func (p *program) root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "hdas",
+		Short: "Hierarchical differentiable architecture search (H-DAS) on libtorch",
+		Long: `hdas searches the cells of a network and the stages above them by gradient
+descent (H-DAS), trains what it found, evaluates, shows and draws it.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration,
+130 stopped by Ctrl-C or SIGTERM with a checkpoint that --resume goes on from.`,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("command %q is unknown; hdas --help lists them", args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
+	})
+	c.PersistentFlags().BoolVar(&p.json, "json", false, "print results as JSON")
+	c.AddCommand(p.search(), p.train(), p.eval(), p.show(), p.draw(), p.demo(), p.doctor())
+	return c
+}
+
+// args turns cobra's complaints about arguments into usage errors.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, a []string) error {
+		if err := check(c, a); err != nil {
+			return usageError{fmt.Errorf("%w; usage: %s", err, c.UseLine())}
+		}
+		return nil
+	}
+}
+
+// print writes a result: as JSON, or as the text that f writes.
+func (p *program) print(result any, f func(w io.Writer)) error {
+	if !p.json {
+		f(p.out)
+		return nil
+	}
+	e := json.NewEncoder(p.out)
+	e.SetIndent("", "  ")
+	return e.Encode(result)
+}
+
+// settings are the flags of the commands that have a configuration.
+type settings struct {
+	configs.Overrides
+	seed    uint64
+	device  string
+	threads int
+	dataDir string
+}
+
+func (s *settings) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&s.File, "config", "", "configuration: "+strings.Join(configs.Names(), ", ")+", or a YAML file")
+	f.StringArrayVar(&s.Set, "set", nil, "change one setting, as in --set train.epochs=10 (repeatable)")
+	f.Uint64Var(&s.seed, "seed", 0, "seed of weights, order and augmentation")
+	f.StringVar(&s.device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	f.IntVar(&s.threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")
+	f.StringVar(&s.dataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
+	c.RegisterFlagCompletionFunc("config", cobra.FixedCompletions(configs.Names(), cobra.ShellCompDirectiveDefault))
+}
+
+// overrides are the settings, those with flags of their own above --set.
+func (s *settings) overrides(c *cobra.Command) configs.Overrides {
+	o := s.Overrides
+	for flag, set := range map[string]string{
+		"seed": fmt.Sprintf("seed=%d", s.seed), "device": "device=" + s.device,
+		"threads": fmt.Sprintf("threads=%d", s.threads), "data-dir": fmt.Sprintf("data.dir=%q", s.dataDir),
+	} {
+		if c.Flags().Changed(flag) {
+			o.Set = append(o.Set, set)
+		}
+	}
+	return o
+}
+
+// changed names a configuration flag that was given, if any.
+func (s *settings) changed(c *cobra.Command) string {
+	for _, flag := range []string{"config", "set", "seed", "device", "threads", "data-dir"} {
+		if c.Flags().Changed(flag) {
+			return flag
+		}
+	}
+	return ""
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hdas/configs"
+	"hdas/datasets"
+	"hdas/models/genotype"
+	"hdas/run"
+	"hdas/torch"
+)
+
+// prepare sets libtorch up as the configuration says.
+func prepare(c configs.Common) (torch.Options, error) {
+	d, err := torch.ParseDevice(c.Device)
+	if err != nil {
+		return torch.Options{}, usageError{err}
+	}
+	o := torch.Options{DType: torch.Float32, Device: d}
+	if c.Precision == "float64" {
+		o.DType = torch.Float64
+	}
+	return o, torch.Do(func(*torch.Scope) {
+		if c.Threads > 0 {
+			torch.SetThreads(c.Threads)
+		}
+	})
+}
+
+// loader makes the loader of a data set; one that is not for learning keeps order and pixels.
+func loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
+	l := &datasets.Loader{Dataset: d, Batch: batch, Seed: c.Seed, Workers: c.Data.Workers}
+	if learn {
+		l.Shuffle, l.Transform = true, c.Data.Transform
+	}
+	return l
+}
+
+// place is where a run is kept.
+type place struct {
+	out    string
+	resume bool
+}
+
+func (r *place) flags(c *cobra.Command) {
+	c.Flags().StringVar(&r.out, "out", "", "folder of the run; default runs/ and a name with the time")
+	c.Flags().BoolVar(&r.resume, "resume", false, "go on with the run in --out, with its own configuration")
+}
+
+// configFile is where a run folder keeps its configuration.
+const configFile = "config.yaml"
+
+// open opens the run's folder: that of --resume, whose configuration it puts into s, or a new one.
+func (r *place) open(c *cobra.Command, s *settings, name string) (*run.Dir, error) {
+	if !r.resume {
+		if r.out == "" {
+			r.out = filepath.Join("runs", name+time.Now().Format("-20060102-150405"))
+		}
+		return run.Create(r.out)
+	}
+	if r.out == "" {
+		return nil, usageError{errors.New("--resume needs the folder of the run: --out DIR")}
+	}
+	if flag := s.changed(c); flag != "" {
+		return nil, usageError{fmt.Errorf("--resume goes on with the run's own configuration, which --%s cannot change", flag)}
+	}
+	d, err := run.Open(r.out)
+	if err != nil {
+		return nil, err
+	}
+	s.File, s.Alone = d.Path(configFile), true
+	return d, nil
+}
+
+// loadGenotype loads a genotype by name, file, CELLS+STAGES, or the folder of the search that
+// found it.
+func loadGenotype(name string) (genotype.Genotype, error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		name = filepath.Join(name, "genotype.yaml")
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return genotype.Genotype{}, fmt.Errorf("%w; the search has not ended, or the folder is none of a search", err)
+		}
+	}
+	return genotype.Load(name)
+}

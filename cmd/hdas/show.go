@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/models/layer"
+)
+
+// sizes is what show prints of a network.
+type sizes struct {
+	Name                string              `json:"name"`
+	Preset              string              `json:"preset"`
+	Channels            int64               `json:"channels"`
+	Layers              int                 `json:"layers"` // cells, reduction cells included
+	Classes             int64               `json:"classes"`
+	Wiring              string              `json:"wiring,omitempty"` // of stages
+	PoolNorm            string              `json:"pool_norm"`
+	Image               [2]int64            `json:"image"`                // height, width
+	Parameters          int64               `json:"parameters"`           // without the auxiliary head
+	ParametersAuxiliary int64               `json:"parameters_auxiliary"` // with it
+	MACs                int64               `json:"macs"`                 // of convolutions and linear maps, without the auxiliary head
+	Stages              []genotype.Topology `json:"stages"`
+}
+
+// defaultCells stand under stages that come without cells of their own.
+const defaultCells = "DARTS_V1"
+
+func (p *program) show() *cobra.Command {
+	m := models.Macro{}
+	var cells string
+	c := &cobra.Command{
+		Use: "show NAME|FILE|CELLS+STAGES|RUN, or show genotypes", Short: "Print the size and the shape of a network",
+		Long: `Print parameters, multiply-adds and the stages of a genotype's network, or list
+the published genotypes. Presets: cifar is C=36, 20 layers, 10 classes, 32x32;
+imagenet C=48, 14 layers, 1000 classes, 224x224. Stages without cells are shown
+over those of --cells.`,
+		Example: "  hdas show DARTS_V2 --preset imagenet --json\n  hdas show DARTS_V1+Hs_DAS_CIFAR_stages",
+		Args:    args(cobra.ExactArgs(1)),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return append(genotype.Names(), "genotypes"), cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(c *cobra.Command, a []string) error {
+			if a[0] == "genotypes" {
+				return p.list()
+			}
+			g, err := loadGenotype(a[0])
+			if err != nil {
+				return usageError{err}
+			}
+			if len(g.Cells) == 0 {
+				under, err := loadGenotype(cells)
+				if err != nil {
+					return usageError{err}
+				}
+				if g, err = genotype.Combine(under, g); err != nil {
+					return usageError{err}
+				}
+			} else if c.Flags().Changed("cells") {
+				return usageError{fmt.Errorf("%s has cells of its own; --cells is for stages without", g.Name)}
+			}
+			r, err := measure(c, g, m)
+			if err != nil {
+				return usageError{err}
+			}
+			return p.print(r, func(w io.Writer) { r.write(w, g) })
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&m.Preset, "preset", models.CIFAR, "cifar or imagenet")
+	f.Int64Var(&m.Channels, "channels", 0, "initial channels C; 0: the preset's")
+	f.IntVar(&m.Layers, "layers", 0, "cells of a chain; 0: the preset's")
+	f.Int64Var(&m.Classes, "classes", 0, "classes; 0: the preset's")
+	f.StringVar(&m.Wiring, "wiring", models.Summed, "of stages: summed (paired is not available yet)")
+	f.StringVar(&m.PoolNorm, "pool-norm", "auto", "batch norm after pooling: on, off; auto: on in stages, off in chains")
+	f.StringVar(&cells, "cells", defaultCells, "cells under stages that have none")
+	return c
+}
+
+func measure(c *cobra.Command, g genotype.Genotype, m models.Macro) (sizes, error) {
+	image := layer.Shape{C: 3, H: 32, W: 32}
+	channels, layers, classes := int64(36), 20, int64(10)
+	if m.Preset == models.ImageNet {
+		image.H, image.W = 224, 224
+		channels, layers, classes = 48, 14, 1000
+	}
+	staged := len(g.Stages) > 0
+	if staged && c.Flags().Changed("layers") {
+		return sizes{}, fmt.Errorf("%s has stages with their own number of cells; --layers is for chains", g.Name)
+	}
+	if !staged && m.Wiring != models.Summed && m.Wiring != models.Paired {
+		return sizes{}, fmt.Errorf("wiring %q is unknown; known are %s, %s", m.Wiring, models.Summed, models.Paired)
+	}
+	if !staged {
+		m.Wiring = models.Summed // a chain has no stages to wire
+	}
+	for flag, set := range map[string]func(){
+		"channels": func() { m.Channels = channels }, "layers": func() { m.Layers = layers }, "classes": func() { m.Classes = classes },
+	} {
+		if !c.Flags().Changed(flag) {
+			set()
+		}
+	}
+	plan, err := models.NewPlan(g, m, image, models.Search{})
+	if err != nil {
+		return sizes{}, err
+	}
+	r := sizes{Name: g.Name, Preset: m.Preset, Channels: m.Channels, Classes: m.Classes, PoolNorm: m.PoolNorm,
+		Image: [2]int64{image.H, image.W}, Parameters: plan.Cost.Parameters, MACs: plan.Cost.MACs,
+		ParametersAuxiliary: plan.Cost.Parameters + plan.AuxiliaryCost.Parameters}
+	if staged {
+		r.Wiring = m.Wiring
+	}
+	if r.PoolNorm == "auto" {
+		r.PoolNorm = map[bool]string{true: "on", false: "off"}[staged]
+	}
+	for _, s := range plan.Stages {
+		r.Layers += len(s.Cells)
+		if s.Reduce != nil {
+			r.Layers++
+		}
+		r.Stages = append(r.Stages, s.DAG().Topology())
+	}
+	return r, nil
+}
+
+func (r sizes) write(w io.Writer, g genotype.Genotype) {
+	fmt.Fprintf(w, "%s\n", r.Name)
+	if g.Source != "" {
+		fmt.Fprintf(w, "  source                 %s\n", g.Source)
+	}
+	wiring := "chain"
+	if r.Wiring != "" {
+		wiring = "stages, " + r.Wiring
+	}
+	fmt.Fprintf(w, "  network                %s, %s, C=%d, %d cells, %d classes, %dx%d images, pool_norm %s\n", wiring, r.Preset, r.Channels, r.Layers, r.Classes, r.Image[0], r.Image[1], r.PoolNorm)
+	fmt.Fprintf(w, "  parameters             %s\n  with auxiliary head    %s\n  multiply-adds          %s\n\n", thousands(r.Parameters), thousands(r.ParametersAuxiliary), thousands(r.MACs))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "stage\tcells\tdead\tlongest path\tmean path\t")
+	for i, s := range r.Stages {
+		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%.3f\t\n", i+1, s.Cells, s.Dead, s.Longest, s.Mean)
+	}
+	t.Flush()
+}
+
+// list prints the published genotypes.
+func (p *program) list() error {
+	type row struct {
+		Name   string `json:"name"`
+		Kind   string `json:"kind"` // cells, or stages
+		Source string `json:"source"`
+	}
+	var rows []row
+	for _, name := range genotype.Names() {
+		g, err := genotype.Published(name)
+		if err != nil {
+			return err
+		}
+		r := row{name, "cells", g.Source}
+		if len(g.Stages) > 0 {
+			r.Kind = "stages"
+		}
+		rows = append(rows, r)
+	}
+	return p.print(rows, func(w io.Writer) {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, r := range rows {
+			fmt.Fprintf(t, "%s\t%s\t%s\n", r.Name, r.Kind, r.Source)
+		}
+		t.Flush()
+	})
+}
+
+// thousands sets a comma after every third digit.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	var b strings.Builder
+	for i, c := range s {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}

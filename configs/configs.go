@@ -1,0 +1,369 @@
+// Package configs reads configurations: the defaults of the structs, over them a file, over that
+// the environment, over that single settings. Unknown keys and impossible values are errors.
+package configs
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
+
+	"hdas/datasets"
+	"hdas/models"
+	"hdas/search"
+	"hdas/train"
+)
+
+// Common is what every run has.
+type Common struct {
+	Seed      uint64       `mapstructure:"seed" yaml:"seed"`
+	Device    string       `mapstructure:"device" yaml:"device"`       // auto, cpu, cuda, cuda:N
+	Threads   int          `mapstructure:"threads" yaml:"threads"`     // of operations on the CPU; 0: libtorch's choice
+	Precision string       `mapstructure:"precision" yaml:"precision"` // float32, float64
+	Data      Data         `mapstructure:"data" yaml:"data"`
+	Network   models.Macro `mapstructure:"network" yaml:"network"`
+}
+
+// Data says which images, and how they are augmented.
+type Data struct {
+	Name               string `mapstructure:"name" yaml:"name"`
+	Dir                string `mapstructure:"dir" yaml:"dir"`         // empty: $HDAS_DATA, or data in the working directory
+	Workers            int    `mapstructure:"workers" yaml:"workers"` // of the loader; 0: one for each processor
+	datasets.Transform `mapstructure:",squash" yaml:",inline"`
+}
+
+// Search is a search's configuration.
+type Search struct {
+	Common `mapstructure:",squash" yaml:",inline"`
+	Search search.Config `mapstructure:"search" yaml:"search"`
+}
+
+// Train is a training's configuration.
+type Train struct {
+	Common `mapstructure:",squash" yaml:",inline"`
+	Train  train.Config `mapstructure:"train" yaml:"train"`
+}
+
+// DefaultSearch is the paper's search of that kind, on CIFAR-10.
+func DefaultSearch(k search.Kind) Search {
+	c := Search{common(16, 8), search.Default(k)}
+	c.Data.Cutout = 0
+	return c
+}
+
+// DefaultTrain is the paper's training of a found network on CIFAR-10.
+func DefaultTrain() Train {
+	c := Train{common(36, 20), train.Default()}
+	c.Network.Auxiliary = true
+	return c
+}
+
+func common(channels int64, layers int) Common {
+	return Common{
+		Device: "auto", Precision: "float32",
+		Data:    Data{Name: "cifar10", Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16}},
+		Network: models.Macro{Preset: models.CIFAR, Channels: channels, Layers: layers, PoolNorm: "auto", Wiring: models.Summed},
+	}
+}
+
+func (c Common) validate() error {
+	var faults []error
+	if c.Threads < 0 || c.Threads > 1024 {
+		faults = append(faults, fmt.Errorf("threads: %d is not in 0..1024", c.Threads))
+	}
+	if c.Precision != "float32" && c.Precision != "float64" {
+		faults = append(faults, fmt.Errorf("precision: %q is unknown; known are float32, float64", c.Precision))
+	}
+	if !slices.Contains(datasets.Names(), c.Data.Name) {
+		faults = append(faults, fmt.Errorf("data.name: %q is unknown; known are %s", c.Data.Name, strings.Join(datasets.Names(), ", ")))
+	}
+	if c.Data.Workers < 0 || c.Data.Workers > 1024 {
+		faults = append(faults, fmt.Errorf("data.workers: %d is not in 0..1024", c.Data.Workers))
+	}
+	m := c.Network
+	m.Classes = 1 // comes with the data
+	return errors.Join(append(faults, in("data", c.Data.Transform.Validate()), in("network", m.Validate()))...)
+}
+
+// Validate names every impossible value.
+func (c Search) Validate() error {
+	return errors.Join(c.Common.validate(), in("search", c.Search.Validate()))
+}
+
+// Validate names every impossible value.
+func (c Train) Validate() error {
+	return errors.Join(c.Common.validate(), in("train", c.Train.Validate()))
+}
+
+// in puts the section before each fault.
+func in(section string, err error) error {
+	if err == nil {
+		return nil
+	}
+	lines := strings.Split(err.Error(), "\n")
+	faults := make([]error, len(lines))
+	for i, line := range lines {
+		faults[i] = errors.New(section + "." + line)
+	}
+	return errors.Join(faults...)
+}
+
+// Overrides are what stands above a struct's defaults, the last one winning.
+type Overrides struct {
+	File string   // a built-in configuration's name, or a YAML file; empty: none
+	Set  []string // key=value, the value as YAML
+	// Alone keeps the environment out: the file is the saved configuration of a run.
+	Alone bool
+}
+
+// LoadSearch reads the configuration of a search of that kind.
+func LoadSearch(k search.Kind, o Overrides) (Search, error) {
+	c := DefaultSearch(k)
+	if err := load(&c, o, foreign(k)); err != nil {
+		return c, err
+	}
+	if c.Search.Kind != k {
+		return c, fmt.Errorf("search.kind: the configuration is for a %s search, not a %s search", c.Search.Kind, k)
+	}
+	return c, c.Validate()
+}
+
+// foreign are the keys that a kind of search has no use for.
+func foreign(k search.Kind) map[string]string {
+	keys := map[string]string{}
+	add := func(why string, list ...string) {
+		for _, key := range list {
+			keys[key] = why
+		}
+	}
+	add("a supernet has no auxiliary head", "network.auxiliary")
+	add("the searches use the summed wiring", "network.wiring")
+	if k == search.Cell {
+		add("it has no use in a cell search", "search.cells", "search.lengths", "search.window", "search.stage_primitives", "search.delta")
+	} else {
+		add("it has a use in a cell search only", "search.stage_specific", "search.nodes", "search.cell_primitives")
+		add("the stages have their own number of cells: search.lengths", "network.layers")
+	}
+	if k != search.Distribution {
+		add("it has a use in a distribution search only", "search.min_cells", "search.gamma", "search.theta")
+	}
+	return keys
+}
+
+// LoadTrain reads the configuration of a training.
+func LoadTrain(o Overrides) (Train, error) {
+	c := DefaultTrain()
+	if err := load(&c, o, nil); err != nil {
+		return c, err
+	}
+	return c, c.Validate()
+}
+
+// load changes c, a pointer to a struct of defaults.
+func load(c any, o Overrides, foreign map[string]string) error {
+	defaults, err := asMap(c)
+	if err != nil {
+		return err
+	}
+	known := keys("", defaults)
+	v := viper.New()
+	v.SetConfigType("yaml")
+	if o.File != "" {
+		text, err := read(o.File)
+		if err != nil {
+			return err
+		}
+		if err := v.ReadConfig(bytes.NewReader(text)); err != nil {
+			return fmt.Errorf("%s: %w", o.File, err)
+		}
+	}
+	for _, key := range known {
+		if text, ok := os.LookupEnv(envName(key)); ok && !o.Alone {
+			if err := set(v, key, text); err != nil {
+				return fmt.Errorf("%s: %w", envName(key), err)
+			}
+		}
+	}
+	for _, s := range o.Set {
+		key, text, ok := strings.Cut(s, "=")
+		if !ok {
+			return fmt.Errorf("--set %s: not of the form key=value", s)
+		}
+		if err := set(v, strings.TrimSpace(key), text); err != nil {
+			return fmt.Errorf("--set %s: %w", s, err)
+		}
+	}
+	var faults []error
+	for _, key := range v.AllKeys() {
+		if !slices.Contains(known, key) {
+			faults = append(faults, fmt.Errorf("%s: unknown key; known are %s", key, strings.Join(near(key, known), ", ")))
+		} else if why, ok := foreign[key]; ok {
+			faults = append(faults, fmt.Errorf("%s: %s", key, why))
+		}
+	}
+	faults = append(faults, strangers()...)
+	if err := errors.Join(faults...); err != nil {
+		return err
+	}
+	hook := viper.DecodeHook(mapstructure.DecodeHookFuncType(whole))
+	strict := func(d *mapstructure.DecoderConfig) { d.WeaklyTypedInput = false }
+	if err := v.UnmarshalExact(c, hook, strict); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return nil
+}
+
+// whole refuses numbers that an integer would cut.
+func whole(from, to reflect.Type, value any) (any, error) {
+	f, isFloat := value.(float64)
+	if isFloat && (to.Kind() == reflect.Int || to.Kind() == reflect.Int64 || to.Kind() == reflect.Uint64 || to.Kind() == reflect.Uint8) && f != float64(int64(f)) {
+		return nil, fmt.Errorf("%v is no whole number", f)
+	}
+	if n, isInt := value.(int); isInt && to.Kind() == reflect.Uint8 && (n < 0 || n > 255) {
+		return nil, fmt.Errorf("%d is not in 0..255", n)
+	}
+	return value, nil
+}
+
+func set(v *viper.Viper, key, text string) error {
+	var value any
+	if err := yaml.Unmarshal([]byte(text), &value); err != nil {
+		return err
+	}
+	if value == nil {
+		value = ""
+	}
+	v.Set(key, value)
+	return nil
+}
+
+// envName is the environment variable of a key: search.lr is HDAS_SEARCH_LR.
+func envName(key string) string {
+	return "HDAS_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// strangers are the HDAS_ variables that no configuration knows.
+func strangers() []error {
+	names := map[string]bool{"HDAS_DATA": true, "HDAS_CACHE": true}
+	s, t := DefaultSearch(search.Cell), DefaultTrain()
+	for _, c := range []any{&s, &t} {
+		if m, err := asMap(c); err == nil {
+			for _, key := range keys("", m) {
+				names[envName(key)] = true
+			}
+		}
+	}
+	var faults []error
+	for _, e := range os.Environ() {
+		if name, _, _ := strings.Cut(e, "="); strings.HasPrefix(name, "HDAS_") && !names[name] {
+			faults = append(faults, fmt.Errorf("environment variable %s: no setting of that name", name))
+		}
+	}
+	return faults
+}
+
+// asMap is a configuration as the YAML that it is saved as.
+func asMap(c any) (map[string]any, error) {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	var m map[string]any
+	return m, yaml.Unmarshal(text, &m)
+}
+
+// keys are the dotted names of all values, sorted.
+func keys(prefix string, m map[string]any) []string {
+	var out []string
+	for k, v := range m {
+		if section, ok := v.(map[string]any); ok {
+			out = append(out, keys(prefix+k+".", section)...)
+		} else {
+			out = append(out, prefix+k)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// near are the known keys of the same section, or all where it is none.
+func near(key string, known []string) []string {
+	section := key[:strings.LastIndex(key, ".")+1]
+	var out []string
+	for _, k := range known {
+		if strings.HasPrefix(k, section) && !strings.Contains(k[len(section):], ".") {
+			out = append(out, k)
+		}
+	}
+	if len(out) == 0 || section == "" {
+		return known
+	}
+	return out
+}
+
+// Adding a built-in configuration is adding its file.
+//
+//go:embed *.yaml
+var builtin embed.FS
+
+// Names are the built-in configurations.
+func Names() []string {
+	files, err := fs.Glob(builtin, "*.yaml")
+	if err != nil {
+		panic(err) // the pattern is a constant
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(f, ".yaml")
+	}
+	return files
+}
+
+func read(nameOrFile string) ([]byte, error) {
+	if slices.Contains(Names(), nameOrFile) {
+		return builtin.ReadFile(nameOrFile + ".yaml")
+	}
+	text, err := os.ReadFile(nameOrFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("configuration %q is neither built in (%s) nor a file", nameOrFile, strings.Join(Names(), ", "))
+	}
+	return text, err
+}
+
+// YAML is the configuration as it is saved with its run: every setting that the search uses.
+func (c Search) YAML() ([]byte, error) { return resolved(c, foreign(c.Search.Kind)) }
+
+// YAML is the configuration as it is saved with its run.
+func (c Train) YAML() ([]byte, error) { return resolved(c, nil) }
+
+func resolved(c any, without map[string]string) ([]byte, error) {
+	var doc yaml.Node
+	if err := doc.Encode(c); err != nil {
+		return nil, err
+	}
+	prune(&doc, "", without)
+	return yaml.Marshal(&doc)
+}
+
+func prune(n *yaml.Node, prefix string, without map[string]string) {
+	var kept []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if _, drop := without[prefix+key.Value]; drop {
+			continue
+		}
+		if value.Kind == yaml.MappingNode {
+			prune(value, prefix+key.Value+".", without)
+		}
+		kept = append(kept, key, value)
+	}
+	n.Content = kept
+}
