@@ -4,6 +4,7 @@ package torch
 import "C"
 
 import (
+	"fmt"
 	"slices"
 	"unsafe"
 
@@ -17,6 +18,12 @@ import (
 // buffers and fresh[i] says that buffer i has not been used yet.
 func SGDStep(params, grads, bufs []Tensor, fresh []bool, o SGDOptions) {
 	enter("sgd")
+	if o.Momentum == 0 {
+		bufs, fresh = nil, nil
+		sameLength("sgd", len(params), len(grads))
+	} else {
+		sameLength("sgd", len(params), len(grads), len(bufs), len(fresh))
+	}
 	if len(params) == 0 {
 		return
 	}
@@ -40,6 +47,7 @@ type SGDOptions struct {
 // included, from 1. The moments are updated in place.
 func AdamStep(params, grads, expAvg, expAvgSq []Tensor, steps []int64, o AdamOptions) {
 	enter("adam")
+	sameLength("adam", len(params), len(grads), len(expAvg), len(expAvgSq), len(steps))
 	if len(params) == 0 {
 		return
 	}
@@ -75,6 +83,15 @@ func ClipGradNorm(grads []Tensor, max float64) Tensor {
 	var out C.ht
 	check("clip_grad_norm", nil, C.hdas_clip_grad_norm(&out, &hts(grads)[0], C.int(len(grads)), C.double(max)))
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
+}
+
+// sameLength guards C from lists that do not belong together.
+func sameLength(op string, params int, others ...int) {
+	for _, n := range others {
+		if n != params {
+			panic(fmt.Sprintf("torch: %s of %d parameters with a list of %d", op, params, n))
+		}
+	}
 }
 
 func defined(ts []Tensor) []Tensor {

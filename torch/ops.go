@@ -24,7 +24,13 @@ func Ones(o Options, shape ...int64) Tensor {
 }
 
 // Full is a tensor whose elements are all v.
-func Full(o Options, v float64, shape ...int64) Tensor { return Zeros(o, shape...).AddScalar_(v) }
+func Full(o Options, v float64, shape ...int64) (r Tensor) {
+	d, n := dims(shape)
+	scalar(v, func(s lib.Cscalar) {
+		r = call("full", func(out *lib.Ctensor) { lib.AtgFull(out, d, n, s, o.dtype(), o.Device.c()) })
+	})
+	return r
+}
 
 // Randn is a tensor of draws from N(0, 1).
 func Randn(o Options, shape ...int64) Tensor {
@@ -227,8 +233,11 @@ type ConvOptions struct {
 // undefined.
 func Conv2d(x, weight, bias Tensor, o ConvOptions) Tensor {
 	stride, padding, dilation := pair(o.Stride, 1), pair(o.Padding, 0), pair(o.Dilation, 1)
+	if o.Groups > 1 && !bias.Defined() && o.Groups == weight.Size(0) && stride[0] == stride[1] && padding[0] == padding[1] && dilation[0] == dilation[1] {
+		return depthwise(x, weight, stride[0], padding[0], dilation[0])
+	}
 	return call("conv2d", func(out *lib.Ctensor) {
-		lib.AtgConv2d(out, x.c(), weight.c(), bias.c(), stride, 2, padding, 2, dilation, 2, max(o.Groups, 1))
+		lib.AtgConv2d(out, x.c(), weight.c(), bias.optional(), stride, 2, padding, 2, dilation, 2, max(o.Groups, 1))
 	}, x, weight, bias)
 }
 
@@ -247,12 +256,15 @@ func pair(v []int64, none int64) []int64 {
 // (C) may be undefined.
 func BatchNorm(x, weight, bias, runningMean, runningVar Tensor, training bool, momentum, eps float64) Tensor {
 	return call("batch_norm", func(out *lib.Ctensor) {
-		lib.AtgBatchNorm(out, x.c(), weight.c(), bias.c(), runningMean.c(), runningVar.c(), flag(training), momentum, eps, 1)
+		lib.AtgBatchNorm(out, x.c(), weight.optional(), bias.optional(), runningMean.optional(), runningVar.optional(), flag(training), momentum, eps, 1)
 	}, x, weight, bias, runningMean, runningVar)
 }
 
 // MaxPool2d takes the largest of each window of x (N,C,H,W); the padding counts as minus infinity.
 func MaxPool2d(x Tensor, kernel, stride, padding int64) Tensor {
+	if kernel == 3 && padding == 1 {
+		return pool3x3("max_pool2d", x, true, stride)
+	}
 	k, s, p, d := pair([]int64{kernel}, 0), pair([]int64{stride}, 0), pair([]int64{padding}, 0), pair(nil, 1)
 	return call("max_pool2d", func(out *lib.Ctensor) {
 		lib.AtgMaxPool2d(out, x.c(), k, 2, s, 2, p, 2, d, 2, 0)
@@ -261,6 +273,9 @@ func MaxPool2d(x Tensor, kernel, stride, padding int64) Tensor {
 
 // AvgPool2d takes the mean of each window of x (N,C,H,W); the padding is not counted.
 func AvgPool2d(x Tensor, kernel, stride, padding int64) Tensor {
+	if kernel == 3 && padding == 1 {
+		return pool3x3("avg_pool2d", x, false, stride)
+	}
 	k, s, p := pair([]int64{kernel}, 0), pair([]int64{stride}, 0), pair([]int64{padding}, 0)
 	return call("avg_pool2d", func(out *lib.Ctensor) {
 		lib.AtgAvgPool2d(out, x.c(), k, 2, s, 2, p, 2, 0, 0, 0, 1)
@@ -275,7 +290,7 @@ func GlobalAvgPool(x Tensor) Tensor {
 // Linear is x (N,in) times the transpose of weight (out,in), plus bias (out), which may be
 // undefined.
 func Linear(x, weight, bias Tensor) Tensor {
-	return call("linear", func(out *lib.Ctensor) { lib.AtgLinear(out, x.c(), weight.c(), bias.c()) }, x, weight, bias)
+	return call("linear", func(out *lib.Ctensor) { lib.AtgLinear(out, x.c(), weight.c(), bias.optional()) }, x, weight, bias)
 }
 
 // CrossEntropy is the mean over the batch of the cross-entropy of logits (N,K) with labels (N),

@@ -9,7 +9,7 @@ import (
 	lib "github.com/sugarme/gotch/libtch"
 )
 
-// Seed seeds the generators of all devices.
+// Seed seeds the generators of all devices; the CPU's uses the low 32 bits alone.
 func Seed(seed uint64) {
 	enter("manual_seed")
 	check("manual_seed", nil, C.hdas_seed(C.uint64_t(seed)))

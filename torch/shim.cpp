@@ -1,7 +1,9 @@
+#include "guard.h"
 #include "shim.h"
 
 #include <ATen/Parallel.h>
 #include <cstring>
+#include <malloc.h>
 #include <mutex>
 #include <torch/torch.h>
 #include <torch/version.h>
@@ -21,22 +23,16 @@ std::vector<Tensor> list(const ht *ts, int n) {
   return v;
 }
 
-template <class F> char *guard(F f) {
-  try {
-    f();
-    return nullptr;
-  } catch (const c10::Error &e) { // without the C++ stack that what() adds
-    return strdup(e.what_without_backtrace());
-  } catch (const std::exception &e) {
-    return strdup(e.what());
-  } catch (...) {
-    return strdup("unknown C++ exception");
-  }
-}
-
 at::Generator generator(int device) {
   return at::globalContext().defaultGenerator(device < 0 ? at::Device(at::kCPU)
                                                          : at::Device(at::kCUDA, device));
+}
+
+// t with elements of its own, each in a place of its own. Several inputs may have been given one
+// gradient, or a single number spread over all elements, which nothing could change in place.
+Tensor owned(Tensor t) {
+  bool own = t.use_count() == 1 && t.storage().use_count() == 1 && t.is_non_overlapping_and_dense();
+  return own ? t : t.clone(at::MemoryFormat::Contiguous);
 }
 
 Tensor norm(const std::vector<Tensor> &ts) {
@@ -45,8 +41,16 @@ Tensor norm(const std::vector<Tensor> &ts) {
 
 } // namespace
 
+void hdas_init(void) {
+  // glibc would give every large block back to the kernel when it is freed, and the next tensor
+  // would fault all its pages in again.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20); // the largest that it accepts
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
 char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, int dtype) {
-  return guard([&] {
+  return hdas_guard([&] {
     Tensor t = at::empty(at::IntArrayRef(dims, ndims), at::ScalarType(dtype));
     if (t.nbytes() > 0)
       std::memcpy(t.data_ptr(), data, t.nbytes());
@@ -55,7 +59,7 @@ char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, 
 }
 
 char *hdas_to_data(ht t, void *data, size_t bytes) {
-  return guard([&] {
+  return hdas_guard([&] {
     Tensor c = ref(t).detach().to(at::kCPU).contiguous();
     TORCH_CHECK(c.nbytes() == bytes, "tensor has ", c.nbytes(), " bytes, not ", bytes);
     if (bytes > 0)
@@ -64,28 +68,31 @@ char *hdas_to_data(ht t, void *data, size_t bytes) {
 }
 
 char *hdas_clone(ht *out, ht t) {
-  return guard([&] { *out = handle(ref(t).clone()); });
+  return hdas_guard([&] { *out = handle(ref(t).clone()); });
 }
 
 char *hdas_set_requires_grad(ht t, int on) {
-  return guard([&] { ref(t).set_requires_grad(on != 0); });
+  return hdas_guard([&] {
+    TORCH_CHECK(on || ref(t).is_leaf(), "only a leaf can stop to require a gradient; use detach");
+    ref(t).set_requires_grad(on != 0);
+  });
 }
 
 char *hdas_requires_grad(ht t, int *on) {
-  return guard([&] { *on = ref(t).requires_grad(); });
+  return hdas_guard([&] { *on = ref(t).requires_grad(); });
 }
 
 char *hdas_grad(ht output, const ht *inputs, int n, ht *grads) {
-  return guard([&] {
+  return hdas_guard([&] {
     auto g = torch::autograd::grad({ref(output)}, list(inputs, n), {}, /*retain_graph=*/false,
                                    /*create_graph=*/false, /*allow_unused=*/true);
     for (int i = 0; i < n; ++i)
-      grads[i] = g[i].defined() ? handle(g[i]) : nullptr;
+      grads[i] = g[i].defined() ? handle(owned(std::move(g[i]))) : nullptr;
   });
 }
 
 char *hdas_grad_mode(int on, int *was) {
-  return guard([&] {
+  return hdas_guard([&] {
     *was = at::GradMode::is_enabled();
     at::GradMode::set_enabled(on != 0);
   });
@@ -94,7 +101,7 @@ char *hdas_grad_mode(int on, int *was) {
 // torch/optim/sgd.py, _multi_tensor_sgd
 char *hdas_sgd(const ht *params, const ht *grads, const ht *bufs, const int *first, int n, double lr,
                double momentum, double dampening, double weight_decay, int nesterov) {
-  return guard([&] {
+  return hdas_guard([&] {
     at::NoGradGuard no_grad;
     auto p = list(params, n), g = list(grads, n);
     if (weight_decay != 0)
@@ -124,7 +131,7 @@ char *hdas_sgd(const ht *params, const ht *grads, const ht *bufs, const int *fir
 char *hdas_adam(const ht *params, const ht *grads, const ht *exp_avg, const ht *exp_avg_sq,
                 const int64_t *step, int n, double lr, double beta1, double beta2, double eps,
                 double weight_decay) {
-  return guard([&] {
+  return hdas_guard([&] {
     at::NoGradGuard no_grad;
     auto p = list(params, n), g = list(grads, n), m = list(exp_avg, n), v = list(exp_avg_sq, n);
     if (weight_decay != 0)
@@ -145,7 +152,7 @@ char *hdas_adam(const ht *params, const ht *grads, const ht *exp_avg, const ht *
 }
 
 char *hdas_norm(ht *out, const ht *tensors, int n) {
-  return guard([&] {
+  return hdas_guard([&] {
     at::NoGradGuard no_grad;
     *out = handle(norm(list(tensors, n)));
   });
@@ -153,7 +160,7 @@ char *hdas_norm(ht *out, const ht *tensors, int n) {
 
 // torch/nn/utils/clip_grad.py: the factor is computed and applied without reading it back
 char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm) {
-  return guard([&] {
+  return hdas_guard([&] {
     at::NoGradGuard no_grad;
     auto g = list(grads, n);
     Tensor total = norm(g);
@@ -163,11 +170,11 @@ char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm) {
 }
 
 char *hdas_seed(uint64_t seed) {
-  return guard([&] { torch::manual_seed(seed); });
+  return hdas_guard([&] { torch::manual_seed(seed); });
 }
 
 char *hdas_get_generator(int device, ht *state) {
-  return guard([&] {
+  return hdas_guard([&] {
     auto g = generator(device);
     std::lock_guard<std::mutex> lock(g.mutex());
     *state = handle(g.get_state());
@@ -175,7 +182,7 @@ char *hdas_get_generator(int device, ht *state) {
 }
 
 char *hdas_set_generator(int device, ht state) {
-  return guard([&] {
+  return hdas_guard([&] {
     auto g = generator(device);
     std::lock_guard<std::mutex> lock(g.mutex());
     g.set_state(ref(state));
@@ -183,7 +190,7 @@ char *hdas_set_generator(int device, ht state) {
 }
 
 char *hdas_set_threads(int n) {
-  return guard([&] { at::set_num_threads(n); });
+  return hdas_guard([&] { at::set_num_threads(n); });
 }
 
 int hdas_threads(void) { return at::get_num_threads(); }

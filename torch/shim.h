@@ -14,6 +14,9 @@ typedef void *ht; // at::Tensor*, the same handle as gotch's; NULL is undefined
 
 // device is -1 for the CPU, else the index of a CUDA device.
 
+// Tells the allocator to keep large blocks for the next tensor, once, before any work.
+void hdas_init(void);
+
 // Copies numel elements from data; the tensor lives on the CPU.
 char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, int dtype);
 // Copies the elements, in row-major order, into data of exactly `bytes` bytes.
@@ -38,6 +41,13 @@ char *hdas_adam(const ht *params, const ht *grads, const ht *exp_avg, const ht *
 char *hdas_norm(ht *out, const ht *tensors, int n);
 // Scales grads in place so that their norm is at most max_norm; out is the norm before.
 char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm);
+
+// Convolution of each channel by itself; x (N,C,H,W), weight (C,1,k,k).
+char *hdas_depthwise(ht *out, ht x, ht weight, int64_t stride, int64_t pad, int64_t dilation);
+// 3x3 pooling with padding 1: the maximum, or the mean without the padding.
+char *hdas_pool3x3(ht *out, ht x, int max, int64_t stride);
+// Whether the two above are libtorch's own operations everywhere.
+void hdas_plain_kernels(int on);
 
 char *hdas_seed(uint64_t seed);
 char *hdas_get_generator(int device, ht *state);

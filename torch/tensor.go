@@ -40,15 +40,23 @@ func adopt(c lib.Ctensor) Tensor {
 	return Tensor{h}
 }
 
-// c is the C handle of t, nil when t is undefined.
+// c is the C handle of t, which libtorch would follow even if it were nil.
 func (t Tensor) c() lib.Ctensor {
 	if t.h == nil {
-		return nil
+		panic("torch: undefined tensor where one is needed")
 	}
 	if t.h.c == nil {
 		panic("torch: tensor used after it was freed; Keep or Return it from its scope")
 	}
 	return t.h.c
+}
+
+// optional is c for an argument that may be left out: nil when t is undefined.
+func (t Tensor) optional() lib.Ctensor {
+	if t.h == nil {
+		return nil
+	}
+	return t.c()
 }
 
 func (t Tensor) ht() C.ht { return C.ht(unsafe.Pointer(t.c())) }
@@ -156,6 +164,7 @@ func (t Tensor) Bytes() []byte {
 
 // Float64s copies t's elements, in row-major order, whatever their type.
 func (t Tensor) Float64s() []float64 {
+	enter("to_data")
 	data := make([]float64, t.Numel())
 	scoped(func(*Scope) {
 		t.To(Float64).read(unsafe.Pointer(unsafe.SliceData(data)), 8*len(data))
@@ -165,6 +174,7 @@ func (t Tensor) Float64s() []float64 {
 
 // Int64s copies t's elements, in row-major order, whatever their type.
 func (t Tensor) Int64s() []int64 {
+	enter("to_data")
 	data := make([]int64, t.Numel())
 	scoped(func(*Scope) {
 		t.To(Int64).read(unsafe.Pointer(unsafe.SliceData(data)), 8*len(data))

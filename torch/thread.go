@@ -1,5 +1,8 @@
 package torch
 
+// #include "shim.h"
+import "C"
+
 import (
 	"fmt"
 	"runtime"
@@ -38,6 +41,7 @@ func onThread() bool { return int64(syscall.Gettid()) == thread.id.Load() }
 func run(f func()) any {
 	thread.start.Do(func() {
 		thread.jobs = make(chan job)
+		C.hdas_init()
 		go serve()
 	})
 	if onThread() {
