@@ -3,7 +3,9 @@
 package datasets
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -11,24 +13,53 @@ import (
 
 // Dataset is random access to labelled images of one size. It is safe for concurrent readers.
 type Dataset interface {
+	// Info says what the data set is; its slices belong to the data set and are only to be read.
 	Info() Info
+	// Len is the number of images.
 	Len() int
-	// At copies image i, C*H*W bytes with the channel outermost, into dst, and returns its label
-	// in [0, len(Info().Classes)).
+	// At copies image i in [0, Len()), C*H*W bytes with the channel outermost, into dst, which
+	// has just that length, and returns its label in [0, len(Info().Classes)).
 	At(i int, dst []byte) (label int, err error)
 }
 
 // Info says what a data set is.
 type Info struct {
 	Name                    string
-	Classes                 []string
+	Classes                 []string // by label
 	Channels, Height, Width int
-	Mean, Std               []float64 // of each channel over the training images, in units of 255
+	Mean, Std               []float64 // of each channel over the training images, pixels being in [0,1]
 	Origin                  string    // where it comes from, and its licence
 }
 
 // Size is the number of bytes of an image.
 func (i Info) Size() int { return i.Channels * i.Height * i.Width }
+
+// Validate names everything that an Info lacks.
+func (i Info) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if i.Name == "" {
+		fault("it has no name")
+	}
+	if len(i.Classes) == 0 {
+		fault("it has no classes")
+	}
+	if i.Channels < 1 || i.Height < 1 || i.Width < 1 {
+		fault("its images are %dx%dx%d, with nothing in them", i.Channels, i.Height, i.Width)
+	}
+	if len(i.Mean) != i.Channels || len(i.Std) != i.Channels {
+		fault("it has %d means and %d standard deviations for %d channels", len(i.Mean), len(i.Std), i.Channels)
+	}
+	for c, std := range i.Std {
+		if !(std > 0) {
+			fault("the standard deviation of channel %d is %v, not above 0", c, std)
+		}
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("data set %q: %w", i.Name, errors.Join(faults...))
+	}
+	return nil
+}
 
 // The splits of every data set.
 const (
@@ -36,33 +67,35 @@ const (
 	Test  = "test"
 )
 
-// source is how a data set is had. Adding a data set is adding an entry.
+// source is how a data set is had.
 type source struct {
 	open func(dir, split string) (Dataset, error)
 	// missing says what of the data is not in dir and how to mend that; nil where all is there.
 	missing func(dir string) error
 }
 
+// sources are the known data sets. Adding one is adding an entry.
 var sources = map[string]source{
 	"digits":  {open: openDigits, missing: func(string) error { return nil }},
 	"cifar10": {open: openCIFAR10, missing: missingCIFAR10},
 }
 
 // Names are the known data sets, sorted.
-func Names() []string {
-	var names []string
-	for name := range sources {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func Names() []string { return slices.Sorted(maps.Keys(sources)) }
 
-// Open opens a split of a data set. dir is where its files are; empty means Dir.
-func Open(name, dir, split string) (Dataset, error) {
+func find(name string) (source, error) {
 	s, ok := sources[name]
 	if !ok {
-		return nil, fmt.Errorf("data set %q is unknown; known are %s", name, strings.Join(Names(), ", "))
+		return s, fmt.Errorf("data set %q is unknown; known are %s", name, strings.Join(Names(), ", "))
+	}
+	return s, nil
+}
+
+// Open opens a split, Train or Test, of a data set. dir is where its files are; empty means Dir().
+func Open(name, dir, split string) (Dataset, error) {
+	s, err := find(name)
+	if err != nil {
+		return nil, err
 	}
 	if split != Train && split != Test {
 		return nil, fmt.Errorf("split %q is unknown; known are %s, %s", split, Train, Test)
@@ -73,13 +106,17 @@ func Open(name, dir, split string) (Dataset, error) {
 	return s.open(dir, split)
 }
 
-// Missing says what of a data set is not in dir (empty means Dir) and how to mend that; nil where
-// all is there.
+// Missing says what of a data set is not in dir (empty means Dir()) and how to mend that; nil
+// where all is there. It looks for files, and does not read them.
 func Missing(name, dir string) error {
+	s, err := find(name)
+	if err != nil {
+		return err
+	}
 	if dir == "" {
 		dir = Dir()
 	}
-	return sources[name].missing(dir)
+	return s.missing(dir)
 }
 
 // Dir is where data sets are looked for: $HDAS_DATA, or data in the working directory.
@@ -101,45 +138,20 @@ func (d *images) Info() Info { return d.info }
 func (d *images) Len() int   { return len(d.labels) }
 
 func (d *images) At(i int, dst []byte) (int, error) {
-	size := d.info.Size()
-	if i < 0 || i >= len(d.labels) {
-		return 0, fmt.Errorf("%s has no image %d; it has %d", d.info.Name, i, len(d.labels))
+	if err := checkAt(d.info, d.Len(), i, dst); err != nil {
+		return 0, err
 	}
-	if len(dst) != size {
-		return 0, fmt.Errorf("%s: %d bytes given for an image of %d", d.info.Name, len(dst), size)
-	}
-	copy(dst, d.pixels[i*size:])
+	copy(dst, d.pixels[i*len(dst):])
 	return int(d.labels[i]), nil
 }
 
-// Subset is the images of those numbers, in that order.
-func Subset(d Dataset, numbers []int) (Dataset, error) {
-	for _, n := range numbers {
-		if n < 0 || n >= d.Len() {
-			return nil, fmt.Errorf("%s has no image %d; it has %d", d.Info().Name, n, d.Len())
-		}
+// checkAt checks the arguments of At for a data set of n images.
+func checkAt(info Info, n, i int, dst []byte) error {
+	if i < 0 || i >= n {
+		return fmt.Errorf("%s has no image %d; it has %d, counted from 0", info.Name, i, n)
 	}
-	return &subset{d, numbers}, nil
-}
-
-type subset struct {
-	Dataset
-	numbers []int
-}
-
-func (s *subset) Len() int { return len(s.numbers) }
-
-func (s *subset) At(i int, dst []byte) (int, error) {
-	if i < 0 || i >= len(s.numbers) {
-		return 0, fmt.Errorf("the part of %s has no image %d; it has %d", s.Info().Name, i, len(s.numbers))
+	if len(dst) != info.Size() {
+		return fmt.Errorf("%s: %d bytes given for an image of %d", info.Name, len(dst), info.Size())
 	}
-	return s.Dataset.At(s.numbers[i], dst)
-}
-
-// Halves splits a data set, shuffled by the seed, in two: a search's halves, of the weights and of
-// the architecture. With an odd number the first is the smaller.
-func Halves(d Dataset, seed uint64) (first, second Dataset) {
-	order := stream(seed, "halves", 0, 0).Perm(d.Len())
-	n := len(order) / 2
-	return &subset{d, order[:n]}, &subset{d, order[n:]}
+	return nil
 }

@@ -1,121 +1,111 @@
 package datasets
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
+	"unicode/utf8"
 
 	"github.com/nlpodyssey/gopickle/pickle"
 	"github.com/nlpodyssey/gopickle/types"
 )
 
-// readCIFARPickle reads a batch of the Python version: a dict with "data", an array (n,3072) of
-// uint8, and "labels", a list of n numbers. Nothing in a pickle is run: it may name an array's
-// parts, all else is refused.
-func readCIFARPickle(r io.Reader, size int64, d *images) (err error) {
+// unpickle reads a pickle of plain values and arrays of bytes. Nothing that it names is run: it
+// may name an array's parts, for which this file has its own, and all else is refused.
+func unpickle(data []byte) (v any, err error) {
+	program, long, err := reduce(data)
+	if err != nil {
+		return nil, err
+	}
 	defer func() {
-		if p := recover(); p != nil { // the reader's way with some malformed files
-			err = fmt.Errorf("is no pickle of CIFAR-10: %v", p)
+		if p := recover(); p != nil { // the unpickler's way with some malformed programs
+			v, err = nil, errors.New("malformed")
 		}
 	}()
-	u := pickle.NewUnpickler(io.LimitReader(r, size))
-	u.FindClass = arrayParts
-	v, err := u.Load()
-	if err != nil {
-		return fmt.Errorf("is no pickle of CIFAR-10: %w", err)
+	u := pickle.NewUnpickler(bytes.NewReader(program))
+	u.FindClass = arrayPart
+	u.NextBuffer = func() (any, error) {
+		next := long[0]
+		long = long[1:]
+		return next, nil
 	}
-	dict, ok := v.(*types.Dict)
-	if !ok {
-		return fmt.Errorf("holds %T, not a dict", v)
+	if v, err = u.Load(); err != nil {
+		return nil, fmt.Errorf("%.200s", err)
 	}
-	pixels, ok := entry(dict, "data").(*array)
-	if !ok || len(pixels.shape) != 2 || pixels.shape[1] != cifarSize || pixels.shape[0]*cifarSize != len(pixels.data) {
-		return fmt.Errorf(`has no array "data" of n x %d bytes`, cifarSize)
-	}
-	labels, ok := entry(dict, "labels").(*types.List)
-	if !ok || labels.Len() != pixels.shape[0] {
-		return fmt.Errorf(`has no list "labels" of %d numbers`, pixels.shape[0])
-	}
-	for i := range labels.Len() {
-		n, ok := labels.Get(i).(int)
-		if !ok || n < 0 || n > 255 {
-			return fmt.Errorf("has the label %v", labels.Get(i))
-		}
-		d.labels = append(d.labels, byte(n))
-	}
-	d.pixels = append(d.pixels, pixels.data...)
-	return nil
+	return v, nil
 }
 
-// entry is a value of a dict whose keys Python 2 wrote as str and Python 3 may write as bytes.
-func entry(d *types.Dict, key string) any {
-	if v, ok := d.Get(key); ok {
-		return v
-	}
-	for _, e := range *d {
-		if b, ok := e.Key.([]byte); ok && string(b) == key {
-			return e.Value
-		}
-	}
-	return nil
-}
-
-// arrayParts are the only names that a pickle may call.
-func arrayParts(module, name string) (any, error) {
+// arrayPart is what a pickle may name: the ways in which numpy 1 and 2 write an array.
+func arrayPart(module, name string) (any, error) {
 	switch module + "." + name {
 	case "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct":
 		return callable(func(...any) (any, error) { return &array{}, nil }), nil
-	case "numpy.ndarray":
-		return callable(func(...any) (any, error) { return &array{}, nil }), nil
+	case "numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer":
+		return callable(fromBuffer), nil
 	case "numpy.dtype":
 		return callable(newDType), nil
+	case "numpy.ndarray":
+		return ndarray{}, nil // an argument of _reconstruct, never called
 	case "_codecs.encode":
 		return callable(latin1), nil
 	}
-	return nil, fmt.Errorf("it calls %s.%s, which CIFAR-10 does not need", module, name)
+	return nil, refused(module + "." + name)
 }
 
 type callable func(args ...any) (any, error)
 
 func (c callable) Call(args ...any) (any, error) { return c(args...) }
 
-// array is a numpy array of uint8.
+// GoString is for the unpickler's errors.
+func (c callable) GoString() string { return "a function" }
+
+type ndarray struct{}
+
+// array is a numpy array of uint8, in row-major order.
 type array struct {
 	shape []int
-	data  []byte
+	data  *blob
 }
 
-// PySetState takes numpy's (version, shape, dtype, is Fortran order, bytes).
+// PySetState takes numpy's (version, shape, dtype, is column-major, bytes).
 func (a *array) PySetState(state any) error {
 	s, ok := state.(*types.Tuple)
 	if !ok || s.Len() != 5 {
 		return errors.New("an array's state is no tuple of five")
 	}
-	shape, ok := s.Get(1).(*types.Tuple)
-	if !ok {
+	if columns, ok := s.Get(3).(bool); !ok || columns {
+		return errors.New("an array is not in row-major order")
+	}
+	return a.set(s.Get(1), s.Get(2), s.Get(4))
+}
+
+// fromBuffer takes numpy's (bytes, dtype, shape, order), of protocol 5.
+func fromBuffer(args ...any) (any, error) {
+	if len(args) != 4 || args[3] != "C" {
+		return nil, errors.New("an array is not in row-major order")
+	}
+	a := &array{}
+	return a, a.set(args[2], args[1], args[0])
+}
+
+func (a *array) set(shape, kind, data any) error {
+	dims, ok := shape.(*types.Tuple)
+	if !ok || dims.Len() > 4 {
 		return errors.New("an array has no shape")
 	}
 	a.shape = nil
-	for i := range shape.Len() {
-		n, ok := shape.Get(i).(int)
+	for _, dim := range *dims {
+		n, ok := dim.(int)
 		if !ok || n < 0 || n > 1<<20 {
-			return fmt.Errorf("an array has the dimension %v", shape.Get(i))
+			return errors.New("an array has a dimension that is not in 0..2^20")
 		}
 		a.shape = append(a.shape, n)
 	}
-	if _, ok := s.Get(2).(*dtype); !ok {
+	if _, ok := kind.(*dtype); !ok {
 		return errors.New("an array is not of uint8")
 	}
-	if fortran, ok := s.Get(3).(bool); !ok || fortran {
-		return errors.New("an array is not in row-major order")
-	}
-	switch data := s.Get(4).(type) {
-	case string:
-		a.data = []byte(data)
-	case []byte:
-		a.data = data
-	default:
-		return fmt.Errorf("an array's bytes are %T", data)
+	if a.data, ok = data.(*blob); !ok {
+		return fmt.Errorf("an array has fewer than %d bytes", shortOperand)
 	}
 	return nil
 }
@@ -128,26 +118,56 @@ func (*dtype) PySetState(any) error { return nil }
 
 func newDType(args ...any) (any, error) {
 	if len(args) == 0 || args[0] != "u1" {
-		return nil, fmt.Errorf("an array is of %v, not of uint8", args)
+		return nil, errors.New("an array is not of uint8")
 	}
 	return &dtype{}, nil
 }
 
-// latin1 is how Python 3 writes bytes in the pickles that Python 2 can read.
+// latin1 is how Python 3 writes bytes for Python 2 to read: as a text of the characters 0..255. It
+// stays a text here; short ones are keys and the like, and appendTo takes care of the pixels.
 func latin1(args ...any) (any, error) {
 	if len(args) != 2 || args[1] != "latin1" {
-		return nil, errors.New("bytes are not written as latin1")
+		return nil, errors.New("bytes are not encoded as latin1")
 	}
-	s, ok := args[0].(string)
-	if !ok {
-		return nil, errors.New("bytes are not written as a text")
-	}
-	out := make([]byte, 0, len(s))
-	for _, c := range s {
-		if c > 0xff {
-			return nil, errors.New("bytes hold a character beyond latin1")
+	switch text := args[0].(type) {
+	case string:
+		return text, nil
+	case *blob:
+		if text.text {
+			return text, nil
 		}
-		out = append(out, byte(c))
 	}
-	return out, nil
+	return nil, errors.New("bytes are not written as a text")
+}
+
+// appendTo appends the array's n bytes to dst.
+func (a *array) appendTo(dst []byte, n int) ([]byte, error) {
+	if !a.data.text {
+		if len(a.data.data) != n {
+			return nil, fmt.Errorf("an array of %d bytes, not %d", len(a.data.data), n)
+		}
+		return append(dst, a.data.data...), nil
+	}
+	if found := utf8.RuneCount(a.data.data); found != n {
+		return nil, fmt.Errorf("an array of %d bytes, not %d", found, n)
+	}
+	for text := a.data.data; len(text) > 0; {
+		r, size := utf8.DecodeRune(text)
+		if r > 0xff {
+			return nil, fmt.Errorf("an array with the character %#x, which is no byte", r)
+		}
+		dst = append(dst, byte(r))
+		text = text[size:]
+	}
+	return dst, nil
+}
+
+// entry is a value of a dict: the last of that key, as Python has it. nil where there is none.
+func entry(d *types.Dict, key string) (value any) {
+	for _, e := range *d {
+		if e.Key == key {
+			value = e.Value
+		}
+	}
+	return value
 }

@@ -1,40 +1,70 @@
 package datasets
 
 import (
-	"hash/fnv"
+	"math/bits"
 	"math/rand/v2"
 )
 
-// random is a stream of random numbers of its own for every (seed, name, two numbers): a new
+// key names a stream of random numbers. Every stream is a function of its key alone, so a new
 // consumer shifts no other, and a run that resumes finds its place by the numbers alone.
-type random struct{ pcg rand.PCG }
+type key uint64
 
-func (r *random) seed(seed uint64, name string, a, b int) {
-	h := fnv.New64a()
-	h.Write([]byte(name))
-	lo := mix(seed ^ h.Sum64())
-	hi := mix(lo ^ mix(uint64(a)+0x9e3779b97f4a7c15) ^ mix(uint64(b)+0xd1b54a32d192ed03)<<1)
-	r.pcg.Seed(hi, mix(hi^lo))
+// stream is the key of a seed and a name.
+func stream(seed uint64, name string) key {
+	k := key(mix(seed + 0x9e3779b97f4a7c15))
+	for i := range len(name) {
+		k = k.at(int(name[i]))
+	}
+	return k
 }
 
-// mix is splitmix64's finaliser (Steele, Lea, Flood 2014): every input bit changes half the output.
+// at is the key of part n of what k names: of an epoch, of an image.
+func (k key) at(n int) key {
+	return key(mix(bits.RotateLeft64(uint64(k), 23) + mix(uint64(n)+0xd1b54a32d192ed03)))
+}
+
+// random draws from the stream of a key.
+type random struct{ pcg rand.PCG }
+
+func (r *random) seed(k key) { r.pcg.Seed(uint64(k), mix(uint64(k)^0x2545f4914f6cdd1d)) }
+
+// rng draws from the stream of a seed, a name and parts.
+func rng(seed uint64, name string, parts ...int) *random {
+	k := stream(seed, name)
+	for _, n := range parts {
+		k = k.at(n)
+	}
+	r := new(random)
+	r.seed(k)
+	return r
+}
+
+// mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit of x changes about half
+// of the result's.
 func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
 
-// below is a draw from 0..n-1, by multiplication: its bias is n/2^64.
+// below draws from 0..n-1, n > 0, as the high half of a product: no value is likelier than
+// another by more than n/2^64.
 func (r *random) below(n int) int {
-	x, m := r.pcg.Uint64(), uint64(n)
-	return int((x>>32*m + (x & 0xffffffff * m >> 32)) >> 32)
+	high, _ := bits.Mul64(r.pcg.Uint64(), uint64(n))
+	return int(high)
 }
 
 // coin is true half of the time.
 func (r *random) coin() bool { return r.pcg.Uint64()>>63 == 1 }
 
-func stream(seed uint64, name string, a, b int) *rand.Rand {
-	var r random
-	r.seed(seed, name, a, b)
-	return rand.New(&r.pcg)
+// permutation is 0..n-1 in an order in which each is equally likely (Fisher and Yates). It is
+// written out here because saved runs depend on the order staying the same.
+func (r *random) permutation(n int) []int {
+	order := make([]int, n)
+	for i := range order {
+		j := r.below(i + 1)
+		order[i] = order[j]
+		order[j] = i
+	}
+	return order
 }

@@ -11,17 +11,22 @@ type Transform struct {
 	Padding int  `mapstructure:"padding" yaml:"padding"` // pixels added on each side before a random crop to the old size; 0: no crop
 	Fill    byte `mapstructure:"fill" yaml:"fill"`       // grey of the added pixels, 0 to 255
 	Flip    bool `mapstructure:"flip" yaml:"flip"`       // mirrored left to right half of the time
-	Cutout  int  `mapstructure:"cutout" yaml:"cutout"`   // side of a square set to 0 around a random pixel, after normalisation; 0: none
+	Cutout  int  `mapstructure:"cutout" yaml:"cutout"`   // side of a square set to 0 around a random pixel, after normalisation, rounded down to an even number; 0: none
 }
+
+const (
+	maxPadding = 256
+	maxCutout  = 4096
+)
 
 // Validate names every impossible value.
 func (t Transform) Validate() error {
 	var faults []error
-	if t.Padding < 0 || t.Padding > 256 {
-		faults = append(faults, fmt.Errorf("padding %d is not in 0..256", t.Padding))
+	if t.Padding < 0 || t.Padding > maxPadding {
+		faults = append(faults, fmt.Errorf("padding %d is not in 0..%d", t.Padding, maxPadding))
 	}
-	if t.Cutout < 0 || t.Cutout > 4096 {
-		faults = append(faults, fmt.Errorf("cutout %d is not in 0..4096", t.Cutout))
+	if t.Cutout < 0 || t.Cutout > maxCutout {
+		faults = append(faults, fmt.Errorf("cutout %d is not in 0..%d", t.Cutout, maxCutout))
 	}
 	return errors.Join(faults...)
 }
@@ -44,69 +49,93 @@ func newPipeline(t Transform, info Info) pipeline {
 	return p
 }
 
-// apply transforms an image (C,H,W) of bytes into dst, of the same shape, with draws from r.
-func (p *pipeline) apply(dst []float32, src []byte, r *random) {
-	down, right := 0, 0 // of the crop against the image
-	if p.Padding > 0 {
-		down, right = r.below(2*p.Padding+1)-p.Padding, r.below(2*p.Padding+1)-p.Padding
+// draws are the random choices for one image.
+type draws struct {
+	down, right int  // of the crop against the image, in -Padding..Padding
+	flip        bool // in half of the images
+	y, x        int  // centre of the cutout, in the image
+}
+
+// draw makes all choices, needed or not, so that switching one step of a transform on or off
+// leaves the others as they were.
+func (p *pipeline) draw(r *random) draws {
+	return draws{
+		down:  r.below(2*p.Padding+1) - p.Padding,
+		right: r.below(2*p.Padding+1) - p.Padding,
+		flip:  r.coin() && p.Flip,
+		y:     r.below(p.h),
+		x:     r.below(p.w),
 	}
-	flip := p.Flip && r.coin()
+}
+
+// apply transforms an image (C,H,W) of bytes into dst, of the same shape. Work that depends on a
+// choice is done by the row, never by the pixel.
+func (p *pipeline) apply(dst []float32, src []byte, d draws) {
+	// Columns lo..hi-1 of the crop lie in the image, from its column lo+right on.
+	lo, hi := clip(-d.right, p.w), clip(p.w-d.right, p.w)
+	top, bottom := clip(-d.down, p.h), clip(p.h-d.down, p.h)
+	if lo == hi { // the crop lies beside the image
+		top, bottom = p.h, p.h
+	}
+	copyRow := lookUp
+	left, right := lo, hi // of the copied columns in dst
+	if d.flip {
+		copyRow = lookUpMirrored
+		left, right = p.w-hi, p.w-lo
+	}
 	for c := range p.c {
 		value := &p.value[c]
-		for y := range p.h {
-			row := dst[(c*p.h+y)*p.w:][:p.w]
-			from := y + down
-			if from < 0 || from >= p.h {
-				fill(row, value[p.Fill])
-				continue
-			}
-			line := src[(c*p.h+from)*p.w:][:p.w]
-			// Columns lo..hi-1 of the crop lie in the image.
-			lo, hi := max(0, -right), min(p.w, p.w-right)
-			fill(row[:min(lo, p.w)], value[p.Fill])
-			fill(row[max(hi, 0):], value[p.Fill])
-			if lo >= hi {
-				continue
-			}
-			in, out := line[lo+right:hi+right], row[lo:hi]
-			for x, b := range in {
-				out[x] = value[b]
-			}
+		border := value[p.Fill]
+		plane := dst[c*p.h*p.w:][:p.h*p.w]
+		fill(plane[:top*p.w], border)
+		for y := top; y < bottom; y++ {
+			row := plane[y*p.w:][:p.w]
+			line := src[(c*p.h+y+d.down)*p.w:][:p.w]
+			fill(row[:left], border)
+			copyRow(row[left:right], line[lo+d.right:hi+d.right], value)
+			fill(row[right:], border)
 		}
-	}
-	if flip {
-		for y := range p.c * p.h {
-			mirror(dst[y*p.w:][:p.w])
-		}
+		fill(plane[bottom*p.w:], border)
 	}
 	if p.Cutout > 0 {
-		p.cutout(dst, r.below(p.h), r.below(p.w))
+		p.cutout(dst, d.y, d.x)
 	}
 }
 
-// cutout sets a square around (y,x) to 0, clipped at the border, as in arXiv:1708.04552.
+// lookUp sets dst to the values of src, which is as long.
+func lookUp(dst []float32, src []byte, value *[256]float32) {
+	dst = dst[:len(src)]
+	for i, b := range src {
+		dst[i] = value[b]
+	}
+}
+
+// lookUpMirrored sets dst to the values of src, last first.
+func lookUpMirrored(dst []float32, src []byte, value *[256]float32) {
+	dst = dst[:len(src)]
+	for i, b := range src {
+		dst[len(dst)-1-i] = value[b]
+	}
+}
+
+// cutout sets a square around (y,x) to 0, clipped at the border, as in arXiv:1708.04552: rows
+// y-L/2 .. y+L/2-1 and such columns, halves rounded down.
 func (p *pipeline) cutout(dst []float32, y, x int) {
-	y0, y1 := span(y, p.Cutout, p.h)
-	x0, x1 := span(x, p.Cutout, p.w)
+	half := p.Cutout / 2
+	y0, y1 := clip(y-half, p.h), clip(y+half, p.h)
+	x0, x1 := clip(x-half, p.w), clip(x+half, p.w)
 	for c := range p.c {
 		for y := y0; y < y1; y++ {
-			fill(dst[(c*p.h+y)*p.w:][x0:x1], 0)
+			clear(dst[(c*p.h+y)*p.w:][x0:x1])
 		}
 	}
 }
 
-func span(centre, length, size int) (from, to int) {
-	return max(0, centre-length/2), min(size, centre+length/2)
-}
+// clip is the number of 0..size nearest to n.
+func clip(n, size int) int { return min(max(n, 0), size) }
 
-func fill(row []float32, v float32) {
+func fill[T byte | float32](row []T, v T) {
 	for i := range row {
 		row[i] = v
-	}
-}
-
-func mirror(row []float32) {
-	for i, j := 0, len(row)-1; i < j; i, j = i+1, j-1 {
-		row[i], row[j] = row[j], row[i]
 	}
 }

@@ -3,8 +3,7 @@
 package genotype
 
 import (
-	"errors"
-	"fmt"
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -34,10 +33,10 @@ type DAG struct {
 	Out   []int // the states whose concatenation is the output
 }
 
-// Node is what reads earlier states.
+// Node is what reads earlier states. The order of its edges counts: parameters are named by it.
 type Node struct{ In []Edge }
 
-// Edge runs an operation on an earlier state.
+// Edge runs an operation on an earlier state. Two edges of a node may read the same one.
 type Edge struct {
 	From int
 	Op   string
@@ -50,135 +49,39 @@ type Stage struct {
 	Reduce string // the name of the reduction cell that follows; none after the last stage
 }
 
-// Ops says which operations an edge of a cell, and one of a stage, can be.
-type Ops struct{ Cell, Stage func(op string) bool }
-
-// chains are the names that the cells of a chain have: one set or the other.
-var chains = [][]string{{"normal", "reduce"}, {"normal1", "reduce1", "normal2", "reduce2", "normal3"}}
-
-// Validate names every fault.
-func (g Genotype) Validate(known Ops) error {
-	var f faults
-	if g.Version != Version {
-		f.add("version", "is %d; this program reads version %d", g.Version, Version)
-	}
-	if g.Name == "" {
-		f.add("name", "is missing")
-	}
-	if len(g.Cells) == 0 && len(g.Stages) == 0 {
-		f.add("cells", "are missing, and so are stages")
-	}
-	for _, name := range slices.Sorted(maps.Keys(g.Cells)) {
-		g.Cells[name].validate(&f, "cells."+name, known.Cell, 0)
-	}
-	for i, s := range g.Stages {
-		place := fmt.Sprintf("stages[%d]", i)
-		s.DAG.validate(&f, place, known.Stage, 1)
-		if len(s.Nodes) == 0 {
-			f.add(place+".nodes", "are missing; a stage has at least one cell")
-		}
-		last := i == len(g.Stages)-1
-		if last && s.Reduce != "" {
-			f.add(place+".reduce", "is %q, but no reduction cell follows the last stage", s.Reduce)
-		}
-		if !last && s.Reduce == "" {
-			f.add(place+".reduce", "is missing; a reduction cell follows every stage but the last")
-		}
-		g.refers(&f, place+".cell", s.Cell)
-		if s.Reduce != "" {
-			g.refers(&f, place+".reduce", s.Reduce)
-		}
-	}
-	if len(g.Cells) > 0 && len(g.Stages) == 0 && !slices.ContainsFunc(chains, g.has) {
-		f.add("cells", "are %s; a chain needs %s, or %s", strings.Join(slices.Sorted(maps.Keys(g.Cells)), " "), strings.Join(chains[0], " "), strings.Join(chains[1], " "))
-	}
-	if err := errors.Join(f...); err != nil {
-		return fmt.Errorf("genotype %s: %w", g.Name, err)
-	}
-	return nil
+// CellNames are the keys of Cells in the order in which data meets them: those of the first stage,
+// then those of the second, and so on; normal1, reduce1, normal2.
+func (g Genotype) CellNames() []string {
+	return slices.SortedFunc(maps.Keys(g.Cells), func(a, b string) int {
+		digits := func(s string) string { return s[len(strings.TrimRight(s, "0123456789")):] }
+		m, n := digits(a), digits(b)
+		return cmp.Or(cmp.Compare(len(m), len(n)), cmp.Compare(m, n), cmp.Compare(a, b))
+	})
 }
 
-func (g Genotype) has(cells []string) bool {
-	return !slices.ContainsFunc(cells, func(name string) bool { _, ok := g.Cells[name]; return !ok })
-}
+// has reports whether all those cells are there.
+func (g Genotype) has(cells ...string) bool { return len(g.lacks(cells)) == 0 }
 
-func (g Genotype) refers(f *faults, place, cell string) {
-	switch _, ok := g.Cells[cell]; {
-	case cell == "":
-		f.add(place, "is missing")
-	case len(g.Cells) > 0 && !ok:
-		f.add(place, "is %q; there are %s", cell, strings.Join(slices.Sorted(maps.Keys(g.Cells)), " "))
-	}
-}
-
-func (d DAG) validate(f *faults, place string, known func(string) bool, least int) {
-	for i, n := range d.Nodes {
-		at := fmt.Sprintf("%s.nodes[%d]", place, i)
-		if len(n.In) < least {
-			f.add(at, "has no edge")
-		}
-		for j, e := range n.In {
-			at := fmt.Sprintf("%s[%d]", at, j)
-			if e.From < 0 || e.From >= i+Inputs {
-				f.add(at, "reads state %d; it may read 0 to %d", e.From, i+Inputs-1)
-			} else if e.From >= Inputs && len(d.Nodes[e.From-Inputs].In) == 0 {
-				f.add(at, "reads state %d, which has no edge", e.From)
-			}
-			if !known(e.Op) {
-				f.add(at, "has the operation %q, which is unknown here", e.Op)
-			}
+func (g Genotype) lacks(cells []string) []string {
+	var missing []string
+	for _, name := range cells {
+		if _, ok := g.Cells[name]; !ok {
+			missing = append(missing, name)
 		}
 	}
-	if len(d.Out) == 0 {
-		f.add(place+".out", "is missing")
-	}
-	for i, s := range d.Out {
-		at := fmt.Sprintf("%s.out[%d]", place, i)
-		switch {
-		case s < Inputs || s >= Inputs+len(d.Nodes):
-			f.add(at, "is state %d; the nodes are %d to %d", s, Inputs, Inputs+len(d.Nodes)-1)
-		case len(d.Nodes[s-Inputs].In) == 0:
-			f.add(at, "is state %d, which has no edge", s)
-		case slices.Contains(d.Out[:i], s):
-			f.add(at, "is state %d a second time", s)
-		}
-	}
+	return missing
 }
 
-// faults are those of one document, each with its place.
-type faults []error
-
-func (f *faults) add(place, format string, args ...any) {
-	*f = append(*f, fmt.Errorf("%s %s", place, fmt.Sprintf(format, args...)))
+// equal reports whether both have the same edges, in the same order, and outputs.
+func (d DAG) equal(e DAG) bool {
+	return slices.Equal(d.Out, e.Out) &&
+		slices.EqualFunc(d.Nodes, e.Nodes, func(a, b Node) bool { return slices.Equal(a.In, b.In) })
 }
 
-// Combine puts the stages of one genotype over the cells of another. Where the cells are
-// stage-specific, "normal" in stage s stands for normal{s} and "reduce" for reduce{s}.
-func Combine(cells, stages Genotype) (Genotype, error) {
-	if len(cells.Cells) == 0 {
-		return Genotype{}, fmt.Errorf("genotype %s has no cells to put stages over", cells.Name)
+func (d DAG) clone() DAG {
+	d.Out, d.Nodes = slices.Clone(d.Out), slices.Clone(d.Nodes)
+	for i := range d.Nodes {
+		d.Nodes[i].In = slices.Clone(d.Nodes[i].In)
 	}
-	if len(stages.Stages) == 0 {
-		return Genotype{}, fmt.Errorf("genotype %s has no stages to put over cells", stages.Name)
-	}
-	g := Genotype{Version: Version, Name: cells.Name + "+" + stages.Name, Cells: cells.Cells}
-	g.Source = strings.Join(slices.DeleteFunc([]string{cells.Source, stages.Source}, func(s string) bool { return s == "" }), "; ")
-	var f faults
-	for i, s := range stages.Stages {
-		own := func(place string, name *string) {
-			if specific := fmt.Sprintf("%s%d", *name, i+1); *name != "" && !g.has([]string{*name}) && g.has([]string{specific}) {
-				*name = specific
-			}
-			if *name != "" {
-				g.refers(&f, fmt.Sprintf("stages[%d].%s", i, place), *name)
-			}
-		}
-		own("cell", &s.Cell)
-		own("reduce", &s.Reduce)
-		g.Stages = append(g.Stages, s)
-	}
-	if err := errors.Join(f...); err != nil {
-		return Genotype{}, fmt.Errorf("%s: %w", g.Name, err)
-	}
-	return g, nil
+	return d
 }

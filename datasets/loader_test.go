@@ -1,0 +1,343 @@
+package datasets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+)
+
+// collect is copies of all batches of an epoch.
+func collect(t interface{ Fatal(...any) }, l *Loader, epoch, from int) (all []Batch) {
+	for b, err := range l.Epoch(context.Background(), epoch, from) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Images, b.Labels = slices.Clone(b.Images), slices.Clone(b.Labels)
+		all = append(all, b)
+	}
+	return all
+}
+
+func same(a, b []Batch) bool {
+	return slices.EqualFunc(a, b, func(a, b Batch) bool {
+		return a.N == b.N && a.C == b.C && a.H == b.H && a.W == b.W && slices.Equal(a.Images, b.Images) && slices.Equal(a.Labels, b.Labels)
+	})
+}
+
+func standard(n int) *Loader {
+	return &Loader{Dataset: fake(n, 3, 8, 6), Batch: 7, Shuffle: true, Seed: 3, Workers: 1,
+		Transform: Transform{Padding: 2, Fill: 9, Flip: true, Cutout: 4}}
+}
+
+func TestWorkersChangeNothing(t *testing.T) {
+	l := standard(100)
+	want := collect(t, l, 4, 0)
+	for _, workers := range []int{0, 2, 5, 64} {
+		l.Workers = workers
+		if !same(collect(t, l, 4, 0), want) {
+			t.Errorf("other batches with %d workers", workers)
+		}
+	}
+}
+
+func TestEpochGoesOnFromItsMiddle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := standard(rapid.IntRange(0, 60).Draw(t, "images"))
+		l.Batch = rapid.IntRange(1, 20).Draw(t, "batch")
+		l.Workers = rapid.IntRange(1, 5).Draw(t, "workers")
+		l.DropLast = rapid.Bool().Draw(t, "drop last")
+		l.Shuffle = rapid.Bool().Draw(t, "shuffle")
+		l.Seed = rapid.Uint64().Draw(t, "seed")
+		whole := collect(t, l, 1, 0)
+		if len(whole) != l.Batches() {
+			t.Fatalf("%d batches, not %d", len(whole), l.Batches())
+		}
+		from := rapid.IntRange(0, len(whole)).Draw(t, "from")
+		if !same(collect(t, l, 1, from), whole[from:]) {
+			t.Fatalf("other batches from %d on", from)
+		}
+	})
+}
+
+// An image is known by its label here: image i of 10 or fewer has the label i.
+func TestEpochHoldsEveryImageOnce(t *testing.T) {
+	l := &Loader{Dataset: fake(10, 1, 2, 2), Batch: 3, Shuffle: true, Workers: 2}
+	var orders [][]int64
+	for epoch := range 3 {
+		var order []int64
+		for _, b := range collect(t, l, epoch, 0) {
+			order = append(order, b.Labels...)
+		}
+		orders = append(orders, slices.Clone(order))
+		slices.Sort(order)
+		if !slices.Equal(order, []int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}) {
+			t.Errorf("epoch %d has the images %v", epoch, order)
+		}
+	}
+	if slices.Equal(orders[0], orders[1]) || slices.Equal(orders[1], orders[2]) {
+		t.Errorf("epochs have the same order: %v", orders)
+	}
+	l.Shuffle = false
+	if first := collect(t, l, 0, 0)[0].Labels; !slices.Equal(first, []int64{0, 1, 2}) {
+		t.Errorf("not shuffled, it starts with %v", first)
+	}
+}
+
+// An image's draws come from its number, not from its place.
+func TestAugmentationFollowsTheImage(t *testing.T) {
+	l := standard(10)
+	epoch := 2
+	byLabel := func() [10][]float32 {
+		var images [10][]float32
+		for _, b := range collect(t, l, epoch, 0) {
+			size := b.C * b.H * b.W
+			for k, label := range b.Labels {
+				images[label] = b.Images[k*size:][:size]
+			}
+		}
+		return images
+	}
+	shuffled := byLabel()
+	l.Shuffle, l.Batch = false, 4
+	for label, image := range byLabel() {
+		if !slices.Equal(image, shuffled[label]) {
+			t.Errorf("image %d is another in another order", label)
+		}
+	}
+	l.Seed++
+	if other := byLabel(); slices.Equal(slices.Concat(other[:]...), slices.Concat(shuffled[:]...)) {
+		t.Error("another seed draws the same")
+	}
+	l.Seed--
+	epoch++
+	if other := byLabel(); slices.Equal(slices.Concat(other[:]...), slices.Concat(shuffled[:]...)) {
+		t.Error("another epoch draws the same")
+	}
+}
+
+func TestBatchesAreNormalised(t *testing.T) {
+	d := fake(5, 2, 2, 3)
+	l := &Loader{Dataset: d, Batch: 2}
+	batches := collect(t, l, 0, 0)
+	for i := range d.Len() {
+		b := batches[i/2]
+		for j := range 12 {
+			c := j / 6
+			want := float32((float64(d.pixels[i*12+j])/255 - d.info.Mean[c]) / d.info.Std[c])
+			if got := b.Images[i%2*12+j]; got != want {
+				t.Fatalf("image %d, value %d is %v, not %v", i, j, got, want)
+			}
+		}
+	}
+	if last := batches[2]; last.N != 1 || len(last.Images) != 12 || len(last.Labels) != 1 {
+		t.Errorf("last batch is of %d images, %d values and %d labels", last.N, len(last.Images), len(last.Labels))
+	}
+}
+
+func TestBatchCount(t *testing.T) {
+	for _, c := range []struct {
+		n, batch int
+		drop     bool
+		want     int
+	}{{0, 4, false, 0}, {1, 4, false, 1}, {4, 4, false, 1}, {5, 4, false, 2}, {5, 4, true, 1}, {3, 4, true, 0}, {3, 0, false, 0}} {
+		l := &Loader{Dataset: fake(c.n, 1, 1, 1), Batch: c.batch, DropLast: c.drop}
+		if got := l.Batches(); got != c.want {
+			t.Errorf("%+v: %d batches", c, got)
+		}
+	}
+}
+
+// slow is a data set whose images take time and of which one may be broken.
+type slow struct {
+	*images
+	broken int
+	reads  atomic.Int64
+}
+
+var errBroken = errors.New("unreadable")
+
+func (s *slow) At(i int, dst []byte) (int, error) {
+	s.reads.Add(1)
+	time.Sleep(100 * time.Microsecond)
+	if i == s.broken {
+		return 0, errBroken
+	}
+	return s.images.At(i, dst)
+}
+
+func TestErrorEndsTheEpoch(t *testing.T) {
+	for _, workers := range []int{1, 2, 5} {
+		defer goleak.VerifyNone(t)
+		l := &Loader{Dataset: &slow{images: fake(200, 1, 2, 2), broken: 57}, Batch: 10, Workers: workers}
+		good, failed := 0, 0
+		for b, err := range l.Epoch(context.Background(), 0, 0) {
+			if err == nil {
+				good++
+				continue
+			}
+			failed++
+			if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "fake, image 57") || b.Images != nil {
+				t.Errorf("error %q with %+v", err, b)
+			}
+		}
+		if good != 5 || failed != 1 {
+			t.Errorf("%d workers: %d batches and %d errors, not 5 and 1", workers, good, failed)
+		}
+	}
+}
+
+func TestLeavingEarlyStopsTheWorkers(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	d := &slow{images: fake(10_000, 1, 2, 2), broken: -1}
+	l := &Loader{Dataset: d, Batch: 10, Workers: 3}
+	n := 0
+	for _, err := range l.Epoch(context.Background(), 0, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n++; n == 2 {
+			break
+		}
+	}
+	goleak.VerifyNone(t)                     // at once, not later
+	if reads := d.reads.Load(); reads > 70 { // 2 batches, and 4 slots ahead of them
+		t.Errorf("%d images were read for 2 batches of 10", reads)
+	}
+	func() {
+		defer func() { recover() }()
+		for range l.Epoch(context.Background(), 0, 0) {
+			panic("in the loop")
+		}
+	}()
+}
+
+func TestCancelEndsTheEpoch(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	d := &slow{images: fake(10_000, 1, 2, 2), broken: -1}
+	l := &Loader{Dataset: d, Batch: 10, Workers: 2}
+	ctx, cancel := context.WithCancel(context.Background())
+	n := 0
+	for b, err := range l.Epoch(ctx, 0, 0) {
+		if n++; n < 3 && err != nil {
+			t.Fatal(err)
+		}
+		if n == 2 {
+			cancel()
+		}
+		if n == 3 && (!errors.Is(err, context.Canceled) || b.Images != nil) {
+			t.Errorf("after cancel: %v", err)
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d turns of the loop, not 2 batches and an error", n)
+	}
+	// A cancel while the loop waits for a batch.
+	ctx, cancel = context.WithTimeout(context.Background(), 5*time.Millisecond)
+	defer cancel()
+	l.Batch = 10_000
+	began := time.Now()
+	for _, err := range l.Epoch(ctx, 0, 0) {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("after the deadline: %v", err)
+		}
+	}
+	if took := time.Since(began); took > 500*time.Millisecond { // the batch would take a second
+		t.Errorf("it took %v to stop", took)
+	}
+}
+
+// A cancelled epoch ends even where its next batch is ready: not now and then, always.
+func TestCancelComesBeforeABatch(t *testing.T) {
+	l := &Loader{Dataset: fake(4, 1, 1, 1), Batch: 1, Workers: 2}
+	for range 20 {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		batches := 0
+		for _, err := range l.Epoch(ctx, 0, 0) {
+			if err == nil {
+				batches++
+			}
+			time.Sleep(time.Millisecond) // the next one gets ready
+			cancel()
+		}
+		if batches != 1 {
+			t.Fatalf("%d batches, not the 1 before the cancel", batches)
+		}
+	}
+}
+
+func TestLoaderRefuses(t *testing.T) {
+	wrong := fake(5, 1, 2, 2)
+	wrong.labels[3] = 10
+	lame := fake(5, 1, 2, 2)
+	lame.info.Std = nil
+	good := fake(5, 1, 2, 2)
+	for want, c := range map[string]struct {
+		l    Loader
+		from int
+	}{
+		"no data set":            {Loader{Batch: 1}, 0},
+		"batches of 0":           {Loader{Dataset: good}, 0},
+		"-1 workers":             {Loader{Dataset: good, Batch: 1, Workers: -1}, 0},
+		"padding -2":             {Loader{Dataset: good, Batch: 1, Transform: Transform{Padding: -2}}, 0},
+		"0 standard deviations":  {Loader{Dataset: lame, Batch: 1}, 0},
+		"from batch -1":          {Loader{Dataset: good, Batch: 1}, -1},
+		"from batch 6; it has 5": {Loader{Dataset: good, Batch: 1}, 6},
+		"image 3: label 10":      {Loader{Dataset: wrong, Batch: 5}, 0},
+	} {
+		n := 0
+		for _, err := range c.l.Epoch(context.Background(), 0, c.from) {
+			if n++; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v, not one with %q", err, want)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s: %d turns of the loop, not 1", want, n)
+		}
+	}
+}
+
+// Slices are reused, so an epoch allocates for its slots only, however long it is.
+func TestBuffersAreBounded(t *testing.T) {
+	l := standard(700)
+	l.Workers = 2
+	buffers := map[*float32]bool{}
+	for b, err := range l.Epoch(context.Background(), 0, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		buffers[&b.Images[0]] = true
+	}
+	if len(buffers) > l.Workers+1 {
+		t.Errorf("%d buffers for %d workers", len(buffers), l.Workers)
+	}
+}
+
+// Images a second of CIFAR-10's shape with crop, flip, normalisation and cutout.
+func BenchmarkLoader(b *testing.B) {
+	d := fake(10_000, 3, 32, 32)
+	for _, workers := range []int{1, 2} {
+		b.Run(fmt.Sprint(workers, " workers"), func(b *testing.B) {
+			l := &Loader{Dataset: d, Batch: 96, Shuffle: true, Seed: 1, Workers: workers,
+				Transform: Transform{Padding: 4, Flip: true, Cutout: 16}}
+			images := 0
+			for b.Loop() {
+				for batch, err := range l.Epoch(context.Background(), images, 0) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					images += batch.N
+				}
+			}
+			b.ReportMetric(float64(images)/b.Elapsed().Seconds(), "images/s")
+		})
+	}
+}

@@ -1,0 +1,127 @@
+package datasets
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Subset is the images of d with those numbers, in that order. A number may come more than once.
+func Subset(d Dataset, numbers []int) (Dataset, error) {
+	for _, n := range numbers {
+		if n < 0 || n >= d.Len() {
+			return nil, fmt.Errorf("%s has no image %d; it has %d, counted from 0", d.Info().Name, n, d.Len())
+		}
+	}
+	return &subset{d, slices.Clone(numbers)}, nil
+}
+
+type subset struct {
+	Dataset
+	numbers []int
+}
+
+func (s *subset) Len() int { return len(s.numbers) }
+
+func (s *subset) At(i int, dst []byte) (int, error) {
+	if i < 0 || i >= len(s.numbers) {
+		return 0, fmt.Errorf("the part of %s has no image %d; it has %d, counted from 0", s.Info().Name, i, len(s.numbers))
+	}
+	return s.Dataset.At(s.numbers[i], dst)
+}
+
+// Split shuffles a data set by the seed and cuts it in two, the first of floor(fraction * Len())
+// images, fraction in [0,1]. Together they are everything, and no image is in both.
+func Split(d Dataset, fraction float64, seed uint64) (first, second Dataset, err error) {
+	if !(fraction >= 0 && fraction <= 1) {
+		return nil, nil, fmt.Errorf("%s cannot be cut at the fraction %v; it must be in [0,1]", d.Info().Name, fraction)
+	}
+	first, second = cut(d, int(math.Floor(fraction*float64(d.Len()))), seed)
+	return first, second, nil
+}
+
+// Halves is Split at one half: a search's halves, of the weights and of the architecture. With an
+// odd number the first is the smaller.
+func Halves(d Dataset, seed uint64) (first, second Dataset) { return cut(d, d.Len()/2, seed) }
+
+func cut(d Dataset, n int, seed uint64) (first, second Dataset) {
+	order := rng(seed, "split").permutation(d.Len())
+	return &subset{d, order[:n:n]}, &subset{d, order[n:]}
+}
+
+// RGB is d with its only channel, the grey, in each of three; d itself where it has three.
+func RGB(d Dataset) (Dataset, error) {
+	info := d.Info()
+	switch info.Channels {
+	case 3:
+		return d, nil
+	case 1:
+		info.Channels = 3
+		info.Mean, info.Std = slices.Repeat(info.Mean, 3), slices.Repeat(info.Std, 3)
+		return &rgb{d, info}, nil
+	}
+	return nil, fmt.Errorf("%s has %d channels, which are not grey (1) and not colours (3)", info.Name, info.Channels)
+}
+
+type rgb struct {
+	Dataset
+	info Info
+}
+
+func (d *rgb) Info() Info { return d.info }
+
+func (d *rgb) At(i int, dst []byte) (int, error) {
+	if err := checkAt(d.info, d.Len(), i, dst); err != nil {
+		return 0, err
+	}
+	plane := len(dst) / 3
+	label, err := d.Dataset.At(i, dst[:plane])
+	copy(dst[plane:], dst[:plane])
+	copy(dst[2*plane:], dst[:plane])
+	return label, err
+}
+
+// Pad is d with margin pixels of that value added on each side: of digits, a margin of 2 makes
+// 32x32. Mean and standard deviation stay those of d.
+func Pad(d Dataset, margin int, value byte) (Dataset, error) {
+	if margin < 0 || margin > maxPadding {
+		return nil, fmt.Errorf("a margin of %d pixels around %s is not in 0..%d", margin, d.Info().Name, maxPadding)
+	}
+	p := &padded{Dataset: d, inner: d.Info(), info: d.Info(), margin: margin, value: value}
+	p.info.Height += 2 * margin
+	p.info.Width += 2 * margin
+	return p, nil
+}
+
+type padded struct {
+	Dataset
+	inner, info Info
+	margin      int
+	value       byte
+}
+
+func (p *padded) Info() Info { return p.info }
+
+func (p *padded) At(i int, dst []byte) (int, error) {
+	if err := checkAt(p.info, p.Len(), i, dst); err != nil {
+		return 0, err
+	}
+	// The image is read into the end of dst and its rows are moved from there to their places,
+	// first row first. As much of dst comes after a row's place as rows are still to be moved, at
+	// least, so none of those is written over.
+	src := dst[len(dst)-p.inner.Size():]
+	label, err := p.Dataset.At(i, src)
+	if err != nil {
+		return 0, err
+	}
+	end := 0 // of what is final in dst
+	for row := range p.inner.Channels * p.inner.Height {
+		c, y := row/p.inner.Height, row%p.inner.Height
+		to := (c*p.info.Height+y+p.margin)*p.info.Width + p.margin
+		copy(dst[to:to+p.inner.Width], src[row*p.inner.Width:])
+		fill(dst[end:to], p.value)
+		end = to + p.inner.Width
+	}
+	fill(dst[end:], p.value)
+	return label, nil
+}

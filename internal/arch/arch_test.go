@@ -1,0 +1,161 @@
+// Package arch holds the direction in which the packages import each other.
+package arch
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// allowed is what each package may import of this module, besides itself: data flows one way. A
+// package that is not here may not be there.
+var allowed = map[string][]string{
+	"torch":                 {},
+	"torch/nn":              {"torch"},
+	"torch/optim":           {"torch", "torch/nn"},
+	"models/genotype":       {},
+	"models/layer":          {"torch", "torch/nn"},
+	"models/ops":            {"models/layer"},
+	"models":                {"models/genotype", "models/layer", "models/ops", "torch", "torch/nn"},
+	"draw":                  {"models/genotype"},
+	"datasets":              {},
+	"datasets/datasetstest": {"datasets"},
+	"metric":                {"datasets", "torch", "torch/nn"},
+	"run":                   {"torch", "torch/nn"},
+	"search/space":          {"models/genotype"},
+	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
+	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim"},
+	"configs":               {"datasets", "models", "search", "train"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search", "search/space", "torch", "train"},
+	"internal/golden":       {"run", "torch"},
+	"internal/arch":         {},
+}
+
+// Packages that test in milliseconds because nothing of libtorch is in them.
+var pure = []string{"models/genotype", "draw", "datasets", "search/space"}
+
+const module = "hdas/"
+
+func TestDirectionOfImports(t *testing.T) {
+	imports := read(t)
+	for pkg, list := range imports {
+		may, known := allowed[pkg]
+		if !known {
+			t.Errorf("package %s is not in the list of this test", pkg)
+		}
+		for _, i := range list {
+			if own, ok := strings.CutPrefix(i, module); ok && !slices.Contains(may, own) {
+				t.Errorf("%s imports %s, which goes against the direction of the data", pkg, own)
+			}
+			if strings.HasPrefix(i, "github.com/sugarme/gotch") && pkg != "torch" {
+				t.Errorf("%s imports gotch; torch alone may", pkg)
+			}
+			if i == "C" && pkg != "torch" {
+				t.Errorf("%s uses cgo; torch alone may", pkg)
+			}
+		}
+	}
+	for pkg := range allowed {
+		if _, there := imports[pkg]; !there {
+			t.Errorf("package %s of this test's list is gone", pkg)
+		}
+	}
+}
+
+func TestPurePackages(t *testing.T) {
+	imports := read(t)
+	for _, pkg := range pure {
+		for seen, queue := map[string]bool{}, []string{pkg}; len(queue) > 0; queue = queue[1:] {
+			for _, i := range imports[queue[0]] {
+				own, ok := strings.CutPrefix(i, module)
+				if own == "torch" {
+					t.Errorf("%s reaches torch through %s", pkg, queue[0])
+				}
+				if ok && !seen[own] {
+					seen[own] = true
+					queue = append(queue, own)
+				}
+			}
+		}
+	}
+}
+
+// Nothing but main exits the process.
+func TestNobodyExits(t *testing.T) {
+	walk(t, func(file string) {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "cmd/") {
+			return
+		}
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"os.Exit(", "log.Fatal"} {
+			if strings.Contains(string(text), word) {
+				t.Errorf("%s has %s", file, word)
+			}
+		}
+	})
+}
+
+const root = "../.."
+
+// read returns what each package imports, without its tests.
+func read(t *testing.T) map[string][]string {
+	t.Helper()
+	imports := map[string][]string{}
+	walk(t, func(file string) {
+		pkg := path.Dir(file)
+		if strings.HasSuffix(file, "_test.go") {
+			if _, there := imports[pkg]; !there {
+				imports[pkg] = nil
+			}
+			return
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range f.Imports {
+			name, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			imports[pkg] = append(imports[pkg], name)
+		}
+		if len(f.Imports) == 0 && imports[pkg] == nil {
+			imports[pkg] = []string{}
+		}
+	})
+	return imports
+}
+
+func walk(t *testing.T, visit func(file string)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "bin" || d.Name() == "runs" || d.Name() == "data" || d.Name() == "testdata" || d.Name() == "scripts") {
+			return filepath.SkipDir
+		}
+		if strings.HasSuffix(name, ".go") {
+			visit(filepath.ToSlash(name))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,210 @@
+package genotype
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxFile is far above any genotype: a cell has a few hundred bytes.
+const maxFile = 1 << 20
+
+// Decode reads a genotype's YAML strictly: an unknown or repeated key, a value of the wrong kind,
+// an alias, a second document, and all that Validate finds without knowing operations is an error.
+// All faults of the file come in one error, each with its line and place.
+func Decode(r io.Reader) (Genotype, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return Genotype{}, err
+	}
+	if len(data) > maxFile {
+		return Genotype{}, fmt.Errorf("genotype: the file is larger than %d bytes", maxFile)
+	}
+	root, err := parse(data)
+	if err != nil {
+		return Genotype{}, fmt.Errorf("genotype: %w", err)
+	}
+	d := decoder{lines: map[string]int{}}
+	var g Genotype
+	d.genotype(root, &g)
+	if err := d.join(g.check(Ops{})); err != nil {
+		return Genotype{}, fmt.Errorf("genotype: %w", err)
+	}
+	return g, nil
+}
+
+// parse is the tree of the one document in data.
+func parse(data []byte) (root *yaml.Node, err error) {
+	// The library reports most faults of its input as errors, and those that it did not think of as
+	// panics.
+	defer func() {
+		if r := recover(); r != nil {
+			root, err = nil, fmt.Errorf("not YAML: %v", r)
+		}
+	}()
+	var doc, more yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&doc); err == io.EOF {
+		return nil, errors.New("the file is empty")
+	} else if err != nil {
+		return nil, err
+	}
+	switch err := d.Decode(&more); {
+	case err == nil:
+		return nil, fmt.Errorf("line %d: the file holds a second document; remove it", more.Line)
+	case err != io.EOF:
+		return nil, err
+	}
+	return doc.Content[0], nil
+}
+
+// decoder walks through a document, collects what is wrong with it, and remembers the lines of
+// places. A place with a fault gets a value that causes no other.
+type decoder struct {
+	faults
+	lines map[string]int
+}
+
+// join is all faults by line: those of the document, and those of the genotype in it that do not
+// follow from them.
+func (d *decoder) join(found faults) error {
+	all := slices.Clone(d.faults)
+	broken := map[string]bool{}
+	for _, f := range d.faults {
+		broken[f.place] = true
+	}
+	follows := func(place string) bool {
+		dag, _, out := strings.Cut(place, ".out")
+		if out && broken[dag+".nodes"] {
+			return true
+		}
+		for ; place != ""; place = parent(place) {
+			if broken[place] {
+				return true
+			}
+		}
+		return false
+	}
+	for _, f := range found {
+		if !follows(f.place) {
+			all = append(all, f)
+		}
+	}
+	for i, f := range all {
+		if f.line == 0 {
+			all[i].line = d.line(f.place)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b fault) int { return a.line - b.line })
+	return all.join()
+}
+
+// line is that of a place, or, where it is missing in the file, of what it belongs to.
+func (d *decoder) line(place string) int {
+	for ; place != ""; place = parent(place) {
+		if line, ok := d.lines[place]; ok {
+			return line
+		}
+	}
+	return 1
+}
+
+func parent(place string) string { return place[:max(0, strings.LastIndexAny(place, ".["))] }
+
+func (d *decoder) fault(n *yaml.Node, place, format string, args ...any) {
+	d.faults = append(d.faults, fault{n.Line, place, fmt.Sprintf(format, args...)})
+}
+
+// object hands over the value of each key of n that is in keys, and returns whether n is a mapping.
+func (d *decoder) object(n *yaml.Node, place string, keys []string, read func(key string, value *yaml.Node)) bool {
+	return d.entries(n, place, func(name string, key, value *yaml.Node) {
+		at := within(place, name)
+		if place == document {
+			at = name
+		}
+		if !slices.Contains(keys, name) {
+			d.fault(key, place+"."+name, "is an unknown key; known are %s", strings.Join(keys, ", "))
+			return
+		}
+		d.lines[at] = key.Line
+		read(name, value)
+	})
+}
+
+// entries hands over the entries of n, and returns whether it is a mapping.
+func (d *decoder) entries(n *yaml.Node, place string, each func(name string, key, value *yaml.Node)) bool {
+	if n.Kind != yaml.MappingNode || n.ShortTag() != "!!map" {
+		d.fault(n, place, "is %s, not a mapping", kind(n))
+		return false
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case !isText(key):
+			d.fault(key, place+" key", "is %s, not a text", kind(key))
+		case seen[key.Value]:
+			d.fault(key, fmt.Sprintf("%s key %q", place, key.Value), "is there twice")
+		default:
+			seen[key.Value] = true
+			each(key.Value, key, value)
+		}
+	}
+	return true
+}
+
+func (d *decoder) list(n *yaml.Node, place string, each func(i int, item *yaml.Node)) bool {
+	if n.Kind != yaml.SequenceNode || n.ShortTag() != "!!seq" {
+		d.fault(n, place, "is %s, not a list", kind(n))
+		return false
+	}
+	for i, item := range n.Content {
+		each(i, item)
+	}
+	return true
+}
+
+func (d *decoder) text(n *yaml.Node, place string, into *string) {
+	if !isText(n) {
+		d.fault(n, place, "is %s, not a text; quote it if it is one", kind(n))
+		return
+	}
+	*into = n.Value
+}
+
+func (d *decoder) number(n *yaml.Node, place string, into *int) {
+	v, err := strconv.Atoi(n.Value)
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" || err != nil {
+		d.fault(n, place, "is %s, not a whole number", kind(n))
+		return
+	}
+	*into = v
+}
+
+func isText(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" }
+
+// kind says what a node is, for an error.
+func kind(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.AliasNode:
+		return "an alias"
+	}
+	if n.ShortTag() == "!!null" {
+		return "empty"
+	}
+	const most = 40
+	if r := []rune(n.Value); len(r) > most {
+		return fmt.Sprintf("%q...", string(r[:most]))
+	}
+	return fmt.Sprintf("%q", n.Value)
+}

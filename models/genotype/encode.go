@@ -1,0 +1,92 @@
+package genotype
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Encode writes the YAML that Decode reads, always the same for the same genotype: cells in the
+// order of CellNames, a line for every node. A text that is not UTF-8 is an error.
+func (g Genotype) Encode(w io.Writer) error {
+	var e encoder
+	e.line(0, "version: %d", g.Version)
+	e.line(0, "name: %s", e.text(g.Name))
+	if g.Source != "" {
+		e.line(0, "source: %s", e.text(g.Source))
+	}
+	if len(g.Cells) > 0 {
+		e.line(0, "cells:")
+	}
+	for _, name := range g.CellNames() {
+		e.line(2, "%s:", e.text(name))
+		e.dag(g.Cells[name])
+	}
+	if len(g.Stages) > 0 {
+		e.line(0, "stages:")
+	}
+	for _, s := range g.Stages {
+		e.line(2, "- cell: %s", e.text(s.Cell))
+		e.dag(s.DAG)
+		if s.Reduce != "" {
+			e.line(4, "reduce: %s", e.text(s.Reduce))
+		}
+	}
+	if e.err != nil {
+		return fmt.Errorf("genotype %q: %w", g.Name, e.err)
+	}
+	_, err := w.Write(e.out.Bytes())
+	return err
+}
+
+// encoder writes the lines itself, as no setting of the library lays out one node a line with its
+// edges as pairs.
+type encoder struct {
+	out bytes.Buffer
+	err error
+}
+
+func (e *encoder) line(indent int, format string, args ...any) {
+	fmt.Fprintf(&e.out, "%*s"+format+"\n", append([]any{indent, ""}, args...)...)
+}
+
+func (e *encoder) dag(d DAG) {
+	if len(d.Nodes) == 0 {
+		e.line(4, "nodes: []")
+	} else {
+		e.line(4, "nodes:")
+	}
+	for _, n := range d.Nodes {
+		edges := make([]string, len(n.In))
+		for i, edge := range n.In {
+			edges[i] = fmt.Sprintf("%s: %d", e.text(edge.Op), edge.From)
+		}
+		e.line(6, "- [%s]", strings.Join(edges, ", "))
+	}
+	out := make([]string, len(d.Out))
+	for i, s := range d.Out {
+		out[i] = fmt.Sprint(s)
+	}
+	e.line(4, "out: [%s]", strings.Join(out, ", "))
+}
+
+// plain texts mean themselves everywhere in YAML, unless one is the name of a value, such as null.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_ @/.+;()-]*[A-Za-z0-9_)-])?$`)
+
+// text is s as a YAML string on one line.
+func (e *encoder) text(s string) string {
+	n := yaml.Node{Kind: yaml.ScalarNode, Value: s}
+	if plain.MatchString(s) && n.ShortTag() == "!!str" {
+		return s
+	}
+	n.Tag, n.Style = "!!str", yaml.DoubleQuotedStyle
+	quoted, err := yaml.Marshal(&n)
+	if err != nil && e.err == nil {
+		e.err = fmt.Errorf("cannot write the text %q: %w", s, err)
+	}
+	return strings.TrimSuffix(string(quoted), "\n")
+}
