@@ -6,10 +6,13 @@ RUN := scripts/setup.sh run --
 PURE := ./models/genotype ./draw ./datasets/... ./search/space ./internal/arch
 
 .DEFAULT_GOAL := build
-.PHONY: help setup env build demo test check race lint clean
+.PHONY: help build setup env demo test check race lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: ## compile bin/hdas (the default)
+	$(RUN) go build -o bin/hdas ./cmd/hdas
 
 setup: ## prepare libtorch (CUDA=0|1, LIBTORCH=DIR, HDAS_CACHE=DIR)
 	@scripts/setup.sh
@@ -17,25 +20,23 @@ setup: ## prepare libtorch (CUDA=0|1, LIBTORCH=DIR, HDAS_CACHE=DIR)
 env: ## print the cgo flags, for eval "$(make -s env)"
 	@scripts/setup.sh env
 
-build: ## compile bin/hdas
-	@$(RUN) go build -o bin/hdas ./cmd/hdas
-
 demo: build ## the paper's whole path on the embedded digits
-	@bin/hdas demo
+	bin/hdas demo
 
 test: ## every test
-	@$(RUN) go test -timeout 30m ./...
+	$(RUN) go test -timeout 30m ./...
 
-check: ## the tests that need no libtorch
-	@CGO_ENABLED=0 go test $(PURE)
+check: ## the tests that need no libtorch, in seconds
+	CGO_ENABLED=0 go test $(PURE)
 
 race: ## every test under the race detector
-	@$(RUN) go test -race -timeout 60m ./...
+	$(RUN) go test -race -timeout 60m ./...
 
-lint: ## gofmt, go vet, staticcheck
-	@test -z "$$(gofmt -l .)" || { echo "gofmt -w is needed for:"; gofmt -l .; exit 1; }
-	@$(RUN) go vet ./...
-	@$(RUN) go tool staticcheck ./...
+lint: setup ## gofmt, go vet, staticcheck
+	@echo gofmt -l . && found=$$("$$(go env GOROOT)/bin/gofmt" -l .) && \
+	if [ -n "$$found" ]; then echo "gofmt -w is needed for:"; echo "$$found"; exit 1; fi
+	$(RUN) go vet ./...
+	$(RUN) go tool staticcheck ./...
 
-clean: ## remove what was compiled
-	@rm -rf bin
+clean: ## remove what was compiled here; libtorch and Go's build cache stay
+	rm -rf bin

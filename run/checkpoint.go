@@ -5,10 +5,14 @@ package run
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -22,14 +26,15 @@ type Checkpoint struct {
 
 // Loaded is a checkpoint read back.
 type Loaded struct {
-	Meta  Meta
-	State map[string]map[string]torch.Tensor // by section and name; on the CPU, of the innermost scope
+	Meta    Meta
+	State   map[string]map[string]torch.Tensor // by section and name, empty sections left out; on the CPU, of the innermost scope
+	Warning error                              // why a newer checkpoint was passed over; nil where none was
 }
 
 // Meta is what a checkpoint says besides its tensors.
 type Meta struct {
-	Version    int               `json:"version"`
-	Kind       string            `json:"kind"`              // "search" or "training"
+	Version    int               `json:"version"`           // set by Write
+	Kind       string            `json:"kind"`              // what wrote it: "search" or "training"
 	Config     string            `json:"config"`            // the whole configuration, YAML
 	Genotype   string            `json:"genotype"`          // YAML; of a search, what it would derive now
 	Network    json.RawMessage   `json:"network,omitempty"` // what rebuilds the network, besides the genotype
@@ -37,58 +42,78 @@ type Meta struct {
 	Batch      int               `json:"batch"`             // of that epoch, to go on from, from 0
 	Done       bool              `json:"done"`              // nothing is left to run
 	Seed       uint64            `json:"seed"`
-	Generators map[string][]byte `json:"generators"` // by device
-	Best       float64           `json:"best"`       // of a search: the best supernet's top-1
-	BestEpoch  int               `json:"best_epoch"` // its epoch, from 0
+	Generators map[string][]byte `json:"generators"`         // by device
+	Best       float64           `json:"best"`               // of a search: the best supernet's top-1
+	BestEpoch  int               `json:"best_epoch"`         // its epoch, from 0
+	Progress   json.RawMessage   `json:"progress,omitempty"` // running figures of the epoch under way
 }
 
 // version is that of the checkpoints written here.
-const version = 1
+const version = 2
 
-// metaKey is where a file's texts hold the Meta.
-const metaKey = "hdas"
+// The texts in the file of a checkpoint.
+const (
+	metaKey     = "hdas"          // the Meta, JSON
+	checksumKey = "hdas-checksum" // of that text and all tensors
+)
 
-// Write writes a checkpoint as one safetensors file, whose tensors are named section/name. It runs
-// inside torch.Do.
+// errVersion is a whole checkpoint that this program cannot read.
+var errVersion = errors.New("unknown version")
+
+// Write writes a checkpoint as one safetensors file, whose tensors are named section/name, as
+// WriteTensors does. It runs inside torch.Do.
 func Write(path string, c Checkpoint) error {
+	write, err := c.encode()
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return replace(path, write)
+}
+
+// encode checks a checkpoint and returns what writes it.
+func (c Checkpoint) encode() (write func(io.Writer) error, err error) {
 	c.Meta.Version = version
+	if err := c.Meta.validate(); err != nil {
+		return nil, err
+	}
 	meta, err := json.Marshal(c.Meta)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var tensors []nn.Param
-	for _, section := range slices.Sorted(maps.Keys(c.State)) {
-		for _, p := range c.State[section] {
+	for section, params := range c.State {
+		if section == "" || strings.Contains(section, "/") {
+			return nil, fmt.Errorf("section %q of a checkpoint: a name without slashes is needed", section)
+		}
+		for _, p := range params {
 			tensors = append(tensors, nn.Param{Name: section + "/" + p.Name, Tensor: p.Tensor})
 		}
 	}
-	return WriteTensors(path, tensors, map[string]string{metaKey: string(meta)})
+	arrays, err := toArrays(tensors)
+	if err != nil {
+		return nil, err
+	}
+	return func(w io.Writer) error {
+		texts := map[string]string{metaKey: string(meta), checksumKey: checksum(string(meta), arrays)}
+		return writeArrays(w, arrays, texts)
+	}, nil
 }
 
-// Read reads a checkpoint. It runs inside torch.Do.
+// Read reads a checkpoint and checks that it is as it was written. It runs inside torch.Do.
 func Read(path string) (Loaded, error) {
-	tensors, texts, err := ReadTensors(path)
+	meta, arrays, err := inspect(path)
 	if err != nil {
 		return Loaded{}, err
 	}
-	text, ok := texts[metaKey]
-	if !ok {
-		return Loaded{}, fmt.Errorf("%s is a safetensors file, but no checkpoint of this program", path)
-	}
-	c := Loaded{State: map[string]map[string]torch.Tensor{}}
-	d := json.NewDecoder(bytes.NewReader([]byte(text)))
-	d.DisallowUnknownFields()
-	var v struct{ Version int }
-	if json.Unmarshal([]byte(text), &v); v.Version != version {
-		return Loaded{}, fmt.Errorf("%s is a checkpoint of version %d; this program reads version %d", path, v.Version, version)
-	}
-	if err := d.Decode(&c.Meta); err != nil {
+	tensors, err := toTensors(arrays)
+	if err != nil {
 		return Loaded{}, fmt.Errorf("%s: %w", path, err)
 	}
-	for name, t := range tensors {
-		section, name, ok := strings.Cut(name, "/")
+	c := Loaded{Meta: meta, State: map[string]map[string]torch.Tensor{}}
+	for full, t := range tensors {
+		section, name, ok := strings.Cut(full, "/")
 		if !ok {
-			return Loaded{}, fmt.Errorf("%s: tensor %q is in no section", path, section)
+			return Loaded{}, fmt.Errorf("checkpoint %s is damaged: tensor %q is in no section", path, full)
 		}
 		if c.State[section] == nil {
 			c.State[section] = map[string]torch.Tensor{}
@@ -96,4 +121,75 @@ func Read(path string) (Loaded, error) {
 		c.State[section][name] = t
 	}
 	return c, nil
+}
+
+// inspect reads and checks a checkpoint, without making tensors.
+func inspect(path string) (Meta, map[string]array, error) {
+	arrays, texts, err := readArrays(path)
+	if err != nil {
+		return Meta{}, nil, err
+	}
+	text, ok := texts[metaKey]
+	if !ok {
+		return Meta{}, nil, fmt.Errorf("%s is a safetensors file, but no checkpoint of this program", path)
+	}
+	meta, err := parseMeta(text)
+	if err == nil && texts[checksumKey] != checksum(text, arrays) {
+		err = errors.New("its checksum is not that of its content")
+	}
+	switch {
+	case errors.Is(err, errVersion):
+		return Meta{}, nil, fmt.Errorf("%s is a checkpoint of an %w", path, err)
+	case err != nil:
+		return Meta{}, nil, fmt.Errorf("checkpoint %s is damaged: %w", path, err)
+	}
+	return meta, arrays, nil
+}
+
+func parseMeta(text string) (m Meta, err error) {
+	var v struct{ Version *int }
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return m, err
+	}
+	if v.Version == nil {
+		return m, errors.New("it has no version")
+	}
+	if *v.Version != version {
+		return m, fmt.Errorf("%w: it has %d, this program reads %d", errVersion, *v.Version, version)
+	}
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil {
+		return m, err
+	}
+	return m, m.validate()
+}
+
+func (m Meta) validate() error {
+	var faults []error
+	if m.Kind == "" {
+		faults = append(faults, errors.New("a checkpoint needs a kind"))
+	}
+	if m.Epoch < 0 || m.Batch < 0 {
+		faults = append(faults, fmt.Errorf("epoch %d, batch %d: neither can be negative", m.Epoch, m.Batch))
+	}
+	for name, text := range map[string]string{"configuration": m.Config, "genotype": m.Genotype} {
+		if !utf8.ValidString(text) {
+			faults = append(faults, fmt.Errorf("the %s is not UTF-8", name))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// checksum finds damage that leaves a file's form intact: CRC-32C over every array's name, type,
+// shape and data, and the text.
+func checksum(text string, arrays map[string]array) string {
+	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	for _, name := range slices.Sorted(maps.Keys(arrays)) {
+		a := arrays[name]
+		fmt.Fprintf(h, "%q %v %d\n", name, a.dtype, a.shape)
+		h.Write(a.data())
+	}
+	io.WriteString(h, text)
+	return fmt.Sprintf("crc32c:%08x", h.Sum32())
 }

@@ -1,9 +1,6 @@
 package run
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +11,10 @@ import (
 	"syscall"
 )
 
-// The files of a run folder that the run itself reads again.
+// ConfigFile is the file of a run folder for the run's configuration. Programs write it first.
+const ConfigFile = "config.yaml"
+
+// The other files of a run folder that are read again.
 const (
 	newest   = "checkpoint.safetensors"
 	previous = "checkpoint-previous.safetensors"
@@ -24,46 +24,45 @@ const (
 
 // Dir is a run's folder, locked against other processes until Close.
 type Dir struct {
-	path string
-	lock *os.File
+	path  string
+	lock  *os.File
+	whole bool // the newest checkpoint is known to be so
 }
 
-// Create makes a folder for a new run. A folder that holds one already is an error.
+// Create makes a folder for a new run, and those above it. A folder that holds a checkpoint or a
+// record already is an error.
 func Create(path string) (*Dir, error) {
-	if err := os.MkdirAll(path, 0o755); err != nil {
+	if err := makeFolder(path); err != nil {
 		return nil, err
 	}
 	d, err := open(path)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{newest, previous, records} {
-		if _, err := os.Stat(d.Path(name)); err == nil {
-			d.Close()
-			return nil, fmt.Errorf("%s holds a run already; go on with --resume, or choose another folder with --out", path)
-		}
+	if d.hasOneOf(newest, previous, records) {
+		d.Close()
+		return nil, fmt.Errorf("%s holds a run already; go on with --resume, or choose another folder with --out", path)
 	}
 	return d, nil
 }
 
-// Open opens the folder of a run that was begun, and mends what a crash left: unfinished files and
-// a half-written record.
+// Open opens the folder of a run that was begun, be it only with its configuration, and mends what
+// a crash left: unfinished files and a half-written record.
 func Open(path string) (*Dir, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("no run to resume: %w", err)
+	if info, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("no run to go on with: %w", err)
+	} else if !info.IsDir() {
+		return nil, fmt.Errorf("no run to go on with: %s is not a folder", path)
+	}
+	marks := []string{ConfigFile, newest, previous, records}
+	if !(&Dir{path: path}).hasOneOf(marks...) {
+		return nil, fmt.Errorf("no run to go on with: %s has none of %s; begin one without --resume", path, strings.Join(marks, ", "))
 	}
 	d, err := open(path)
 	if err != nil {
 		return nil, err
 	}
-	leftovers, err := filepath.Glob(d.Path(".*" + unfinished))
-	for _, f := range leftovers {
-		err = errors.Join(err, os.Remove(f))
-	}
-	if err == nil {
-		err = d.keepRecords(func([]byte) bool { return true })
-	}
-	if err != nil {
+	if err := errors.Join(removeUnfinished(path), d.repairRecords()); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -75,11 +74,26 @@ func open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != nil {
 		lock.Close()
-		return nil, fmt.Errorf("%s is in use by another run that is still going on: %w", path, err)
 	}
-	return &Dir{path, lock}, nil
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, fmt.Errorf("%s is in use by a run that is still going on; stop it, or choose another folder with --out", path)
+	case err != nil:
+		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	return &Dir{path: path, lock: lock}, nil
+}
+
+func (d *Dir) hasOneOf(names ...string) bool {
+	for _, name := range names {
+		if _, err := os.Stat(d.Path(name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Close lets others use the folder.
@@ -93,7 +107,7 @@ func (d *Dir) Path(elem ...string) string {
 // WriteFile writes a file of the folder, whole or not at all. Slashes make subfolders.
 func (d *Dir) WriteFile(name string, data []byte) error {
 	path := d.Path(filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return replace(path, func(w io.Writer) error {
@@ -104,101 +118,54 @@ func (d *Dir) WriteFile(name string, data []byte) error {
 
 // Save writes a checkpoint and keeps the one before. It runs inside torch.Do.
 func (d *Dir) Save(c Checkpoint) error {
-	// At every moment one of the two names is a whole checkpoint.
-	next := d.Path("checkpoint-next.safetensors")
-	if err := Write(next, c); err != nil {
+	path := d.Path(newest)
+	write, err := c.encode()
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	next, err := stage(path, write)
+	if err != nil {
 		return err
 	}
-	err := os.Rename(d.Path(newest), d.Path(previous))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	// At every moment one of the two names is a whole checkpoint: one that is damaged does not
+	// take the place of the one before, to which the run may have gone back.
+	if !d.whole {
+		_, _, err := inspect(path)
+		d.whole = err == nil
 	}
-	return errors.Join(os.Rename(next, d.Path(newest)), syncFolder(d.path))
+	if d.whole {
+		if err := os.Rename(path, d.Path(previous)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(err, os.Remove(next))
+		}
+	}
+	err = commit(next, path)
+	d.whole = err == nil
+	return err
 }
 
 // Latest reads the newest whole checkpoint: the last one or, where that is missing or damaged, the
-// one before. ok is false where there has been none. It runs inside torch.Do.
+// one before, with a Warning. ok is false where there has been none. It runs inside torch.Do.
 func (d *Dir) Latest() (c Loaded, ok bool, err error) {
-	var faults []error
-	for _, name := range []string{newest, previous} {
-		c, err := Read(d.Path(name))
-		if err == nil {
-			return c, true, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			faults = append(faults, err)
-		}
+	c, last := Read(d.Path(newest))
+	d.whole = last == nil
+	if d.whole {
+		return c, true, nil
 	}
-	return Loaded{}, false, errors.Join(faults...)
-}
-
-// Append adds the record of an epoch, which has a number under "epoch", behind those of the
-// epochs before it: a run that went back to an earlier checkpoint leaves no second ones.
-func (d *Dir) Append(record any) error {
-	line, err := json.Marshal(record)
-	if err != nil {
-		return err
+	if errors.Is(last, errVersion) {
+		return Loaded{}, false, last
 	}
-	at, err := epochOf(line)
-	if err != nil {
-		return err
+	c, before := Read(d.Path(previous))
+	noLast, noBefore := errors.Is(last, fs.ErrNotExist), errors.Is(before, fs.ErrNotExist)
+	switch {
+	case before == nil && noLast:
+		return c, true, nil
+	case before == nil:
+		c.Warning = fmt.Errorf("going on from the checkpoint before: %w", last)
+		return c, true, nil
+	case noLast && noBefore:
+		return Loaded{}, false, nil
 	}
-	if err := d.keepRecords(func(line []byte) bool { n, err := epochOf(line); return err == nil && n < at }); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(d.Path(records), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(line, '\n'))
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func epochOf(line []byte) (int, error) {
-	var r struct{ Epoch *int }
-	if err := json.Unmarshal(line, &r); err != nil || r.Epoch == nil {
-		return 0, fmt.Errorf("record %.60s has no epoch", line)
-	}
-	return *r.Epoch, nil
-}
-
-// Records calls f with every record, one JSON object each, in order.
-func (d *Dir) Records(f func(line []byte) error) error {
-	data, err := os.ReadFile(d.Path(records))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	s := bufio.NewScanner(bytes.NewReader(data))
-	s.Buffer(nil, len(data)+1)
-	for s.Scan() {
-		if err := f(s.Bytes()); err != nil {
-			return fmt.Errorf("%s: %w", d.Path(records), err)
-		}
-	}
-	return s.Err()
-}
-
-// keepRecords drops the records that keep does not want, and a half-written last one. The file is
-// written only where that changes it.
-func (d *Dir) keepRecords(keep func(line []byte) bool) error {
-	old, err := os.ReadFile(d.Path(records))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	var kept []byte
-	for line := range bytes.Lines(old) {
-		if bytes.HasSuffix(line, []byte("\n")) && json.Valid(line) && keep(line) {
-			kept = append(kept, line...)
-		}
-	}
-	if bytes.Equal(kept, old) {
-		return nil
-	}
-	return d.WriteFile(records, kept)
+	return Loaded{}, false, fmt.Errorf("no whole checkpoint is left; begin again in another folder: %w", errors.Join(last, before))
 }
 
 // Find is the checkpoint that a path means: a file, or the newest one of a run folder.

@@ -33,20 +33,25 @@ type Progress struct {
 }
 
 // Loop runs epochs of a task, from a batch of an epoch on, with a checkpoint and a record in dir
-// after each. It ends with ErrStopped where ctx is cancelled.
+// after each. Where ctx is cancelled before the end, it stops after the step or the epoch under
+// way, with ErrStopped.
 func Loop[B any](ctx context.Context, dir *Dir, t Task[B], epochs, batches, epoch, batch int, observe func(Progress)) error {
 	save := func(epoch, batch int) error {
 		var err error
-		if e := torch.Do(func(*torch.Scope) {
+		failure := torch.Do(func(*torch.Scope) {
 			var c Checkpoint
 			if c, err = t.Checkpoint(epoch, batch); err == nil {
 				c.Meta.Done = epoch == epochs
 				err = dir.Save(c)
 			}
-		}); e != nil {
-			return e
+		})
+		return errors.Join(failure, err)
+	}
+	stop := func(epoch, batch int) error {
+		if err := save(epoch, batch); err != nil {
+			return err // nothing that --resume could go on from
 		}
-		return err
+		return ErrStopped
 	}
 	for ; epoch < epochs; epoch, batch = epoch+1, 0 {
 		observe(Progress{Epoch: epoch, Epochs: epochs, Batch: batch, Batches: batches})
@@ -61,20 +66,27 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], epochs, batches, epoc
 			batch++
 			observe(Progress{Epoch: epoch, Epochs: epochs, Batch: batch, Batches: batches})
 			if ctx.Err() != nil {
-				return errors.Join(ErrStopped, save(epoch, batch))
+				return stop(epoch, batch)
 			}
 		}
 		record, err := t.EndEpoch(ctx, epoch)
-		if ctx.Err() != nil {
-			return errors.Join(ErrStopped, save(epoch, batch))
+		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return stop(epoch, batch)
 		}
 		if err != nil {
 			return fmt.Errorf("epoch %d: %w", epoch, err)
 		}
-		if err := errors.Join(dir.Append(record), save(epoch+1, 0)); err != nil {
+		// The record first: a checkpoint behind it would leave it out for good.
+		if err := dir.Append(record); err != nil {
+			return err
+		}
+		if err := save(epoch+1, 0); err != nil {
 			return err
 		}
 		observe(Progress{Epoch: epoch + 1, Epochs: epochs, Batches: batches, Record: record})
+		if ctx.Err() != nil && epoch+1 < epochs {
+			return ErrStopped
+		}
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prepares libtorch 2.1 for cgo, once for each user, and holds the only copy of the cgo flags.
 
-    setup.py               prepare; does nothing when that is done
+    setup.py               prepare, and say where libtorch is
     setup.py env           prepare, then print the environment of a build, for eval "$(make -s env)"
     setup.py run -- CMD    prepare, then run CMD in that environment
 
@@ -9,34 +9,33 @@ LIBTORCH=DIR   use that libtorch 2.1 instead (the folder with include/ and lib/)
 CUDA=0|1       without or with CUDA; by default with, where nvidia-smi answers
 HDAS_CACHE=DIR where libtorch is kept; by default hdas in $XDG_CACHE_HOME or ~/.cache
 """
-import fcntl
+import contextlib
+import errno
+import hashlib
 import json
 import os
 import pathlib
-import platform
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
-import zipfile
 
 VERSION = "2.1.2"
+LAYOUT = 1  # of the prepared folder; a change has it prepared anew
 HERE = pathlib.Path(__file__).resolve().parent
 STAMP = "complete.json"
 
 # gotch names these in its linker flags. An empty archive of the name satisfies the linker where the library is not there,
-# or where one that libtorch loads by itself would be linked a second time.
+# or where one that libtorch loads by itself would become one that the program cannot start without.
 NAMED = "cuda cudart cublas cudnn caffe2_nvrtc nvrtc-builtins nvrtc nvToolsExt".split()
 NAMED_CPU = NAMED + "torch c10_cuda torch_cuda".split()
 
-# GB that have to be free: the downloads, and what is unpacked of them.
-SPACE = {"cpu": 1.5, "cuda": 9}
-
 
 def fail(cause, cure):
-    sys.exit("hdas setup: %s\n  %s" % (cause, cure))
+    sys.exit("hdas setup: %s.\n  %s" % (cause, cure))
 
 
 def say(text):
@@ -45,212 +44,423 @@ def say(text):
 
 def cache():
     base = os.environ.get("HDAS_CACHE")
-    if base:
-        return pathlib.Path(base).absolute()
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "hdas"
+    if not base:
+        base = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "hdas")
+    base = os.path.expanduser(base)
+    check_path(base, "HDAS_CACHE")
+    return pathlib.Path(os.path.abspath(base))
+
+
+def check_path(path, variable):
+    """cgo splits flags at spaces and quotes, the linker at commas, the loader at colons."""
+    if re.search(r"""[\s,:;$"'\\]""", os.path.abspath(path)):
+        fail("the path %r has a space or a sign that compiler flags do not allow" % os.path.abspath(path), "Name another folder with %s." % variable)
 
 
 def variant():
     cuda = os.environ.get("CUDA", "")
     if cuda not in ("", "0", "1"):
         fail("CUDA=%s is neither 0 nor 1" % cuda, "Set CUDA=1 for NVIDIA GPUs, CUDA=0 for none, or leave it out.")
-    if cuda == "":
-        smi = shutil.which("nvidia-smi")
-        cuda = "1" if smi and subprocess.run([smi, "-L"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0 else "0"
+    if cuda == "" and shutil.which("nvidia-smi"):
+        try:
+            p = subprocess.run(["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+            cuda = "1" if p.returncode == 0 and b"GPU" in p.stdout else ""
+        except (OSError, subprocess.TimeoutExpired):
+            pass
     return "cuda" if cuda == "1" else "cpu"
 
 
 def check_machine():
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
-        fail("this is %s on %s, and libtorch %s is prepared for Linux on x86_64 only" % (platform.system(), platform.machine(), VERSION),
-             "Use such a machine or container.")
-    if sys.version_info < (3, 8):
-        fail("python3 is %s" % platform.python_version(), "Install Python 3.8 or newer.")
+    system, _, _, _, machine = os.uname()
+    if (system, machine) != ("Linux", "x86_64"):
+        fail("this is %s on %s, and libtorch %s is prepared for Linux on x86_64 only" % (system, machine, VERSION), "Use such a machine or container.")
+    try:
+        libc = os.confstr("CS_GNU_LIBC_VERSION")
+    except (OSError, ValueError):
+        libc = None
+    if not libc:
+        fail("the C library is not glibc, for which libtorch is built", "Use a distribution with glibc (Debian, Ubuntu, Fedora), not Alpine.")
 
 
-def check_compilers():
+def check_go():
+    """Returns go's settings: GOFLAGS, CC, CXX."""
+    need = re.search(r"^go (\d+)\.(\d+)", (HERE.parent / "go.mod").read_text(), re.M).groups()
+    install = "Install Go %s.%s or newer and put its bin folder into PATH." % need
     go = shutil.which("go")
     if not go:
-        fail("go is not installed, or not in PATH", "Install Go 1.26 or newer.")
-    need = re.search(r"^go (\d+)\.(\d+)", (HERE.parent / "go.mod").read_text(), re.M)
-    out = subprocess.run([go, "env", "GOVERSION"], cwd=HERE.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
-    have = re.search(r"go(\d+)\.(\d+)", out.stdout)
-    if out.returncode or not have or tuple(map(int, have.groups())) < tuple(map(int, need.groups())):
-        fail("go is %s, and %s.%s is needed" % (out.stdout.strip() or "unknown", *need.groups()), "Install Go %s.%s or newer." % need.groups())
-    cxx = os.environ.get("CXX", "g++")
-    try:
-        p = subprocess.run(shlex.split(cxx) + ["-std=c++17", "-x", "c++", "-fsyntax-only", "-"], input=b"#include <optional>\n", stderr=subprocess.PIPE)
-    except FileNotFoundError:
-        fail("%s is not installed" % cxx, "Install g++ (Debian, Ubuntu: apt-get install g++), or name a compiler with CXX.")
+        fail("go is not installed, or not in PATH", install)
+    asked = ["GOVERSION", "GOFLAGS", "CGO_ENABLED", "CC", "CXX"]
+    p = subprocess.run([go, "env"] + asked, cwd=str(HERE.parent), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    have = dict(zip(asked, p.stdout.split("\n")))
+    found = re.search(r"go(\d+)\.(\d+)", have.get("GOVERSION", ""))
+    if p.returncode or not found or tuple(map(int, found.groups())) < tuple(map(int, need)):
+        fail("%s is %s, and %s.%s is needed" % (go, have.get("GOVERSION") or p.stderr.strip() or "of an unknown version", *need), install)
+    for key, default in ("CC", "gcc"), ("CXX", "g++"):
+        command = shlex.split(have[key] or default)
+        if not shutil.which(command[0]):
+            fail("the compiler %s is not installed" % command[0], "Install g++ 8 or newer (Debian, Ubuntu: apt-get install g++), or name a compiler with %s." % key)
+    if have["CGO_ENABLED"] == "0":
+        fail("CGO_ENABLED=0 switches cgo off, and libtorch is a C++ library", "Unset CGO_ENABLED (go env -u CGO_ENABLED, if go env -w set it).")
+    return have
+
+
+def check_compiler(cxx):
+    p = subprocess.run(shlex.split(cxx) + ["-std=c++17", "-fopenmp", "-x", "c++", "-fsyntax-only", "-"], input=b"#include <optional>\n", stderr=subprocess.PIPE)
     if p.returncode:
-        fail("%s does not compile C++17: %s" % (cxx, p.stderr.decode(errors="replace").strip()[:300]),
+        fail("%s does not compile C++17 with OpenMP: %s" % (cxx, p.stderr.decode(errors="replace").strip()[:300]),
              "Install g++ 8 or newer (Debian, Ubuntu: apt-get install g++), or name a compiler with CXX.")
 
 
-def check_space(folder, kind):
-    free = shutil.disk_usage(folder).free / 1e9
-    if free < SPACE[kind]:
-        fail("%.1f GB are free in %s, and libtorch needs %.1f GB" % (free, folder, SPACE[kind]),
-             "Free some space, or name a folder on a larger disk with HDAS_CACHE.")
-
-
-def download(folder, kind):
-    """Gets the wheels; pip checks each against the hash in the list."""
-    if subprocess.run([sys.executable, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+def check_pip():
+    import importlib.metadata
+    import importlib.util
+    if not importlib.util.find_spec("pip"):
         fail("%s has no pip, and libtorch comes as a Python package" % sys.executable,
              "Install pip (Debian, Ubuntu: apt-get install python3-pip), or set LIBTORCH to a libtorch 2.1.")
-    wanted = HERE / ("libtorch-%s.txt" % kind)
-    say("downloading libtorch %s for %s (%s)" % (VERSION, kind.upper(), {"cpu": "0.7 GB", "cuda": "2.6 GB"}[kind]))
+    try:
+        version = importlib.metadata.version("pip")
+    except importlib.metadata.PackageNotFoundError:
+        return
+    if int(version.split(".")[0]) < 20:
+        fail("pip is %s, and 20 or newer is needed" % version, "Run: %s -m pip install --user --upgrade pip" % sys.executable)
+
+
+def check_space(home, kind, wheels):
+    """Each wheel is there twice while pip saves it, and once while it is unpacked; then only what is kept of it."""
+    need = kept = 0
+    for w in wheels:
+        need = max(need, kept + 2 * w.size, kept + w.size + w.kept)
+        kept += w.kept
+    need = need * 1.02 + 5e7  # blocks, folders
+    free = shutil.disk_usage(str(home)).free
+    if free < need:
+        cure = "Free some space, or name a folder on a larger disk with HDAS_CACHE."
+        if kind == "cuda":
+            cure += " CUDA=0 takes the CPU's libtorch, which needs 1.5 GB."
+        fail("%.1f GB are free in %s, and libtorch needs %.1f GB" % (free / 1e9, home, need / 1e9), cure)
+
+
+class Wheel:
+    """A line of libtorch-*.txt: NAME==VERSION --hash=sha256:HASH  # SIZE bytes, KEPT kept."""
+
+    def __init__(self, line):
+        m = re.match(r"((\S+)==(\S+) --hash=sha256:([0-9a-f]{64}))  # (\d+) bytes, (\d+) kept$", line)
+        if not m:
+            raise ValueError("not a wheel: " + line)
+        self.requirement, self.name, self.version, self.hash = m.group(1, 2, 3, 4)
+        self.size, self.kept = int(m.group(5)), int(m.group(6))
+
+
+def wheels_of(kind):
+    lines = (HERE / ("libtorch-%s.txt" % kind)).read_text().splitlines()
+    return [Wheel(line) for line in lines if line and not line.startswith("#")]
+
+
+def download(wheel, folder):
+    """Gets one wheel with pip, which checks the hash and knows the user's proxy and mirror."""
+    (folder / "list.txt").write_text(wheel.requirement + "\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--implementation", "cp",
                "--python-version", "3.11", "--abi", "cp311", "--platform", "manylinux1_x86_64", "--require-hashes",
-               "--disable-pip-version-check", "-r", str(wanted), "-d", str(folder)]
-    p = subprocess.run(command, stdout=sys.stderr)
-    if p.returncode:
-        fail("pip could not download libtorch; its own words are above",
-             "Check the network and pip's settings (a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run again, or set LIBTORCH to a libtorch 2.1.")
+               "--disable-pip-version-check", "-r", str(folder / "list.txt"), "-d", str(folder)]
+    if not sys.stderr.isatty():
+        command.append("--quiet")
+    # pip's temporary files on the disk whose space was checked, which /tmp need not be.
+    env = dict(os.environ, TMPDIR=str(folder), PIP_REQUIRE_VIRTUALENV="0")
+    with subprocess.Popen(command, env=env, stdout=sys.stderr, stderr=subprocess.PIPE) as p:
+        words = b""
+        for line in p.stderr:
+            sys.stderr.buffer.write(line)
+            sys.stderr.flush()
+            words += line
+    got = list(folder.glob("*.whl"))
+    if p.returncode == 0 and len(got) == 1 and got[0].stat().st_size == wheel.size:
+        return got[0]
+    if b"No space left" in words:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if p.returncode == 0 or b"DO NOT MATCH THE HASHES" in words:
+        fail("what pip downloaded for %s %s is not the file that is pinned" % (wheel.name, wheel.version),
+             "Run again. If it stays so, a proxy or mirror serves another file: see PIP_INDEX_URL and HTTPS_PROXY, or set LIBTORCH to a libtorch 2.1.")
+    fail("pip could not download %s %s; its own words are above" % (wheel.name, wheel.version),
+         "Check the network and pip's settings (a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run again, or set LIBTORCH to a libtorch 2.1.")
 
 
-def wanted(name, kind):
-    """Says whether a file of a wheel is needed to compile, to link or to run, or is a licence."""
-    if re.match(r"torch/include/|torch/version\.py$", name) or re.search(r"dist-info/.*(LICEN[SC]E|NOTICE|METADATA)", name, re.I):
-        return True
-    if name.startswith("torch/lib/"):
-        file = name.rsplit("/", 1)[1]
-        if kind == "cpu":
-            return re.match(r"libc10\.so|libtorch_cpu\.so|libgomp", file)
-        return not re.match(r"libtorch_python|libnvfuser|libshm|libtorch_global_deps", file)
-    if re.match(r"nvidia/[^/]+/lib/", name):
-        return True
-    return kind == "cuda" and name.startswith("nvidia/cuda_runtime/include/")
+def target(name, kind):
+    """Where a file of a wheel goes: what compiling, linking and running need, and the licences."""
+    licence = re.match(r"([^/]+)-[^/]+\.dist-info/(?:.*/)?((?:LICENSE|License|NOTICE)[^/]*)$", name)
+    if licence:
+        package = re.sub(r"^nvidia_(.*)_cu12$", r"nvidia/\1", licence.group(1))
+        return "%s/%s" % (package, licence.group(2))
+    keep = [r"torch/include/", r"torch/version\.py$", r"torch/lib/lib(c10|torch_cpu)\.so$", r"torch/lib/libgomp"]
+    if kind == "cpu":
+        keep += [r"nvidia/cuda_(runtime|cupti)/lib/lib(cudart|cupti)\.so"]  # libtorch_cpu.so names them
+    else:
+        keep += [r"torch/lib/lib(torch|torch_cuda|torch_cuda_linalg|c10_cuda|caffe2_nvrtc)\.so$", r"nvidia/[^/]+/lib/lib", r"nvidia/cuda_runtime/include/"]
+    if not name.endswith("/") and any(re.match(k, name) for k in keep):
+        return name
+    return None
 
 
-def unpack(wheels, folder, kind):
-    for wheel in sorted(wheels.glob("*.whl")):
-        say("unpacking " + wheel.name)
-        with zipfile.ZipFile(wheel) as z:  # checks every file's CRC
-            z.extractall(folder, [n for n in z.namelist() if not n.endswith("/") and wanted(n, kind)])
-        wheel.unlink()
-
-
-def empty_archives(folder, names):
-    """An archive without members is its magic number."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        file = folder / ("lib%s.a" % name)
-        if not file.exists():
-            file.write_bytes(b"!<arch>\n")
-
-
-def complete(folder):
+def unpack(wheel, tree, kind):
+    """zipfile checks each file's CRC."""
+    import zipfile
     try:
-        return json.loads((folder / STAMP).read_text()).get("version") == VERSION
-    except (OSError, ValueError):
+        with zipfile.ZipFile(str(wheel)) as z:
+            for name in z.namelist():
+                to = target(name, kind)
+                if to:
+                    (tree / to).parent.mkdir(parents=True, exist_ok=True)
+                    with z.open(name) as src, open(str(tree / to), "wb") as dst:
+                        shutil.copyfileobj(src, dst, 1 << 20)
+    except zipfile.BadZipFile as e:
+        raise OSError(str(e))
+
+
+def needed(path):
+    """The libraries that an x86-64 ELF file names, its own name (None without), and where in the file that entry is."""
+    with open(str(path), "rb") as f:
+        def at(offset, form):
+            f.seek(offset)
+            return struct.unpack(form, f.read(struct.calcsize(form)))
+        table, = at(32, "<Q")
+        size, count = at(54, "<HH")
+        segments = [at(table + i * size, "<IIQQQQ") for i in range(count)]  # type, flags, offset, address, physical, length
+        entry = next(s[2] for s in segments if s[0] == 2)  # PT_DYNAMIC
+        entries = []
+        while not entries or entries[-1][1]:
+            entries.append((entry,) + at(entry, "<qQ"))
+            entry += 16
+        strings = next(value for _, tag, value in entries if tag == 5)  # DT_STRTAB, an address
+        strings = next(strings - s[3] + s[2] for s in segments if s[0] == 1 and s[3] <= strings < s[3] + s[5])
+
+        def text(offset):
+            f.seek(strings + offset)
+            return f.read(4096).split(b"\0", 1)[0].decode()
+        names = [text(value) for _, tag, value in entries if tag == 1]  # DT_NEEDED
+        own = [(text(value), where) for where, tag, value in entries if tag == 14]  # DT_SONAME
+        return (names,) + (own[0] if own else (None, 0))
+
+
+def stand_ins(torch, kind):
+    """Files by name: empty archives, and libgomp_torch.so, which leads the linker to the OpenMP runtime of libtorch.
+
+    PyTorch's wheel renames libgomp without renaming it inside, so that a program linked with that file would ask for
+    the system's libgomp.so.1 and run with two. The linker takes the file's name where there is none inside.
+    """
+    files = {"lib%s.a" % name: b"!<arch>\n" for name in (NAMED_CPU if kind == "cpu" else NAMED)}
+    libraries, _, _ = needed(torch / "lib" / "libtorch_cpu.so")
+    omp = next((n for n in libraries if re.match(r"lib(gomp|iomp|omp)\b", n)), "")
+    script = "INPUT(-lgomp)\n"  # the compiler's own
+    if (torch / "lib" / omp).is_file():
+        script = "INPUT(-l:%s)\n" % omp
+        _, own, where = needed(torch / "lib" / omp)
+        if own not in (None, omp):
+            data = bytearray((torch / "lib" / omp).read_bytes())
+            struct.pack_into("<q", data, where, 21)  # DT_DEBUG, which the linker does not read
+            files[omp] = bytes(data)
+    files["libgomp_torch.so"] = script.encode()
+    return files
+
+
+def write_stand_ins(folder, torch, kind):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in sorted(stand_ins(torch, kind).items()):
+        part = folder / ("%s.%d" % (name, os.getpid()))
+        part.write_bytes(data)
+        part.rename(folder / name)
+
+
+def check_loads(torch, kind):
+    for name in ["libtorch_cpu.so"] + (["libtorch_cuda.so"] if kind == "cuda" else []):
+        load = [sys.executable, "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1])", str(torch / "lib" / name)]
+        p = subprocess.run(load, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+        if p.returncode:
+            fail("%s does not load on this machine: %s" % (torch / "lib" / name, (p.stderr.strip().splitlines() or ["signal %d" % -p.returncode])[-1]),
+                 "Install the library that is named, or set LIBTORCH to a libtorch 2.1 that runs here.")
+
+
+def sizes(folder):
+    return {str(f.relative_to(folder)): f.stat().st_size for sub in ("torch/lib", "nvidia", "empty") for f in sorted((folder / sub).rglob("lib*"))
+            if f.is_file()}
+
+
+def complete(folder, kind):
+    """Says whether the folder was finished, and still has every library."""
+    try:
+        stamp = json.loads((folder / STAMP).read_text())
+        return (stamp["version"], stamp["kind"], stamp["layout"]) == (VERSION, kind, LAYOUT) and \
+            all(os.stat(str(folder / name)).st_size == size for name, size in stamp["libraries"].items())
+    except (OSError, ValueError, KeyError):
         return False
 
 
-def prepare(kind):
+@contextlib.contextmanager
+def locked(home):
+    import fcntl
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = open(str(home / ".lock"), "w")
+    except OSError as e:
+        fail("%s cannot be written: %s" % (home, e.strerror), "Name another folder with HDAS_CACHE.")
+    with lock:  # the kernel unlocks when the process ends, however it ends
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another setup is at work; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as e:
+            say("%s cannot be locked (%s); run one setup at a time" % (home, e.strerror))
+        yield
+
+
+def prepare(kind, cxx):
     """Returns the folder of the prepared libtorch. It is made beside and renamed: what bears its name is whole."""
     home = cache()
     folder = home / ("libtorch-%s-%s" % (VERSION, kind))
-    if complete(folder):
+    if complete(folder, kind):
         return folder
-    check_machine()
-    check_compilers()
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = open(home / ".lock", "w")
-    except OSError as e:
-        fail("%s cannot be written: %s" % (home, e), "Name another folder with HDAS_CACHE.")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        say("another setup is at work; waiting for it")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    if complete(folder):
-        return folder
-    for leftover in home.glob(".unfinished-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    check_space(home, kind)
-    work = pathlib.Path(tempfile.mkdtemp(prefix=".unfinished-", dir=home))
-    try:
-        download(work / "wheels", kind)
-        unpack(work / "wheels", work / "libtorch", kind)
-        empty_archives(work / "libtorch" / "empty", NAMED_CPU if kind == "cpu" else NAMED)
-        (work / "libtorch" / STAMP).write_text(json.dumps({"version": VERSION, "kind": kind}) + "\n")
-        if folder.exists():
-            folder.rename(work / "old")
-        (work / "libtorch").rename(folder)
-    except OSError as e:
-        fail("libtorch could not be unpacked into %s: %s" % (home, e), "Free some space, or name a folder on a larger disk with HDAS_CACHE.")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    say("libtorch is in %s" % folder)
+    check_compiler(cxx)
+    check_pip()
+    with locked(home):
+        if complete(folder, kind):
+            return folder
+        work = home / (".unfinished-%s-%d" % (folder.name, LAYOUT))
+        for leftover in home.glob(".unfinished-*"):
+            if leftover != work:
+                shutil.rmtree(str(leftover), ignore_errors=True)
+        try:
+            fetch(home, work, kind)
+            check_loads(work / "tree" / "torch", kind)
+            write_stand_ins(work / "tree" / "empty", work / "tree" / "torch", kind)
+            stamp = {"version": VERSION, "kind": kind, "layout": LAYOUT, "libraries": sizes(work / "tree")}
+            os.sync()  # a power cut after the rename must not find empty files
+            (work / "tree" / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
+            if folder.exists():
+                folder.rename(work / "old")
+            (work / "tree").rename(folder)
+        except OSError as e:
+            shutil.rmtree(str(work), ignore_errors=True)
+            full = e.errno in (errno.ENOSPC, errno.EDQUOT)
+            fail("libtorch could not be unpacked into %s: %s" % (home, e.strerror or e),
+                 ("Free some space, or name" if full else "Run again, or name") + " a folder on a larger disk with HDAS_CACHE.")
+        shutil.rmtree(str(work), ignore_errors=True)
     return folder
 
 
+def fetch(home, work, kind):
+    """Downloads and unpacks the wheels one by one. A run that was cut off goes on after the last one that was done."""
+    done = work / "done"
+    done.mkdir(parents=True, exist_ok=True)
+    wheels = wheels_of(kind)
+    left = [w for w in wheels if not (done / w.hash).exists()]
+    for rest in work.glob("wheel-*"):
+        shutil.rmtree(str(rest), ignore_errors=True)
+    check_space(home, kind, left)
+    if left:
+        say("libtorch %s for %s: %.1f GB to download into %s" % (VERSION, kind.upper(), sum(w.size for w in left) / 1e9, home))
+    for w in left:
+        say("%s %s, %.0f MB (%d of %d)" % (w.name, w.version, w.size / 1e6, wheels.index(w) + 1, len(wheels)))
+        with tempfile.TemporaryDirectory(prefix="wheel-", dir=str(work)) as part:
+            unpack(download(w, pathlib.Path(part)), work / "tree", kind)
+        (done / w.hash).touch()
+
+
 def own(path):
-    """Returns (torch folder, folder of empty archives, C++ ABI, kind) of a libtorch of the user's."""
-    torch = pathlib.Path(path).absolute()
-    header, c10 = torch / "include" / "torch" / "version.h", torch / "lib" / "libc10.so"
-    if not header.is_file() and (torch / "include" / "torch" / "csrc" / "api" / "include" / "torch" / "version.h").is_file():
-        header = torch / "include" / "torch" / "csrc" / "api" / "include" / "torch" / "version.h"
-    for file in (header, c10, torch / "lib" / "libtorch_cpu.so"):
-        if not file.is_file():
-            fail("LIBTORCH=%s has no %s" % (path, file.relative_to(torch)), "Name the folder of a libtorch 2.1 that has include/ and lib/, or leave LIBTORCH out.")
-    found = re.search(r'define\s+TORCH_VERSION\s+"?([\d.]+)', header.read_text())
-    if not found or not found.group(1).startswith("2.1."):
-        fail("LIBTORCH=%s is version %s, and gotch binds 2.1" % (path, found.group(1) if found else "unknown"), "Name a libtorch 2.1, or leave LIBTORCH out.")
-    # c10::Error's constructor takes a std::string, whose name in the symbol tells the ABI.
-    symbols = c10.read_bytes()
-    if b"_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_string" in symbols:
-        abi = 1
-    elif b"_ZN3c105ErrorC1ENS_14SourceLocationESs" in symbols:
-        abi = 0
-    else:
-        fail("the C++ ABI of %s cannot be found out" % c10, "Use libtorch 2.1 as published, or leave LIBTORCH out.")
-    kind = "cuda" if (torch / "lib" / "libtorch_cuda.so").exists() and os.environ.get("CUDA") != "0" else "cpu"
-    if os.environ.get("CUDA") == "1" and kind == "cpu":
+    """Returns (torch folder, folder of stand-ins, C++ ABI, kind) of a libtorch of the user's."""
+    check_path(os.path.expanduser(path), "LIBTORCH")
+    torch = pathlib.Path(os.path.abspath(os.path.expanduser(path)))
+    header, c10, cpu = "include/torch/csrc/api/include/torch/version.h", "lib/libc10.so", "lib/libtorch_cpu.so"
+    for file in header, c10, cpu:
+        if not (torch / file).is_file():
+            fail("LIBTORCH=%s has no %s" % (path, file), "Name the folder of a libtorch 2.1 that has include/ and lib/, or leave LIBTORCH out.")
+    found = re.search(r'define\s+TORCH_VERSION\s[\s\\]*"([^"]+)"', (torch / header).read_text())
+    version = found.group(1) if found else "of an unknown version"
+    if not version.startswith("2.1."):
+        fail("LIBTORCH=%s is %s, and 2.1 is needed" % (path, version), "Name a libtorch 2.1, or leave LIBTORCH out.")
+    # The constructor of c10::Error takes a std::string, and its symbol names the string's ABI.
+    symbols = (torch / c10).read_bytes()
+    constructor = b"_ZN3c105ErrorC1ENS_14SourceLocationE"
+    abi = 1 if constructor + b"NSt7__cxx1112basic_string" in symbols else 0 if constructor + b"Ss\0" in symbols else None
+    if abi is None:
+        fail("the C++ ABI of %s cannot be found out" % (torch / c10), "Name a libtorch 2.1 as PyTorch publishes it, or leave LIBTORCH out.")
+    asked = os.environ.get("CUDA", "")
+    kind = "cuda" if (torch / "lib/libtorch_cuda.so").exists() and asked != "0" else "cpu"
+    if asked == "1" and kind == "cpu":
         fail("CUDA=1, but LIBTORCH=%s has no libtorch_cuda.so" % path, "Name a libtorch with CUDA, or set CUDA=0.")
-    check_machine()
-    check_compilers()
-    empty = cache() / ("empty-%s" % kind)
-    empty_archives(empty, NAMED_CPU if kind == "cpu" else NAMED)
-    return torch, empty, abi, kind
+    about = (torch / cpu).stat()
+    key = hashlib.sha256(("%s %s %d %d %d" % (torch, kind, about.st_size, about.st_mtime_ns, LAYOUT)).encode()).hexdigest()[:12]
+    folder = cache() / ("own-" + key)
+    if not (folder / STAMP).exists():
+        check_loads(torch, kind)
+        try:
+            write_stand_ins(folder, torch, kind)
+            (folder / STAMP).write_text(json.dumps({"libtorch": str(torch), "version": version, "kind": kind, "abi": abi}) + "\n")
+        except OSError as e:
+            fail("%s cannot be written: %s" % (folder, e.strerror), "Name another folder with HDAS_CACHE.")
+    return torch, folder, abi, kind
+
+
+def goflags(flags, cuda):
+    """The user's GOFLAGS with the build tag cuda added or taken out; None where that changes nothing."""
+    words, tags = [], []
+    for word in flags.split():
+        m = re.match(r"--?tags=(.*)", word)
+        if m:
+            tags = [t for t in m.group(1).split(",") if t]  # go takes the last
+        else:
+            words.append(word)
+    if cuda == ("cuda" in tags):
+        return None
+    tags = tags + ["cuda"] if cuda else [t for t in tags if t != "cuda"]
+    return " ".join(words + (["-tags=" + ",".join(tags)] if tags else []))
 
 
 def environment():
+    """Prepares; returns the torch folder and the variables. The -l flags stand in package torch: here they would be
+    linked into every test binary that uses cgo at all."""
+    check_machine()
+    go = check_go()
+    abi = 0  # the wheel's
     if os.environ.get("LIBTORCH"):
         torch, empty, abi, kind = own(os.environ["LIBTORCH"])
     else:
         kind = variant()
-        folder = prepare(kind)
-        torch, empty, abi = folder / "torch", folder / "empty", 0  # the wheel's ABI
-    t, e = str(torch), str(empty)
-    if re.search(r"\s", t + e):
-        fail("the path %s has a space, which cgo's flags do not allow" % t, "Name another folder with HDAS_CACHE or LIBTORCH.")
-    env = {
-        "CGO_CXXFLAGS": "-O2 -D_GLIBCXX_USE_CXX11_ABI=%d -I%s/include -I%s/include/torch/csrc/api/include" % (abi, t, t),
-        "CGO_LDFLAGS": "-L%s -L%s/lib -Wl,-rpath,%s/lib" % (e, t, t),
-    }
+        folder = prepare(kind, go["CXX"])
+        torch, empty = folder / "torch", folder / "empty"
+    include = "-I%s/include -I%s/include/torch/csrc/api/include" % (torch, torch)
     if kind == "cuda":
-        env["GOFLAGS"] = (os.environ.get("GOFLAGS", "") + " -tags=cuda").strip()
-    return env
+        homes = [torch.parent / "nvidia" / "cuda_runtime", pathlib.Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda")]
+        include += "".join([" -I%s/include" % h for h in homes if (h / "include" / "cuda_runtime_api.h").is_file()][:1])
+    env = {
+        "CGO_CXXFLAGS": "-O2 -D_GLIBCXX_USE_CXX11_ABI=%d %s" % (abi, include),
+        "CGO_LDFLAGS": "-L%s -L%s/lib -Wl,-rpath,%s/lib" % (empty, torch, torch),
+    }
+    flags = goflags(go["GOFLAGS"], kind == "cuda")
+    if flags is not None:
+        env["GOFLAGS"] = flags
+    return torch, env
 
 
 def main(args):
-    if args[:1] == ["run"] and args[1:2] == ["--"] and args[2:]:
-        env = dict(os.environ, **environment())
+    if sys.version_info < (3, 8):
+        fail("python3 is %d.%d, and 3.8 or newer is needed" % sys.version_info[:2], "Install a newer Python 3 with pip and put it first in PATH.")
+    if args[:2] == ["run", "--"] and args[2:]:
+        env = dict(os.environ, **environment()[1])
         try:
             os.execvpe(args[2], args[2:], env)
         except OSError as e:
-            fail("%s cannot be run: %s" % (args[2], e), "Install it.")
+            fail("%s cannot be run: %s" % (args[2], e.strerror), "Install it, or put it into PATH.")
     elif args == ["env"]:
-        for key, value in environment().items():
+        for key, value in environment()[1].items():
             print("export %s=%s" % (key, shlex.quote(value)))
     elif not args:
-        environment()
+        say("libtorch is ready in %s" % environment()[0])
     else:
         sys.exit(__doc__)
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        say("interrupted; the next run goes on from here")
+        sys.exit(130)

@@ -55,64 +55,56 @@ func ParseDevice(name string) (Device, error) {
 	return CPU, fmt.Errorf("device %q is unknown; known are auto, cpu, cuda, cuda:N", name)
 }
 
-// DType is the type of a tensor's elements, with libtorch's numbers.
-type DType int32
+// DType is the type of a tensor's elements. The zero value is Float32.
+type DType uint8
 
 // The element types in use. Networks compute in Float32 or Float64.
 const (
-	Uint8    DType = 0
-	Int64    DType = 4
-	Float16  DType = 5
-	Float32  DType = 6
-	Float64  DType = 7
-	Bool     DType = 11
-	BFloat16 DType = 15
+	Float32 DType = iota
+	Float64
+	Float16
+	BFloat16
+	Int64
+	Uint8
+	Bool
 )
 
-// Size is the number of bytes of one element.
-func (d DType) Size() int64 {
-	switch d {
-	case Uint8, Bool:
-		return 1
-	case Float16, BFloat16:
-		return 2
-	case Float32:
-		return 4
-	}
-	return 8
+// dtypes has libtorch's number, the bytes of an element and PyTorch's name of every type.
+var dtypes = [...]struct {
+	number int32
+	size   int64
+	name   string
+}{
+	Float32: {6, 4, "float32"}, Float64: {7, 8, "float64"}, Float16: {5, 2, "float16"}, BFloat16: {15, 2, "bfloat16"},
+	Int64: {4, 8, "int64"}, Uint8: {0, 1, "uint8"}, Bool: {11, 1, "bool"},
 }
 
+// Size is the number of bytes of one element.
+func (d DType) Size() int64 { return dtypes[d].size }
+
 func (d DType) String() string {
-	switch d {
-	case Uint8:
-		return "uint8"
-	case Int64:
-		return "int64"
-	case Float16:
-		return "float16"
-	case Float32:
-		return "float32"
-	case Float64:
-		return "float64"
-	case Bool:
-		return "bool"
-	case BFloat16:
-		return "bfloat16"
+	if int(d) >= len(dtypes) {
+		return fmt.Sprintf("dtype(%d)", uint8(d))
 	}
-	return fmt.Sprintf("dtype(%d)", int32(d))
+	return dtypes[d].name
+}
+
+func (d DType) c() int32 { return dtypes[d].number }
+
+// dtypeOf is the type that libtorch has that number for.
+func dtypeOf(number int32) DType {
+	for d := range dtypes {
+		if dtypes[d].number == number {
+			return DType(d)
+		}
+	}
+	panic(fmt.Sprintf("torch: libtorch's element type %d is not in use here", number))
 }
 
 // Options say where and as what a new tensor is made. The zero value is float32 on the CPU.
 type Options struct {
-	DType  DType // zero means Float32: nothing here makes uint8 tensors out of nothing
+	DType  DType
 	Device Device
-}
-
-func (o Options) dtype() int32 {
-	if o.DType == 0 {
-		return int32(Float32)
-	}
-	return int32(o.DType)
 }
 
 // Version is libtorch's.

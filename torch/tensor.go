@@ -109,7 +109,7 @@ func numel(shape []int64) int64 {
 }
 
 // DType is the type of t's elements.
-func (t Tensor) DType() DType { return DType(lib.AtScalarType(t.c())) }
+func (t Tensor) DType() DType { return dtypeOf(lib.AtScalarType(t.c())) }
 
 // Device is where t's elements lie.
 func (t Tensor) Device() Device { return Device(int32(lib.AtDevice(t.c())) + 1) }
@@ -151,7 +151,7 @@ func fromRaw(data unsafe.Pointer, bytes int, dtype DType, shape []int64) Tensor 
 	}
 	var out C.ht
 	d, n := dims(shape)
-	check(op, nil, C.hdas_from_data(&out, data, (*C.int64_t)(&d[0]), C.int(n), C.int(dtype)))
+	check(op, nil, C.hdas_from_data(&out, data, (*C.int64_t)(&d[0]), C.int(n), C.int(dtype.c())))
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }
 

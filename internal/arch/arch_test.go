@@ -147,7 +147,7 @@ func walk(t *testing.T, visit func(file string)) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "bin" || d.Name() == "runs" || d.Name() == "data" || d.Name() == "testdata" || d.Name() == "scripts") {
+		if d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "bin" || d.Name() == "runs" || d.Name() == "data" || d.Name() == "testdata" || d.Name() == "scripts" || d.Name() == "published") {
 			return filepath.SkipDir
 		}
 		if strings.HasSuffix(name, ".go") {

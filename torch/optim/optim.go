@@ -44,10 +44,17 @@ func (o *SGD) Step(lr float64, grads []torch.Tensor) {
 // names, of the parameters that have taken a step.
 func (o *SGD) State() []nn.Param { return named(o.params, o.buffers, "momentum.") }
 
-// Load puts a State back, into an optimizer of the same parameters.
+// Load puts a State back, into an optimizer of the same parameters. After an error the optimizer
+// is as it was.
 func (o *SGD) Load(state map[string]torch.Tensor) error {
-	load(o.params, o.buffers, state, "momentum.")
-	return nn.Load(o.State(), state)
+	buffers := slots(o.params, state, "momentum.")
+	if err := nn.Load(named(o.params, buffers, "momentum."), state); err != nil {
+		free(buffers)
+		return err
+	}
+	free(o.buffers)
+	o.buffers = buffers
+	return nil
 }
 
 // Free frees the state.
@@ -92,14 +99,19 @@ func (o *Adam) State() []nn.Param {
 	return append(state, nn.Param{Name: "step", Tensor: torch.FromInt64(o.steps, int64(len(o.steps)))})
 }
 
-// Load puts a State back, into an optimizer of the same parameters.
+// Load puts a State back, into an optimizer of the same parameters. After an error the optimizer
+// is as it was.
 func (o *Adam) Load(state map[string]torch.Tensor) error {
-	load(o.params, o.expAvg, state, "exp_avg.")
-	load(o.params, o.expAvgSq, state, "exp_avg_sq.")
-	if err := nn.Load(o.State(), state); err != nil {
+	n := Adam{params: o.params, steps: make([]int64, len(o.params))}
+	// A parameter has both moments or none.
+	n.expAvg = slots(o.params, state, "exp_avg.", "exp_avg_sq.")
+	n.expAvgSq = slots(o.params, state, "exp_avg.", "exp_avg_sq.")
+	if err := nn.Load(n.State(), state); err != nil {
+		n.Free()
 		return err
 	}
-	copy(o.steps, state["step"].Int64s())
+	o.Free()
+	o.expAvg, o.expAvgSq, o.steps = n.expAvg, n.expAvgSq, state["step"].Int64s()
 	return nil
 }
 
@@ -127,15 +139,18 @@ func named(params []nn.Param, ts []torch.Tensor, prefix string) []nn.Param {
 	return out
 }
 
-// load makes the tensors that state has, for nn.Load to fill.
-func load(params []nn.Param, ts []torch.Tensor, state map[string]torch.Tensor, prefix string) {
+// slots makes a tensor for each parameter that state has under one of the prefixes, for nn.Load to
+// fill.
+func slots(params []nn.Param, state map[string]torch.Tensor, prefixes ...string) []torch.Tensor {
+	ts := make([]torch.Tensor, len(params))
 	for i, p := range params {
-		ts[i].Free()
-		ts[i] = torch.Tensor{}
-		if _, ok := state[prefix+p.Name]; ok {
-			ts[i] = zerosLike(ts[i], p.Tensor)
+		for _, prefix := range prefixes {
+			if _, ok := state[prefix+p.Name]; ok {
+				ts[i] = zerosLike(ts[i], p.Tensor)
+			}
 		}
 	}
+	return ts
 }
 
 func free(ts []torch.Tensor) {

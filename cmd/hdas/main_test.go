@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hdas/configs"
+	"hdas/search"
+)
+
+// call runs a command line in process.
+func call(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = execute(context.Background(), args, &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestShowJSON(t *testing.T) {
+	for args, want := range map[string][3]float64{
+		"DARTS_V2":                   {3349342, 3825768, 528359040},
+		"darts-v2 --preset imagenet": {4718752, 5979528, 529911552},
+		"DARTS_V1 --channels 36 --layers 20 --classes 10": {3169414, 3645840, 500987520},
+	} {
+		code, out, errs := call(t, append([]string{"show", "--json"}, strings.Fields(args)...)...)
+		if code != 0 {
+			t.Fatalf("show %s: exit %d, %s", args, code, errs)
+		}
+		var r map[string]any
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r["parameters"] != want[0] || r["parameters_auxiliary"] != want[1] || r["macs"] != want[2] {
+			t.Errorf("show %s: %v", args, r)
+		}
+		if stages := r["stages"].([]any); len(stages) != 3 {
+			t.Errorf("show %s: %d stages", args, len(stages))
+		}
+	}
+}
+
+// Figure 8: 5/4/4 and 3.353/3.067/3.278, no dead cell.
+func TestShowStages(t *testing.T) {
+	_, out, _ := call(t, "show", "Hs_DAS_CIFAR_stages", "--json")
+	var r struct {
+		Stages []struct {
+			Cells, Dead int
+			Longest     int     `json:"longest_path"`
+			Mean        float64 `json:"mean_path"`
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		longest int
+		mean    float64
+	}{{5, 3.353}, {4, 3.067}, {4, 3.278}} {
+		s := r.Stages[i]
+		if s.Cells != 6 || s.Dead != 0 || s.Longest != want.longest || s.Mean < want.mean-5e-4 || s.Mean > want.mean+5e-4 {
+			t.Errorf("stage %d: %+v", i+1, s)
+		}
+	}
+}
+
+// Wrong usage has exit code 2 and says what is allowed.
+func TestUsageErrors(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	for _, c := range []struct{ args, words string }{
+		{"frobnicate", "hdas --help"},
+		{"search", "cell distribution stage"},
+		{"search everything", "usage: hdas search cell|distribution|stage"},
+		{"show", "usage: hdas show"},
+		{"show NOTHING", "DARTS_V1"},
+		{"show DARTS_V1 --layers 1", "at least 2"},
+		{"show DARTS_V1 --cells PDARTS", "cells of its own"},
+		{"show DARTS_V1 --wiring other", "summed, paired"},
+		{"show --colour red DARTS_V1", "--help"},
+		{"train --out " + out, "--genotype"},
+		{"train --resume --genotype DARTS_V1", "--genotype"},
+		{"train --resume", "--out"},
+		{"search cell --resume", "--out"},
+		{"search cell --config nowhere --out " + out + "1", "tiny-cell"},
+		{"search cell --set search.epoch=1 --out " + out + "2", "search.epochs"},
+		{"search cell --set search.epochs=0 --out " + out + "3", "at least 1"},
+		{"search cell --set search.epochs=1.5 --out " + out + "4", "whole"},
+		{"search cell --set search.gamma=1 --out " + out + "5", "distribution search only"},
+		{"search stage --set network.layers=8 --out " + out + "6", "search.lengths"},
+		{"search stage --config tiny-cell --out " + out + "7", "search"},
+		{"search cell --device tpu --config tiny-cell --out " + out + "8", "cuda:N"},
+		{"search cell --set search --out " + out + "9", "key=value"},
+	} {
+		code, _, errs := call(t, strings.Fields(c.args)...)
+		if code != exitUsage || !strings.Contains(errs, c.words) {
+			t.Errorf("hdas %s: exit %d, %q does not say %q", c.args, code, errs, c.words)
+		}
+	}
+}
+
+func TestUnknownEnvironmentVariable(t *testing.T) {
+	t.Setenv("HDAS_SEARCH_EPOCH", "3")
+	if _, err := configs.LoadSearch(search.Cell, configs.Overrides{}); err == nil || !strings.Contains(err.Error(), "HDAS_SEARCH_EPOCH") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Defaults, file, environment, --set: the later wins; and the built-in configurations load.
+func TestConfigurationLayers(t *testing.T) {
+	t.Setenv("HDAS_SEARCH_EPOCHS", "7")
+	c, err := configs.LoadSearch(search.Stage, configs.Overrides{File: "tiny-stage", Set: []string{"search.batch=9", "search.lengths=[4,5,6]"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Search.Epochs != 7 || c.Search.Batch != 9 || c.Search.Lengths[2] != 6 || c.Data.Name != "digits" || c.Search.Alpha.Beta1 != 0.5 {
+		t.Errorf("%+v", c)
+	}
+	text, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, foreign := range []string{"gamma", "nodes", "auxiliary"} {
+		if bytes.Contains(text, []byte(foreign)) {
+			t.Errorf("the saved configuration has %s", foreign)
+		}
+	}
+	saved := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(saved, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HDAS_SEARCH_EPOCHS", "8")
+	again, err := configs.LoadSearch(search.Stage, configs.Overrides{File: saved, Alone: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, _ := again.YAML(); !bytes.Equal(a, text) {
+		t.Errorf("the saved configuration reads back as\n%s\nnot\n%s", a, text)
+	}
+}
+
+func TestBuiltinConfigurations(t *testing.T) {
+	for _, name := range configs.Names() {
+		var err error
+		loaded := false
+		for _, k := range search.Kinds {
+			if _, err = configs.LoadSearch(k, configs.Overrides{File: name}); err == nil {
+				loaded = true
+			}
+		}
+		if _, terr := configs.LoadTrain(configs.Overrides{File: name}); terr == nil {
+			loaded = true
+		}
+		if !loaded {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The whole way on the embedded digits, at the scale of seconds: a search, the training of what it
+// found, the score of the checkpoint, its drawing; and a stop that tells how to go on.
+func TestSearchTrainEval(t *testing.T) {
+	folder := t.TempDir()
+	at := func(name string) string { return filepath.Join(folder, name) }
+	must := func(args ...string) string {
+		t.Helper()
+		code, out, errs := call(t, args...)
+		if code != 0 {
+			t.Fatalf("hdas %s: exit %d\n%s", strings.Join(args, " "), code, errs)
+		}
+		return out
+	}
+	quick := []string{"--set", "network.channels=2", "--set", "search.epochs=1", "--set", "search.batch=500", "--seed", "3"}
+	must(append([]string{"search", "stage", "--config", "tiny-stage", "--out", at("stages"), "--set", "search.lengths=[2,2,2]"}, quick...)...)
+	for _, name := range []string{"config.yaml", "genotype.yaml", "genotype.svg", "genotypes/epoch-001.yaml", "epochs.jsonl", "checkpoint.safetensors"} {
+		if _, err := os.Stat(filepath.Join(at("stages"), name)); err != nil {
+			t.Error(err)
+		}
+	}
+	must("train", "--genotype", at("stages"), "--config", "tiny-train", "--out", at("trained"),
+		"--set", "network.channels=2", "--set", "train.epochs=1", "--set", "train.batch=500")
+	var score struct {
+		Top1, Loss float64
+		Samples    int
+	}
+	if err := json.Unmarshal([]byte(must("eval", at("trained"), "--json")), &score); err != nil || score.Samples != 1000 {
+		t.Errorf("score %+v, %v", score, err)
+	}
+	must("draw", at("stages"), "-o", at("drawn.svg"))
+	if code, _, errs := call(t, "eval", at("stages")); code != exitFailed || !strings.Contains(errs, "train its genotype first") {
+		t.Errorf("eval of a search: exit %d, %s", code, errs)
+	}
+	if code, _, errs := call(t, "search", "cell", "--out", at("stages")); code == 0 || !strings.Contains(errs, "--resume") {
+		t.Errorf("a second run in one folder: exit %d, %s", code, errs)
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out, errs bytes.Buffer
+	stopped := append([]string{"search", "cell", "--config", "tiny-cell", "--out", at("stopped"), "--set", "network.layers=3", "--set", "search.cell_primitives=[none,skip_connect]"}, quick...)
+	if code := execute(ctx, stopped, &out, &errs); code != exitStopped || !strings.Contains(errs.String(), "hdas search cell --resume --out "+at("stopped")) {
+		t.Fatalf("stopped: exit %d, %s", code, errs.String())
+	}
+	must("search", "cell", "--resume", "--out", at("stopped"))
+}
+
+func TestDoctor(t *testing.T) {
+	code, out, errs := call(t, "doctor", "--json", "--data-dir", t.TempDir())
+	var h health
+	if err := json.Unmarshal([]byte(out), &h); code != 0 || err != nil {
+		t.Fatalf("exit %d, %v, %s", code, err, errs)
+	}
+	if !strings.HasPrefix(h.Libtorch, "2.1") || h.Library == "" || h.Threads < 1 || h.MemoryGB <= 0 || h.Data["digits"] != "found" || !strings.Contains(h.Data["cifar10"], "unpack") {
+		t.Errorf("%+v", h)
+	}
+}

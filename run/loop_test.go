@@ -1,0 +1,197 @@
+package run_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"testing"
+
+	"hdas/run"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+const epochs, batches = 3, 4
+
+// sum adds up the numbers of its batches, with the generator's noise: a task whose state is one
+// tensor.
+type sum struct {
+	w        torch.Tensor
+	step     func(epoch, batch int) error // called after a step, if any
+	endEpoch func(epoch int) error        // called at the end of EndEpoch, if any
+}
+
+func (s *sum) Batches(_ context.Context, epoch, from int) iter.Seq2[int, error] {
+	return func(yield func(int, error) bool) {
+		for b := from; b < batches && yield(b, nil); b++ {
+		}
+	}
+}
+
+func (s *sum) Step(epoch, batch int) error {
+	s.w.AddScalar_(float64(epoch*batches + batch)).Add_(torch.Randn(torch.Options{DType: torch.Float64}))
+	if s.step != nil {
+		return s.step(epoch, batch)
+	}
+	return nil
+}
+
+func (s *sum) EndEpoch(_ context.Context, epoch int) (r any, err error) {
+	torch.Do(func(*torch.Scope) { r = map[string]any{"epoch": epoch + 1, "w": s.w.Item()} })
+	if s.endEpoch != nil {
+		err = s.endEpoch(epoch)
+	}
+	return r, err
+}
+
+func (s *sum) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
+	return run.Checkpoint{
+		Meta:  run.Meta{Kind: "training", Epoch: epoch, Batch: batch, Generators: run.Generators(torch.CPU)},
+		State: map[string][]nn.Param{"weights": {{Name: "w", Tensor: s.w}}},
+	}, nil
+}
+
+// loop runs s from where d's checkpoint stands.
+func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
+	t.Helper()
+	epoch, batch := 0, 0
+	failure := torch.Do(func(*torch.Scope) {
+		torch.Seed(1)
+		s.w = torch.Zeros(torch.Options{DType: torch.Float64}).Keep()
+		c, ok, err := d.Latest()
+		if err == nil && ok {
+			s.w.Copy_(c.State["weights"]["w"])
+			epoch, batch = c.Meta.Epoch, c.Meta.Batch
+			err = run.SetGenerators(c.Meta.Generators)
+		}
+		check(t, err)
+	})
+	check(t, failure)
+	defer func() { torch.Do(func(*torch.Scope) { s.w.Free() }) }()
+	return run.Loop(ctx, d, s, epochs, batches, epoch, batch, func(run.Progress) {})
+}
+
+// whole is what a run left, to be compared.
+func whole(t *testing.T, d *run.Dir) string {
+	t.Helper()
+	checkpoint, err := os.ReadFile(d.Path(newest))
+	check(t, err)
+	return recordsOf(t, d) + string(checkpoint)
+}
+
+func TestAResumedLoopEqualsAnUnbrokenOne(t *testing.T) {
+	d := create(t)
+	check(t, loop(t, context.Background(), d, &sum{}))
+	want := whole(t, d)
+	do(t, func() error {
+		c, _, err := d.Latest()
+		if !c.Meta.Done || c.Meta.Epoch != epochs || c.Meta.Batch != 0 {
+			t.Errorf("ended at %+v", c.Meta)
+		}
+		return err
+	})
+	check(t, loop(t, context.Background(), d, &sum{})) // done already
+
+	for at := range epochs * (batches + 2) {
+		t.Run(fmt.Sprintf("epoch %d, point %d", at/(batches+2), at%(batches+2)), func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			stop := func(epoch, point int) error {
+				if at == epoch*(batches+2)+point {
+					cancel()
+				}
+				return nil
+			}
+			d := create(t)
+			err := loop(t, ctx, d, &sum{step: stop, endEpoch: func(epoch int) error {
+				stop(epoch, batches)
+				if err := ctx.Err(); err != nil {
+					return fmt.Errorf("evaluation: %w", err)
+				}
+				return stop(epoch, batches+1) // too late to stop this
+			}})
+			if last := at == epochs*(batches+2)-1; last && err != nil || !last && err != run.ErrStopped {
+				t.Fatal(err)
+			}
+			d = reopen(t, d)
+			check(t, loop(t, context.Background(), d, &sum{}))
+			if whole(t, d) != want {
+				t.Error("resumed, it ends elsewhere")
+			}
+		})
+	}
+}
+
+func TestFaultsOfALoop(t *testing.T) {
+	diverged := errors.New("diverged")
+	t.Run("step", func(t *testing.T) {
+		d := create(t)
+		err := loop(t, context.Background(), d, &sum{step: func(epoch, batch int) error {
+			if epoch == 1 && batch == 2 {
+				return diverged
+			}
+			return nil
+		}})
+		fails(t, err, "epoch 1, batch 2", "diverged")
+		reached(t, d, 1)
+	})
+	t.Run("libtorch", func(t *testing.T) {
+		d := create(t)
+		err := loop(t, context.Background(), d, &sum{step: func(epoch, batch int) error {
+			torch.Zeros(torch.Options{}, 2).Add(torch.Zeros(torch.Options{}, 3))
+			return nil
+		}})
+		var e *torch.Error
+		if !errors.As(err, &e) {
+			t.Fatal(err)
+		}
+	})
+	t.Run("epoch, while it is stopped", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		d := create(t)
+		err := loop(t, ctx, d, &sum{endEpoch: func(epoch int) error {
+			if epoch == 1 {
+				cancel()
+				return diverged
+			}
+			return nil
+		}})
+		if !errors.Is(err, diverged) || errors.Is(err, run.ErrStopped) {
+			t.Fatal(err)
+		}
+		reached(t, d, 1) // the last good one
+	})
+	t.Run("record", func(t *testing.T) {
+		d := create(t)
+		check(t, os.Mkdir(d.Path(records), 0o700))
+		fails(t, loop(t, context.Background(), d, &sum{}), d.Path(records))
+		if _, err := run.Find(d.Path()); err == nil {
+			t.Error("a checkpoint behind a record that could not be written")
+		}
+	})
+	t.Run("save", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		d := create(t)
+		err := loop(t, ctx, d, &sum{step: func(int, int) error {
+			cancel()
+			return os.MkdirAll(d.Path(newest, "x"), 0o700)
+		}})
+		if err == nil || errors.Is(err, run.ErrStopped) {
+			t.Fatalf("stopped with no checkpoint to go on from: %v", err)
+		}
+	})
+}
+
+// reached fails where d's checkpoint is not of the start of that epoch.
+func reached(t *testing.T, d *run.Dir, epoch int) {
+	t.Helper()
+	do(t, func() error {
+		c, ok, err := d.Latest()
+		if !ok || c.Meta.Epoch != epoch || c.Meta.Batch != 0 || c.Meta.Done {
+			t.Errorf("checkpoint %v at epoch %d, batch %d", ok, c.Meta.Epoch, c.Meta.Batch)
+		}
+		return err
+	})
+}

@@ -1,0 +1,112 @@
+package run
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Append adds the record of an epoch, a JSON object with its number under "epoch", behind those of
+// the epochs before it: a run that went back to an earlier checkpoint leaves no second ones.
+func (d *Dir) Append(record any) error {
+	line, err := json.Marshal(record)
+	if err != nil {
+		return fmt.Errorf("record of an epoch: %w", err)
+	}
+	at, err := epochOf(line)
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	old, lines, err := d.readRecords()
+	if err != nil {
+		return err
+	}
+	var kept []byte
+	for _, l := range lines {
+		if n, _ := epochOf(l); n < at {
+			kept = append(kept, l...)
+		}
+	}
+	if old == nil || !bytes.Equal(kept, old) {
+		return d.WriteFile(records, append(kept, line...))
+	}
+	return appendTo(d.Path(records), int64(len(old)), line)
+}
+
+// appendTo adds a line to a file of that size, or leaves it as it was.
+func appendTo(path string, size int64, line []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	if _, err = f.Write(line); err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		err = errors.Join(err, f.Truncate(size))
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Records calls f with every record, one JSON object each, in order.
+func (d *Dir) Records(f func(line []byte) error) error {
+	_, lines, err := d.readRecords()
+	if err != nil {
+		return err
+	}
+	for i, line := range lines {
+		if err := f(bytes.TrimSuffix(line, []byte("\n"))); err != nil {
+			return fmt.Errorf("%s, line %d: %w", d.Path(records), i+1, err)
+		}
+	}
+	return nil
+}
+
+// repairRecords drops a half-written last record; one that lacks nothing but its end of line gets
+// it.
+func (d *Dir) repairRecords() error {
+	old, lines, err := d.readRecords()
+	if err != nil || bytes.Equal(bytes.Join(lines, nil), old) {
+		return err
+	}
+	return d.WriteFile(records, bytes.Join(lines, nil))
+}
+
+// readRecords reads the file, nil where there is none, and its whole lines, each with its end. Only
+// the last can be half-written; any other that is no record is an error.
+func (d *Dir) readRecords() (file []byte, lines [][]byte, err error) {
+	file, err = os.ReadFile(d.Path(records))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	} else if err != nil {
+		return nil, nil, err
+	}
+	var torn error
+	for line := range bytes.Lines(file) {
+		if torn != nil {
+			return nil, nil, fmt.Errorf("%s, line %d, is damaged; remove or mend it: %w", d.Path(records), len(lines)+1, torn)
+		}
+		if _, torn = epochOf(line); torn == nil {
+			if !bytes.HasSuffix(line, []byte("\n")) {
+				line = append(bytes.Clone(line), '\n')
+			}
+			lines = append(lines, line)
+		}
+	}
+	return file, lines, nil
+}
+
+func epochOf(line []byte) (int, error) {
+	var r struct{ Epoch *int }
+	if err := json.Unmarshal(line, &r); err != nil {
+		return 0, fmt.Errorf("record %.60q: %w", line, err)
+	}
+	if r.Epoch == nil {
+		return 0, fmt.Errorf("record %.60q has no epoch", line)
+	}
+	return *r.Epoch, nil
+}

@@ -1,0 +1,376 @@
+// Package scripts_test runs the setup on tiny wheels and libtorches of its own, without a network.
+package scripts_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"debug/elf"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// A setup is a copy of the scripts whose lists name tiny wheels.
+type setup struct {
+	t                  *testing.T
+	dir, cache, wheels string
+	libtorch           string // a stand-in for libtorch, of C++ ABI 0
+}
+
+func newSetup(t *testing.T) *setup {
+	t.Helper()
+	root := t.TempDir()
+	s := &setup{t, filepath.Join(root, "scripts"), filepath.Join(root, "cache"), filepath.Join(root, "wheels"), fakeLibtorch(t, 0, "2.1.2")}
+	for _, name := range []string{"setup.sh", "setup.py"} {
+		copyFile(t, name, filepath.Join(s.dir, name))
+	}
+	copyFile(t, "../go.mod", filepath.Join(root, "go.mod"))
+	return s
+}
+
+// makeWheels writes the wheels of a CPU build and the list that pins them.
+func (s *setup) makeWheels() {
+	s.t.Helper()
+	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
+		s.t.Skip("python3 has no pip")
+	}
+	var list strings.Builder
+	add := func(name, version, tag string, files map[string]string) {
+		file := fmt.Sprintf("%s-%s-%s-manylinux1_x86_64.whl", strings.ReplaceAll(name, "-", "_"), version, tag)
+		info := fmt.Sprintf("%s-%s.dist-info/", strings.ReplaceAll(name, "-", "_"), version)
+		files[info+"METADATA"] = fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\n", name, version)
+		files[info+"WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: " + tag + "-manylinux1_x86_64\n"
+		files[info+"LICENSE"] = "free\n"
+		data := zipped(s.t, files)
+		writeFile(s.t, filepath.Join(s.wheels, file), data)
+		fmt.Fprintf(&list, "%s==%s --hash=sha256:%x  # %d bytes, %d kept\n", name, version, sha256.Sum256(data), len(data), len(data))
+	}
+	files := map[string]string{"torch/lib/libtorch_python.so": "not needed"}
+	for _, name := range []string{"lib/libc10.so", "lib/libtorch_cpu.so", "lib/libgomp-a34b3233.so.1", versionHeader} {
+		files["torch/"+name] = readFile(s.t, filepath.Join(s.libtorch, name))
+	}
+	add("torch", "2.1.2", "cp311-cp311", files)
+	add("nvidia-cuda-runtime-cu12", "12.1.105", "py3-none", map[string]string{"nvidia/cuda_runtime/lib/libcudart.so.12": "cudart"})
+	add("nvidia-cuda-cupti-cu12", "12.1.105", "py3-none", map[string]string{"nvidia/cuda_cupti/lib/libcupti.so.12": "cupti"})
+	writeFile(s.t, filepath.Join(s.dir, "libtorch-cpu.txt"), []byte("# tiny\n"+list.String()))
+}
+
+// run runs the setup for the CPU, with the further variables, and returns what it printed.
+func (s *setup) run(args []string, env ...string) (stdout, stderr string, err error) {
+	c := exec.Command(filepath.Join(s.dir, "setup.sh"), args...)
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		if !slices.Contains([]string{"LIBTORCH", "GOFLAGS", "CGO_CXXFLAGS", "CGO_LDFLAGS", "CGO_ENABLED"}, name) {
+			c.Env = append(c.Env, v)
+		}
+	}
+	c.Env = append(c.Env, "GOENV=off", "CUDA=0", "HDAS_CACHE="+s.cache, "PIP_NO_INDEX=1", "PIP_FIND_LINKS="+s.wheels)
+	c.Env = append(c.Env, env...)
+	var out, errs bytes.Buffer
+	c.Stdout, c.Stderr = &out, &errs
+	err = c.Run()
+	return out.String(), errs.String(), err
+}
+
+func (s *setup) fails(args []string, words string, env ...string) {
+	s.t.Helper()
+	stdout, stderr, err := s.run(args, env...)
+	if err == nil || stdout != "" || !strings.Contains(stderr, words) || strings.Contains(stderr, "setup.py\", line") {
+		s.t.Errorf("%v %v: want %q, got %v\n%s%s", args, env, words, err, stdout, stderr)
+	}
+}
+
+func (s *setup) passes(args []string, env ...string) (stdout, stderr string) {
+	s.t.Helper()
+	stdout, stderr, err := s.run(args, env...)
+	if err != nil {
+		s.t.Fatalf("%v %v: %v\n%s%s", args, env, err, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+func TestPrepare(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.makeWheels()
+	home := filepath.Join(s.cache, "libtorch-2.1.2-cpu")
+	cupti, err := filepath.Glob(filepath.Join(s.wheels, "*cupti*"))
+	if err != nil || len(cupti) != 1 {
+		t.Fatal(cupti, err)
+	}
+
+	// Cut off after two wheels, it goes on with the third; what is unfinished has not the name.
+	writeFile(t, filepath.Join(s.cache, ".unfinished-other", "file"), nil)
+	aside := filepath.Join(t.TempDir(), filepath.Base(cupti[0]))
+	rename(t, cupti[0], aside)
+	s.fails(nil, "could not download nvidia-cuda-cupti-cu12 12.1.105")
+	if _, err := os.Stat(home); err == nil {
+		t.Fatalf("%s is there after a run that failed", home)
+	}
+	rename(t, aside, cupti[0])
+	if _, stderr := s.passes(nil); strings.Contains(stderr, "(2 of 3)") || !strings.Contains(stderr, "(3 of 3)") {
+		t.Errorf("want the third wheel alone, got\n%s", stderr)
+	}
+	if left, err := filepath.Glob(filepath.Join(s.cache, ".unfinished*")); err != nil || len(left) > 0 {
+		t.Errorf("left over: %v %v", left, err)
+	}
+	for name, want := range map[string]bool{
+		"torch/lib/libtorch_cpu.so": true, "torch/lib/libtorch_python.so": false, "torch/LICENSE": true, "nvidia/cuda_cupti/LICENSE": true,
+		"nvidia/cuda_runtime/lib/libcudart.so.12": true, "empty/libtorch_cuda.a": true,
+	} {
+		if _, err := os.Stat(filepath.Join(home, name)); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	// Done, it needs no wheels, and its output is what a shell evaluates.
+	want := fmt.Sprintf("export CGO_CXXFLAGS='-O2 -D_GLIBCXX_USE_CXX11_ABI=0 -I%[1]s/torch/include -I%[1]s/torch/include/torch/csrc/api/include'\n"+
+		"export CGO_LDFLAGS='-L%[1]s/empty -L%[1]s/torch/lib -Wl,-rpath,%[1]s/torch/lib'\n", home)
+	if got, stderr := s.passes([]string{"env"}, "PIP_FIND_LINKS="); got != want || stderr != "" {
+		t.Errorf("got\n%s%swant\n%s", got, stderr, want)
+	}
+	if got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $CGO_LDFLAGS"}); !strings.HasPrefix(got, "-L"+home+"/empty ") {
+		t.Errorf("run: %s", got)
+	}
+	s.fails([]string{"run", "--", "no-such-program"}, "no-such-program cannot be run")
+
+	// A library that is gone is not taken for whole.
+	remove(t, filepath.Join(home, "torch", "lib", "libc10.so"))
+	s.fails([]string{"env"}, "could not download torch 2.1.2", "PIP_FIND_LINKS=")
+
+	// Another file under the name of a pinned one.
+	list := filepath.Join(s.dir, "libtorch-cpu.txt")
+	pins := readFile(t, list)
+	before, after, _ := strings.Cut(pins, "sha256:")
+	writeFile(t, list, []byte(before+"sha256:"+strings.Repeat("0", 64)+after[64:]))
+	s.fails(nil, "is not the file that is pinned")
+}
+
+func TestTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.makeWheels()
+	var all [2]string
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() {
+			_, stderr, err := s.run(nil)
+			if all[i] = stderr; err != nil {
+				t.Errorf("%v\n%s", err, stderr)
+			}
+		})
+	}
+	wg.Wait()
+	if strings.Count(all[0]+all[1], "(1 of 3)") != 1 {
+		t.Errorf("both prepared, or none:\n%s\n%s", all[0], all[1])
+	}
+}
+
+func TestOwn(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	for abi := range 2 {
+		own := fakeLibtorch(t, abi, "2.1.0")
+		got, _ := s.passes([]string{"env"}, "LIBTORCH="+own, "CUDA=")
+		if !strings.Contains(got, fmt.Sprintf("CXX11_ABI=%d -I%s/include ", abi, own)) || strings.Contains(got, "GOFLAGS") {
+			t.Errorf("C++ ABI %d: %s", abi, got)
+		}
+	}
+	s.fails(nil, "is 2.2.0, and 2.1 is needed", "LIBTORCH="+fakeLibtorch(t, 1, "2.2.0"))
+	s.fails(nil, "has no include/torch", "LIBTORCH="+s.cache)
+	s.fails(nil, "has no libtorch_cuda.so", "LIBTORCH="+s.libtorch, "CUDA=1")
+	s.fails(nil, "has a space", "LIBTORCH=/my libtorch")
+	broken := fakeLibtorch(t, 1, "2.1.2")
+	remove(t, filepath.Join(broken, "lib", "libgomp-a34b3233.so.1"))
+	s.fails(nil, "libtorch_cpu.so does not load on this machine: OSError: libgomp-a34b3233.so.1", "LIBTORCH="+broken)
+
+	compile(t, filepath.Join(s.libtorch, "lib", "libtorch_cuda.so"), "void cuda() {}")
+	got, _ := s.passes([]string{"env"}, "LIBTORCH="+s.libtorch, "CUDA=")
+	if !strings.Contains(got, "export GOFLAGS=-tags=cuda\n") {
+		t.Errorf("CUDA: %s", got)
+	}
+}
+
+// A program with OpenMP has one runtime, libtorch's, although the file is not named inside as it is outside.
+func TestOneOpenMP(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $CGO_LDFLAGS"}, "LIBTORCH="+s.libtorch)
+	program := filepath.Join(t.TempDir(), "program")
+	flags := append([]string{"-Wl,--no-as-needed"}, strings.Fields(got)...)
+	compile(t, program, "extern \"C\" void GOMP_barrier(); int main() { GOMP_barrier(); }", append(flags, "-ltorch_cpu", "-lgomp_torch")...)
+	f, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	libraries, err := f.ImportedLibraries()
+	if err != nil || !slices.Contains(libraries, "libgomp-a34b3233.so.1") || slices.Contains(libraries, "libgomp.so.1") {
+		t.Errorf("%v %v", libraries, err)
+	}
+	if out, err := exec.Command(program).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestGOFLAGS(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	compile(t, filepath.Join(s.libtorch, "lib", "libtorch_cuda.so"), "void cuda() {}")
+	for _, c := range []struct{ flags, cuda, want string }{
+		{"-mod=mod", "1", "-mod=mod -tags=cuda"},
+		{"-tags=a,b -v", "1", "-v -tags=a,b,cuda"},
+		{"-tags=cuda", "1", "-tags=cuda"},
+		{"-tags=a,cuda -v", "0", "-v -tags=a"},
+		{"-tags=cuda", "0", ""},
+		{"-v", "0", "-v"},
+	} {
+		got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $GOFLAGS"}, "LIBTORCH="+s.libtorch, "CUDA="+c.cuda, "GOFLAGS="+c.flags)
+		if strings.TrimSpace(got) != c.want {
+			t.Errorf("%q with CUDA=%s: %q, want %q", c.flags, c.cuda, got, c.want)
+		}
+	}
+}
+
+// Each thing that is missing is named.
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	python := strings.TrimSpace(string(out))
+	for _, c := range []struct{ without, instead, words string }{
+		{"python3", "", "python3 is not installed"},
+		{"python3", "exec " + python + ` -S "$@"`, "has no pip"}, // -S leaves out the folder of packages
+		{"go", "", "go is not installed"},
+		{"go", "printf 'go1.19.8\\n\\n1\\ngcc\\ng++\\n'", "is go1.19.8, and 1.26 is needed"},
+		{"go", "echo no such flag >&2; exit 2", "is no such flag, and 1.26 is needed"},
+		{"g++", "", "the compiler g++ is not installed"},
+		{"gcc", "", "the compiler gcc is not installed"},
+		{"g++", "echo no such standard >&2; exit 1", "g++ does not compile C++17 with OpenMP: no such standard"},
+	} {
+		bin := t.TempDir()
+		for _, name := range []string{"dirname", "python3", "go", "gcc", "g++", "as", "ld"} {
+			real, err := exec.LookPath(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "python3" {
+				real = python
+			}
+			body := "exec " + real + ` "$@"`
+			if name == c.without {
+				if body = c.instead; body == "" {
+					continue
+				}
+			}
+			writeFile(t, filepath.Join(bin, name), []byte("#!/bin/sh\n"+body+"\n"))
+		}
+		s.fails(nil, c.words, "PATH="+bin, "CC=gcc", "CXX=g++")
+	}
+	s.fails(nil, "CGO_ENABLED=0 switches cgo off", "CGO_ENABLED=0")
+	s.fails(nil, "CUDA=2 is neither 0 nor 1", "CUDA=2")
+	s.fails(nil, "has a space", "HDAS_CACHE=/a b")
+	s.fails(nil, "cannot be written", "HDAS_CACHE=/dev/null/hdas")
+}
+
+const versionHeader = "include/torch/csrc/api/include/torch/version.h"
+
+// fakeLibtorch makes what the setup looks at in a libtorch: the version, c10::Error's constructor, which tells the C++ ABI,
+// and an OpenMP runtime whose name inside is the system's.
+func fakeLibtorch(t *testing.T, abi int, version string) string {
+	t.Helper()
+	dir := t.TempDir()
+	lib := filepath.Join(dir, "lib")
+	writeFile(t, filepath.Join(dir, versionHeader), fmt.Appendf(nil, "#define TORCH_VERSION \\\n  %q\n", version))
+	source := "#include <string>\nnamespace c10 { struct SourceLocation { int line; }; struct Error { Error(SourceLocation, std::string); }; Error::Error(SourceLocation, std::string) {} }"
+	compile(t, filepath.Join(lib, "libc10.so"), source, fmt.Sprintf("-D_GLIBCXX_USE_CXX11_ABI=%d", abi))
+	omp := filepath.Join(lib, "libgomp-a34b3233.so.1")
+	source = "extern \"C\" void GOMP_barrier() {}"
+	compile(t, omp, source)
+	compile(t, filepath.Join(lib, "libtorch_cpu.so"), "extern \"C\" void GOMP_barrier(); void at() { GOMP_barrier(); }",
+		"-L"+lib, "-l:"+filepath.Base(omp), "-Wl,-rpath,$ORIGIN")
+	compile(t, omp, source, "-Wl,-soname,libgomp.so.1")
+	return dir
+}
+
+// compile makes a shared library, or a program where the file's name has no ".so".
+func compile(t *testing.T, file, source string, flags ...string) {
+	t.Helper()
+	args := []string{"-x", "c++", "-o", file, "-", "-x", "none"}
+	if strings.Contains(filepath.Base(file), ".so") {
+		args = append(args, "-shared", "-fPIC")
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command("g++", append(args, flags...)...)
+	c.Stdin = strings.NewReader(source)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", c, err, out)
+	}
+}
+
+func zipped(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, data := range files {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func writeFile(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	writeFile(t, to, []byte(readFile(t, from)))
+}
+
+func rename(t *testing.T, from, to string) {
+	t.Helper()
+	copyFile(t, from, to)
+	remove(t, from)
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,330 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/models/layer"
+	"hdas/search/space"
+	"hdas/torch"
+	"hdas/torch/nn"
+	"hdas/torch/optim"
+)
+
+var tiny = layer.Shape{C: 3, H: 8, W: 8}
+
+// little is a search of each kind, small enough for finite differences.
+func little(t *testing.T, k Kind) (Config, models.Macro, space.Space) {
+	t.Helper()
+	c := Default(k)
+	c.Nodes = 2
+	c.CellPrimitives = []string{"none", "skip_connect", "sep_conv_3x3", "avg_pool_3x3"}
+	c.Lengths, c.MinCells, c.Theta = []int{3, 2, 3}, 2, ThetaFLOPs
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Space()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, macro(2, 5), s
+}
+
+func sample(n int64) Sample {
+	labels := make([]int64, n)
+	for i := range labels {
+		labels[i] = int64(i*7) % 10
+	}
+	return Sample{torch.Randn(double, n, tiny.C, tiny.H, tiny.W), torch.FromInt64(labels, n)}
+}
+
+// The hypergradient of each search is the architecture's loss' own at the current point, reached
+// after several steps: against central differences, every part of the loss included. It leaves
+// weights and parameters as they were, bit for bit.
+func TestHyperGradient(t *testing.T) {
+	for _, k := range Kinds {
+		t.Run(string(k), func(t *testing.T) {
+			c, m, s := little(t, k)
+			within(t, func() {
+				torch.Seed(7)
+				n := supernetOf(t, s, c, m, tiny)
+				defer n.Free()
+				adam := optim.NewAdam(n.Arch.Store.Weights(), torch.AdamOptions{Beta1: 0.5, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-3})
+				sgd := optim.NewSGD(n.Weights.Weights(), torch.SGDOptions{Momentum: 0.9, WeightDecay: 3e-4})
+				defer adam.Free()
+				defer sgd.Free()
+				n.config.Alpha.LR = 0.1
+				for range 4 {
+					Step(n, FirstOrder, adam, sgd, 0.05, sample(4), sample(4), nil)
+				}
+				valid := sample(4)
+				before := snapshot(n)
+				grads, _ := FirstOrder(n, Sample{}, valid)
+				for name, was := range before {
+					if now := snapshot(n)[name]; fmt.Sprint(now) != fmt.Sprint(was) {
+						t.Errorf("%s was changed", name)
+					}
+				}
+				const h = 1e-6
+				loss := func() float64 {
+					l, _ := n.ArchLoss(valid)
+					return l.Total.Item()
+				}
+				for i, p := range n.Arch.Store.Weights() {
+					values, g := p.Tensor.Float64s(), grads[i].Float64s()
+					for j := 0; j < len(values); j += 1 + len(values)/5 {
+						at := func(v float64) float64 {
+							moved := append([]float64(nil), values...)
+							moved[j] = v
+							torch.NoGrad(func() { p.Tensor.Copy_(torch.FromFloat64(moved, p.Tensor.Shape()...)) })
+							return loss()
+						}
+						want := (at(values[j]+h) - at(values[j]-h)) / (2 * h)
+						at(values[j])
+						if math.Abs(g[j]-want) > 1e-6*math.Max(1, math.Abs(want)) {
+							t.Errorf("%s[%d]: gradient %v, central difference %v", p.Name, j, g[j], want)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// snapshot are all weights and architecture parameters; running statistics follow every batch.
+func snapshot(n *Supernet) map[string][]float64 {
+	all := map[string][]float64{}
+	for _, s := range []*nn.Store{n.Weights, n.Arch.Store} {
+		for _, p := range s.Weights() {
+			all[p.Name] = p.Tensor.Float64s()
+		}
+	}
+	return all
+}
+
+// A supernet whose softmax is one-hot is the network derived from it: same weights, same logits in
+// training and, after that, in evaluation.
+func TestOneHotSupernetIsTheDerivedNetwork(t *testing.T) {
+	for _, k := range []Kind{Cell, Stage} {
+		t.Run(string(k), func(t *testing.T) {
+			c, m, s := little(t, k)
+			within(t, func() {
+				torch.Seed(3)
+				n := supernetOf(t, s, c, m, tiny)
+				defer n.Free()
+				weights := oneHot(n)
+				// All edges of the dense genotype stay, decided: the other weights are zero.
+				g := decided(t, s, weights)
+				for _, train := range []bool{true, false} {
+					x := sample(4).Images
+					want, net := derived(t, g, n, m, x, train)
+					got := n.Logits(&nn.Ctx{Train: train}, x, false)
+					if d := difference(got, want); d > 1e-9 {
+						t.Errorf("train=%v: logits differ by %g", train, d)
+					}
+					net.Free()
+				}
+			})
+		})
+	}
+}
+
+// oneHot makes every softmax choose one operation: 100 against 0 is 1 - 4e-44.
+func oneHot(n *Supernet) map[string][]int {
+	chosen := map[string][]int{}
+	for _, d := range n.Arch.dags {
+		values := make([]float64, 0, d.Rows()*len(d.Ops))
+		for row := range d.Rows() {
+			k := 1 + row%(len(d.Ops)-1) // anything but none
+			chosen[d.Name] = append(chosen[d.Name], k)
+			for j := range d.Ops {
+				values = append(values, map[bool]float64{true: 100}[j == k])
+			}
+		}
+		p, _ := n.Arch.Store.Get("alpha." + d.Name)
+		torch.NoGrad(func() { p.Tensor.Copy_(torch.FromFloat64(values, p.Tensor.Shape()...)) })
+	}
+	return chosen
+}
+
+func decided(t *testing.T, s space.Space, chosen map[string][]int) genotype.Genotype {
+	t.Helper()
+	g := s.Dense
+	g.Cells = map[string]genotype.DAG{}
+	for name, d := range s.Dense.Cells {
+		g.Cells[name] = d
+	}
+	g.Stages = append([]genotype.Stage(nil), s.Dense.Stages...)
+	for _, d := range s.DAGs() {
+		out, row := genotype.DAG{Out: d.Out}, 0
+		for _, node := range d.Nodes {
+			var in []genotype.Edge
+			for _, e := range node.In {
+				in = append(in, genotype.Edge{From: e.From, Op: d.Ops[chosen[d.Name][row]]})
+				row++
+			}
+			out.Nodes = append(out.Nodes, genotype.Node{In: in})
+		}
+		if d.Stage < 0 {
+			g.Cells[d.Name] = out
+		} else {
+			g.Stages[d.Stage].DAG = out
+		}
+	}
+	return g
+}
+
+// derived runs the network of g with the supernet's weights. Its batch norms are affine, with
+// scale 1 and shift 0, where the supernet's have none.
+func derived(t *testing.T, g genotype.Genotype, n *Supernet, m models.Macro, x torch.Tensor, train bool) (torch.Tensor, *nn.Store) {
+	t.Helper()
+	m.PoolNorm = "on" // as in a mixture
+	plan, err := models.NewPlan(g, m, tiny, models.Search{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := nn.NewStore(double)
+	net, err := models.Build(store.Root(), plan, models.Decided{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns := map[string]map[string]int{}
+	for _, d := range n.Arch.dags {
+		columns[d.Name] = map[string]int{}
+		for k, op := range d.Ops {
+			columns[d.Name][op] = k
+		}
+	}
+	values := map[string]torch.Tensor{}
+	for p := range store.All() {
+		values[p.Name] = p.Tensor
+	}
+	copied := 0
+	place := func(prefix string, edges []models.Edge) {
+		for _, e := range edges {
+			if columns[e.DAG] == nil {
+				continue
+			}
+			from := fmt.Sprintf("%s._ops.%d._ops.%d.", prefix, e.Row, columns[e.DAG][e.Ops[0]])
+			to := fmt.Sprintf("%s._ops.%d.", prefix, e.Row)
+			for p := range n.Weights.All() {
+				if len(p.Name) > len(from) && p.Name[:len(from)] == from {
+					values[to+p.Name[len(from):]] = p.Tensor
+					copied++
+				}
+			}
+		}
+	}
+	for i, s := range plan.Stages {
+		cells := s.Cells
+		if s.Reduce != nil {
+			cells = append(append([]models.Cell(nil), cells...), *s.Reduce)
+		}
+		for _, c := range cells {
+			for _, read := range c.Read {
+				place(fmt.Sprintf("stages.%d", i), read)
+			}
+			for _, node := range c.Nodes {
+				place(fmt.Sprintf("cells.%d", c.Index), node)
+			}
+		}
+	}
+	if copied == 0 {
+		t.Fatal("no weight of a mixture was copied")
+	}
+	for p := range n.Weights.All() {
+		if _, shared := values[p.Name]; shared {
+			values[p.Name] = p.Tensor
+		}
+	}
+	load(t, store, values)
+	logits, _ := net.Forward(&nn.Ctx{Train: train}, x)
+	return logits, store
+}
+
+func difference(a, b torch.Tensor) float64 {
+	d, x, y := 0.0, a.Float64s(), b.Float64s()
+	for i := range x {
+		d = math.Max(d, math.Abs(x[i]-y[i]))
+	}
+	return d
+}
+
+// The depth loss of a stage worked out by hand: alphas 0 make every softmax 1/4, so an edge
+// carries 3/4. Cells: d1 = 3/4, d2 = mean(3/4, 3/4, 3/4 (d1+1)), d3 likewise.
+func TestDepthLossByHand(t *testing.T) {
+	c := Default(Stage)
+	c.Lengths = []int{3, 3, 3}
+	within(t, func() {
+		n := supernetOf(t, mustSpace(t, c), c, macro(2, 0), tiny)
+		defer n.Free()
+		for p := range n.Arch.Store.All() {
+			torch.NoGrad(func() { p.Tensor.Zero_() })
+		}
+		n.Arch.softmax(false)
+		a := 0.75
+		d1 := a
+		d2 := (a + a + a*(d1+1)) / 3
+		d3 := (a + a*(d1+1) + a*(d2+1)) / 3 // window 3: states 1, 2, 3
+		if got, want := n.Arch.depthLoss().Item(), -(d1+d2+d3)/3*3; math.Abs(got-want) > 1e-12 {
+			t.Errorf("depth loss %v, not %v", got, want)
+		}
+	})
+}
+
+// With betas 0 each of 2 pairs weighs 1/2 and stands for 2 or 3 cells: 2.5 a stage; the cells that
+// end a pair, i = 1 and 2 from 0, are deeper by 1 + i/2.
+func TestDistributionLossesByHand(t *testing.T) {
+	c := Default(Distribution)
+	c.Lengths, c.MinCells = []int{3, 3, 3}, 2
+	within(t, func() {
+		n := supernetOf(t, mustSpace(t, c), c, macro(2, 0), tiny)
+		defer n.Free()
+		for p := range n.Arch.Store.All() {
+			torch.NoGrad(func() { p.Tensor.Zero_() })
+		}
+		n.Arch.softmax(false)
+		if got := n.Arch.complexityLoss(n.theta).Item(); math.Abs(got-7.5) > 1e-12 {
+			t.Errorf("complexity loss %v, not 7.5", got)
+		}
+		a := 0.75
+		d1 := a
+		d2 := (a + a + a*(d1+1)) / 3 * (1 + 1*0.5)
+		d3 := (a + a*(d1+1) + a*(d2+1)) / 3 * (1 + 2*0.5)
+		if got, want := n.Arch.depthLoss().Item(), -(d1+d2+d3)/3*3; math.Abs(got-want) > 1e-12 {
+			t.Errorf("depth loss %v, not %v", got, want)
+		}
+	})
+}
+
+func mustSpace(t *testing.T, c Config) space.Space {
+	t.Helper()
+	s, err := c.Space()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// The paper's sizes: DARTS' search supernet has 1,930,618 weights, the stage supernet over
+// DARTS_V1's cells 878,538.
+func TestSupernetSizes(t *testing.T) {
+	cells := Default(Cell)
+	cells.StageSpecific = false
+	for _, c := range []struct {
+		Config
+		layers  int
+		weights int64
+	}{{cells, 8, 1930618}, {Default(Stage), 0, 878538}} {
+		within(t, func() {
+			n := supernetOf(t, mustSpace(t, c.Config), c.Config, macro(16, c.layers), cifar)
+			defer n.Free()
+			if got := n.Weights.Count(nil); got != c.weights {
+				t.Errorf("%s supernet has %d weights, not %d", c.Kind, got, c.weights)
+			}
+		})
+	}
+}

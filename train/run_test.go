@@ -1,0 +1,138 @@
+package train_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"hdas/datasets"
+	"hdas/datasets/datasetstest"
+	"hdas/metric"
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/run"
+	"hdas/torch"
+	"hdas/train"
+)
+
+// setup is a training on few small images, with every part of the recipe that draws random numbers.
+func setup(t *testing.T) train.Setup {
+	g, err := genotype.Load("DARTS_V1+Hs_DAS_ImageNet_stages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := train.Default()
+	c.Epochs, c.Batch, c.LR, c.DropPath, c.LabelSmoothing, c.Nesterov, c.Warmup = 3, 8, 0.05, 0.4, 0.1, true, 1
+	data := datasetstest.Synthetic(24, 32)
+	return train.Setup{Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
+		Macro: models.Macro{Preset: models.CIFAR, Channels: 2, Classes: 3, Auxiliary: true, PoolNorm: "auto", Wiring: models.Summed},
+		Train: &datasets.Loader{Dataset: data, Batch: c.Batch, Seed: 3, Shuffle: true, Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 8}},
+		Test:  &datasets.Loader{Dataset: data, Batch: 12},
+	}
+}
+
+// A training that is stopped after any step and resumed ends as an unbroken one, byte for byte;
+// and its checkpoint alone rebuilds a network of the same score.
+func TestResumedTrainingEqualsUnbroken(t *testing.T) {
+	live := torch.Live()
+	unbroken := t.TempDir()
+	want := teach(t, unbroken, 0)
+	for _, step := range []int{2, 3, 5} {
+		broken := t.TempDir()
+		teach(t, broken, step)
+		for _, name := range []string{"checkpoint.safetensors", "epochs.jsonl"} {
+			a, err := os.ReadFile(filepath.Join(unbroken, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(filepath.Join(broken, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(a, b) {
+				t.Errorf("stopped after step %d: %s differs", step, name)
+			}
+		}
+	}
+	var m *train.Model
+	var err error
+	if e := torch.Do(func(*torch.Scope) { m, _, err = train.Load(unbroken, torch.Options{}) }); e != nil || err != nil {
+		t.Fatal(e, err)
+	}
+	got, err := metric.Evaluate(context.Background(), m.Logits, setup(t).Test, torch.Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != want.Test {
+		t.Errorf("the rebuilt network scores %+v, not %+v", got, want.Test)
+	}
+	if m.Dataset != "synthetic" || len(m.Classes) != 3 {
+		t.Errorf("the checkpoint says data set %q with classes %v", m.Dataset, m.Classes)
+	}
+	torch.Do(func(*torch.Scope) { m.Free() })
+	if n := torch.Live() - live; n != 0 {
+		t.Errorf("%d tensors left alive", n)
+	}
+}
+
+func teach(t *testing.T, folder string, stop int) train.Epoch {
+	t.Helper()
+	d, err := run.Create(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	steps := 0
+	last, err := train.Run(ctx, setup(t), d, func(p run.Progress) {
+		if p.Batch > 0 {
+			if steps++; steps == stop {
+				cancel()
+			}
+		}
+	})
+	d.Close()
+	if stop > 0 {
+		if !errors.Is(err, run.ErrStopped) {
+			t.Fatalf("the stopped training ended with %v", err)
+		}
+		if d, err = run.Open(folder); err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		last, err = train.Run(context.Background(), setup(t), d, func(run.Progress) {})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
+
+// The learning rates of the recipe's schedules: the full rate at epoch 0, and warm-up from its share.
+func TestRates(t *testing.T) {
+	c := train.Default()
+	if r := c.Rate(); r(0) != 0.025 || r(300) != 0.0125 || r(600) > 1e-18 {
+		t.Errorf("cosine rates %v %v %v", r(0), r(300), r(600))
+	}
+	c.Warmup, c.WarmupFrom, c.Schedule, c.LR = 10, 1e-3, train.Linear, 1
+	if r := c.Rate(); r(0) != 1e-3 || r(10) != 1-10.0/600 {
+		t.Errorf("warm-up rates %v %v", r(0), r(10))
+	}
+	c.Warmup, c.Schedule, c.StepEvery, c.StepFactor = 0, train.Step, 1, 0.97
+	if r := c.Rate(); r(0) != 1 || r(2) != 0.97*0.97 {
+		t.Errorf("step rates %v %v", r(0), r(2))
+	}
+}
+
+func TestConfigNamesEveryFault(t *testing.T) {
+	c := train.Config{Schedule: "x", Momentum: 2, DropPath: 1}
+	err := c.Validate()
+	for _, word := range []string{"epochs", "batch", "lr", "schedule", "momentum", "clip", "drop_path"} {
+		if err == nil || !bytes.Contains([]byte(err.Error()), []byte(word)) {
+			t.Errorf("%v does not name %s", err, word)
+		}
+	}
+}
