@@ -100,6 +100,9 @@ func TestUsageErrors(t *testing.T) {
 			t.Errorf("hdas %s: exit %d, %q does not say %q", c.args, code, errs, c.words)
 		}
 	}
+	if left, _ := filepath.Glob(out + "*"); len(left) > 1 { // the device is looked for in the run
+		t.Errorf("a mistake leaves the folders %v", left)
+	}
 }
 
 func TestUnknownEnvironmentVariable(t *testing.T) {

@@ -39,15 +39,15 @@ its drawing.`,
 			Use: string(kind), Short: short, Args: args(cobra.NoArgs),
 			Example: fmt.Sprintf("  hdas search %s --config tiny-%s --out runs/%s", kind, kind, kind),
 			RunE: func(c *cobra.Command, _ []string) error {
-				dir, err := r.open(c, &s, "search-"+string(kind))
+				var config configs.Search
+				dir, err := r.open(c, &s, "search-"+string(kind), func() (err error) {
+					config, err = configs.LoadSearch(kind, s.overrides(c))
+					return err
+				})
 				if err != nil {
 					return err
 				}
 				defer dir.Close()
-				config, err := configs.LoadSearch(kind, s.overrides(c))
-				if err != nil {
-					return usageError{err}
-				}
 				found, err := p.runSearch(c.Context(), config, dir)
 				if err != nil {
 					return err

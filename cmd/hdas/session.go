@@ -58,8 +58,12 @@ func (r *place) flags(c *cobra.Command) {
 const configFile = "config.yaml"
 
 // open opens the run's folder: that of --resume, whose configuration it puts into s, or a new one.
-func (r *place) open(c *cobra.Command, s *settings, name string) (*run.Dir, error) {
+// load reads everything else that the user asked for: a mistake in it leaves no new folder.
+func (r *place) open(c *cobra.Command, s *settings, name string, load func() error) (*run.Dir, error) {
 	if !r.resume {
+		if err := load(); err != nil {
+			return nil, usageError{err}
+		}
 		if r.out == "" {
 			r.out = filepath.Join("runs", name+time.Now().Format("-20060102-150405"))
 		}
@@ -76,6 +80,10 @@ func (r *place) open(c *cobra.Command, s *settings, name string) (*run.Dir, erro
 		return nil, err
 	}
 	s.File, s.Alone = d.Path(configFile), true
+	if err := load(); err != nil {
+		d.Close()
+		return nil, usageError{err}
+	}
 	return d, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -31,22 +32,22 @@ the search that found it. The result is the last epoch's, not the best one's.`,
 			if r.resume == (name != "") {
 				return usageError{errors.New("either --genotype names what to train, or --resume goes on")}
 			}
-			dir, err := r.open(c, &s, "train")
+			var config configs.Train
+			var g genotype.Genotype
+			dir, err := r.open(c, &s, "train", func() (err error) {
+				if config, err = configs.LoadTrain(s.overrides(c)); err != nil {
+					return err
+				}
+				if r.resume {
+					name = filepath.Join(r.out, "genotype.yaml")
+				}
+				g, err = loadGenotype(name)
+				return err
+			})
 			if err != nil {
 				return err
 			}
 			defer dir.Close()
-			config, err := configs.LoadTrain(s.overrides(c))
-			if err != nil {
-				return usageError{err}
-			}
-			if r.resume {
-				name = dir.Path("genotype.yaml")
-			}
-			g, err := loadGenotype(name)
-			if err != nil {
-				return usageError{err}
-			}
 			last, err := p.runTrain(c.Context(), config, g, dir)
 			if err != nil {
 				return err
