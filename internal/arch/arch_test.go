@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"torch/nn":              {"torch"},
 	"torch/optim":           {"torch", "torch/nn"},
 	"models/genotype":       {},
+	"models/genotype/text":  {"models/genotype"},
 	"models/layer":          {"torch", "torch/nn"},
 	"models/ops":            {"models/layer"},
 	"models":                {"models/genotype", "models/layer", "models/ops", "torch", "torch/nn"},
@@ -33,13 +34,13 @@ var allowed = map[string][]string{
 	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
 	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim"},
 	"configs":               {"datasets", "models", "search", "train"},
-	"cmd/hdas":              {"configs", "datasets", "draw", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search", "search/space", "torch", "train"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "run", "search", "search/space", "torch", "train"},
 	"internal/golden":       {"run", "torch"},
 	"internal/arch":         {},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"models/genotype", "draw", "datasets", "search/space"}
+var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "search/space"}
 
 const module = "hdas/"
 

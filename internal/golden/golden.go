@@ -2,7 +2,9 @@
 package golden
 
 import (
+	"encoding/json"
 	"math"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -21,12 +23,28 @@ type File struct {
 // Read reads a file of this package's data folder. It runs inside torch.Do.
 func Read(t testing.TB, name string) File {
 	t.Helper()
-	_, here, _, _ := runtime.Caller(0)
-	tensors, _, err := run.ReadTensors(filepath.Join(filepath.Dir(here), "data", filepath.FromSlash(name)))
+	tensors, _, err := run.ReadTensors(path(name))
 	if err != nil {
 		t.Fatalf("golden %s: %v", name, err)
 	}
 	return File{name, tensors}
+}
+
+// ReadJSON reads a JSON file of this package's data folder into what v points at.
+func ReadJSON(t testing.TB, name string, v any) {
+	t.Helper()
+	data, err := os.ReadFile(path(name))
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		t.Fatalf("golden %s: %v", name, err)
+	}
+}
+
+func path(name string) string {
+	_, here, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(here), "data", filepath.FromSlash(name))
 }
 
 // Get is the tensor of that name.

@@ -187,6 +187,19 @@ func (d *decoder) number(n *yaml.Node, place string, into *int) {
 	*into = v
 }
 
+// percent reads an error rate, of which 0 means that there is none.
+func (d *decoder) percent(n *yaml.Node, place string, into *float64) {
+	v, err := strconv.ParseFloat(n.Value, 64)
+	if tag := n.ShortTag(); n.Kind != yaml.ScalarNode || tag != "!!int" && tag != "!!float" || err != nil {
+		d.fault(n, place, "is %s, not a number", kind(n))
+		return
+	}
+	if v == 0 {
+		d.fault(n, place, "is 0; leave it out where none is known")
+	}
+	*into = v
+}
+
 func isText(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" }
 
 // kind says what a node is, for an error.

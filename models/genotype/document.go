@@ -13,7 +13,8 @@ const document = "genotype"
 var (
 	dagKeys      = []string{"nodes", "out"}
 	stageKeys    = []string{"cell", "nodes", "out", "reduce"}
-	genotypeKeys = []string{"version", "name", "source", "cells", "stages"}
+	reportedKeys = []string{"cifar10_error", "imagenet_error", "source"}
+	genotypeKeys = []string{"version", "name", "source", "reported", "cells", "stages"}
 )
 
 // genotype reads the outermost mapping.
@@ -26,6 +27,8 @@ func (d *decoder) genotype(n *yaml.Node, g *Genotype) {
 			d.text(n, "name", &g.Name)
 		case "source":
 			d.text(n, "source", &g.Source)
+		case "reported":
+			d.reported(n, &g.Reported)
 		case "cells":
 			g.Cells = map[string]DAG{}
 			d.entries(n, "cells", func(name string, key, value *yaml.Node) {
@@ -56,6 +59,19 @@ var stubNode = Node{In: []Edge{{}}}
 // broken reports whether a fault of the document is at one of the places.
 func (d *decoder) broken(places ...string) bool {
 	return slices.ContainsFunc(d.faults, func(f fault) bool { return slices.Contains(places, f.place) })
+}
+
+func (d *decoder) reported(n *yaml.Node, r *Reported) {
+	d.object(n, "reported", reportedKeys, func(key string, n *yaml.Node) {
+		switch key {
+		case "cifar10_error":
+			d.percent(n, "reported.cifar10_error", &r.CIFAR10)
+		case "imagenet_error":
+			d.percent(n, "reported.imagenet_error", &r.ImageNet)
+		case "source":
+			d.text(n, "reported.source", &r.Source)
+		}
+	})
 }
 
 func (d *decoder) cell(n *yaml.Node, place string) DAG {

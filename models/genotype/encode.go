@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -18,6 +19,12 @@ func (g Genotype) Encode(w io.Writer) error {
 	e.line(0, "name: %s", e.text(g.Name))
 	if g.Source != "" {
 		e.line(0, "source: %s", e.text(g.Source))
+	}
+	if r := g.Reported; r != (Reported{}) {
+		e.line(0, "reported:")
+		e.percent("cifar10_error", r.CIFAR10)
+		e.percent("imagenet_error", r.ImageNet)
+		e.line(2, "source: %s", e.text(r.Source))
 	}
 	if len(g.Cells) > 0 {
 		e.line(0, "cells:")
@@ -52,6 +59,12 @@ type encoder struct {
 
 func (e *encoder) line(indent int, format string, args ...any) {
 	fmt.Fprintf(&e.out, "%*s"+format+"\n", append([]any{indent, ""}, args...)...)
+}
+
+func (e *encoder) percent(key string, v float64) {
+	if v != 0 {
+		e.line(2, "%s: %s", key, strconv.FormatFloat(v, 'f', -1, 64))
+	}
 }
 
 func (e *encoder) dag(d DAG) {

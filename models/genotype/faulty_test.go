@@ -34,7 +34,7 @@ stages:
 		faults: []string{
 			`line 1: version is 2; this program reads version 1`,
 			`line 2: name is "12", not a text; quote it if it is one`,
-			`line 3: genotype.author is an unknown key; known are version, name, source, cells, stages`,
+			`line 3: genotype.author is an unknown key; known are version, name, source, reported, cells, stages`,
 			`line 7: cells.normal.nodes[0].in[1] reads state 2; it may read 0 to 1`,
 			`line 8: cells.normal.nodes[1].in[0] is "zero", not a whole number`,
 			`line 8: cells.normal.nodes[1].in[1] is a mapping, not one operation and the state that it reads, as in sep_conv_3x3: 0`,
@@ -51,6 +51,14 @@ stages:
 			`line 21: stages[2].cell is "other"; the cells are normal`,
 			`line 22: stages[2].nodes is "3", not a list`,
 			`line 24: stages[2].reduce is "normal", but no reduction cell follows the last stage; leave it out`,
+		},
+	},
+	"what was reported": {
+		text: "version: 1\nname: x\nreported:\n  cifar10_error: 102.5\n  imagenet_error: .nan\ncells:\n  normal: {nodes: [[none: 0]], out: [2]}\n  reduce: {nodes: [[none: 0]], out: [2]}\n",
+		faults: []string{
+			`line 3: reported.source is missing; it says who reports that`,
+			`line 4: reported.cifar10_error is 102.5; an error is above 0 and below 100 percent`,
+			`line 5: reported.imagenet_error is ".nan", not a number`,
 		},
 	},
 	"half a chain": {

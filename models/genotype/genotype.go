@@ -20,11 +20,19 @@ const Inputs = 2
 // cells "normal" but two "reduce", or each stage with its own (normal1, reduce1, normal2, reduce2,
 // normal3). One without Cells is the connections of stages alone, to be combined with cells.
 type Genotype struct {
-	Version int
-	Name    string
-	Source  string // where it comes from
-	Cells   map[string]DAG
-	Stages  []Stage
+	Version  int
+	Name     string
+	Source   string // where it comes from
+	Reported Reported
+	Cells    map[string]DAG
+	Stages   []Stage
+}
+
+// Reported is what was published of the network that a genotype makes. The zero value is nothing.
+type Reported struct {
+	CIFAR10  float64 // test error in percent, above 0; 0: none is known
+	ImageNet float64 // top-1 error in percent, above 0; 0: none is known
+	Source   string  // who reports that, of which network; why a figure is missing
 }
 
 // DAG is a cell, whose nodes sum their edges, or a stage, whose nodes are cells.

@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
-// cellOps and stageOps are the primitives of the paper's two levels.
+// cellOps and stageOps are the primitives of the paper's two levels, and those that NASNet and
+// AmoebaNet have besides.
 var (
-	cellOps  = []string{"none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"}
+	cellOps  = []string{"none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "sep_conv_7x7", "conv_7x1_1x7"}
 	stageOps = []string{"none", "skip_connect", "max_pool_3x3", "avg_pool_3x3"}
 )
 
@@ -103,7 +104,8 @@ func TestUnknownNameSuggestsTheNearest(t *testing.T) {
 	for name, want := range map[string]string{
 		"DARTS_V3":       "did you mean DARTS_V1?",
 		"P-DARTS":        "did you mean PDARTS?",
-		"hs_das_cifar":   "known are DARTS_V1, DARTS_V2",
+		"hs_das_cifar":   "did you mean Hs_DAS_CIFAR_stages?",
+		"a_name_unlike":  "known are AmoebaNet, DARTS_V1, DARTS_V2",
 		"something else": "no such file",
 	} {
 		if _, err := Load(name); err == nil || !strings.Contains(err.Error(), want) {

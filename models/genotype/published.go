@@ -51,10 +51,14 @@ func Published(name string) (Genotype, error) {
 
 func plainName(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 
-// nearest is the name that takes the fewest changes of letters to get to, if these are few.
+// nearest is the name that goes on as this one begins, or that takes the fewest changes of letters
+// to get to, if these are few.
 func nearest(name string, known []string) (best string, ok bool) {
 	least := 1 + len(name)/3
 	for _, n := range known {
+		if name != "" && strings.HasPrefix(plainName(n), plainName(name)) {
+			return n, true
+		}
 		if d := distance(plainName(name), plainName(n)); d <= least && (d < least || !ok) {
 			best, ok, least = n, true, d
 		}

@@ -52,6 +52,9 @@ func randomDAG(r source, nodes int, cell bool) DAG {
 // random is a valid genotype: a chain, stages with cells, or stages alone.
 func random(r source) Genotype {
 	g := Genotype{Version: Version, Name: "n" + randomText(r), Source: randomText(r)}
+	if r.IntN(2) == 0 {
+		g.Reported = Reported{float64(r.IntN(9999)) / 100, float64(r.IntN(9999)) / 100, "s" + randomText(r)}
+	}
 	kind := r.IntN(3)
 	names := []string{"normal"}
 	switch kind {

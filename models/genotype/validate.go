@@ -37,6 +37,7 @@ func (g Genotype) check(known Ops) faults {
 	if strings.TrimSpace(g.Name) == "" {
 		f.add("name", "is missing")
 	}
+	g.Reported.check(&f)
 	if len(g.Cells) == 0 && len(g.Stages) == 0 {
 		f.add("cells", "are missing, and so are stages; a genotype has either or both")
 	}
@@ -52,6 +53,19 @@ func (g Genotype) check(known Ops) faults {
 		g.checkChain(&f)
 	}
 	return f
+}
+
+func (r Reported) check(f *faults) {
+	percent := func(key string, v float64) {
+		if !(v >= 0 && v < 100) { // not a number is neither
+			f.add(within("reported", key), "is %v; an error is above 0 and below 100 percent", v)
+		}
+	}
+	percent("cifar10_error", r.CIFAR10)
+	percent("imagenet_error", r.ImageNet)
+	if r != (Reported{}) && strings.TrimSpace(r.Source) == "" {
+		f.add("reported.source", "is missing; it says who reports that")
+	}
 }
 
 func (g Genotype) checkStage(f *faults, i int, s Stage, known func(string) bool) {

@@ -1,0 +1,74 @@
+package text
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"hdas/models/genotype"
+)
+
+// Format is g in a notation that Parse and the programs of the papers read: the cells of DARTS as
+// edges, or, where not every node has two, as FairDARTS has them; stages, and the cells of H-DAS, as
+// nodes. It ends with a line break. What no notation can say is an error; that a genotype has a
+// source, and what was reported of it, is left out.
+func Format(g genotype.Genotype) (string, error) {
+	var b strings.Builder
+	kind := "Genotype"
+	if len(g.Cells) == 0 {
+		kind = "Genotype2"
+	} else if _, own := g.Cells["normal1"]; own {
+		kind = "Genotype3"
+	}
+	if identifier.MatchString(g.Name) {
+		fmt.Fprintf(&b, "%s = ", g.Name)
+	}
+	fmt.Fprintf(&b, "%s(\n", kind)
+	for _, name := range g.CellNames() {
+		write(&b, name, g.Cells[name], kind != "Genotype")
+	}
+	for i, s := range g.Stages {
+		write(&b, fmt.Sprintf("DAG%d", i+1), s.DAG, true)
+	}
+	b.WriteString(")\n")
+	again, err := Parse(strings.NewReader(b.String()), g.Name, Known{})
+	if err == nil && !(maps.EqualFunc(again.Cells, g.Cells, same[genotype.DAG]) && slices.EqualFunc(again.Stages, g.Stages, same[genotype.Stage])) {
+		err = errors.New("it has nodes, or names of cells, that the notation has no way to say")
+	}
+	if err != nil {
+		return "", fmt.Errorf("genotype %s as text: %w", g.Name, err)
+	}
+	return b.String(), nil
+}
+
+func same[T any](a, b T) bool { return reflect.DeepEqual(a, b) }
+
+func write(b *strings.Builder, key string, d genotype.DAG, nested bool) {
+	pairs := !slices.ContainsFunc(d.Nodes, func(n genotype.Node) bool { return len(n.In) != 2 })
+	fmt.Fprintf(b, "    %s=[\n", key)
+	for i, n := range d.Nodes {
+		var edges []string
+		for _, e := range n.In {
+			to := ""
+			if !pairs && !nested {
+				to = fmt.Sprintf("%d, ", i+genotype.Inputs)
+			}
+			edges = append(edges, fmt.Sprintf("('%s', %s%d)", e.Op, to, e.From))
+		}
+		line := strings.Join(edges, ", ")
+		if nested {
+			line = "[" + line + "]"
+		}
+		if line != "" {
+			fmt.Fprintf(b, "        %s,\n", line)
+		}
+	}
+	out := make([]string, len(d.Out))
+	for i, s := range d.Out {
+		out[i] = fmt.Sprint(s)
+	}
+	fmt.Fprintf(b, "    ],\n    %s_concat=[%s],\n", key, strings.Join(out, ", "))
+}

@@ -1,0 +1,147 @@
+package models_test
+
+import (
+	"hash/crc32"
+	"math"
+	"strings"
+	"testing"
+
+	"hdas/internal/golden"
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/models/layer"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// measured is what internal/golden/networks.py found of a network.
+type measured struct {
+	Parameters    int64
+	WithAuxiliary int64 `json:"with_auxiliary"`
+	MACs          int64
+	Logits        []float64
+	Gradient      float64
+}
+
+func measurements(t *testing.T) map[string]map[string]measured {
+	t.Helper()
+	var m map[string]map[string]measured
+	golden.ReadJSON(t, "networks.json", &m)
+	for _, name := range genotype.Names() {
+		if m[name] == nil && m["DARTS_V1+"+name] == nil {
+			t.Errorf("%s is not in networks.json; run internal/golden/networks.py", name)
+		}
+	}
+	return m
+}
+
+// Every published genotype at its full size under both presets: exact, as PyTorch's modules count.
+func TestSizesOfPublished(t *testing.T) {
+	for name, presets := range measurements(t) {
+		for preset, want := range presets {
+			m, image := models.Macro{Preset: preset, Channels: 36, Layers: 20, Classes: 10, PoolNorm: "auto", Wiring: models.Summed}, small
+			if preset == models.ImageNet {
+				m.Channels, m.Layers, m.Classes, image = 48, 14, 1000, large
+			}
+			p, err := models.NewPlan(load(t, name), m, image, models.Search{})
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			got := measured{Parameters: p.Cost.Parameters, WithAuxiliary: p.Cost.Parameters + p.AuxiliaryCost.Parameters, MACs: p.Cost.MACs}
+			if got.Parameters != want.Parameters || got.WithAuxiliary != want.WithAuxiliary || got.MACs != want.MACs {
+				t.Errorf("%s, %s: %+v, not %+v", name, preset, got, want)
+			}
+		}
+	}
+}
+
+// Every published genotype in small, with the weights and images that networks.py has: logits and
+// the norm of the gradient to 1e-9 in float64. Then one training pass with drop path, whose
+// gradients are finite.
+func TestNumbersOfPublished(t *testing.T) {
+	for name, presets := range measurements(t) {
+		for preset, want := range presets {
+			m, size := macro(4, 5), int64(16)
+			if m.Classes = 7; preset == models.ImageNet {
+				m.Preset, size = preset, 64
+			}
+			before := torch.Live()
+			err := torch.Do(func(*torch.Scope) { numbers(t, name, m, size, want) })
+			if err != nil {
+				t.Fatalf("%s, %s: %v", name, preset, err)
+			}
+			if n := torch.Live() - before; n != 0 {
+				t.Errorf("%s, %s: %d tensors left alive", name, preset, n)
+			}
+		}
+	}
+}
+
+func numbers(t *testing.T, name string, m models.Macro, size int64, want measured) {
+	plan, err := models.NewPlan(load(t, name), m, layer.Shape{C: 3, H: size, W: size}, models.Search{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := nn.NewStore(torch.Options{DType: torch.Float64})
+	defer store.Free()
+	net, err := models.Build(store.Root(), plan, models.Decided{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]torch.Tensor{}
+	for p := range store.All() {
+		values[p.Name] = weight(p.Name, p.Tensor.Shape())
+	}
+	if err := store.Load(values); err != nil {
+		t.Fatal(err)
+	}
+	x := cosines("image", 2, 3, size, size)
+	what := name + ", " + m.Preset
+	logits, _ := net.Forward(&nn.Ctx{}, x)
+	golden.Check(t, "logits of "+what, logits, torch.FromFloat64(want.Logits, 2, m.Classes), 1e-9)
+	if norm := gradient(store, logits); math.Abs(norm-want.Gradient) > 1e-9*want.Gradient {
+		t.Errorf("%s: gradient of norm %v, not %v", what, norm, want.Gradient)
+	}
+	logits, _ = net.Forward(&nn.Ctx{Train: true, DropPath: 0.2}, x)
+	if norm := gradient(store, logits); math.IsNaN(norm) || math.IsInf(norm, 0) || norm == 0 {
+		t.Errorf("%s: gradient of norm %v while training", what, norm)
+	}
+}
+
+// gradient is the norm over all weights of the gradient of half the sum of the logits' squares.
+func gradient(s *nn.Store, logits torch.Tensor) float64 {
+	var there []torch.Tensor
+	for _, g := range torch.Grad(logits.Mul(logits).Sum().MulScalar(0.5), nn.Tensors(s.Weights())) {
+		if g.Defined() { // a node that nothing reads has none
+			there = append(there, g)
+		}
+	}
+	return torch.Norm(there).Item()
+}
+
+// weight is what networks.py gives to the parameter of that name.
+func weight(name string, shape []int64) torch.Tensor {
+	v := cosines(name, shape...)
+	switch {
+	case len(shape) > 1:
+		fanIn := v.Numel() / shape[0]
+		return v.MulScalar(math.Sqrt(3 / float64(fanIn)))
+	case strings.HasSuffix(name, "weight") || strings.HasSuffix(name, "running_var"):
+		return v.MulScalar(0.5).AddScalar(1)
+	}
+	return v.MulScalar(0.25)
+}
+
+func cosines(name string, shape ...int64) torch.Tensor {
+	n := int64(1)
+	for _, s := range shape {
+		n *= s
+	}
+	v := make([]float64, n)
+	first := float64(crc32.ChecksumIEEE([]byte(name)) % 1000)
+	for i := range v {
+		v[i] = math.Cos(first + float64(i))
+	}
+	return torch.FromFloat64(v, shape...)
+}
