@@ -68,6 +68,54 @@ func TestShowStages(t *testing.T) {
 	}
 }
 
+func TestShowGenotypes(t *testing.T) {
+	for preset, presets := range map[string]int{"": 2, "--preset=imagenet": 1} {
+		_, out, errs := call(t, append([]string{"show", "genotypes", "--json"}, strings.Fields(preset)...)...)
+		var rows []listed
+		if err := json.Unmarshal([]byte(out), &rows); err != nil {
+			t.Fatal(err, errs)
+		}
+		if len(rows) != 34 {
+			t.Errorf("%d genotypes, not the 31 and the three of H-DAS' figures", len(rows))
+		}
+		for _, r := range rows {
+			if r.Source == "" || r.Reported.Source == "" || len(r.Sizes) != presets || r.Sizes["imagenet"].MACs == 0 {
+				t.Errorf("%+v", r)
+			}
+			if r.Name == "DARTS_V2" && (r.Reported.CIFAR10 != 2.76 || r.Sizes["imagenet"].Parameters != 4718752) {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+	if _, out, _ := call(t, "show", "genotypes"); strings.Count(out, "\n") != 35 || !strings.Contains(out, "3,349,342") {
+		t.Errorf("the table is\n%s", out)
+	}
+}
+
+// What show prints as text comes back through import, as a file that show takes.
+func TestImportText(t *testing.T) {
+	folder := t.TempDir()
+	file, yaml := filepath.Join(folder, "mine.txt"), filepath.Join(folder, "mine.yaml")
+	_, notation, _ := call(t, "show", "FairDARTS_g", "--text")
+	if err := os.WriteFile(file, []byte(strings.TrimPrefix(notation, "FairDARTS_g = ")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, flags := range map[string][]string{"mine": nil, "ours": {"--name", "ours"}} {
+		if code, out, errs := call(t, append([]string{"import", "--genotype-text", file, "-o", yaml}, flags...)...); code != 0 || !strings.Contains(out, name) {
+			t.Fatalf("exit %d, %s%s", code, out, errs)
+		}
+		_, out, errs := call(t, "show", yaml, "--json")
+		var r sizes
+		// The count of PyTorch's modules.
+		if err := json.Unmarshal([]byte(out), &r); err != nil || r.Name != name || r.Parameters != 2899054 {
+			t.Errorf("%+v, %v, %s", r, err, errs)
+		}
+	}
+	if code, out, errs := call(t, "import", "--genotype-text", file, "-o", "-"); code != 0 || !strings.HasPrefix(out, "version: 1\nname: mine\n") {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+}
+
 // Wrong usage has exit code 2 and says what is allowed.
 func TestUsageErrors(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
@@ -81,6 +129,13 @@ func TestUsageErrors(t *testing.T) {
 		{"show DARTS_V1 --cells PDARTS", "cells of its own"},
 		{"show DARTS_V1 --wiring other", "summed, paired"},
 		{"show --colour red DARTS_V1", "--help"},
+		{"show genotypes --layers 3", "--layers is for one genotype"},
+		{"show genotypes --preset other", "cifar, imagenet"},
+		{"show genotypes --cells Hs_DAS_CIFAR_stages", "no cells to put stages over"},
+		{"import", "--genotype-text FILE"},
+		{"import --genotype-text main_test.go", "usage: hdas import"},
+		{"import --genotype-text main_test.go -o " + out + "0", "main_test.go: genotype text: line 1, column 1: expected"},
+		{"import --genotype-text nowhere.txt -o " + out + "0", "no such file"},
 		{"train --out " + out, "--genotype"},
 		{"train --resume --genotype DARTS_V1", "--genotype"},
 		{"train --resume", "--out"},

@@ -10,6 +10,7 @@ import (
 
 	"hdas/models"
 	"hdas/models/genotype"
+	"hdas/models/genotype/text"
 	"hdas/models/layer"
 )
 
@@ -27,6 +28,7 @@ type sizes struct {
 	ParametersAuxiliary int64               `json:"parameters_auxiliary"` // with it
 	MACs                int64               `json:"macs"`                 // of convolutions and linear maps, without the auxiliary head
 	Stages              []genotype.Topology `json:"stages"`
+	Reported            *reported           `json:"reported,omitempty"`
 }
 
 // defaultCells stand under stages that come without cells of their own.
@@ -35,24 +37,38 @@ const defaultCells = "DARTS_V1"
 func (p *program) show() *cobra.Command {
 	m := models.Macro{}
 	var cells string
+	var notation bool
 	c := &cobra.Command{
 		Use: "show NAME|FILE|CELLS+STAGES|RUN, or show genotypes", Short: "Print the size and the shape of a network",
 		Long: `Print parameters, multiply-adds and the stages of a genotype's network, or list
-the published genotypes. Presets: cifar is C=36, 20 layers, 10 classes, 32x32;
-imagenet C=48, 14 layers, 1000 classes, 224x224. Stages without cells are shown
-over those of --cells.`,
-		Example: "  hdas show DARTS_V2 --preset imagenet --json\n  hdas show DARTS_V1+Hs_DAS_CIFAR_stages",
+the published genotypes with their sizes under both presets, or under --preset.
+Presets: cifar is C=36, 20 layers, 10 classes, 32x32; imagenet C=48, 14 layers,
+1000 classes, 224x224. Stages without cells are shown over those of --cells.
+Errors are those that were published, of networks trained elsewhere.`,
+		Example: "  hdas show DARTS_V2 --preset imagenet --json\n  hdas show DARTS_V1+Hs_DAS_CIFAR_stages\n  hdas show FairDARTS_b --text",
 		Args:    args(cobra.ExactArgs(1)),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return append(genotype.Names(), "genotypes"), cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(c *cobra.Command, a []string) error {
 			if a[0] == "genotypes" {
-				return p.list()
+				for _, flag := range []string{"channels", "layers", "classes", "wiring", "pool-norm", "text"} {
+					if c.Flags().Changed(flag) {
+						return usageError{fmt.Errorf("--%s is for one genotype; the list has the presets' sizes", flag)}
+					}
+				}
+				preset := m.Preset
+				if !c.Flags().Changed("preset") {
+					preset = ""
+				}
+				return p.list(c, m, preset, cells)
 			}
 			g, err := loadGenotype(a[0])
 			if err != nil {
 				return usageError{err}
+			}
+			if notation {
+				return p.notation(g)
 			}
 			if len(g.Cells) == 0 {
 				under, err := loadGenotype(cells)
@@ -79,6 +95,7 @@ over those of --cells.`,
 	f.Int64Var(&m.Classes, "classes", 0, "classes; 0: the preset's")
 	f.StringVar(&m.Wiring, "wiring", models.Summed, "of stages: summed (paired is not available yet)")
 	f.StringVar(&m.PoolNorm, "pool-norm", "auto", "batch norm after pooling: on, off; auto: on in stages, off in chains")
+	f.BoolVar(&notation, "text", false, "print the genotype itself, in the notation of DARTS' program")
 	f.StringVar(&cells, "cells", defaultCells, "cells under stages that have none")
 	return c
 }
@@ -114,6 +131,10 @@ func measure(c *cobra.Command, g genotype.Genotype, m models.Macro) (sizes, erro
 	r := sizes{Name: g.Name, Preset: m.Preset, Channels: m.Channels, Classes: m.Classes, PoolNorm: m.PoolNorm,
 		Image: [2]int64{image.H, image.W}, Parameters: plan.Cost.Parameters, MACs: plan.Cost.MACs,
 		ParametersAuxiliary: plan.Cost.Parameters + plan.AuxiliaryCost.Parameters}
+	if g.Reported != (genotype.Reported{}) {
+		found := reported(g.Reported)
+		r.Reported = &found
+	}
 	if staged {
 		r.Wiring = m.Wiring
 	}
@@ -135,6 +156,9 @@ func (r sizes) write(w io.Writer, g genotype.Genotype) {
 	if g.Source != "" {
 		fmt.Fprintf(w, "  source                 %s\n", g.Source)
 	}
+	if r.Reported != nil {
+		fmt.Fprintf(w, "  reported error         CIFAR-10 %s, ImageNet %s (%s)\n", errorRate(r.Reported.CIFAR10), errorRate(r.Reported.ImageNet), r.Reported.Source)
+	}
 	wiring := "chain"
 	if r.Wiring != "" {
 		wiring = "stages, " + r.Wiring
@@ -149,32 +173,13 @@ func (r sizes) write(w io.Writer, g genotype.Genotype) {
 	t.Flush()
 }
 
-// list prints the published genotypes.
-func (p *program) list() error {
-	type row struct {
-		Name   string `json:"name"`
-		Kind   string `json:"kind"` // cells, or stages
-		Source string `json:"source"`
+// notation prints a genotype as DARTS' program would.
+func (p *program) notation(g genotype.Genotype) error {
+	s, err := text.Format(g)
+	if err != nil {
+		return usageError{err}
 	}
-	var rows []row
-	for _, name := range genotype.Names() {
-		g, err := genotype.Published(name)
-		if err != nil {
-			return err
-		}
-		r := row{name, "cells", g.Source}
-		if len(g.Stages) > 0 {
-			r.Kind = "stages"
-		}
-		rows = append(rows, r)
-	}
-	return p.print(rows, func(w io.Writer) {
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		for _, r := range rows {
-			fmt.Fprintf(t, "%s\t%s\t%s\n", r.Name, r.Kind, r.Source)
-		}
-		t.Flush()
-	})
+	return p.print(map[string]string{"text": s}, func(w io.Writer) { fmt.Fprint(w, s) })
 }
 
 // thousands sets a comma after every third digit.

@@ -12,8 +12,8 @@ import (
 )
 
 // Format is g in a notation that Parse and the programs of the papers read: the cells of DARTS as
-// edges, or, where not every node has two, as FairDARTS has them; stages, and the cells of H-DAS, as
-// nodes. It ends with a line break. What no notation can say is an error; that a genotype has a
+// edges, or, where not every node has two, all as FairDARTS has them; stages, and the cells of H-DAS,
+// as nodes. It ends with a line break. What no notation can say is an error; that a genotype has a
 // source, and what was reported of it, is left out.
 func Format(g genotype.Genotype) (string, error) {
 	var b strings.Builder
@@ -27,11 +27,20 @@ func Format(g genotype.Genotype) (string, error) {
 		fmt.Fprintf(&b, "%s = ", g.Name)
 	}
 	fmt.Fprintf(&b, "%s(\n", kind)
+	n := nodes
+	if kind == "Genotype" {
+		n = pairs
+		for _, d := range g.Cells {
+			if slices.ContainsFunc(d.Nodes, func(n genotype.Node) bool { return len(n.In) != 2 }) {
+				n = triples
+			}
+		}
+	}
 	for _, name := range g.CellNames() {
-		write(&b, name, g.Cells[name], kind != "Genotype")
+		n.write(&b, name, g.Cells[name])
 	}
 	for i, s := range g.Stages {
-		write(&b, fmt.Sprintf("DAG%d", i+1), s.DAG, true)
+		nodes.write(&b, fmt.Sprintf("DAG%d", i+1), s.DAG)
 	}
 	b.WriteString(")\n")
 	again, err := Parse(strings.NewReader(b.String()), g.Name, Known{})
@@ -46,20 +55,28 @@ func Format(g genotype.Genotype) (string, error) {
 
 func same[T any](a, b T) bool { return reflect.DeepEqual(a, b) }
 
-func write(b *strings.Builder, key string, d genotype.DAG, nested bool) {
-	pairs := !slices.ContainsFunc(d.Nodes, func(n genotype.Node) bool { return len(n.In) != 2 })
+// notation is how a text has the edges of a cell or a stage.
+type notation int
+
+const (
+	pairs   notation = iota // a list of (operation, state), two for each node
+	triples                 // a list of (operation, node, state)
+	nodes                   // a list of lists of (operation, state)
+)
+
+func (n notation) write(b *strings.Builder, key string, d genotype.DAG) {
 	fmt.Fprintf(b, "    %s=[\n", key)
-	for i, n := range d.Nodes {
+	for i, node := range d.Nodes {
 		var edges []string
-		for _, e := range n.In {
+		for _, e := range node.In {
 			to := ""
-			if !pairs && !nested {
+			if n == triples {
 				to = fmt.Sprintf("%d, ", i+genotype.Inputs)
 			}
 			edges = append(edges, fmt.Sprintf("('%s', %s%d)", e.Op, to, e.From))
 		}
 		line := strings.Join(edges, ", ")
-		if nested {
+		if n == nodes {
 			line = "[" + line + "]"
 		}
 		if line != "" {
