@@ -79,6 +79,10 @@ func (p *parser) nodes(d *dag) {
 	var left place // of an edge that is the only one of its node
 	p.list("a list of edges or of nodes", func(i int) {
 		at, to := p.next.at, i+genotype.Inputs
+		if i >= 2*maxStates {
+			p.fail(at, "expected at most %d edges or nodes", 2*maxStates)
+			return
+		}
 		as := func(this string) {
 			if i == 0 {
 				notation = this
