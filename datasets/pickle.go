@@ -1,70 +1,51 @@
 package datasets
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"unicode/utf8"
 
-	"github.com/nlpodyssey/gopickle/pickle"
 	"github.com/nlpodyssey/gopickle/types"
+
+	"hdas/internal/pickle"
 )
 
-// unpickle reads a pickle of plain values and arrays of bytes. Nothing that it names is run: it
-// may name an array's parts, for which this file has its own, and all else is refused.
-func unpickle(data []byte) (v any, err error) {
-	program, long, err := reduce(data)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if p := recover(); p != nil { // the unpickler's way with some malformed programs
-			v, err = nil, errors.New("malformed")
-		}
-	}()
-	u := pickle.NewUnpickler(bytes.NewReader(program))
-	u.FindClass = arrayPart
-	u.NextBuffer = func() (any, error) {
-		next := long[0]
-		long = long[1:]
-		return next, nil
-	}
-	if v, err = u.Load(); err != nil {
-		return nil, fmt.Errorf("%.200s", err)
-	}
-	return v, nil
+// batch is the reader of the pickles of plain values and arrays of bytes that CIFAR-10 has. They may
+// name an array's parts, for which this file has its own, and nothing else.
+var batch = pickle.Reader{
+	What: "a batch of CIFAR-10",
+	Most: 1 << 17, // a published batch has 30,000, one that Python 3 wrote by protocol 2 up to 90,000
+	Name: arrayPart,
+}
+
+func unpickle(data []byte) (any, error) {
+	v, _, err := batch.Load(data)
+	return v, err
 }
 
 // arrayPart is what a pickle may name: the ways in which numpy 1 and 2 write an array.
-func arrayPart(module, name string) (any, error) {
-	switch module + "." + name {
+func arrayPart(name string) (part any, ok bool) {
+	switch name {
 	case "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct":
-		return callable(func(...any) (any, error) { return &array{}, nil }), nil
+		return pickle.Func(func(...any) (any, error) { return &array{}, nil }), true
 	case "numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer":
-		return callable(fromBuffer), nil
+		return pickle.Func(fromBuffer), true
 	case "numpy.dtype":
-		return callable(newDType), nil
+		return pickle.Func(newDType), true
 	case "numpy.ndarray":
-		return ndarray{}, nil // an argument of _reconstruct, never called
+		return ndarray{}, true // an argument of _reconstruct, never called
 	case "_codecs.encode":
-		return callable(latin1), nil
+		return pickle.Func(latin1), true
 	}
-	return nil, refused(module + "." + name)
+	return nil, false
 }
-
-type callable func(args ...any) (any, error)
-
-func (c callable) Call(args ...any) (any, error) { return c(args...) }
-
-// GoString is for the unpickler's errors.
-func (c callable) GoString() string { return "a function" }
 
 type ndarray struct{}
 
 // array is a numpy array of uint8, in row-major order.
 type array struct {
 	shape []int
-	data  *blob
+	data  *pickle.Blob
 }
 
 // PySetState takes numpy's (version, shape, dtype, is column-major, bytes).
@@ -104,8 +85,8 @@ func (a *array) set(shape, kind, data any) error {
 	if _, ok := kind.(*dtype); !ok {
 		return errors.New("an array is not of uint8")
 	}
-	if a.data, ok = data.(*blob); !ok {
-		return fmt.Errorf("an array has fewer than %d bytes", shortOperand)
+	if a.data, ok = data.(*pickle.Blob); !ok {
+		return fmt.Errorf("an array has fewer than %d bytes", pickle.Short)
 	}
 	return nil
 }
@@ -132,8 +113,8 @@ func latin1(args ...any) (any, error) {
 	switch text := args[0].(type) {
 	case string:
 		return text, nil
-	case *blob:
-		if text.text {
+	case *pickle.Blob:
+		if text.Text {
 			return text, nil
 		}
 	}
@@ -142,16 +123,16 @@ func latin1(args ...any) (any, error) {
 
 // appendTo appends the array's n bytes to dst.
 func (a *array) appendTo(dst []byte, n int) ([]byte, error) {
-	if !a.data.text {
-		if len(a.data.data) != n {
-			return nil, fmt.Errorf("an array of %d bytes, not %d", len(a.data.data), n)
+	if !a.data.Text {
+		if len(a.data.Data) != n {
+			return nil, fmt.Errorf("an array of %d bytes, not %d", len(a.data.Data), n)
 		}
-		return append(dst, a.data.data...), nil
+		return append(dst, a.data.Data...), nil
 	}
-	if found := utf8.RuneCount(a.data.data); found != n {
+	if found := utf8.RuneCount(a.data.Data); found != n {
 		return nil, fmt.Errorf("an array of %d bytes, not %d", found, n)
 	}
-	for text := a.data.data; len(text) > 0; {
+	for text := a.data.Data; len(text) > 0; {
 		r, size := utf8.DecodeRune(text)
 		if r > 0xff {
 			return nil, fmt.Errorf("an array with the character %#x, which is no byte", r)
