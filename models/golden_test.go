@@ -18,11 +18,11 @@ func TestGolden(t *testing.T) {
 	for _, c := range []struct {
 		file, genotype string
 		macro          models.Macro
-		rename         func(string) string
+		rename         func(f golden.File) func(string) string
 	}{
 		{"darts/cifar.safetensors", "DARTS_V2", models.Macro{Preset: models.CIFAR, Layers: 20, Classes: 10}, nil},
 		{"darts/imagenet.safetensors", "DARTS_V2", models.Macro{Preset: models.ImageNet, Layers: 14, Classes: 20}, nil},
-		{"hdas/derived.safetensors", "DARTS_V1+Hs_DAS_CIFAR_stages", models.Macro{Preset: models.CIFAR, Classes: 10}, golden.HDAS},
+		{"hdas/derived.safetensors", "DARTS_V1+Hs_DAS_CIFAR_stages", models.Macro{Preset: models.CIFAR, Classes: 10}, golden.File.HDAS},
 	} {
 		c.macro.Channels, c.macro.Auxiliary, c.macro.PoolNorm, c.macro.Wiring = 4, true, "auto", models.Summed
 		for _, dtype := range []torch.DType{torch.Float64, torch.Float32} {
@@ -36,7 +36,11 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func equal(t *testing.T, f golden.File, name string, m models.Macro, dtype torch.DType, rename func(string) string) {
+func equal(t *testing.T, f golden.File, name string, m models.Macro, dtype torch.DType, names func(golden.File) func(string) string) {
+	var rename func(string) string
+	if names != nil {
+		rename = names(f)
+	}
 	g, err := genotype.Load(name)
 	if err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func Write(path string, c Checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return replace(path, write)
+	return Replace(path, write)
 }
 
 // encode checks a checkpoint and returns what writes it.

@@ -110,7 +110,7 @@ func (d *Dir) WriteFile(name string, data []byte) error {
 	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return err
 	}
-	return replace(path, func(w io.Writer) error {
+	return Replace(path, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})

@@ -16,9 +16,9 @@ import (
 // unfinished ends the names of files that are being written.
 const unfinished = ".unfinished"
 
-// replace writes a file beside path, syncs it and renames it to path: there is the old file or the
+// Replace writes a file beside path, syncs it and renames it to path: there is the old file or the
 // new one, whole, whatever happens.
-func replace(path string, write func(io.Writer) error) error {
+func Replace(path string, write func(io.Writer) error) error {
 	name, err := stage(path, write)
 	if err != nil {
 		return err

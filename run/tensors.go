@@ -43,7 +43,7 @@ func WriteTensors(path string, tensors []nn.Param, texts map[string]string) erro
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return replace(path, func(w io.Writer) error { return writeArrays(w, arrays, texts) })
+	return Replace(path, func(w io.Writer) error { return writeArrays(w, arrays, texts) })
 }
 
 // array is a tensor as safetensors sees it, its View.

@@ -78,7 +78,7 @@ func TestGoldenStages(t *testing.T) {
 				f := golden.Read(t, "hdas/"+string(k)+"_search.safetensors")
 				n := supernet(t, Default(k), macro(4, 0))
 				defer n.Free()
-				weights := f.Under("state.", golden.HDAS)
+				weights := f.Under("state.", f.HDAS())
 				load(t, n.Weights, weights)
 				load(t, n.Arch.Store, archOf(t, f, "state.", n))
 				loss, logits := n.ArchLoss(Sample{f.Get(t, "input").To(torch.Float64), f.Get(t, "labels")})

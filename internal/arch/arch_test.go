@@ -31,17 +31,18 @@ var allowed = map[string][]string{
 	"metric":                {"datasets", "torch", "torch/nn"},
 	"run":                   {"torch", "torch/nn"},
 	"search/space":          {"models/genotype"},
+	"weights":               {"internal/pickle"},
 	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
-	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim"},
+	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
 	"configs":               {"datasets", "models", "search", "train"},
 	"cmd/hdas":              {"configs", "datasets", "draw", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "run", "search", "search/space", "torch", "train"},
-	"internal/golden":       {"run", "torch"},
+	"internal/golden":       {"run", "torch", "weights"},
 	"internal/pickle":       {},
 	"internal/arch":         {},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "search/space", "internal/pickle"}
+var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "search/space", "weights", "internal/pickle"}
 
 const module = "hdas/"
 

@@ -23,7 +23,7 @@ type File struct {
 // Read reads a file of this package's data folder. It runs inside torch.Do.
 func Read(t testing.TB, name string) File {
 	t.Helper()
-	tensors, _, err := run.ReadTensors(path(name))
+	tensors, _, err := run.ReadTensors(Path(name))
 	if err != nil {
 		t.Fatalf("golden %s: %v", name, err)
 	}
@@ -33,7 +33,7 @@ func Read(t testing.TB, name string) File {
 // ReadJSON reads a JSON file of this package's data folder into what v points at.
 func ReadJSON(t testing.TB, name string, v any) {
 	t.Helper()
-	data, err := os.ReadFile(path(name))
+	data, err := os.ReadFile(Path(name))
 	if err == nil {
 		err = json.Unmarshal(data, v)
 	}
@@ -42,7 +42,8 @@ func ReadJSON(t testing.TB, name string, v any) {
 	}
 }
 
-func path(name string) string {
+// Path is where a file of this package's data folder is.
+func Path(name string) string {
 	_, here, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(here), "data", filepath.FromSlash(name))
 }

@@ -24,7 +24,9 @@ type Param struct {
 // checkpoints and finite differences walk it. It is used inside torch.Do.
 type Store struct {
 	options torch.Options
+	outline bool // parameters have no tensors
 	params  []Param
+	shapes  [][]int64 // of params
 	index   map[string]int
 }
 
@@ -32,6 +34,10 @@ type Store struct {
 func NewStore(o torch.Options) *Store {
 	return &Store{options: o, index: map[string]int{}}
 }
+
+// NewOutline makes a store whose parameters have names and shapes alone: what is built in it makes no
+// tensor and can run nothing. It needs no torch.Do.
+func NewOutline() *Store { return &Store{outline: true, index: map[string]int{}} }
 
 // Options are the type and the device of every parameter.
 func (s *Store) Options() torch.Options { return s.options }
@@ -69,6 +75,17 @@ func (s *Store) Get(name string) (Param, bool) {
 		return Param{}, false
 	}
 	return s.params[i], true
+}
+
+// Shapes yields the name and the shape of every parameter, in order.
+func (s *Store) Shapes() iter.Seq2[string, []int64] {
+	return func(yield func(string, []int64) bool) {
+		for i, p := range s.params {
+			if !yield(p.Name, s.shapes[i]) {
+				return
+			}
+		}
+	}
 }
 
 // Count is the number of elements of all weights whose name f accepts; a nil f accepts all.
@@ -121,7 +138,7 @@ func (s *Store) Free() {
 	for _, p := range s.params {
 		p.Tensor.Free()
 	}
-	s.params, s.index = nil, map[string]int{}
+	s.params, s.shapes, s.index = nil, nil, map[string]int{}
 }
 
 // Path is a place in a store's names. Names join with dots, as in PyTorch.
@@ -158,19 +175,21 @@ func (p *Path) add(name string, init Init, trainable bool, shape []int64) torch.
 	if _, twice := s.index[full]; twice {
 		panic(fmt.Sprintf("nn: parameter %q made twice", full))
 	}
-	var t torch.Tensor
-	// Drawn on the CPU, so that a seed means the same weights on every device.
-	torch.Within(func(*torch.Scope) {
-		torch.NoGrad(func() {
-			t = torch.Zeros(torch.Options{DType: s.options.DType}, shape...)
-			init(t)
-			t = t.ToDevice(s.options.Device).Keep()
+	made := Param{Name: full, Trainable: trainable}
+	if !s.outline {
+		// Drawn on the CPU, so that a seed means the same weights on every device.
+		torch.Within(func(*torch.Scope) {
+			torch.NoGrad(func() {
+				t := torch.Zeros(torch.Options{DType: s.options.DType}, shape...)
+				init(t)
+				made.Tensor = t.ToDevice(s.options.Device).Keep()
+			})
 		})
-	})
-	t.SetRequiresGrad(trainable)
+		made.Tensor.SetRequiresGrad(trainable)
+	}
 	s.index[full] = len(s.params)
-	s.params = append(s.params, Param{full, t, trainable})
-	return t
+	s.params, s.shapes = append(s.params, made), append(s.shapes, shape)
+	return made.Tensor
 }
 
 // Init fills a new parameter of zeros.

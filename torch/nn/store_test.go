@@ -361,3 +361,35 @@ func TestPathsProperty(t *testing.T) {
 		}
 	})
 }
+
+// What an outline says of a network is what a store of it has, without a tensor or libtorch.
+func TestOutline(t *testing.T) {
+	build := func(s *nn.Store) {
+		nn.NewBatchNorm2d(s.Root().In("norm"), 3, true)
+		nn.NewLinear(s.Root().In("linear"), 3, 2)
+	}
+	list := func(s *nn.Store) (out []string) {
+		for name, shape := range s.Shapes() {
+			out = append(out, fmt.Sprint(name, shape))
+		}
+		return out
+	}
+	outline := nn.NewOutline()
+	build(outline)
+	if n := torch.Live(); n != 0 {
+		t.Errorf("%d tensors made", n)
+	}
+	do(t, func(*torch.Scope) {
+		s := nn.NewStore(torch.Options{})
+		defer s.Free()
+		build(s)
+		if got, want := list(outline), list(s); !slices.Equal(got, want) || len(got) != 6 {
+			t.Errorf("%v, not %v", got, want)
+		}
+		for p := range s.All() {
+			if shape := p.Tensor.Shape(); !slices.Contains(list(s), fmt.Sprint(p.Name, shape)) {
+				t.Errorf("%s has shape %v", p.Name, shape)
+			}
+		}
+	})
+}

@@ -1,0 +1,141 @@
+package weights
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/nlpodyssey/gopickle/types"
+
+	"hdas/internal/pickle"
+)
+
+// usual are the keys under which programs save a network's weights, the surest first.
+var usual = []string{"state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params"}
+
+// deepest is how far below the top a dict of tensors is looked for.
+const deepest = 4
+
+// candidate is a dict that has tensors.
+type candidate struct {
+	key     string
+	value   any
+	tensors int
+}
+
+// choose takes the dict of tensors under key, or the one that is most likely a network's: under a
+// usual key, or else the one with the most tensors.
+func choose(content any, key string) (File, error) {
+	var found []candidate
+	search(content, nil, map[any]bool{}, &found)
+	if len(found) == 0 {
+		return File{}, fmt.Errorf("it holds no dict of tensors; save the state_dict: torch.save(model.state_dict(), FILE)")
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int {
+		if a, b := rank(a.key), rank(b.key); a != b {
+			return a - b
+		}
+		return b.tensors - a.tensors
+	})
+	best := found[0]
+	if key != "" {
+		i := slices.IndexFunc(found, func(c candidate) bool { return c.key == key })
+		if i < 0 {
+			return File{}, fmt.Errorf("it has no tensors under the key %q; it has %s", key, list(found))
+		}
+		best = found[i]
+	} else if len(found) > 1 && rank(best.key) == rank(found[1].key) && best.tensors == found[1].tensors {
+		return File{}, fmt.Errorf("it has several dicts of as many tensors: %s; choose one by its key", list(found))
+	}
+	f := File{Key: best.key}
+	for k, v := range entries(best.value) {
+		name, ok := pickle.Text(k)
+		t, is := v.(*tensor)
+		if !ok || !is {
+			return File{}, fmt.Errorf("entry %.100q beside its tensors is none", fmt.Sprint(k))
+		}
+		a, err := t.array()
+		if err != nil {
+			return File{}, fmt.Errorf("tensor %.100q: %w", name, err)
+		}
+		f.Entries = append(f.Entries, Entry{name, a})
+	}
+	return f, nil
+}
+
+func rank(key string) int {
+	last := key[strings.LastIndexByte(key, '.')+1:]
+	if i := slices.Index(usual, last); i >= 0 {
+		return i
+	}
+	return len(usual)
+}
+
+func list(found []candidate) string {
+	var out []string
+	for _, c := range found[:min(len(found), 8)] {
+		if c.key == "" {
+			c.key = "(top)"
+		}
+		out = append(out, fmt.Sprintf("%.50s (%d tensors)", c.key, c.tensors))
+	}
+	return strings.Join(out, ", ")
+}
+
+// search finds the dicts of tensors in v, which lies below those keys. What it has seen it does not
+// enter again: dicts may hold each other.
+func search(v any, above []string, seen map[any]bool, found *[]candidate) {
+	switch v.(type) {
+	case *types.Dict, *dict:
+		if seen[v] {
+			return
+		}
+		seen[v] = true
+	}
+	c := candidate{key: strings.Join(above, "."), value: v}
+	for k, v := range entries(v) {
+		if _, ok := v.(*tensor); ok {
+			c.tensors++
+		} else if key, ok := pickle.Text(k); ok && len(above) < deepest {
+			search(v, append(above[:len(above):len(above)], key), seen, found)
+		}
+	}
+	if c.tensors > 0 {
+		*found = append(*found, c)
+	}
+}
+
+// entries yields a dict's keys and values, nothing of another value. Of a key that comes twice the
+// place is the first one's and the value the last one's, as Python has it.
+func entries(v any) iter.Seq2[any, any] {
+	var d types.Dict
+	switch v := v.(type) {
+	case *types.Dict:
+		d = *v
+	case *dict:
+		d = v.Dict
+	}
+	last := make(map[string]any, len(d))
+	for _, e := range d {
+		if key, ok := pickle.Text(e.Key); ok {
+			last[key] = e.Value
+		}
+	}
+	return func(yield func(k, v any) bool) {
+		for _, e := range d {
+			value := e.Value
+			if key, ok := pickle.Text(e.Key); ok {
+				v, first := last[key]
+				if !first {
+					continue
+				}
+				value = v
+				delete(last, key)
+			}
+			if !yield(e.Key, value) {
+				return
+			}
+		}
+	}
+}

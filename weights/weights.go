@@ -1,0 +1,232 @@
+// Package weights reads and writes the weights of other programs: files of PyTorch and safetensors,
+// and the names that tensors have in them. It is plain Go and trusts no file: what it makes of one
+// is bounded by the file's size, and nothing that a file names is run.
+package weights
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/nlpodyssey/safetensors"
+)
+
+// DType is the type of an array's elements, by PyTorch's name of it.
+type DType string
+
+// element is what there is to know of a type.
+type element struct {
+	dtype       DType
+	size        int64  // in bytes
+	storage     string // PyTorch's class
+	safetensors safetensors.DType
+}
+
+var dtypes = []element{
+	{"float32", 4, "FloatStorage", safetensors.F32},
+	{"float64", 8, "DoubleStorage", safetensors.F64},
+	{"float16", 2, "HalfStorage", safetensors.F16},
+	{"bfloat16", 2, "BFloat16Storage", safetensors.BF16},
+	{"int64", 8, "LongStorage", safetensors.I64},
+	{"int32", 4, "IntStorage", safetensors.I32},
+	{"int16", 2, "ShortStorage", safetensors.I16},
+	{"int8", 1, "CharStorage", safetensors.I8},
+	{"uint8", 1, "ByteStorage", safetensors.U8},
+	{"bool", 1, "BoolStorage", safetensors.BOOL},
+}
+
+// Size is the number of bytes of an element; 0 for an unknown type.
+func (d DType) Size() int64 {
+	for _, t := range dtypes {
+		if t.dtype == d {
+			return t.size
+		}
+	}
+	return 0
+}
+
+// Floating reports whether d has fractions.
+func (d DType) Floating() bool { return strings.Contains(string(d), "float") }
+
+// Array is a tensor in a file. Its elements stay where the file has them.
+type Array struct {
+	DType   DType
+	Shape   []int64
+	data    []byte  // from the first element on, little-endian
+	strides []int64 // in elements; nil: row by row without gaps
+}
+
+// NewArray is an array of elements that lie row by row, little-endian; their number must be the
+// shape's.
+func NewArray(d DType, shape []int64, data []byte) Array {
+	return Array{DType: d, Shape: shape, data: data}
+}
+
+// Bytes are the elements row by row, little-endian: those of the file, or a copy where they lie
+// otherwise there.
+func (a Array) Bytes() []byte {
+	size, total := a.DType.Size(), a.bytes()
+	if a.strides == nil || total == 0 {
+		return a.data[:total]
+	}
+	out, index := make([]byte, 0, total), make([]int64, len(a.Shape))
+	for at := int64(0); int64(len(out)) < total; {
+		out = append(out, a.data[at*size:(at+1)*size]...)
+		for d := len(index) - 1; d >= 0; d-- {
+			index[d]++
+			at += a.strides[d]
+			if index[d] < a.Shape[d] {
+				break
+			}
+			at -= index[d] * a.strides[d]
+			index[d] = 0
+		}
+	}
+	return out
+}
+
+// bytes is the size of all elements.
+func (a Array) bytes() int64 {
+	n := a.DType.Size()
+	for _, d := range a.Shape {
+		n *= d
+	}
+	return n
+}
+
+// same reports whether both are the same elements, without copying: of a shared storage, or equal
+// by value and row by row.
+func (a Array) same(b Array) bool {
+	if a.DType != b.DType || !slices.Equal(a.Shape, b.Shape) {
+		return false
+	}
+	if len(a.data) > 0 && len(b.data) > 0 && &a.data[0] == &b.data[0] && slices.Equal(a.strides, b.strides) {
+		return true
+	}
+	return string(a.Bytes()) == string(b.Bytes())
+}
+
+// Entry is a named array.
+type Entry struct {
+	Name string
+	Array
+}
+
+// File is what a file holds of one network.
+type File struct {
+	Entries []Entry // in the file's order, named without what wraps all of it ("module.")
+	Key     string  // where in the file they were, as in "state_dict"; empty: at its top
+	size    int64   // in bytes
+}
+
+// Read reads the weights in a file of PyTorch (.pt, .pth, .pth.tar: zip or the older form) or of
+// safetensors, told apart by their content. Where a file of PyTorch has several dicts of tensors,
+// key says which, as dotted keys; empty takes the one that is a network's by its name or size. The
+// arrays share the file's memory.
+func Read(path, key string) (File, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file", path)
+	}
+	if err != nil {
+		return File{}, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return File{}, err
+	}
+	f, err := Parse(data, key)
+	if err != nil {
+		return File{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+// Parse is Read of a file's content.
+func Parse(data []byte, key string) (f File, err error) {
+	switch {
+	case isZip(data):
+		f, err = readZip(data, key)
+	case isLegacy(data):
+		f, err = readLegacy(data, key)
+	case isTar(data):
+		err = errors.New("a tar archive, as PyTorch before 0.1.10 wrote; load it there and save it again")
+	case key != "":
+		err = fmt.Errorf("no file of PyTorch, so it has nothing under the key %q", key)
+	default:
+		f, err = readSafetensors(data)
+	}
+	if err != nil {
+		return File{}, err
+	}
+	if len(f.Entries) == 0 {
+		return File{}, errors.New("it holds no tensors")
+	}
+	f.size = int64(len(data))
+	return f, f.tidy()
+}
+
+// isTar looks for the mark of a tar archive.
+func isTar(data []byte) bool { return len(data) > 262 && string(data[257:262]) == "ustar" }
+
+// wrappers are the modules that PyTorch and programs put around a network.
+var wrappers = []string{"module.", "_orig_mod.", "model."}
+
+// tidy takes the names of wrappers that all tensors are in off their names.
+func (f *File) tidy() error {
+	in := func(prefix string) bool {
+		return !slices.ContainsFunc(f.Entries, func(e Entry) bool { return !strings.HasPrefix(e.Name, prefix) })
+	}
+	for at := 0; at >= 0; {
+		if at = slices.IndexFunc(wrappers, in); at >= 0 {
+			for i := range f.Entries {
+				f.Entries[i].Name = strings.TrimPrefix(f.Entries[i].Name, wrappers[at])
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, e := range f.Entries {
+		if seen[e.Name] {
+			return fmt.Errorf("two tensors are named %.100q", e.Name)
+		}
+		seen[e.Name] = true
+	}
+	return nil
+}
+
+// mostHeader is how many bytes of a small safetensors file may be its header, which takes up to
+// eighty times its size in memory. The header of a network has 110 bytes for each tensor.
+const mostHeader = 1 << 18
+
+func readSafetensors(data []byte) (File, error) {
+	if len(data) < 8 {
+		return File{}, errors.New("neither a file of PyTorch nor of safetensors")
+	}
+	if n := binary.LittleEndian.Uint64(data); n > mostHeader+uint64(len(data)/64) {
+		return File{}, fmt.Errorf("neither a file of PyTorch nor of safetensors, whose header would have %d of its %d bytes", n, len(data))
+	}
+	n, header, err := safetensors.ReadMetadata(data)
+	if err != nil {
+		return File{}, fmt.Errorf("neither a file of PyTorch nor a whole safetensors file: %w", err)
+	}
+	var f File
+	for name, info := range header.Tensors() {
+		i := slices.IndexFunc(dtypes, func(t element) bool { return t.safetensors == info.DType })
+		if i < 0 {
+			return File{}, fmt.Errorf("tensor %.100q has elements of %v, which are not supported", name, info.DType)
+		}
+		a := Array{DType: dtypes[i].dtype, Shape: []int64{}, data: data[8+n:][info.DataOffsets[0]:info.DataOffsets[1]]}
+		for _, d := range info.Shape {
+			if d > mostSize {
+				return File{}, fmt.Errorf("tensor %.100q has a dimension of %d", name, d)
+			}
+			a.Shape = append(a.Shape, int64(d))
+		}
+		f.Entries = append(f.Entries, Entry{name, a})
+	}
+	slices.SortFunc(f.Entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return f, nil
+}
