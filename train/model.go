@@ -2,10 +2,11 @@
 package train
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
+	"hdas/datasets"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
@@ -20,6 +21,8 @@ type Description struct {
 	Image   layer.Shape  `json:"image"`
 	Dataset string       `json:"dataset"` // that it was trained on, by name
 	Classes []string     `json:"classes"`
+	Mean    []float64    `json:"mean"` // of each channel, by which its images are normalised, pixels being in [0,1]
+	Std     []float64    `json:"std"`
 }
 
 // Model is a network with its weights.
@@ -56,16 +59,9 @@ func (m *Model) Logits(c *nn.Ctx, images torch.Tensor) torch.Tensor {
 // Load rebuilds the network of a training's checkpoint: a file, or the latest one of a run folder.
 // It runs inside torch.Do; the caller frees the model.
 func Load(path string, o torch.Options) (*Model, run.Meta, error) {
-	file, err := run.Find(path)
-	if err != nil {
-		return nil, run.Meta{}, err
-	}
-	c, err := run.Read(file)
+	file, c, err := read(path)
 	if err != nil {
 		return nil, c.Meta, err
-	}
-	if c.Meta.Kind != kind {
-		return nil, c.Meta, fmt.Errorf("%s is the checkpoint of a %s, which holds no trained network; train its genotype first", file, c.Meta.Kind)
 	}
 	m, err := rebuild(c, o)
 	if err != nil {
@@ -74,13 +70,33 @@ func Load(path string, o torch.Options) (*Model, run.Meta, error) {
 	return m, c.Meta, nil
 }
 
-func rebuild(c run.Loaded, o torch.Options) (*Model, error) {
-	g, err := genotype.Decode(bytes.NewReader([]byte(c.Meta.Genotype)))
-	if err != nil {
-		return nil, err
+// read reads the checkpoint of a training, and returns its name.
+func read(path string) (file string, c run.Loaded, err error) {
+	if file, err = run.Find(path); err != nil {
+		return file, c, err
 	}
-	var d Description
-	if err := json.Unmarshal(c.Meta.Network, &d); err != nil {
+	if c, err = run.Read(file); err == nil && c.Meta.Kind != kind {
+		err = fmt.Errorf("%s is the checkpoint of a %s, which holds no trained network; train its genotype first", file, c.Meta.Kind)
+	}
+	return file, c, err
+}
+
+// describe is what a checkpoint says of its network.
+func describe(m run.Meta) (g genotype.Genotype, d Description, err error) {
+	if g, err = genotype.Decode(strings.NewReader(m.Genotype)); err == nil {
+		err = json.Unmarshal(m.Network, &d)
+	}
+	if d.Mean == nil { // written before it was part of a description
+		if info, err := datasets.Describe(d.Dataset); err == nil {
+			d.Mean, d.Std = info.Mean, info.Std
+		}
+	}
+	return g, d, err
+}
+
+func rebuild(c run.Loaded, o torch.Options) (*Model, error) {
+	g, d, err := describe(c.Meta)
+	if err != nil {
 		return nil, err
 	}
 	m, err := NewModel(g, d, o)

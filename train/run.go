@@ -66,6 +66,7 @@ type task struct {
 func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 	info := s.Train.Dataset.Info()
 	d := Description{Macro: s.Macro, Dataset: info.Name, Classes: info.Classes,
+		Mean: info.Mean, Std: info.Std,
 		Image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}}
 	t = &task{Setup: s, rate: s.Config.Rate()}
 	failure := torch.Do(func(*torch.Scope) {

@@ -9,8 +9,6 @@ import (
 	"hdas/configs"
 	"hdas/datasets"
 	"hdas/metric"
-	"hdas/torch"
-	"hdas/train"
 )
 
 // evaluation is what eval prints.
@@ -30,25 +28,21 @@ func (p *program) eval() *cobra.Command {
 rebuilds the network alone.`,
 		Example: "  hdas eval runs/darts",
 		Args:    args(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, a []string) (err error) {
+		RunE: func(c *cobra.Command, a []string) error {
 			if batch < 1 {
 				return usageError{fmt.Errorf("--batch %d is not at least 1", batch)}
 			}
-			o, err := prepare(configs.Common{Device: device, Threads: threads})
+			m, o, free, err := loadModel(a[0], configs.Common{Device: device, Threads: threads})
 			if err != nil {
 				return err
 			}
-			var m *train.Model
-			failure := torch.Do(func(*torch.Scope) { m, _, err = train.Load(a[0], o) })
-			if failure != nil {
-				return failure
-			} else if err != nil {
-				return err
-			}
-			defer torch.Do(func(*torch.Scope) { m.Free() })
+			defer free()
 			data, err := datasets.Open(m.Dataset, dataDir, split)
 			if err != nil {
 				return err
+			}
+			if n := len(data.Info().Classes); int64(n) != m.Macro.Classes {
+				return fmt.Errorf("the network tells %d classes apart, but %s has %d", m.Macro.Classes, m.Dataset, n)
 			}
 			l := &datasets.Loader{Dataset: data, Batch: batch}
 			score, err := metric.Evaluate(c.Context(), m.Logits, l, o, nil)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,10 +18,18 @@ import (
 )
 
 func (p *program) importing() *cobra.Command {
-	var notation, name, out string
+	var f importer
+	var notation, name string
 	c := &cobra.Command{
-		Use: "import --genotype-text FILE|- -o FILE.yaml", Short: "Read what other programs wrote",
-		Long: `Read a genotype in the notation of DARTS' program and write it as YAML:
+		Use:   "import FILE --genotype NAME -o OUT, or import --genotype-text FILE|- -o FILE.yaml",
+		Short: "Read weights, or a genotype, that other programs wrote",
+		Long: `Make a checkpoint of this program of the weights in a file of PyTorch (.pt, .pth,
+.pth.tar, of any version since 0.1.10) or of safetensors, for eval, predict and
+export. The names are those of DARTS (and of PC-DARTS and P-DARTS) or of the
+H-DAS authors' program. Channels, layers, classes and whether there is an
+auxiliary head are read off the tensors; nothing in the file is run.
+
+Or read a genotype in the notation of DARTS' program and write it as YAML:
 
   NAME = Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=range(2, 6), ...)
 
@@ -30,37 +39,67 @@ so on, or stage1 (Genotype2), for stages; and each one's output with _concat beh
 its name. Edges are in one list, two for each node; or in a list for each node; or
 triples (operation, node, state) as in FairDARTS, where a node without edges leaves
 the output. A genotype without a name is called as --name says, or as its file.`,
-		Example: "  hdas import --genotype-text found.txt -o found.yaml\n  grep -h ^PDARTS genotypes.py | hdas import --genotype-text - -o PDARTS.yaml",
-		Args:    args(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			for flag, value := range map[string]string{"genotype-text": notation, "output": out} {
-				if value == "" {
-					return usageError{fmt.Errorf("--%s is missing; usage: hdas %s", flag, c.Use)}
+		Example: `  hdas import cifar10_model.pt --genotype DARTS_V2 -o darts.safetensors
+  hdas import imagenet_model.pth.tar --genotype DARTS_V2 --preset imagenet -o darts.safetensors
+  hdas import hs.pth --genotype DARTS_V1+Hs_DAS_CIFAR_stages -o hs.safetensors
+  hdas import --genotype-text found.txt -o found.yaml
+  grep -h ^PDARTS genotypes.py | hdas import --genotype-text - -o PDARTS.yaml`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, a []string) error {
+			given := func(flags ...string) string {
+				for _, flag := range flags {
+					if c.Flags().Changed(flag) {
+						return flag
+					}
 				}
+				return ""
 			}
-			g, err := importText(c.InOrStdin(), notation, name)
-			if err != nil {
-				return usageError{err}
+			if notation == "" {
+				if len(a) == 0 {
+					return usageError{errors.New("import needs a file of weights, or --genotype-text; usage: hdas " + c.Use)}
+				}
+				if flag := given("genotype-text", "name"); flag != "" {
+					return usageError{fmt.Errorf("--%s is for a genotype's text; usage: hdas %s", flag, c.Use)}
+				}
+				r, err := f.checkpoint(a[0])
+				if err != nil {
+					return err
+				}
+				return p.print(r, r.write)
 			}
-			var yaml bytes.Buffer
-			if err := g.Encode(&yaml); err != nil {
-				return usageError{err}
+			if flag := given("genotype", "preset", "dataset", "classes", "key"); flag != "" || len(a) > 0 {
+				return usageError{fmt.Errorf("--genotype-text reads a genotype, for which a file of weights and --%s are of no use", cmp.Or(flag, "genotype"))}
 			}
-			if out == "-" {
-				_, err := p.out.Write(yaml.Bytes())
-				return err
-			}
-			if err := os.WriteFile(out, yaml.Bytes(), 0o644); err != nil {
-				return err
-			}
-			return p.print(map[string]string{"name": g.Name, "file": out}, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", out, g.Name) })
+			return p.importGenotype(c.InOrStdin(), notation, name, f.out)
 		},
 	}
-	f := c.Flags()
-	f.StringVar(&notation, "genotype-text", "", "file with a genotype in DARTS' notation; - for standard input")
-	f.StringVar(&name, "name", "", "name of the genotype; default: the text's own, or the file's")
-	f.StringVarP(&out, "output", "o", "", "YAML file to write; - for standard output")
+	f.flags(c)
+	c.Flags().StringVar(&notation, "genotype-text", "", "file with a genotype in DARTS' notation; - for standard input")
+	c.Flags().StringVar(&name, "name", "", "with --genotype-text: name of the genotype; default: the text's own, or the file's")
 	return c
+}
+
+// importGenotype writes the genotype of a text as YAML.
+func (p *program) importGenotype(in io.Reader, notation, name, out string) error {
+	if out == "" {
+		return usageError{errors.New("--output is missing, or - for standard output; usage: hdas import --genotype-text FILE|- -o FILE.yaml")}
+	}
+	g, err := importText(in, notation, name)
+	if err != nil {
+		return usageError{err}
+	}
+	var yaml bytes.Buffer
+	if err := g.Encode(&yaml); err != nil {
+		return usageError{err}
+	}
+	if out == "-" {
+		_, err := p.out.Write(yaml.Bytes())
+		return err
+	}
+	if err := os.WriteFile(out, yaml.Bytes(), 0o644); err != nil {
+		return err
+	}
+	return p.print(map[string]string{"name": g.Name, "file": out}, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", out, g.Name) })
 }
 
 // importText is the genotype of a file in DARTS' notation, or of in where the file is "-".

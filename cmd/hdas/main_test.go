@@ -21,6 +21,16 @@ func call(t *testing.T, args ...string) (code int, out, errs string) {
 	return code, o.String(), e.String()
 }
 
+// must is call of a command line that has to work; it returns what that printed.
+func must(t *testing.T, args ...string) string {
+	t.Helper()
+	code, out, errs := call(t, args...)
+	if code != 0 {
+		t.Fatalf("hdas %s: exit %d\n%s", strings.Join(args, " "), code, errs)
+	}
+	return out
+}
+
 func TestShowJSON(t *testing.T) {
 	for args, want := range map[string][3]float64{
 		"DARTS_V2":                   {3349342, 3825768, 528359040},
@@ -223,31 +233,23 @@ func TestBuiltinConfigurations(t *testing.T) {
 func TestSearchTrainEval(t *testing.T) {
 	folder := t.TempDir()
 	at := func(name string) string { return filepath.Join(folder, name) }
-	must := func(args ...string) string {
-		t.Helper()
-		code, out, errs := call(t, args...)
-		if code != 0 {
-			t.Fatalf("hdas %s: exit %d\n%s", strings.Join(args, " "), code, errs)
-		}
-		return out
-	}
 	quick := []string{"--set", "network.channels=2", "--set", "search.epochs=1", "--set", "search.batch=500", "--seed", "3"}
-	must(append([]string{"search", "stage", "--config", "tiny-stage", "--out", at("stages"), "--set", "search.lengths=[2,2,2]"}, quick...)...)
+	must(t, append([]string{"search", "stage", "--config", "tiny-stage", "--out", at("stages"), "--set", "search.lengths=[2,2,2]"}, quick...)...)
 	for _, name := range []string{"config.yaml", "genotype.yaml", "genotype.svg", "genotypes/epoch-001.yaml", "epochs.jsonl", "checkpoint.safetensors"} {
 		if _, err := os.Stat(filepath.Join(at("stages"), name)); err != nil {
 			t.Error(err)
 		}
 	}
-	must("train", "--genotype", at("stages"), "--config", "tiny-train", "--out", at("trained"),
+	must(t, "train", "--genotype", at("stages"), "--config", "tiny-train", "--out", at("trained"),
 		"--set", "network.channels=2", "--set", "train.epochs=1", "--set", "train.batch=500")
 	var score struct {
 		Top1, Loss float64
 		Samples    int
 	}
-	if err := json.Unmarshal([]byte(must("eval", at("trained"), "--json")), &score); err != nil || score.Samples != 1000 {
+	if err := json.Unmarshal([]byte(must(t, "eval", at("trained"), "--json")), &score); err != nil || score.Samples != 1000 {
 		t.Errorf("score %+v, %v", score, err)
 	}
-	must("draw", at("stages"), "-o", at("drawn.svg"))
+	must(t, "draw", at("stages"), "-o", at("drawn.svg"))
 	if code, _, errs := call(t, "eval", at("stages")); code != exitFailed || !strings.Contains(errs, "train its genotype first") {
 		t.Errorf("eval of a search: exit %d, %s", code, errs)
 	}
@@ -262,7 +264,7 @@ func TestSearchTrainEval(t *testing.T) {
 	if code := execute(ctx, stopped, &out, &errs); code != exitStopped || !strings.Contains(errs.String(), "hdas search cell --resume --out "+at("stopped")) {
 		t.Fatalf("stopped: exit %d, %s", code, errs.String())
 	}
-	must("search", "cell", "--resume", "--out", at("stopped"))
+	must(t, "search", "cell", "--resume", "--out", at("stopped"))
 }
 
 func TestDoctor(t *testing.T) {

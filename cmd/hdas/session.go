@@ -15,6 +15,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/train"
 )
 
 // prepare sets libtorch up as the configuration says.
@@ -32,6 +33,18 @@ func prepare(c configs.Common) (torch.Options, error) {
 			torch.SetThreads(c.Threads)
 		}
 	})
+}
+
+// loadModel rebuilds a checkpoint's network, set up as the configuration says; the caller calls
+// free.
+func loadModel(path string, c configs.Common) (m *train.Model, o torch.Options, free func(), err error) {
+	if o, err = prepare(c); err != nil {
+		return nil, o, nil, err
+	}
+	if failure := torch.Do(func(*torch.Scope) { m, _, err = train.Load(path, o) }); failure != nil {
+		err = failure
+	}
+	return m, o, func() { torch.Do(func(*torch.Scope) { m.Free() }) }, err
 }
 
 // loader makes the loader of a data set; one that is not for learning keeps order and pixels.

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hdas/internal/golden"
+	"hdas/run"
+	"hdas/torch"
+	"hdas/torch/nn"
+	"hdas/weights"
+)
+
+// The way of a checkpoint through the program: in from PyTorch, told images and a tensor, out to
+// PyTorch and safetensors by both programs' names.
+func TestCheckpointInAndOut(t *testing.T) {
+	folder := t.TempDir()
+	at := func(name string) string { return filepath.Join(folder, name) }
+	var in imported
+	text := must(t, "import", golden.Path("darts/cifar_checkpoint.pth.tar"), "--genotype", "DARTS_V2", "--preset", "cifar", "-o", at("in.safetensors"), "--json")
+	if err := json.Unmarshal([]byte(text), &in); err != nil || in.Channels != 4 || in.Layers != 20 || in.Classes != 10 || !in.Auxiliary || in.Key != "state_dict" {
+		t.Errorf("%+v, %v", in, err)
+	}
+
+	err := torch.Do(func(*torch.Scope) {
+		f := golden.Read(t, "darts/cifar.safetensors")
+		if err := run.WriteTensors(at("images.safetensors"), []nn.Param{{Name: "input", Tensor: f.Get(t, "input")}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		for precision, tolerance := range map[string]float64{"float32": 1e-3, "float64": 1e-8} {
+			must(t, "predict", at("in.safetensors"), "--input", at("images.safetensors"), "-o", at("logits.safetensors"), "--precision", precision, "--batch", "3")
+			got, _, err := run.ReadTensors(at("logits.safetensors"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden.Check(t, precision+" logits", got["logits"], f.Get(t, "eval.logits"), tolerance)
+			if name := got["logits"].DType().String(); name != precision {
+				t.Errorf("logits of %s", name)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	must(t, "export", at("in.safetensors"), "-o", at("out.pt"))
+	must(t, "export", at("in.safetensors"), "-o", at("out.safetensors"), "--names", "hdas")
+	for name, want := range map[string]string{"out.pt": "cells.0.preprocess0.op.1.weight", "out.safetensors": "cells.0.preproc0.net.1.weight"} {
+		f, err := weights.Read(at(name), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, e := range f.Entries {
+			found = found || e.Name == want
+		}
+		if len(f.Entries) != 1650 || !found {
+			t.Errorf("%s holds %d tensors, not 1650, or no %s", name, len(f.Entries), want)
+		}
+		again := at("again-" + name + ".safetensors")
+		must(t, "import", at(name), "--genotype", "DARTS_V2", "-o", again)
+		a, err := os.ReadFile(at("in.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(again); err != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s imports to another checkpoint; %v", name, err)
+		}
+	}
+
+	t.Run("images", func(t *testing.T) { predictImages(t, at("in.safetensors")) })
+
+	for _, c := range []struct {
+		args, words string
+		code        int
+	}{
+		{"predict " + at("in.safetensors") + " --input " + at("in.safetensors") + " -o " + at("x"), `no tensor "input"`, exitFailed},
+		{"import " + golden.Path("darts/cifar_checkpoint.pth.tar") + " --genotype DARTS_V1 -o " + at("x"), "is surplus", exitFailed},
+		{"import " + golden.Path("README.md") + " --genotype DARTS_V1 -o " + at("x"), "neither a file of PyTorch", exitFailed},
+		{"import " + at("nothing") + " --genotype DARTS_V1 -o " + at("x"), "no such file", exitFailed},
+		{"import x", "--genotype", exitUsage},
+		{"import x --genotype DARTS_V1 -o y --preset other", "cifar, imagenet", exitUsage},
+		{"import x --genotype DARTS_V1 -o y --dataset other", "cifar10, digits, imagenet", exitUsage},
+		{"import x --genotype DARTS_V1 -o y --classes " + at("nothing"), "no such file", exitUsage},
+		{"export x", "neither a .safetensors nor a .pt", exitUsage},
+		{"export x -o y.pt --names z", "darts, hdas", exitUsage},
+		{"export " + at("nothing") + " -o " + at("y.pt"), "no run folder and no checkpoint", exitFailed},
+		{"predict x", "which images", exitUsage},
+		{"predict x y --top 0", "at least 1", exitUsage},
+		{"predict x y --batch 0", "at least 1", exitUsage},
+		{"predict x y --input z -o a", "not both", exitUsage},
+		{"predict x --input z", "need each other", exitUsage},
+		{"predict x y -o z", "need each other", exitUsage},
+		{"predict x --input y -o z --top 3", "--top", exitUsage},
+		{"predict x y --precision float16", "float32, float64", exitUsage},
+	} {
+		if code, _, errs := call(t, strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.words) {
+			t.Errorf("hdas %s: exit %d, %q does not say %q", c.args, code, errs, c.words)
+		}
+	}
+	if _, err := os.Stat(at("x")); err == nil {
+		t.Error("what failed was written")
+	}
+}
+
+// Images that can be read are told, one each; those that cannot are named, and the exit code says so.
+func predictImages(t *testing.T, checkpoint string) {
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, "below"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, data []byte) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	var data bytes.Buffer
+	m := image.NewRGBA(image.Rect(0, 0, 50, 40))
+	m.Set(3, 3, color.White)
+	if err := png.Encode(&data, m); err != nil {
+		t.Fatal(err)
+	}
+	a, broken, b := write("a.png", data.Bytes()), write("below/b.PNG", []byte("nothing")), write("below/c.png", data.Bytes())
+	write("notes.txt", []byte("no image"))
+	code, out, errs := call(t, "predict", checkpoint, folder, filepath.Join(folder, "absent"), "--json", "--top", "3", "--batch", "2")
+	var r predictions
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitFailed {
+		t.Fatalf("exit %d, %v, %s", code, err, errs)
+	}
+	if len(r.Images) != 2 || r.Images[0].File != a || r.Images[1].File != b || len(r.Failed) != 2 || r.Failed[1].File != broken {
+		t.Errorf("%+v", r)
+	}
+	sum := 0.0
+	for i, g := range r.Images[0].Guesses {
+		if sum += g.Probability; i > 0 && g.Probability > r.Images[0].Guesses[i-1].Probability {
+			t.Error("the likeliest is not first")
+		}
+		if g != r.Images[1].Guesses[i] {
+			t.Error("two copies of an image are told apart")
+		}
+	}
+	if len(r.Images[0].Guesses) != 3 || sum <= 0.3 || sum > 1 {
+		t.Errorf("%+v", r.Images[0])
+	}
+	for _, want := range []string{"absent", "b.PNG", "2 images told, 2 faults"} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("%q does not name %s", errs, want)
+		}
+	}
+	if code, out, _ := call(t, "predict", checkpoint, a); code != 0 || strings.Count(out, " %\n") != 5 || !strings.HasPrefix(out, a) {
+		t.Errorf("exit %d, %q", code, out)
+	}
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"hdas/configs"
+	"hdas/predict"
+	"hdas/run"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// predictor are the flags of predict.
+type predictor struct {
+	common     configs.Common
+	top, batch int
+	input, out string
+}
+
+func (p *program) predict() *cobra.Command {
+	var f predictor
+	c := &cobra.Command{
+		Use: "predict RUN|CHECKPOINT IMAGE|FOLDER...", Short: "Tell what is on images",
+		Long: `Print the likeliest classes of images and of all images in folders, with their
+probabilities. Images are resized and normalised as those that the network was
+trained on: to their size, or, with the imagenet preset, the shorter side to 256
+and the middle 224x224 cut out. A file that cannot be read is named, the others
+are told, and the exit code is 1.
+
+With --input the images are the tensor "input" (N,C,H,W) of a safetensors file,
+normalised already, and -o is the safetensors file that gets the tensor "logits"
+(N,classes).`,
+		Example: `  hdas predict runs/trained photo.jpg photos/ --top 3
+  hdas predict darts.safetensors --input batch.safetensors -o logits.safetensors --precision float64`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, a []string) error {
+			if err := f.check(c, a[1:]); err != nil {
+				return usageError{err}
+			}
+			m, _, free, err := loadModel(a[0], f.common)
+			if err != nil {
+				return err
+			}
+			defer free()
+			by := predict.Predictor{Model: m, Batch: f.batch, Top: f.top}
+			if f.input != "" {
+				return p.predictTensor(c.Context(), by, f)
+			}
+			return p.predictImages(c.Context(), by, a[1:])
+		},
+	}
+	f.flags(c)
+	return c
+}
+
+func (f *predictor) flags(c *cobra.Command) {
+	s := c.Flags()
+	s.IntVar(&f.top, "top", 5, "classes of each image")
+	s.IntVar(&f.batch, "batch", 32, "images at once")
+	s.StringVar(&f.input, "input", "", "safetensors file with the images as a tensor")
+	s.StringVarP(&f.out, "output", "o", "", "with --input: safetensors file to write")
+	s.StringVar(&f.common.Precision, "precision", "float32", "float32 or float64")
+	s.StringVar(&f.common.Device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	s.IntVar(&f.common.Threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")
+	c.RegisterFlagCompletionFunc("precision", cobra.FixedCompletions([]string{"float32", "float64"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *predictor) check(c *cobra.Command, images []string) error {
+	switch {
+	case f.top < 1:
+		return fmt.Errorf("--top %d is not at least 1", f.top)
+	case f.batch < 1:
+		return fmt.Errorf("--batch %d is not at least 1", f.batch)
+	case f.common.Precision != "float32" && f.common.Precision != "float64":
+		return fmt.Errorf("--precision %q is unknown; known are float32, float64", f.common.Precision)
+	case f.input != "" && len(images) > 0:
+		return errors.New("either --input holds the images, or they are named; not both")
+	case (f.input != "") != (f.out != ""):
+		return errors.New("--input and -o need each other: a tensor of images in, one of logits out")
+	case f.input == "" && len(images) == 0:
+		return errors.New("which images? name files or folders, or --input; usage: " + c.UseLine())
+	case f.input != "" && c.Flags().Changed("top"):
+		return errors.New("--top is for images; with --input all logits are written")
+	}
+	return nil
+}
+
+// predictions is what predict prints.
+type predictions struct {
+	Images []predict.Image `json:"images"`
+	Failed []failed        `json:"failed,omitempty"`
+}
+
+type failed struct {
+	File  string `json:"file,omitempty"`
+	Error string `json:"error"`
+}
+
+func (p *program) predictImages(ctx context.Context, by predict.Predictor, paths []string) error {
+	if err := by.Check(); err != nil {
+		return err
+	}
+	r := predictions{Images: []predict.Image{}}
+	fail := func(file string, err error) {
+		r.Failed = append(r.Failed, failed{file, err.Error()})
+		report(p.err, err)
+	}
+	files, faults := predict.Find(paths)
+	for _, err := range faults {
+		fail("", err)
+	}
+	err := by.Images(ctx, files, func(m predict.Image, err error) bool {
+		if err != nil {
+			fail(m.File, err)
+		} else {
+			r.Images = append(r.Images, m)
+		}
+		return true
+	})
+	if err == nil {
+		err = p.print(r, r.write)
+	}
+	if err == nil && len(r.Failed) > 0 {
+		err = fmt.Errorf("%d images told, %d faults above", len(r.Images), len(r.Failed))
+	}
+	return err
+}
+
+func (r predictions) write(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, m := range r.Images {
+		for i, g := range m.Guesses {
+			file := m.File
+			if i > 0 {
+				file = ""
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\n", file, g.Class, percent(g.Probability))
+		}
+	}
+	t.Flush()
+}
+
+func (p *program) predictTensor(ctx context.Context, by predict.Predictor, f predictor) (err error) {
+	var shape []int64
+	failure := torch.Do(func(*torch.Scope) {
+		var tensors map[string]torch.Tensor
+		if tensors, _, err = run.ReadTensors(f.input); err != nil {
+			return
+		}
+		input, ok := tensors["input"]
+		if !ok {
+			err = fmt.Errorf(`%s has no tensor "input"`, f.input)
+			return
+		}
+		var logits torch.Tensor
+		if logits, err = by.Logits(ctx, input); err != nil {
+			err = fmt.Errorf("%s: %w", f.input, err)
+			return
+		}
+		shape = logits.Shape()
+		err = run.WriteTensors(f.out, []nn.Param{{Name: "logits", Tensor: logits}}, nil)
+	})
+	if failure != nil {
+		return failure
+	} else if err != nil {
+		return err
+	}
+	return p.print(map[string]any{"file": f.out, "shape": shape}, func(w io.Writer) {
+		fmt.Fprintf(w, "logits of %d images for %d classes\n%s\n", shape[0], shape[1], f.out)
+	})
+}

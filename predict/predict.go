@@ -1,0 +1,159 @@
+// Package predict tells what is on images, by a trained network.
+package predict
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"hdas/torch"
+	"hdas/torch/nn"
+	"hdas/train"
+)
+
+// Guess is a class that an image may show.
+type Guess struct {
+	Class       string  `json:"class"`
+	Index       int     `json:"index"` // of the class, from 0
+	Probability float64 `json:"probability"`
+}
+
+// Image is an image and what it may show, the likeliest first.
+type Image struct {
+	File    string  `json:"file"`
+	Guesses []Guess `json:"guesses"`
+}
+
+// Find lists the images that paths mean: files, whatever they are called, and the image files in
+// folders and those below; and what cannot be read.
+func Find(paths []string) (files []string, faults []error) {
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		if !info.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		before := len(files)
+		filepath.WalkDir(path, func(file string, e fs.DirEntry, err error) error {
+			if err != nil {
+				faults = append(faults, err)
+			} else if !e.IsDir() && slices.Contains(extensions, strings.ToLower(filepath.Ext(file))) {
+				files = append(files, file)
+			}
+			return nil
+		})
+		if len(files) == before {
+			faults = append(faults, fmt.Errorf("folder %s holds no image (%s)", path, strings.Join(extensions, ", ")))
+		}
+	}
+	return files, faults
+}
+
+// Predictor runs a network on images.
+type Predictor struct {
+	Model *train.Model
+	Batch int // images at once
+	Top   int // guesses of an image
+}
+
+// Check names what the model lacks for images.
+func (p Predictor) Check() error {
+	d := p.Model.Description
+	if c := int(d.Image.C); c != 1 && c != 3 || len(d.Mean) != c || len(d.Std) != c {
+		return fmt.Errorf("the checkpoint does not say how the images of %q, of %d channels, are normalised; use --input with a tensor that is", d.Dataset, d.Image.C)
+	}
+	if n := int64(len(d.Classes)); n != d.Macro.Classes {
+		return fmt.Errorf("the checkpoint has %d names for %d classes", n, d.Macro.Classes)
+	}
+	return nil
+}
+
+// Images yields what is on each file, in their order, until yield returns false or ctx is
+// cancelled, whose error it returns. A file that cannot be read is yielded with an error.
+func (p Predictor) Images(ctx context.Context, files []string, yield func(Image, error) bool) error {
+	for batch := range slices.Chunk(files, p.Batch) {
+		var pixels []float32
+		var faults = make([]error, len(batch))
+		for i, file := range batch {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			m, err := decode(file)
+			if faults[i] = err; err == nil {
+				pixels = normalised(pixels, fit(m, p.Model.Description), p.Model.Description)
+			}
+		}
+		guesses, err := p.guess(pixels)
+		if err != nil {
+			return err
+		}
+		for i, file := range batch {
+			r := Image{File: file}
+			if faults[i] == nil {
+				r.Guesses, guesses = guesses[0], guesses[1:]
+			}
+			if !yield(r, faults[i]) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// guess is what each of several normalised images may show.
+func (p Predictor) guess(pixels []float32) (guesses [][]Guess, err error) {
+	s := p.Model.Image
+	n := int64(len(pixels)) / (s.C * s.H * s.W)
+	if n == 0 {
+		return nil, nil
+	}
+	err = torch.Do(func(*torch.Scope) {
+		logits := p.logits(torch.FromFloat32(pixels, n, s.C, s.H, s.W))
+		for row := range slices.Chunk(logits.To(torch.Float64).Softmax(1).Float64s(), len(p.Model.Classes)) {
+			list := make([]Guess, len(row))
+			for i, v := range row {
+				list[i] = Guess{p.Model.Classes[i], i, v}
+			}
+			slices.SortStableFunc(list, func(a, b Guess) int { return cmp.Compare(b.Probability, a.Probability) })
+			guesses = append(guesses, list[:min(p.Top, len(list))])
+		}
+	})
+	return guesses, err
+}
+
+// logits runs the network on images (N,C,H,W) of any type, on the CPU.
+func (p Predictor) logits(images torch.Tensor) (out torch.Tensor) {
+	o := p.Model.Weights.Options()
+	torch.NoGrad(func() { out = p.Model.Logits(&nn.Ctx{}, images.To(o.DType).ToDevice(o.Device)).ToDevice(torch.CPU) })
+	return out
+}
+
+// Logits are the network's (N,Classes), in the type of its weights, for images (N,C,H,W) that are
+// normalised already. It runs inside torch.Do.
+func (p Predictor) Logits(ctx context.Context, images torch.Tensor) (torch.Tensor, error) {
+	shape, s := images.Shape(), p.Model.Image
+	if len(shape) != 4 || shape[0] < 1 || shape[1] != s.C || shape[2] != s.H || shape[3] != s.W {
+		return torch.Tensor{}, fmt.Errorf("images of shape %v, where the network takes (N,%d,%d,%d)", shape, s.C, s.H, s.W)
+	}
+	var parts []torch.Tensor
+	for from := int64(0); from < shape[0]; from += int64(p.Batch) {
+		if ctx.Err() != nil {
+			return torch.Tensor{}, ctx.Err()
+		}
+		torch.Within(func(scope *torch.Scope) {
+			part := p.logits(images.Narrow(0, from, min(int64(p.Batch), shape[0]-from)))
+			scope.Return(part)
+			parts = append(parts, part)
+		})
+	}
+	return torch.Cat(parts, 0), nil
+}

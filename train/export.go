@@ -1,0 +1,85 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"hdas/torch"
+	"hdas/torch/nn"
+	"hdas/weights"
+)
+
+// The names that exported tensors can have.
+const (
+	NamesDARTS = "darts" // quark0/darts', which are this program's
+	NamesHDAS  = "hdas"  // the H-DAS authors'
+)
+
+// Export is what another program needs of a checkpoint: the network's parameters in its order, by
+// those names, with the types that the checkpoint has. Batch norms have the number of batches that PyTorch
+// expects of them: the imported one, or 0, for nothing here counts them. It runs inside torch.Do, to whose scope the tensors belong.
+func Export(path, names string) ([]nn.Param, error) {
+	file, c, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	g, d, err := describe(c.Meta)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	want, err := parameters(g, d)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	var out []nn.Param
+	var all []string
+	for _, w := range want {
+		t, ok := c.State["weights"][w.Name]
+		if !ok {
+			return nil, fmt.Errorf("%s has no weights %s", file, w.Name)
+		}
+		out, all = append(out, nn.Param{Name: w.Name, Tensor: t}), append(all, w.Name)
+		if norm, ok := strings.CutSuffix(w.Name, ".running_var"); ok {
+			seen, kept := c.State[batches][norm+weights.Tracked]
+			if !kept {
+				seen = torch.FromInt64([]int64{0})
+			}
+			out = append(out, nn.Param{Name: norm + weights.Tracked, Tensor: seen})
+		}
+	}
+	switch names {
+	case NamesDARTS:
+		return out, nil
+	case NamesHDAS:
+		for _, dag := range g.Cells {
+			for _, n := range dag.Nodes {
+				if len(n.In) != 2 {
+					return nil, fmt.Errorf("%s: the H-DAS authors' program has two edges at every node, %s %d at one", file, g.Name, len(n.In))
+				}
+			}
+		}
+		return rename(out, weights.ToHDAS(all))
+	}
+	return nil, fmt.Errorf("names %q are unknown; known are %s, %s", names, NamesDARTS, NamesHDAS)
+}
+
+func rename(params []nn.Param, turn func(string) string) ([]nn.Param, error) {
+	var faults []error
+	for i, p := range params {
+		if params[i].Name = turn(p.Name); params[i].Name == "" {
+			faults = append(faults, fmt.Errorf("%s: the H-DAS authors' program has no name for it", p.Name))
+		}
+	}
+	return params, errors.Join(faults...)
+}
+
+// Arrays are tensors as a file of another program has them.
+func Arrays(params []nn.Param) []weights.Entry {
+	entries := make([]weights.Entry, len(params))
+	for i, p := range params {
+		d := weights.DType(p.Tensor.DType().String())
+		entries[i] = weights.Entry{Name: p.Name, Array: weights.NewArray(d, p.Tensor.Shape(), p.Tensor.Bytes())}
+	}
+	return entries
+}
