@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/imagefile", "datasets/raster", "search/space"}
 
 // Packages with C code. All but torch have a twin of it in Go.
-var cgo = []string{"torch", "datasets/imagefile"}
+var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}
 
 const module = "hdas/"
 
