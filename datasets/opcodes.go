@@ -7,11 +7,11 @@ import (
 )
 
 // A pickle is a program for a stack machine. Before it is run it is read through once and reduced:
-// of its opcodes only those pass that a batch of CIFAR-10 can have, lengths are held against what
+// of its opcodes only those pass that a batch of CIFAR can have, lengths are held against what
 // is there before anything is made of that length, the pixels are taken out of it, and all texts
 // and bytes that stay get one form. What then runs is small, and so is all that it can make, whatever the file holds.
 const (
-	mostOpcodes      = 1 << 17 // a published batch has 30,000, one that Python 3 wrote by protocol 2 up to 90,000
+	mostOpcodes      = 1 << 17 // and one more for every 256 bytes: a published batch of 10,000 images has 30,000 in 30 MB, one that Python 3 wrote by protocol 2 up to 90,000
 	shortOperand     = 64      // bytes; longer ones are taken out
 	opNextBuffer     = 0x97    // "the next value that was taken out"
 	opFrame          = 0x95
@@ -56,14 +56,15 @@ func (b *blob) GoString() string { return fmt.Sprintf("%d bytes", len(b.data)) }
 
 // reduce gives the program without its long operands, and those in their order.
 func reduce(data []byte) (program []byte, long []*blob, err error) {
+	most := mostOpcodes + len(data)/256
 	for at, count := 0, 0; at < len(data); count++ {
 		op, start := data[at], at
 		form, known := opcodes[op]
 		switch {
 		case !known:
-			return nil, nil, fmt.Errorf("opcode 0x%02x at byte %d has no place in a batch of CIFAR-10", op, at)
-		case count == mostOpcodes:
-			return nil, nil, fmt.Errorf("more than %d opcodes", mostOpcodes)
+			return nil, nil, fmt.Errorf("opcode 0x%02x at byte %d has no place in a batch of CIFAR", op, at)
+		case count == most:
+			return nil, nil, fmt.Errorf("more than %d opcodes", most)
 		}
 		at++
 		if op == opGlobal {
@@ -129,7 +130,7 @@ func inert(module string) bool {
 }
 
 func refused(name string) error {
-	return fmt.Errorf("it names %.64q, which no batch of CIFAR-10 does", name)
+	return fmt.Errorf("it names %.64q, which no batch of CIFAR does", name)
 }
 
 func littleEndian(b []byte) uint64 {

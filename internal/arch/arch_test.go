@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"models/ops":            {"models/layer"},
 	"models":                {"models/genotype", "models/layer", "models/ops", "torch", "torch/nn"},
 	"draw":                  {"models/genotype"},
-	"datasets":              {},
+	"datasets":              {"datasets/fetch", "datasets/imagefile", "datasets/raster"},
 	"datasets/fetch":        {},
 	"datasets/imagefile":    {},
 	"datasets/raster":       {},
