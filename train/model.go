@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"hdas/datasets"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
@@ -16,10 +17,11 @@ import (
 
 // Description is what a checkpoint says of its network besides the genotype.
 type Description struct {
-	Macro   models.Macro `json:"macro"`
-	Image   layer.Shape  `json:"image"`
-	Dataset string       `json:"dataset"` // that it was trained on, by name
-	Classes []string     `json:"classes"`
+	Macro   models.Macro  `json:"macro"`
+	Image   layer.Shape   `json:"image"`
+	Dataset string        `json:"dataset"` // that it was trained on, by name
+	Data    datasets.Spec `json:"data"`    // how to open it again
+	Classes []string      `json:"classes"`
 }
 
 // Model is a network with its weights.

@@ -35,8 +35,11 @@ func prepare(c configs.Common) (torch.Options, error) {
 }
 
 // loader makes the loader of a data set; one that is not for learning keeps order and pixels.
-func loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
+func (p *program) loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
 	l := &datasets.Loader{Dataset: d, Batch: batch, Seed: c.Seed, Workers: c.Data.Workers}
+	if c.Data.Damaged == configs.Skip {
+		l.Damaged = p.skipped()
+	}
 	if learn {
 		l.Shuffle, l.Transform = true, c.Data.Transform
 	}

@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
 	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim"},
 	"configs":               {"datasets", "models", "search", "train"},
-	"cmd/hdas":              {"configs", "datasets", "draw", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "run", "search", "search/space", "torch", "train"},
+	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "run", "search", "search/space", "torch", "train"},
 	"internal/golden":       {"run", "torch"},
 	"internal/golden/raw":   {},
 	"internal/arch":         {},
