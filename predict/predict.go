@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"hdas/datasets/imagefile"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/train"
@@ -46,13 +47,13 @@ func Find(paths []string) (files []string, faults []error) {
 		filepath.WalkDir(path, func(file string, e fs.DirEntry, err error) error {
 			if err != nil {
 				faults = append(faults, err)
-			} else if !e.IsDir() && slices.Contains(extensions, strings.ToLower(filepath.Ext(file))) {
+			} else if !e.IsDir() && slices.Contains(imagefile.Extensions, strings.ToLower(filepath.Ext(file))) {
 				files = append(files, file)
 			}
 			return nil
 		})
 		if len(files) == before {
-			faults = append(faults, fmt.Errorf("folder %s holds no image (%s)", path, strings.Join(extensions, ", ")))
+			faults = append(faults, fmt.Errorf("folder %s holds no image (%s)", path, strings.Join(imagefile.Extensions, ", ")))
 		}
 	}
 	return files, faults
@@ -80,6 +81,8 @@ func (p Predictor) Check() error {
 // Images yields what is on each file, in their order, until yield returns false or ctx is
 // cancelled, whose error it returns. A file that cannot be read is yielded with an error.
 func (p Predictor) Images(ctx context.Context, files []string, yield func(Image, error) bool) error {
+	d := p.Model.Description
+	spec := d.Spec()
 	for batch := range slices.Chunk(files, p.Batch) {
 		var pixels []float32
 		var faults = make([]error, len(batch))
@@ -87,9 +90,9 @@ func (p Predictor) Images(ctx context.Context, files []string, yield func(Image,
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			m, err := decode(file)
+			image, err := spec.Picture(file, int(d.Image.H), int(d.Image.W))
 			if faults[i] = err; err == nil {
-				pixels = normalised(pixels, fit(m, p.Model.Description), p.Model.Description)
+				pixels = normalised(pixels, image, d)
 			}
 		}
 		guesses, err := p.guess(pixels)

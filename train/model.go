@@ -17,12 +17,21 @@ import (
 
 // Description is what a checkpoint says of its network besides the genotype.
 type Description struct {
-	Macro   models.Macro `json:"macro"`
-	Image   layer.Shape  `json:"image"`
-	Dataset string       `json:"dataset"` // that it was trained on, by name
-	Classes []string     `json:"classes"`
-	Mean    []float64    `json:"mean"` // of each channel, by which its images are normalised, pixels being in [0,1]
-	Std     []float64    `json:"std"`
+	Macro   models.Macro  `json:"macro"`
+	Image   layer.Shape   `json:"image"`
+	Dataset string        `json:"dataset"` // that it was trained on, by name
+	Data    datasets.Spec `json:"data"`    // how to open it again
+	Classes []string      `json:"classes"`
+	Mean    []float64     `json:"mean"` // of each channel, by which its images are normalised, pixels being in [0,1]
+	Std     []float64     `json:"std"`
+}
+
+// Spec is the data set that the network was trained on.
+func (d Description) Spec() datasets.Spec {
+	if d.Data.Name == "" { // of a checkpoint that says no more
+		d.Data.Name = d.Dataset
+	}
+	return d.Data
 }
 
 // Model is a network with its weights.

@@ -22,6 +22,7 @@ type evaluation struct {
 func (p *program) eval() *cobra.Command {
 	var device, dataDir, split string
 	var threads, batch int
+	var skip bool
 	c := &cobra.Command{
 		Use: "eval RUN|CHECKPOINT", Short: "Score a trained network",
 		Long: `Score a trained network on the data set that it was trained on. The checkpoint
@@ -37,7 +38,11 @@ rebuilds the network alone.`,
 				return err
 			}
 			defer free()
-			data, err := datasets.Open(m.Dataset, dataDir, split)
+			spec := m.Spec()
+			if dataDir != "" {
+				spec.Dir = dataDir
+			}
+			data, err := spec.Open(split)
 			if err != nil {
 				return err
 			}
@@ -45,6 +50,9 @@ rebuilds the network alone.`,
 				return fmt.Errorf("the network tells %d classes apart, but %s has %d", m.Macro.Classes, m.Dataset, n)
 			}
 			l := &datasets.Loader{Dataset: data, Batch: batch}
+			if skip {
+				l.Damaged = p.skipped()
+			}
 			score, err := metric.Evaluate(c.Context(), m.Logits, l, o, nil)
 			if err != nil {
 				return err
@@ -61,6 +69,7 @@ rebuilds the network alone.`,
 	f.IntVar(&threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")
 	f.IntVar(&batch, "batch", 128, "images at once")
 	f.StringVar(&dataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
+	f.BoolVar(&skip, "skip-damaged", false, "leave out image files that cannot be decoded, and name them")
 	f.StringVar(&split, "split", datasets.Test, "train or test")
 	return c
 }

@@ -48,8 +48,11 @@ func loadModel(path string, c configs.Common) (m *train.Model, o torch.Options, 
 }
 
 // loader makes the loader of a data set; one that is not for learning keeps order and pixels.
-func loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
+func (p *program) loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
 	l := &datasets.Loader{Dataset: d, Batch: batch, Seed: c.Seed, Workers: c.Data.Workers}
+	if c.Data.Damaged == configs.Skip {
+		l.Damaged = p.skipped()
+	}
 	if learn {
 		l.Shuffle, l.Transform = true, c.Data.Transform
 	}
