@@ -14,7 +14,7 @@ var descriptions = map[string]func() (Info, error){
 	"cifar100": func() (Info, error) { return cifar100.info, nil },
 	"imagenet": func() (Info, error) { return imagenetInfo, nil },
 	"digits": func() (Info, error) {
-		d, err := Open("digits", "", Test)
+		d, err := openDigits(Spec{}, Test)
 		if err != nil {
 			return Info{}, err
 		}
@@ -34,8 +34,10 @@ func Describe(name string) (Info, error) {
 // Described are the data sets that Describe knows, sorted.
 func Described() []string { return slices.Sorted(maps.Keys(descriptions)) }
 
+// The mean and standard deviation that torchvision and DARTS normalise by.
 var imagenetInfo = Info{
 	Name: "imagenet", Channels: 3, Height: 224, Width: 224,
-	Mean: imagenetMean, Std: imagenetStd,
+	Mean:   []float64{0.485, 0.456, 0.406},
+	Std:    []float64{0.229, 0.224, 0.225},
 	Origin: "ILSVRC 2012 (Olga Russakovsky et al.: ImageNet Large Scale Visual Recognition Challenge, 2015)",
 }

@@ -7,12 +7,6 @@ import (
 	"slices"
 )
 
-// imagenetMean and imagenetStd are those in common use for photographs.
-var (
-	imagenetMean = []float64{0.485, 0.456, 0.406}
-	imagenetStd  = []float64{0.229, 0.224, 0.225}
-)
-
 // list is the names and labels of many files, in few bytes: the names are one text, so that there is
 // no pointer and no header for each.
 type list struct {
@@ -44,7 +38,7 @@ func (l *list) add(name string, label int) bool {
 
 // compact gives back what growing took too much.
 func (l *list) compact() {
-	l.names, l.ends, l.labels = slices.Clip(slices.Clone(l.names)), slices.Clip(slices.Clone(l.ends)), slices.Clip(slices.Clone(l.labels))
+	l.names, l.ends, l.labels = slices.Clone(l.names), slices.Clone(l.ends), slices.Clone(l.labels)
 }
 
 // fileset is a data set of image files.
@@ -60,7 +54,7 @@ type fileset struct {
 func newFileset(s Spec, classes []string, origin string, l *list, read func(i int, buf []byte) ([]byte, string, error)) *fileset {
 	v := s.view()
 	return &fileset{Info{Name: s.Name, Classes: classes, Channels: 3, Height: v.Size, Width: v.Size,
-		Mean: imagenetMean, Std: imagenetStd, Origin: origin}, v, l, read}
+		Mean: imagenetInfo.Mean, Std: imagenetInfo.Std, Origin: origin}, v, l, read}
 }
 
 func (d *fileset) Info() Info { return d.info }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -19,7 +20,6 @@ const (
 	imagenetDevkit   = "ILSVRC2012_devkit_t12.tar.gz"
 	imagenetTruth    = "ILSVRC2012_validation_ground_truth.txt"
 	imagenetSynsets  = "meta.mat"
-	imagenetOrigin   = "ImageNet, ILSVRC2012 (Russakovsky et al., 2015); for non-commercial research and education, from image-net.org"
 	imagenetFolder   = "imagenet" // in the data folder, or that folder itself
 )
 
@@ -82,19 +82,19 @@ func openImageNet(s Spec, split string) (Dataset, error) {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return nil, missingImageNet(s.Dir)
 	}
-	label := synsetOf
+	label, classes := synsetOf, []string(nil)
 	if split == Test {
 		truth, err := readDevkit(filepath.Join(dir, imagenetDevkit))
 		if err != nil {
 			return nil, err
 		}
-		label = truth.synset
+		label, classes = truth.synset, slices.Sorted(maps.Values(truth.synsets))
 	}
-	index, err := openTar(file, label)
+	index, err := openTar(file, classes, label)
 	if err != nil {
 		return nil, err
 	}
-	return newFileset(s, index.classes, imagenetOrigin, &index.list, index.read), nil
+	return newFileset(s, index.classes, imagenetInfo.Origin, &index.list, index.read), nil
 }
 
 // openImageNetFolder opens train or val. Both must have folders of the same classes, where both are
@@ -113,7 +113,7 @@ func openImageNetFolder(s Spec, dir, folder string) (Dataset, error) {
 			return nil, fmt.Errorf("%s has %d classes and %s %d, not the same ones", folder, len(classes), filepath.Join(dir, p.folder), len(other))
 		}
 	}
-	return openClasses(s, folder, classes, imagenetOrigin)
+	return openClasses(s, folder, classes, imagenetInfo.Origin)
 }
 
 // synsetOf is the class of a file in the training archive: the name of the archive it is in.

@@ -71,7 +71,11 @@ func (l *Loader) Validate() error {
 	if l.Dataset == nil {
 		faults = append(faults, errors.New("the loader has no data set"))
 	} else {
-		faults = append(faults, l.Dataset.Info().Validate())
+		info := l.Dataset.Info()
+		faults = append(faults, info.Validate())
+		if l.Transform.recolours() && info.Channels != 1 && info.Channels != 3 {
+			faults = append(faults, fmt.Errorf("%s has %d channels, and policies and colour jitter are for grey (1) and colours (3)", info.Name, info.Channels))
+		}
 	}
 	if l.Batch < 1 {
 		faults = append(faults, fmt.Errorf("batches of %d images; there must be at least 1 in each", l.Batch))

@@ -362,6 +362,7 @@ func TestLoaderRefuses(t *testing.T) {
 		"0 standard deviations":  {Loader{Dataset: lame, Batch: 1}, 0},
 		"from batch -1":          {Loader{Dataset: good, Batch: 1}, -1},
 		"from batch 6; it has 5": {Loader{Dataset: good, Batch: 1}, 6},
+		"has 2 channels":         {Loader{Dataset: fake(5, 2, 2, 2), Batch: 1, Transform: Transform{AutoAugment: "cifar10"}}, 0},
 		"rank 2 of 2":            {Loader{Dataset: good, Batch: 1, Rank: 2, World: 2}, 0},
 		"rank 1 of 1":            {Loader{Dataset: good, Batch: 1, Rank: 1}, 0},
 		"image 3: label 10":      {Loader{Dataset: wrong, Batch: 5}, 0},

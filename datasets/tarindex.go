@@ -20,7 +20,7 @@ import (
 // A tar archive is read in place: an index, built once and kept beside it, says where each image
 // lies.
 
-// tarIndex is the images of an archive, some 45 bytes each in memory.
+// tarIndex is the images of an archive, some 40 bytes each in memory.
 type tarIndex struct {
 	list
 	classes []string
@@ -46,8 +46,9 @@ type savedIndex struct {
 	Sizes      []uint32
 }
 
-// openTar opens an archive of images, or of archives of images. label names the class of each.
-func openTar(file string, label func(archive, name string) (string, error)) (*tarIndex, error) {
+// openTar opens an archive of images, or of archives of images. label names the class of each, one
+// of classes, which are sorted; where these are nil, the classes are those that are named.
+func openTar(file string, classes []string, label func(archive, name string) (string, error)) (*tarIndex, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -63,7 +64,7 @@ func openTar(file string, label func(archive, name string) (string, error)) (*ta
 			return x, nil
 		} // stale or damaged: it is built anew
 	}
-	x := &tarIndex{file: f}
+	x := &tarIndex{file: f, classes: classes}
 	if err := x.build(f, info.Size(), label); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -121,13 +122,18 @@ func (x *tarIndex) build(f io.ReaderAt, size int64, label func(archive, name str
 		return errors.New("no images are in it")
 	}
 	// Labels count the classes by name, not as they came.
-	x.classes = slices.Sorted(slices.Values(synsets))
+	if x.classes == nil {
+		x.classes = slices.Sorted(slices.Values(synsets))
+	}
 	for i, n := range x.labels {
-		at, _ := slices.BinarySearch(x.classes, synsets[n])
+		at, known := slices.BinarySearch(x.classes, synsets[n])
+		if !known {
+			return fmt.Errorf("%s is of the class %q, which is unknown", x.name(i), synsets[n])
+		}
 		x.labels[i] = uint16(at)
 	}
 	x.compact()
-	x.offsets, x.sizes = slices.Clip(slices.Clone(x.offsets)), slices.Clip(slices.Clone(x.sizes))
+	x.offsets, x.sizes = slices.Clone(x.offsets), slices.Clone(x.sizes)
 	return nil
 }
 

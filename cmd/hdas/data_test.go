@@ -135,6 +135,13 @@ func TestTrainOnOwnImages(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil || r.Dataset != "folder" || r.Samples < 9 || r.Samples > 11 {
 		t.Errorf("%+v, %v, %s", r, err, errs)
 	}
+	other := ownImages(t, 5)
+	if err := os.Rename(filepath.Join(other, "red"), filepath.Join(other, "rose")); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := call(t, "eval", filepath.Join(out, "skips"), "--data-dir", other); code != exitFailed || !strings.Contains(errs, "rose") {
+		t.Errorf("other classes: exit %d, %s", code, errs)
+	}
 }
 
 func TestDataConfigurationRefuses(t *testing.T) {

@@ -46,8 +46,8 @@ rebuilds the network alone.`,
 			if err != nil {
 				return err
 			}
-			if n := len(data.Info().Classes); int64(n) != m.Macro.Classes {
-				return fmt.Errorf("the network tells %d classes apart, but %s has %d", m.Macro.Classes, m.Dataset, n)
+			if err := checkClasses(data, m.Classes); err != nil {
+				return err
 			}
 			l := &datasets.Loader{Dataset: data, Batch: batch}
 			if skip {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,17 @@ func (p *program) loader(c configs.Common, d datasets.Dataset, batch int, learn 
 		l.Shuffle, l.Transform = true, c.Data.Transform
 	}
 	return l
+}
+
+// checkClasses refuses data whose classes are not those: its labels would mean something else. Classes
+// that are known by their numbers alone are only counted.
+func checkClasses(d datasets.Dataset, classes []string) error {
+	info := d.Info()
+	numbered := len(classes) > 0 && classes[0] == "0" && len(classes) == len(info.Classes)
+	if !numbered && !slices.Equal(info.Classes, classes) {
+		return fmt.Errorf("%s has other classes (%d: %.100q) than those that are learned (%d: %.100q)", info.Name, len(info.Classes), info.Classes, len(classes), classes)
+	}
+	return nil
 }
 
 // place is where a run is kept.
