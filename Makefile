@@ -14,7 +14,7 @@ help: ## list the targets
 build: ## compile bin/hdas (the default)
 	$(RUN) go build -o bin/hdas ./cmd/hdas
 
-setup: ## prepare libtorch (CUDA=0|1, LIBTORCH=DIR, HDAS_CACHE=DIR)
+setup: ## prepare libtorch (CUDA=0|1, LIBTORCH=DIR, HDAS_CACHE=DIR; LIBJPEG=0|1)
 	@scripts/setup.sh
 
 env: ## print the cgo flags, for eval "$(make -s env)"

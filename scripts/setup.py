@@ -7,6 +7,7 @@
 
 LIBTORCH=DIR   use that libtorch 2.1 instead (the folder with include/ and lib/)
 CUDA=0|1       without or with CUDA; by default with, where nvidia-smi answers
+LIBJPEG=0|1    without or with libjpeg-turbo; by default with, where the compiler finds it
 HDAS_CACHE=DIR where libtorch is kept; by default hdas in $XDG_CACHE_HOME or ~/.cache
 """
 import contextlib
@@ -399,8 +400,31 @@ def own(path):
     return torch, folder, abi, kind
 
 
-def goflags(flags, cuda):
-    """The user's GOFLAGS with the build tag cuda added or taken out; None where that changes nothing."""
+JPEG = b"""#include <stdio.h>
+#include <jpeglib.h>
+#ifndef LIBJPEG_TURBO_VERSION
+#error not libjpeg-turbo
+#endif
+int main(void) { struct jpeg_decompress_struct d; jpeg_crop_scanline(&d, 0, 0); return 0; }
+"""
+
+
+def libjpeg(cc):
+    """Says whether JPEG is decoded by libjpeg-turbo, rather than in Go: several times faster."""
+    asked = os.environ.get("LIBJPEG", "")
+    if asked not in ("", "0", "1"):
+        fail("LIBJPEG=%s is neither 0 nor 1" % asked, "Set LIBJPEG=0 to decode JPEG in Go, 1 to insist on libjpeg-turbo, or leave it out.")
+    if asked == "0":
+        return False
+    p = subprocess.run(shlex.split(cc) + ["-x", "c", "-", "-ljpeg", "-o", os.devnull], input=JPEG, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if p.returncode and asked == "1":
+        fail("libjpeg-turbo is not installed: %s" % p.stderr.decode(errors="replace").strip()[:300],
+             "Install it (Debian, Ubuntu: apt-get install libjpeg-dev), or leave LIBJPEG out.")
+    return p.returncode == 0
+
+
+def goflags(flags, **wanted):
+    """The user's GOFLAGS with these build tags added or taken out; None where that changes nothing."""
     words, tags = [], []
     for word in flags.split():
         m = re.match(r"--?tags=(.*)", word)
@@ -408,9 +432,9 @@ def goflags(flags, cuda):
             tags = [t for t in m.group(1).split(",") if t]  # go takes the last
         else:
             words.append(word)
-    if cuda == ("cuda" in tags):
+    if all(want == (tag in tags) for tag, want in wanted.items()):
         return None
-    tags = tags + ["cuda"] if cuda else [t for t in tags if t != "cuda"]
+    tags = [t for t in tags if wanted.get(t, True)] + [t for t, want in wanted.items() if want and t not in tags]
     return " ".join(words + (["-tags=" + ",".join(tags)] if tags else []))
 
 
@@ -419,6 +443,7 @@ def environment():
     linked into every test binary that uses cgo at all."""
     check_machine()
     go = check_go()
+    jpeg = libjpeg(go["CC"] or "gcc")
     abi = 0  # the wheel's
     if os.environ.get("LIBTORCH"):
         torch, empty, abi, kind = own(os.environ["LIBTORCH"])
@@ -434,7 +459,7 @@ def environment():
         "CGO_CXXFLAGS": "-O2 -D_GLIBCXX_USE_CXX11_ABI=%d %s" % (abi, include),
         "CGO_LDFLAGS": "-L%s -L%s/lib -Wl,-rpath,%s/lib" % (empty, torch, torch),
     }
-    flags = goflags(go["GOFLAGS"], kind == "cuda")
+    flags = goflags(go["GOFLAGS"], cuda=kind == "cuda", libjpeg=jpeg)
     if flags is not None:
         env["GOFLAGS"] = flags
     return torch, env

@@ -70,7 +70,7 @@ func (s *setup) run(args []string, env ...string) (stdout, stderr string, err er
 			c.Env = append(c.Env, v)
 		}
 	}
-	c.Env = append(c.Env, "GOENV=off", "CUDA=0", "HDAS_CACHE="+s.cache, "PIP_NO_INDEX=1", "PIP_FIND_LINKS="+s.wheels)
+	c.Env = append(c.Env, "GOENV=off", "CUDA=0", "LIBJPEG=0", "HDAS_CACHE="+s.cache, "PIP_NO_INDEX=1", "PIP_FIND_LINKS="+s.wheels)
 	c.Env = append(c.Env, env...)
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
@@ -278,8 +278,29 @@ func TestMissing(t *testing.T) {
 	}
 	s.fails(nil, "CGO_ENABLED=0 switches cgo off", "CGO_ENABLED=0")
 	s.fails(nil, "CUDA=2 is neither 0 nor 1", "CUDA=2")
+	s.fails(nil, "LIBJPEG=2 is neither 0 nor 1", "LIBJPEG=2")
 	s.fails(nil, "has a space", "HDAS_CACHE=/a b")
 	s.fails(nil, "cannot be written", "HDAS_CACHE=/dev/null/hdas")
+}
+
+// libjpeg-turbo is taken where a program with it can be linked.
+func TestLibjpeg(t *testing.T) {
+	s := newSetup(t)
+	compiler := func(fails int) string {
+		file := filepath.Join(t.TempDir(), "cc")
+		writeFile(t, file, fmt.Appendf(nil, "#!/bin/sh\ncase \"$*\" in *-ljpeg*) grep -q jpeg_crop_scanline || exit 2; echo no such library >&2; exit %d;; esac\n", fails))
+		return file
+	}
+	for _, c := range []struct {
+		fails       int
+		asked, want string
+	}{{0, "", "-tags=libjpeg"}, {0, "1", "-tags=libjpeg"}, {0, "0", ""}, {1, "", ""}} {
+		got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $GOFLAGS"}, "LIBTORCH="+s.libtorch, "LIBJPEG="+c.asked, "CC="+compiler(c.fails))
+		if strings.TrimSpace(got) != c.want {
+			t.Errorf("%+v: GOFLAGS=%s", c, got)
+		}
+	}
+	s.fails(nil, "libjpeg-turbo is not installed: no such library", "LIBTORCH="+s.libtorch, "LIBJPEG=1", "CC="+compiler(1))
 }
 
 const versionHeader = "include/torch/csrc/api/include/torch/version.h"

@@ -1,0 +1,141 @@
+package imagefile
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// orientation is EXIF's: how the rows and columns of a file lie.
+type orientation int
+
+const upright orientation = 1
+
+// swaps says whether width and height change places.
+func (o orientation) swaps() bool { return o >= 5 }
+
+// apply writes src upright to dst.
+func (o orientation) apply(dst []byte, src Image) Image {
+	out := Image{W: src.W, H: src.H, Pix: dst}
+	if o.swaps() {
+		out.W, out.H = src.H, src.W
+	}
+	out.Stride = 3 * out.W
+	// The pixel (x,y) of the file goes to start + x dx + y dy.
+	right, down := 3, out.Stride
+	lastX, lastY := 3*(out.W-1), (out.H-1)*out.Stride
+	var start, dx, dy int
+	switch o {
+	case 2: // mirrored
+		start, dx, dy = lastX, -right, down
+	case 3: // upside down
+		start, dx, dy = lastX+lastY, -right, -down
+	case 4: // mirrored, upside down
+		start, dx, dy = lastY, right, -down
+	case 5: // transposed
+		start, dx, dy = 0, down, right
+	case 6: // to be turned to the right
+		start, dx, dy = lastX, down, -right
+	case 7: // transposed, upside down
+		start, dx, dy = lastX+lastY, -down, -right
+	case 8: // to be turned to the left
+		start, dx, dy = lastY, -down, right
+	default:
+		start, dx, dy = 0, right, down
+	}
+	for y := range src.H {
+		line := src.Pix[y*src.Stride:][:3*src.W]
+		at := start + y*dy
+		for x := 0; x < len(line); x += 3 {
+			dst[at], dst[at+1], dst[at+2] = line[x], line[x+1], line[x+2]
+			at += dx
+		}
+	}
+	return out
+}
+
+// exifOrientation reads the tag 0x0112 of the first directory of EXIF's TIFF. What is malformed
+// or absent is upright: an image is not lost for its notes.
+func exifOrientation(tiff []byte) orientation {
+	if len(tiff) < 8 {
+		return upright
+	}
+	var order binary.ByteOrder
+	switch string(tiff[:4]) {
+	case "II*\x00":
+		order = binary.LittleEndian
+	case "MM\x00*":
+		order = binary.BigEndian
+	default:
+		return upright
+	}
+	at := uint64(order.Uint32(tiff[4:]))
+	if at+2 > uint64(len(tiff)) {
+		return upright
+	}
+	entries := tiff[at+2:]
+	for range order.Uint16(tiff[at:]) {
+		if len(entries) < 12 {
+			return upright
+		}
+		const short = 3
+		if order.Uint16(entries) == 0x0112 && order.Uint16(entries[2:]) == short && order.Uint32(entries[4:]) == 1 {
+			if o := orientation(order.Uint16(entries[8:])); o >= 1 && o <= 8 {
+				return o
+			}
+			return upright
+		}
+		entries = entries[12:]
+	}
+	return upright
+}
+
+func noEXIF([]byte) []byte { return nil }
+
+// jpegEXIF is the TIFF in the first segment APP1 of EXIF.
+func jpegEXIF(file []byte) []byte {
+	for at := 2; at+4 <= len(file) && file[at] == 0xff; {
+		marker, size := file[at+1], int(binary.BigEndian.Uint16(file[at+2:]))
+		switch {
+		case marker == 0xff: // filling
+			at++
+			continue
+		case marker == 0xda || size < 2 || size > len(file)-at-2: // the scan begins, or nonsense
+			return nil
+		}
+		if tiff, ok := bytes.CutPrefix(file[at+4:at+2+size], []byte("Exif\x00\x00")); ok && marker == 0xe1 {
+			return tiff
+		}
+		at += 2 + size
+	}
+	return nil
+}
+
+// pngEXIF is the chunk eXIf.
+func pngEXIF(file []byte) []byte {
+	for at := 8; at+12 <= len(file); {
+		size := uint64(binary.BigEndian.Uint32(file[at:]))
+		if size > uint64(len(file)-at-12) {
+			return nil
+		}
+		if string(file[at+4:at+8]) == "eXIf" {
+			return file[at+8:][:size]
+		}
+		at += 12 + int(size)
+	}
+	return nil
+}
+
+// webpEXIF is the chunk EXIF, which some writers begin as JPEG's segment does.
+func webpEXIF(file []byte) []byte {
+	for at := 12; at+8 <= len(file); {
+		size := uint64(binary.LittleEndian.Uint32(file[at+4:]))
+		if size > uint64(len(file)-at-8) {
+			return nil
+		}
+		if string(file[at:at+4]) == "EXIF" {
+			return bytes.TrimPrefix(file[at+8:][:size], []byte("Exif\x00\x00"))
+		}
+		at += 8 + int(size+size%2)
+	}
+	return nil
+}

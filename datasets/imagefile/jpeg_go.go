@@ -1,0 +1,18 @@
+//go:build !libjpeg || !cgo
+
+package imagefile
+
+import (
+	"bytes"
+	"image"
+	"image/jpeg"
+)
+
+// JPEGBy names what decodes JPEG.
+const JPEGBy = "Go's image/jpeg"
+
+func jpegSize(file []byte) (image.Config, error) { return jpeg.DecodeConfig(bytes.NewReader(file)) }
+
+func jpegRegion(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
+	return whole(jpeg.Decode)(d, w, h, r)
+}
