@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"draw":                  {"models/genotype"},
 	"datasets":              {"internal/pickle"},
 	"datasets/imagefile":    {},
+	"datasets/raster":       {},
 	"datasets/datasetstest": {"datasets"},
 	"metric":                {"datasets", "torch", "torch/nn"},
 	"run":                   {"torch", "torch/nn"},
@@ -45,10 +46,10 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/imagefile", "search/space", "weights", "internal/pickle"}
+var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle"}
 
 // Packages with C code. All but torch have a twin of it in Go.
-var cgo = []string{"torch", "datasets/imagefile"}
+var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}
 
 const module = "hdas/"
 
