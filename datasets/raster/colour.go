@@ -10,8 +10,9 @@ func (c *Canvas) Contrast(factor float64) {
 		for _, v := range c.Pix {
 			sum += int(v)
 		}
+	} else if r, g, b := c.plane(0), c.plane(1), c.plane(2); vector {
+		sum = vectorLumaSum(r, g, b)
 	} else { // without writing the grey anywhere
-		r, g, b := c.plane(0), c.plane(1), c.plane(2)
 		g, b = g[:len(r)], b[:len(r)]
 		for i := range r {
 			sum += int(luma(r[i], g[i], b[i]))
@@ -22,6 +23,10 @@ func (c *Canvas) Contrast(factor float64) {
 
 // fade blends a colour of equal channels with the image.
 func (c *Canvas) fade(from byte, factor float64) {
+	if vector {
+		vectorFade(c.Pix, from, float32(factor))
+		return
+	}
 	var t table
 	for v := range t {
 		t[v] = blend(from, byte(v), float32(factor))
@@ -34,11 +39,15 @@ func (c *Canvas) Saturation(factor float64) {
 	if c.C == 1 {
 		return
 	}
+	r, g, b := c.plane(0), c.plane(1), c.plane(2)
+	if vector {
+		vectorSaturate(r, g, b, float32(factor))
+		return
+	}
 	var product [511]float32 // of the factor and a difference
 	for d := range product {
 		product[d] = float32(factor) * float32(d-255)
 	}
-	r, g, b := c.plane(0), c.plane(1), c.plane(2)
 	g, b = g[:len(r)], b[:len(r)]
 	for i := range r {
 		grey := luma(r[i], g[i], b[i])

@@ -120,6 +120,10 @@ func photograph(t testing.TB) raster.Interleaved {
 	return out
 }
 
+func crop(m raster.Interleaved, r image.Rectangle) raster.Interleaved {
+	return raster.Interleaved{W: r.Dx(), H: r.Dy(), Stride: m.Stride, Pix: m.Pix[r.Min.Y*m.Stride+3*r.Min.X:]}
+}
+
 func TestResizeEqualsPillow(t *testing.T) {
 	f, photo := raw.Read(t, goldens), photograph(t)
 	var c raster.Canvas
@@ -135,8 +139,9 @@ func TestResizeEqualsPillow(t *testing.T) {
 			n[i], _ = strconv.Atoi(parts[2+i])
 		}
 		filter := map[string]raster.Filter{"bilinear": raster.Bilinear, "bicubic": raster.Bicubic}[parts[1]]
-		part := raster.Interleaved{W: n[2] - n[0], H: n[3] - n[1], Stride: photo.Stride, Pix: photo.Pix[n[1]*photo.Stride+3*n[0]:]}
-		r.Interleaved(&c, part, n[5], n[4], filter)
+		part := crop(photo, image.Rect(n[0], n[1], n[2], n[3]))
+		job := raster.Job{OldH: part.H, OldW: part.W, H: n[5], W: n[4], Window: image.Rect(0, 0, n[4], n[5]), Filter: filter}
+		r.Interleaved(&c, crop(part, r.Plan(job)))
 		want, _ := f.Bytes(t, name)
 		if most, count := worst(c.Pix, want); len(c.Pix) != len(want) || count > 0 {
 			t.Errorf("%s differs in %d of %d values, by up to %d", name, count, len(want), most)
@@ -151,9 +156,19 @@ func TestResizeEqualsPillow(t *testing.T) {
 				}
 			}
 		}
-		r.Planes(&c, planar.Image, n[5], n[4], filter)
+		r.Plan(job)
+		r.Planes(&c, planar.Image)
 		if most, _ := worst(c.Pix, want); most > 0 {
 			t.Errorf("%s from planes differs by up to %d", name, most)
+		}
+		// A window of it, from the part that it needs alone.
+		job.Window = image.Rect(n[4]/3, n[5]/4, n[4]-n[4]/5, n[5]-n[5]/3)
+		r.Interleaved(&c, crop(part, r.Plan(job)))
+		for i, v := range c.Pix {
+			ch, y, x := i/c.W/c.H, i/c.W%c.H+job.Window.Min.Y, i%c.W+job.Window.Min.X
+			if v != want[(ch*n[5]+y)*n[4]+x] {
+				t.Fatalf("%s: the window %v is another at (%d,%d)", name, job.Window, x, y)
+			}
 		}
 		done++
 	}
@@ -169,7 +184,8 @@ func BenchmarkResize(b *testing.B) {
 	for name, f := range map[string]raster.Filter{"bilinear": raster.Bilinear, "bicubic": raster.Bicubic} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				r.Interleaved(&c, photo, 224, 224, f)
+				r.Plan(raster.Job{OldH: photo.H, OldW: photo.W, H: 224, W: 224, Window: image.Rect(0, 0, 224, 224), Filter: f})
+				r.Interleaved(&c, photo)
 			}
 		})
 	}
@@ -179,7 +195,8 @@ func BenchmarkOperation(b *testing.B) {
 	photo := photograph(b)
 	var c raster.Canvas
 	var r raster.Resizer
-	r.Interleaved(&c, photo, 224, 224, raster.Bilinear)
+	r.Plan(raster.Job{OldH: photo.H, OldW: photo.W, H: 224, W: 224, Window: image.Rect(0, 0, 224, 224)})
+	r.Interleaved(&c, photo)
 	pix := append([]byte(nil), c.Pix...)
 	for _, name := range []string{"Brightness", "Contrast", "Color", "Hue", "Sharpness", "Rotate", "Equalize"} {
 		b.Run(name, func(b *testing.B) {

@@ -2,6 +2,7 @@ package raster
 
 import (
 	"encoding/binary"
+	"image"
 	"math"
 )
 
@@ -44,16 +45,17 @@ type taps struct {
 	exact  []float64 // scratch
 }
 
-// set is for n old pixels that become size new ones.
-func (t *taps) set(f Filter, n, size int) {
+// set is for n old pixels that become size new ones, of which those from..to-1 are wanted. It
+// returns which old ones they need; first counts from there.
+func (t *taps) set(f Filter, n, size, from, to int) (lo, hi int) {
 	scale := float64(n) / float64(size)
 	stretch := max(scale, 1)
 	support := f.support() * stretch
 	t.most = int(math.Ceil(support))*2 + 1
-	t.first, t.count = grow(t.first, size), grow(t.count, size)
-	t.weight, t.exact = grow(t.weight, size*t.most), grow(t.exact, t.most)
-	for i := range size {
-		centre := (float64(i) + 0.5) * scale
+	t.first, t.count = grow(t.first, to-from), grow(t.count, to-from)
+	t.weight, t.exact = grow(t.weight, (to-from)*t.most), grow(t.exact, t.most)
+	for i := range to - from {
+		centre := (float64(from+i) + 0.5) * scale
 		first := max(int(centre-support+0.5), 0)
 		count := min(int(centre+support+0.5), n) - first
 		sum := 0.0
@@ -64,8 +66,12 @@ func (t *taps) set(f Filter, n, size int) {
 		for k := range count {
 			t.weight[i*t.most+k] = int32(math.Round(t.exact[k] / sum * (1 << weightBits)))
 		}
-		t.first[i], t.count[i] = first, count
+		if i == 0 {
+			lo = first
+		}
+		t.first[i], t.count[i], hi = first-lo, count, first+count
 	}
+	return lo, hi
 }
 
 func grow[T any](s []T, n int) []T {
@@ -75,11 +81,54 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// Resizer resizes one image after the other.
+// columns are taps in the form of the loop in C: as many for each new pixel, by tap and then by
+// pixel.
+type columns struct {
+	offset []int32 // in bytes, of the first
+	weight []int32
+}
+
+// set is false where n old pixels are fewer than the taps.
+func (c *columns) set(t *taps, n int) bool {
+	size := len(t.first)
+	if n < t.most {
+		return false
+	}
+	c.offset, c.weight = grow(c.offset, size), grow(c.weight, size*t.most)
+	clear(c.weight)
+	for x, first := range t.first {
+		shift := max(first+t.most-n, 0) // to the left, for all to be there
+		c.offset[x] = int32(3 * (first - shift))
+		for k, w := range t.weight[x*t.most:][:t.count[x]] {
+			c.weight[(k+shift)*size+x] = w
+		}
+	}
+	return true
+}
+
+// Resizer resizes one image after the other: Plan, then Interleaved or Planes.
 type Resizer struct {
+	job          Job
+	part         image.Rectangle // of the old image
 	across, down taps
-	rows         []byte // three planes of old rows, already as wide as the new ones
+	rows         []byte // planes of old rows, already as wide as the new ones
 	sums         []uint64
+	columns      columns
+}
+
+// Job is the resizing of an image of OldH x OldW to H x W, of which only Window is made.
+type Job struct {
+	OldH, OldW, H, W int // all at least 1
+	Window           image.Rectangle
+	Filter           Filter
+}
+
+// Plan says which part of the old image the job needs.
+func (r *Resizer) Plan(j Job) image.Rectangle {
+	r.job, r.part = j, image.Rectangle{}
+	r.part.Min.X, r.part.Max.X = r.across.set(j.Filter, j.OldW, j.W, j.Window.Min.X, j.Window.Max.X)
+	r.part.Min.Y, r.part.Max.Y = r.down.set(j.Filter, j.OldH, j.H, j.Window.Min.Y, j.Window.Max.Y)
+	return r.part
 }
 
 // Interleaved is H rows of W pixels of three channels each, the rows Stride bytes apart.
@@ -88,53 +137,39 @@ type Interleaved struct {
 	Pix          []byte
 }
 
-// Interleaved sets c to src, resized to h x w.
-func (r *Resizer) Interleaved(c *Canvas, src Interleaved, h, w int, f Filter) {
-	c.Reset(3, h, w)
-	r.prepare(f, src.H, src.W, h, w)
-	size := src.H * w
+// Interleaved sets c to the window, made of the part that Plan named.
+func (r *Resizer) Interleaved(c *Canvas, part Interleaved) {
+	c.Reset(3, r.job.Window.Dy(), r.job.Window.Dx())
+	w, h := c.W, r.part.Dy()
+	size := h * w
 	r.rows = grow(r.rows, 3*size)
-	for y := range src.H {
-		line := src.Pix[y*src.Stride:][:3*src.W]
+	done := 0
+	// All rows but the last: the loop in C reads a byte beyond a row, which is the next one's.
+	if vector && h > 1 && r.columns.set(&r.across, r.part.Dx()) {
+		done = h - 1
+		vectorAcross(r.rows, part.Pix, part.Stride, done, w, r.columns.offset, r.columns.weight, r.across.most, size)
+	}
+	for y := done; y < h; y++ {
+		line := part.Pix[y*part.Stride:][:3*r.part.Dx()]
 		red, green, blue := r.rows[y*w:][:w], r.rows[size+y*w:][:w], r.rows[2*size+y*w:][:w]
-		if src.W == w {
-			for x := range w {
-				red[x], green[x], blue[x] = line[3*x], line[3*x+1], line[3*x+2]
-			}
-			continue
-		}
 		r.across.colours(red, green, blue, line)
 	}
 	for ch := range 3 {
-		r.rise(c.plane(ch), r.rows[ch*size:][:size], src.H, w)
+		r.rise(c.plane(ch), r.rows[ch*size:][:size], w)
 	}
 }
 
-// Planes sets c to src, resized to h x w.
-func (r *Resizer) Planes(c *Canvas, src Image, h, w int, f Filter) {
-	c.Reset(src.C, h, w)
-	r.prepare(f, src.H, src.W, h, w)
-	size := src.H * w
-	r.rows = grow(r.rows, size)
+// Planes sets c to the window, made of src, the whole old image.
+func (r *Resizer) Planes(c *Canvas, src Image) {
+	c.Reset(src.C, r.job.Window.Dy(), r.job.Window.Dx())
+	w, h := c.W, r.part.Dy()
+	r.rows = grow(r.rows, h*w)
 	for ch := range src.C {
-		for y := range src.H {
-			line, out := src.plane(ch)[y*src.W:][:src.W], r.rows[y*w:][:w]
-			if src.W == w {
-				copy(out, line)
-			} else {
-				r.across.grey(out, line)
-			}
+		for y := range h {
+			line := src.plane(ch)[(r.part.Min.Y+y)*src.W:][r.part.Min.X:r.part.Max.X]
+			r.across.grey(r.rows[y*w:][:w], line)
 		}
-		r.rise(c.plane(ch), r.rows, src.H, w)
-	}
-}
-
-func (r *Resizer) prepare(f Filter, oldH, oldW, h, w int) {
-	if oldW != w {
-		r.across.set(f, oldW, w)
-	}
-	if oldH != h {
-		r.down.set(f, oldH, h)
+		r.rise(c.plane(ch), r.rows, w)
 	}
 }
 
@@ -189,10 +224,10 @@ var cutTable = func() (t [1024]byte) {
 	return t
 }()
 
-// rise sets dst to src, h rows of w bytes, resized in height.
-func (r *Resizer) rise(dst, src []byte, h, w int) {
-	if len(dst) == h*w {
-		copy(dst, src)
+// rise sets dst to src, rows of w bytes, resized in height.
+func (r *Resizer) rise(dst, src []byte, w int) {
+	if vector {
+		vectorDown(dst, src, len(dst)/w, w, &r.down)
 		return
 	}
 	words := w / 8
