@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"models":                {"models/genotype", "models/layer", "models/ops", "torch", "torch/nn"},
 	"draw":                  {"models/genotype"},
 	"datasets":              {"internal/pickle"},
+	"datasets/fetch":        {},
 	"datasets/imagefile":    {},
 	"datasets/raster":       {},
 	"datasets/datasetstest": {"datasets"},
@@ -46,7 +47,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle"}
+var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}
