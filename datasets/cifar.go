@@ -3,9 +3,7 @@ package datasets
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,215 +11,262 @@ import (
 	"github.com/nlpodyssey/gopickle/types"
 )
 
-// CIFAR-10 in the two forms in which it is published: files of records, a label and 3072 bytes
-// each, and Python's pickles of the same.
+// CIFAR-10 and CIFAR-100 in the two forms in which they are published: files of records, labels and
+// 3072 bytes each, and Python's pickles of the same. Either may be unpacked or in its archive.
 const (
-	cifarSize       = 3 * 32 * 32
-	cifarRecord     = 1 + cifarSize
-	cifarRecords    = 10_000   // in each file
-	cifarLargest    = 64 << 20 // bytes, of any file in any of its forms
-	cifarFilesInAll = 6
-	cifarCure       = "unpack the published archive of CIFAR-10 again"
+	cifarSize    = 3 * 32 * 32
+	cifarLargest = 256 << 20 // bytes, of any file in any of its forms
 )
 
-// The published mean and standard deviation that DARTS and its descendants normalise by.
-var cifar10Info = Info{
-	Name: "cifar10", Channels: 3, Height: 32, Width: 32,
-	Classes: []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
-	Mean:    []float64{0.49139968, 0.48215827, 0.44653124},
-	Std:     []float64{0.24703233, 0.24348505, 0.26158768},
-	Origin: "CIFAR-10 (Alex Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009); " +
-		"published without a licence, its authors ask for that citation",
+// cifar is one of the two data sets.
+type cifar struct {
+	info  Info
+	forms []cifarForm
+	// label is the number of the record's byte of labels, of so many, that is used: the fine one.
+	label, labels int
+	list, names   string         // of the labels and of the classes in a pickle
+	files         map[string]int // images of each file
+	splits        map[string][]string
 }
 
 // cifarForm is one published form.
 type cifarForm struct {
+	archive, md5         string // its file, which holds folder
 	folder, suffix, meta string
-	bytes                int64 // of a whole file; 0: not fixed
-	// read appends the images of a file to d, whose labels it need not check.
-	read func(data []byte, d *images) error
-	// classes are the names of the classes in the file meta.
-	classes func(data []byte) ([]string, error)
+	records              bool // else pickles
 }
 
-var cifarForms = []cifarForm{
-	{"cifar-10-batches-bin", ".bin", "batches.meta.txt", cifarRecords * cifarRecord, readCIFARRecords, readCIFARNames},
-	{"cifar-10-batches-py", "", "batches.meta", 0, readCIFARPickle, readCIFARPickledNames},
+var cifarOrigin = "(Alex Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009); " +
+	"published without a licence, its authors ask for that citation"
+
+var cifar10 = cifar{
+	info: Info{
+		Name: "cifar10", Channels: 3, Height: 32, Width: 32,
+		Classes: []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
+		// The published mean and standard deviation that DARTS and its descendants normalise by.
+		Mean:   []float64{0.49139968, 0.48215827, 0.44653124},
+		Std:    []float64{0.24703233, 0.24348505, 0.26158768},
+		Origin: "CIFAR-10 " + cifarOrigin,
+	},
+	forms: []cifarForm{
+		{"cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", "cifar-10-batches-bin", ".bin", "batches.meta.txt", true},
+		{"cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", "cifar-10-batches-py", "", "batches.meta", false},
+	},
+	labels: 1, list: "labels", names: "label_names",
+	files: map[string]int{"data_batch_1": 10_000, "data_batch_2": 10_000, "data_batch_3": 10_000, "data_batch_4": 10_000, "data_batch_5": 10_000, "test_batch": 10_000},
+	splits: map[string][]string{
+		Train: {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"},
+		Test:  {"test_batch"},
+	},
 }
 
-func cifarFiles(split string) []string {
-	if split == Test {
-		return []string{"test_batch"}
-	}
-	return []string{"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"}
+var cifar100 = cifar{
+	info: Info{
+		Name: "cifar100", Channels: 3, Height: 32, Width: 32,
+		Classes: strings.Fields(cifar100Classes),
+		// Those that are in common use for it.
+		Mean:   []float64{0.5071, 0.4867, 0.4408},
+		Std:    []float64{0.2675, 0.2565, 0.2761},
+		Origin: "CIFAR-100 " + cifarOrigin,
+	},
+	forms: []cifarForm{
+		{"cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", "cifar-100-binary", ".bin", "fine_label_names.txt", true},
+		{"cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", "cifar-100-python", "", "meta", false},
+	},
+	label: 1, labels: 2, list: "fine_labels", names: "fine_label_names",
+	files:  map[string]int{"train": 50_000, "test": 10_000},
+	splits: map[string][]string{Train: {"train"}, Test: {"test"}},
 }
 
-// cifarFolder is a folder with files of CIFAR-10.
-type cifarFolder struct {
-	cifarForm
-	path    string
-	records int // in each file
+const cifar100Classes = `apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
+elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man
+maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain
+plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
+squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe
+whale willow_tree wolf woman worm`
+
+// cure says how to mend what is at path.
+func (c cifar) cure(path, dir string) string {
+	return fmt.Sprintf("remove %s and get the published archive: hdas data get %s --data-dir %s", path, c.info.Name, dir)
 }
 
-// openCIFAR10 reads a split from dir, or from the published folder in it.
-func openCIFAR10(dir, split string) (Dataset, error) {
-	f, err := findCIFAR10(dir)
+// open reads a split from s.Dir, or from what is published in it.
+func (c cifar) open(s Spec, split string) (Dataset, error) {
+	place, err := c.find(s.Dir)
 	if err != nil {
 		return nil, err
 	}
-	return f.open(split)
+	d, err := c.read(place, split)
+	if err != nil {
+		return nil, fmt.Errorf("%w; %s", err, c.cure(place.path, s.Dir))
+	}
+	return d, nil
 }
 
-func missingCIFAR10(dir string) error {
-	f, err := findCIFAR10(dir)
+func (c cifar) missing(dir string) error {
+	place, err := c.find(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.missing()...)
+	if faults := c.faults(place); len(faults) > 0 {
+		return fmt.Errorf("%w; %s", errors.Join(faults...), c.cure(place.path, dir))
+	}
+	return nil
 }
 
-// findCIFAR10 finds the folder that lacks least of the data set, in either form.
-func findCIFAR10(dir string) (best cifarFolder, err error) {
+func (c cifar) some(dir string) bool {
+	_, err := c.find(dir)
+	return err == nil
+}
+
+// cifarPlace is where a form may be.
+type cifarPlace struct {
+	cifarForm
+	path   string
+	packed bool // an archive, else a folder
+}
+
+// find finds the place that lacks least of the data set, in either form.
+func (c cifar) find(dir string) (best cifarPlace, err error) {
 	least := -1
 	var looked []string
-	for _, form := range cifarForms {
-		for _, path := range []string{dir, filepath.Join(dir, form.folder)} {
-			f := cifarFolder{form, path, cifarRecords}
-			faults := f.missing()
+	for _, form := range c.forms {
+		for _, place := range []cifarPlace{{form, dir, false}, {form, filepath.Join(dir, form.folder), false}, {form, filepath.Join(dir, form.archive), true}} {
+			faults := c.faults(place)
 			absent := 0
 			for _, fault := range faults {
 				if errors.Is(fault, fs.ErrNotExist) {
 					absent++
 				}
 			}
-			if absent < cifarFilesInAll && (least < 0 || len(faults) < least) {
-				best, least = f, len(faults)
+			if absent < c.count(place) && (least < 0 || len(faults) < least) {
+				best, least = place, len(faults)
 			}
-			looked = append(looked, filepath.Join(path, cifarFiles(Train)[0]+form.suffix))
 		}
+		looked = append(looked, form.folder, form.archive)
 	}
 	if least < 0 {
-		return best, fmt.Errorf("cifar10 is not there: found none of %s; unpack the published archive (binary or Python version) in %s, or name the folder that has it with --data-dir or $HDAS_DATA",
-			strings.Join(looked, ", "), dir)
+		return best, fmt.Errorf("%s is not there: %s has none of %s; get it: hdas data get %s --data-dir %s (or name the folder that has it with --data-dir or $HDAS_DATA)",
+			c.info.Name, dir, strings.Join(looked, ", "), c.info.Name, dir)
 	}
 	return best, nil
 }
 
-// missing has an error for every file of images that is not there, or not of its size.
-func (f cifarFolder) missing() (faults []error) {
-	for _, name := range append(cifarFiles(Train), cifarFiles(Test)...) {
-		path := filepath.Join(f.path, name+f.suffix)
-		info, err := os.Stat(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			faults = append(faults, fmt.Errorf("%w; %s", err, cifarCure))
-		case err != nil:
-			faults = append(faults, err)
-		case !info.Mode().IsRegular():
-			faults = append(faults, fmt.Errorf("%s is not a file; %s", path, cifarCure))
-		case f.bytes != 0 && info.Size() != f.bytes:
-			faults = append(faults, fmt.Errorf("%s has %d bytes, not %d; %s", path, info.Size(), f.bytes, cifarCure))
+// count is the number of files that must be at a place.
+func (c cifar) count(p cifarPlace) int {
+	if p.packed {
+		return 1
+	}
+	return len(c.files)
+}
+
+// faults has an error for every file of images that is not there, or not of its size.
+func (c cifar) faults(p cifarPlace) (faults []error) {
+	if p.packed {
+		if _, err := regular(p.path); err != nil {
+			return []error{err}
+		}
+		return nil
+	}
+	for _, split := range []string{Train, Test} {
+		for _, name := range c.splits[split] {
+			size, err := regular(filepath.Join(p.path, name+p.suffix))
+			if want := int64(c.files[name] * (c.labels + cifarSize)); err == nil && p.records && size != want {
+				err = fmt.Errorf("%s has %d bytes, not %d", filepath.Join(p.path, name+p.suffix), size, want)
+			}
+			if err != nil {
+				faults = append(faults, err)
+			}
 		}
 	}
 	return faults
 }
 
-// open reads the files of a split.
-func (f cifarFolder) open(split string) (*images, error) {
-	if err := f.checkClasses(); err != nil {
+// read reads the files of a split.
+func (c cifar) read(p cifarPlace, split string) (*images, error) {
+	names := c.splits[split]
+	wanted := []string{p.meta}
+	n := 0
+	for _, name := range names {
+		wanted = append(wanted, name+p.suffix)
+		n += c.files[name]
+	}
+	files, err := p.files(wanted)
+	if err != nil {
 		return nil, err
 	}
-	names := cifarFiles(split)
-	n := len(names) * f.records
-	d := &images{info: cifar10Info, pixels: make([]byte, 0, n*cifarSize), labels: make([]byte, 0, n)}
+	if err := c.checkClasses(p, files[p.meta]); err != nil {
+		return nil, err
+	}
+	d := &images{info: c.info, pixels: make([]byte, 0, n*cifarSize), labels: make([]byte, 0, n)}
 	for _, name := range names {
-		path := filepath.Join(f.path, name+f.suffix)
-		if err := f.readFile(path, d); err != nil {
-			return nil, fmt.Errorf("%w; %s", err, cifarCure)
+		file := files[name+p.suffix]
+		if file.err != nil {
+			return nil, file.err
+		}
+		if err := c.readFile(p, file, c.files[name], d); err != nil {
+			return nil, err
 		}
 	}
 	return d, nil
 }
 
-// readFile appends the images of a file to d.
-func (f cifarFolder) readFile(path string, d *images) error {
-	data, err := readCIFARFile(path)
-	if err != nil {
-		return err
-	}
+// readFile appends the n images of a file to d.
+func (c cifar) readFile(p cifarPlace, f cifarFile, n int, d *images) (err error) {
 	before := len(d.labels)
-	if err := f.read(data, d); err != nil {
-		return fmt.Errorf("%s is no batch of CIFAR-10: %w", path, err)
+	if p.records {
+		err = c.readRecords(f.data, d)
+	} else {
+		err = c.readPickle(f.data, d)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is no batch of %s: %w", f.name, c.info.Name, err)
 	}
 	added := d.labels[before:]
-	if len(added) != f.records {
-		return fmt.Errorf("%s holds %d images, not %d", path, len(added), f.records)
+	if len(added) != n {
+		return fmt.Errorf("%s holds %d images, not %d", f.name, len(added), n)
 	}
 	for i, label := range added {
 		if int(label) >= len(d.info.Classes) {
-			return fmt.Errorf("%s: image %d has the label %d, which is not in 0..%d", path, i, label, len(d.info.Classes)-1)
+			return fmt.Errorf("%s: image %d has the label %d, which is not in 0..%d", f.name, i, label, len(d.info.Classes)-1)
 		}
 	}
 	return nil
 }
 
-// readCIFARFile reads a file that may be any, of any size.
-func readCIFARFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
-	}
-	if info.Size() > cifarLargest {
-		return nil, fmt.Errorf("%s has %d bytes, and no file of CIFAR-10 more than %d", path, info.Size(), cifarLargest)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data := make([]byte, info.Size())
-	if n, err := io.ReadFull(file, data); err != nil {
-		return nil, fmt.Errorf("%s: read %d of %d bytes: %w", path, n, len(data), err)
-	}
-	return data, nil
-}
-
-// checkClasses compares the names of the classes with those that the folder states. It need not
-// state any.
-func (f cifarFolder) checkClasses() error {
-	path := filepath.Join(f.path, f.meta)
-	data, err := readCIFARFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+// checkClasses compares the names of the classes with those that a file states. It need not be
+// there.
+func (c cifar) checkClasses(p cifarPlace, f cifarFile) (err error) {
+	if errors.Is(f.err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("%w; %s", err, cifarCure)
+	if f.err != nil {
+		return f.err
 	}
-	names, err := f.classes(data)
-	if err != nil {
-		return fmt.Errorf("%s has no names of classes: %w; %s", path, err, cifarCure)
+	names := strings.Fields(string(f.data))
+	if !p.records {
+		if names, err = c.pickledNames(f.data); err != nil {
+			return fmt.Errorf("%s has no names of classes: %w", f.name, err)
+		}
 	}
-	if !slices.Equal(names, cifar10Info.Classes) {
-		return fmt.Errorf("%s has the classes %.200q, not %q; is it another data set? %s", path, names, cifar10Info.Classes, cifarCure)
-	}
-	return nil
-}
-
-func readCIFARRecords(data []byte, d *images) error {
-	if len(data)%cifarRecord != 0 {
-		return fmt.Errorf("%d bytes are not a whole number of records of %d", len(data), cifarRecord)
-	}
-	for ; len(data) > 0; data = data[cifarRecord:] {
-		d.labels = append(d.labels, data[0])
-		d.pixels = append(d.pixels, data[1:cifarRecord]...)
+	if !slices.Equal(names, c.info.Classes) {
+		return fmt.Errorf("%s has the classes %.200q, not %.200q; is it another data set?", f.name, names, c.info.Classes)
 	}
 	return nil
 }
 
-func readCIFARNames(data []byte) ([]string, error) { return strings.Fields(string(data)), nil }
+func (c cifar) readRecords(data []byte, d *images) error {
+	size := c.labels + cifarSize
+	if len(data)%size != 0 {
+		return fmt.Errorf("%d bytes are not a whole number of records of %d", len(data), size)
+	}
+	for ; len(data) > 0; data = data[size:] {
+		d.labels = append(d.labels, data[c.label])
+		d.pixels = append(d.pixels, data[c.labels:size]...)
+	}
+	return nil
+}
 
 // unpickleDict is a pickle that must hold a dict.
 func unpickleDict(data []byte) (*types.Dict, error) {
@@ -236,16 +281,15 @@ func unpickleDict(data []byte) (*types.Dict, error) {
 	return dict, nil
 }
 
-// readCIFARPickle reads a dict with "data", an array (n,3072) of uint8, and "labels", a list of n
-// numbers.
-func readCIFARPickle(data []byte, d *images) error {
+// readPickle reads a dict with "data", an array (n,3072) of uint8, and a list of n numbers.
+func (c cifar) readPickle(data []byte, d *images) error {
 	dict, err := unpickleDict(data)
 	if err != nil {
 		return err
 	}
-	labels, ok := entry(dict, "labels").(*types.List)
+	labels, ok := entry(dict, c.list).(*types.List)
 	if !ok {
-		return errors.New(`it has no list "labels"`)
+		return fmt.Errorf("it has no list %q", c.list)
 	}
 	pixels, ok := entry(dict, "data").(*array)
 	if !ok || !slices.Equal(pixels.shape, []int{labels.Len(), cifarSize}) {
@@ -254,7 +298,7 @@ func readCIFARPickle(data []byte, d *images) error {
 	for i, v := range *labels {
 		n, ok := v.(int)
 		if !ok || n < 0 || n > 255 {
-			return fmt.Errorf("label %d of %d is not a number in 0..%d", i, labels.Len(), len(cifar10Info.Classes)-1)
+			return fmt.Errorf("label %d of %d is not a number in 0..%d", i, labels.Len(), len(c.info.Classes)-1)
 		}
 		d.labels = append(d.labels, byte(n))
 	}
@@ -262,21 +306,21 @@ func readCIFARPickle(data []byte, d *images) error {
 	return err
 }
 
-// readCIFARPickledNames reads a dict with "label_names", a list of texts.
-func readCIFARPickledNames(data []byte) ([]string, error) {
+// pickledNames reads a dict with a list of texts.
+func (c cifar) pickledNames(data []byte) ([]string, error) {
 	dict, err := unpickleDict(data)
 	if err != nil {
 		return nil, err
 	}
-	list, ok := entry(dict, "label_names").(*types.List)
+	list, ok := entry(dict, c.names).(*types.List)
 	if !ok {
-		return nil, errors.New(`it has no list "label_names"`)
+		return nil, fmt.Errorf("no list %q", c.names)
 	}
 	var names []string
 	for _, v := range *list {
 		name, ok := v.(string)
 		if !ok {
-			return nil, errors.New(`"label_names" holds something else than texts`)
+			return nil, fmt.Errorf("%q holds something else than texts", c.names)
 		}
 		names = append(names, name)
 	}

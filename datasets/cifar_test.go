@@ -92,25 +92,14 @@ func TestCIFAR10(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(dirs)) {
 		t.Run(name, func(t *testing.T) {
 			for split, files := range map[string]int{datasets.Train: 5, datasets.Test: 1} {
-				d, err := datasets.OpenCIFAR10With(dirs[name], split, records)
+				d, err := datasets.OpenCIFARWith("cifar10", dirs[name], split, records)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if d.Len() != files*records {
 					t.Fatalf("%d images, not %d", d.Len(), files*records)
 				}
-				image := make([]byte, 3072)
-				for i := range d.Len() {
-					label, err := d.At(i, image)
-					if err != nil || label != i%records {
-						t.Fatalf("image %d has the label %d (%v)", i, label, err)
-					}
-					for j, b := range image {
-						if b != pixel(i%records, j) {
-							t.Fatalf("image %d, byte %d is %d, not %d", i, j, b, pixel(i%records, j))
-						}
-					}
-				}
+				checkRecords(t, d)
 				if name == "python 2" {
 					datasetstest.Run(t, d)
 				}
@@ -159,16 +148,16 @@ func TestCIFAR10Refuses(t *testing.T) {
 			} else {
 				write(t, path, c.data)
 			}
-			_, err := datasets.OpenCIFAR10With(c.dir, datasets.Test, records)
+			_, err := datasets.OpenCIFARWith("cifar10", c.dir, datasets.Test, records)
 			if err == nil {
 				t.Fatal("it is read")
 			}
-			for _, want := range []string{path, c.want, "unpack the published archive of CIFAR-10 again"} {
+			for _, want := range []string{path, c.want, "hdas data get cifar10 --data-dir"} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%q does not have %q", err, want)
 				}
 			}
-			if _, err := datasets.OpenCIFAR10With(c.dir, datasets.Train, records); err != nil && !strings.Contains(c.file, "meta") {
+			if _, err := datasets.OpenCIFARWith("cifar10", c.dir, datasets.Train, records); err != nil && !strings.Contains(c.file, "meta") {
 				t.Errorf("the training images are not read, either: %v", err)
 			}
 		})
@@ -184,14 +173,14 @@ func TestCIFAR10IsNoFolderOfFolders(t *testing.T) {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := datasets.OpenCIFAR10With(dir, datasets.Test, records); err == nil || !strings.Contains(err.Error(), "is not a file") {
+	if _, err := datasets.OpenCIFARWith("cifar10", dir, datasets.Test, records); err == nil || !strings.Contains(err.Error(), "is not a file") {
 		t.Errorf("a folder in a file's place gives %v", err)
 	}
 	write(t, filepath.Join(dir, "data_batch_1.bin"), nil)
 	if err := os.Truncate(filepath.Join(dir, "data_batch_1.bin"), 1<<40); err != nil {
 		t.Skip("no sparse files here: ", err)
 	}
-	if _, err := datasets.OpenCIFAR10With(dir, datasets.Train, records); err == nil || !strings.Contains(err.Error(), "1099511627776 bytes") {
+	if _, err := datasets.OpenCIFARWith("cifar10", dir, datasets.Train, records); err == nil || !strings.Contains(err.Error(), "1099511627776 bytes") {
 		t.Errorf("a file of a terabyte gives %v", err)
 	}
 }
@@ -201,6 +190,104 @@ func TestCIFAR10IsOfItsSize(t *testing.T) {
 	for _, dir := range []string{binary(t), pickled(t)} {
 		if _, err := datasets.Open("cifar10", dir, datasets.Test); err == nil || !strings.Contains(err.Error(), "holds 8 images, not 10000") {
 			t.Errorf("8 images a file give %v", err)
+		}
+	}
+}
+
+// records100 is a file of CIFAR-100's binary form: image i has the fine label i and the coarse one 19-i.
+func records100() []byte {
+	var b bytes.Buffer
+	for i := range records {
+		b.Write([]byte{byte(19 - i), byte(i)})
+		for j := range 3072 {
+			b.WriteByte(pixel(i, j))
+		}
+	}
+	return b.Bytes()
+}
+
+func TestCIFAR100(t *testing.T) {
+	whole := open(t, "cifar100", publish100(t), datasets.Test)
+	names := strings.Join(whole.Info().Classes, "\n") + "\n"
+	binary, pickled := t.TempDir(), t.TempDir()
+	for _, file := range []string{"train", "test"} {
+		write(t, filepath.Join(binary, file+".bin"), records100())
+		write(t, filepath.Join(pickled, "cifar-100-python", file), fixture(t, "cifar100-numpy1"))
+	}
+	write(t, filepath.Join(binary, "fine_label_names.txt"), []byte(names))
+	write(t, filepath.Join(pickled, "cifar-100-python", "meta"), fixture(t, "cifar100-numpy1.meta"))
+	for _, dir := range []string{binary, pickled} {
+		for _, split := range []string{datasets.Train, datasets.Test} {
+			d, err := datasets.OpenCIFARWith("cifar100", dir, split, records)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkRecords(t, d)
+			datasetstest.Run(t, d)
+		}
+	}
+	if info := whole.Info(); len(info.Classes) != 100 || whole.Len() != 10_000 {
+		t.Errorf("%d images of %d classes", whole.Len(), len(info.Classes))
+	}
+	// A folder of the one is none of the other.
+	if _, err := datasets.OpenCIFARWith("cifar10", binary, datasets.Test, records); err == nil || !strings.Contains(err.Error(), "cifar10 is not there") {
+		t.Errorf("CIFAR-100 as CIFAR-10 gives %v", err)
+	}
+}
+
+// checkRecords checks that a data set has the images of these tests.
+func checkRecords(t *testing.T, d datasets.Dataset) {
+	t.Helper()
+	image := make([]byte, 3072)
+	for i := range d.Len() {
+		label, err := d.At(i, image)
+		if err != nil || label != i%records {
+			t.Fatalf("image %d has the label %d (%v)", i, label, err)
+		}
+		for j, b := range image {
+			if b != pixel(i%records, j) {
+				t.Fatalf("image %d, byte %d is %d, not %d", i, j, b, pixel(i%records, j))
+			}
+		}
+	}
+}
+
+// The published archives are read as they are.
+func TestCIFARArchives(t *testing.T) {
+	files := map[string][]byte{"cifar-10-batches-bin/readme.html": []byte("read me"), "cifar-10-batches-bin/batches.meta.txt": []byte(names)}
+	pickles := map[string][]byte{"cifar-10-batches-py/batches.meta": fixture(t, "python2.meta")}
+	for _, name := range batches {
+		files["cifar-10-batches-bin/"+name+".bin"] = recordsOf()
+		pickles["cifar-10-batches-py/"+name] = fixture(t, "python2")
+	}
+	good := zipped(t, pack(t, files))
+	for archive, data := range map[string][]byte{"cifar-10-binary.tar.gz": good, "cifar-10-python.tar.gz": zipped(t, pack(t, pickles))} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, archive), data)
+		for split, n := range map[string]int{datasets.Train: 5 * records, datasets.Test: records} {
+			d, err := datasets.OpenCIFARWith("cifar10", dir, split, records)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Len() != n {
+				t.Errorf("%s, %s: %d images, not %d", archive, split, d.Len(), n)
+			}
+			checkRecords(t, d)
+		}
+	}
+	delete(files, "cifar-10-batches-bin/test_batch.bin")
+	bad := bytes.Clone(good)
+	bad[len(bad)/2] ^= 0xff
+	for want, data := range map[string][]byte{
+		"damaged or cut off": good[:len(good)/2], "no archive of gzip": []byte("hello"), "test_batch.bin: file does not exist": zipped(t, pack(t, files)), "damaged or cut": bad,
+	} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "cifar-10-binary.tar.gz"), data)
+		_, err := datasets.OpenCIFARWith("cifar10", dir, datasets.Test, records)
+		for _, w := range []string{want, filepath.Join(dir, "cifar-10-binary.tar.gz"), "hdas data get cifar10"} {
+			if err == nil || !strings.Contains(err.Error(), w) {
+				t.Errorf("%v does not have %q", err, w)
+			}
 		}
 	}
 }

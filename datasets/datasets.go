@@ -1,14 +1,10 @@
 // Package datasets has labelled images, their augmentation, and the loader that makes batches of
-// them. It is plain Go: a batch is two slices.
+// them. A batch is plain slices.
 package datasets
 
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"os"
-	"slices"
-	"strings"
 )
 
 // Dataset is random access to labelled images of one size. It is safe for concurrent readers.
@@ -59,72 +55,6 @@ func (i Info) Validate() error {
 		return fmt.Errorf("data set %q: %w", i.Name, errors.Join(faults...))
 	}
 	return nil
-}
-
-// The splits of every data set.
-const (
-	Train = "train"
-	Test  = "test"
-)
-
-// source is how a data set is had.
-type source struct {
-	open func(dir, split string) (Dataset, error)
-	// missing says what of the data is not in dir and how to mend that; nil where all is there.
-	missing func(dir string) error
-}
-
-// sources are the known data sets. Adding one is adding an entry.
-var sources = map[string]source{
-	"digits":  {open: openDigits, missing: func(string) error { return nil }},
-	"cifar10": {open: openCIFAR10, missing: missingCIFAR10},
-}
-
-// Names are the known data sets, sorted.
-func Names() []string { return slices.Sorted(maps.Keys(sources)) }
-
-func find(name string) (source, error) {
-	s, ok := sources[name]
-	if !ok {
-		return s, fmt.Errorf("data set %q is unknown; known are %s", name, strings.Join(Names(), ", "))
-	}
-	return s, nil
-}
-
-// Open opens a split, Train or Test, of a data set. dir is where its files are; empty means Dir().
-func Open(name, dir, split string) (Dataset, error) {
-	s, err := find(name)
-	if err != nil {
-		return nil, err
-	}
-	if split != Train && split != Test {
-		return nil, fmt.Errorf("split %q is unknown; known are %s, %s", split, Train, Test)
-	}
-	if dir == "" {
-		dir = Dir()
-	}
-	return s.open(dir, split)
-}
-
-// Missing says what of a data set is not in dir (empty means Dir()) and how to mend that; nil
-// where all is there. It looks for files, and does not read them.
-func Missing(name, dir string) error {
-	s, err := find(name)
-	if err != nil {
-		return err
-	}
-	if dir == "" {
-		dir = Dir()
-	}
-	return s.missing(dir)
-}
-
-// Dir is where data sets are looked for: $HDAS_DATA, or data in the working directory.
-func Dir() string {
-	if dir := os.Getenv("HDAS_DATA"); dir != "" {
-		return dir
-	}
-	return "data"
 }
 
 // images is a data set in memory.

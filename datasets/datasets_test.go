@@ -11,6 +11,7 @@ import (
 
 	"hdas/datasets"
 	"hdas/datasets/datasetstest"
+	"hdas/datasets/raster"
 )
 
 func open(t *testing.T, name, dir, split string) datasets.Dataset {
@@ -41,6 +42,20 @@ func publish(t *testing.T) string {
 	return dir
 }
 
+// publish100 is publish for CIFAR-100.
+func publish100(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "cifar-100-binary")
+	for name, n := range map[string]int64{"train": 50_000, "test": 10_000} {
+		path := filepath.Join(dir, name+".bin")
+		write(t, path, nil)
+		if err := os.Truncate(path, n*3074); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 func TestSuite(t *testing.T) {
 	cifar := publish(t)
 	digits := open(t, "digits", "", datasets.Train)
@@ -57,9 +72,23 @@ func TestSuite(t *testing.T) {
 		t.Fatal(err)
 	}
 	half, other := datasets.Halves(digits, 1)
+	own := t.TempDir()
+	photos(t, own, []string{"a", "b"}, 4)
+	small, err := datasets.Resize(digits, 20, raster.Bicubic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := open(t, "folder", own, datasets.Train)
+	few, _ := datasets.Halves(folder, 1)
+	stated, err := datasets.Spec{Name: "folder", Dir: own, Size: 12, Mean: []float64{0.5, 0.5, 0.5}, Std: []float64{1, 1, 1}}.Open(datasets.Test)
+	if err != nil || stated.Info().Mean[1] != 0.5 {
+		t.Fatal(stated, err)
+	}
 	all := map[string]datasets.Dataset{
 		"digits": digits, "cifar10": open(t, "cifar10", cifar, datasets.Test),
 		"grey digits": grey, "subset": part, "half": half, "other half": other, "padded": wide,
+		"cifar100": open(t, "cifar100", publish100(t), datasets.Test), "resized": small,
+		"folder": folder, "half a folder": few, "folder with other figures": stated, "imagenet": open(t, "imagenet", publishImageNet(t), datasets.Train),
 	}
 	for _, name := range datasets.Names() {
 		if all[name] == nil {
@@ -73,7 +102,7 @@ func TestSuite(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	for _, c := range []struct{ name, split, want string }{
-		{"mnist", "train", `"mnist" is unknown; known are cifar10, digits`},
+		{"mnist", "train", `"mnist" is unknown; known are cifar10, cifar100, digits, folder, imagenet`},
 		{"digits", "valid", `"valid" is unknown; known are train, test`},
 		{"cifar10", "", `"" is unknown`},
 	} {
@@ -90,12 +119,12 @@ func TestMissing(t *testing.T) {
 	if err := datasets.Missing("digits", ""); err != nil {
 		t.Error(err)
 	}
-	if err := datasets.Missing("mnist", ""); err == nil || !strings.Contains(err.Error(), "cifar10, digits") {
+	if err := datasets.Missing("mnist", ""); err == nil || !strings.Contains(err.Error(), "cifar10, cifar100, digits") {
 		t.Errorf("an unknown name gives %v", err)
 	}
 	empty := t.TempDir()
 	err := datasets.Missing("cifar10", empty)
-	if err == nil || !strings.Contains(err.Error(), empty) || !strings.Contains(err.Error(), "unpack") {
+	if err == nil || !strings.Contains(err.Error(), empty) || !strings.Contains(err.Error(), "hdas data get cifar10") {
 		t.Errorf("an empty folder gives %v", err)
 	}
 	dir := publish(t)
@@ -111,7 +140,7 @@ func TestMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = datasets.Missing("cifar10", dir)
-	for _, want := range []string{"data_batch_2.bin", "test_batch.bin has 236621 bytes, not 30730000", "unpack"} {
+	for _, want := range []string{"data_batch_2.bin", "test_batch.bin has 236621 bytes, not 30730000", "hdas data get cifar10"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not have %q", err, want)
 		}

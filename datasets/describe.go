@@ -10,10 +10,11 @@ import (
 // descriptions are of the data sets that are known without their files. Where the files name the
 // classes there are none.
 var descriptions = map[string]func() (Info, error){
-	"cifar10":  func() (Info, error) { return cifar10Info, nil },
+	"cifar10":  func() (Info, error) { return cifar10.info, nil },
+	"cifar100": func() (Info, error) { return cifar100.info, nil },
 	"imagenet": func() (Info, error) { return imagenetInfo, nil },
 	"digits": func() (Info, error) {
-		d, err := openDigits("", Test)
+		d, err := openDigits(Spec{}, Test)
 		if err != nil {
 			return Info{}, err
 		}

@@ -68,7 +68,7 @@ func Digits(split string) (Dataset, error) {
 	return d, nil
 }
 
-func openDigits(_, split string) (Dataset, error) {
+func openDigits(_ Spec, split string) (Dataset, error) {
 	d, err := Digits(split)
 	if err != nil {
 		return nil, err

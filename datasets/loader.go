@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"iter"
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"hdas/datasets/raster"
 )
 
 // Batch is N images (N,C,H,W), normalised, in row-major order, with their labels in
@@ -17,11 +20,15 @@ type Batch struct {
 	N, C, H, W int
 	Images     []float32
 	Labels     []int64
+	// Where images are mixed, image i is so much of what Labels names and for the rest of what
+	// Others names; without mixing Others is empty and Share 1.
+	Others []int64
+	Share  float64
 }
 
 // Loader makes batches of a data set. Their order and augmentation depend on Seed, the epoch and
-// the images' numbers alone, whatever the number of workers. It may be used by several goroutines
-// at once, as long as none changes its fields.
+// the images' numbers alone (mixing on the batch's), whatever the number of workers. It may be used
+// by several goroutines at once, as long as none changes its fields.
 type Loader struct {
 	Dataset   Dataset
 	Batch     int  // images a batch; the last one of an epoch may be smaller
@@ -30,17 +37,32 @@ type Loader struct {
 	Transform Transform
 	Seed      uint64
 	Workers   int // batches made at once; 0: one for each processor
+	// One of World loaders in as many processes, which share an epoch: of its order they take turns
+	// image by image, the loader Rank, in [0,World), being the first to begin at image Rank. So
+	// each image is in one of them, and they differ by one image at most. World 0 is 1.
+	Rank, World int
+	// Damaged, if any, is told of files that no image can be made of, by several goroutines at once;
+	// they are left out of their batches. Without it they end the epoch.
+	Damaged func(*DamagedError)
+}
+
+// images is the number of an epoch, of this loader.
+func (l *Loader) images() int {
+	if l.World > 1 {
+		return (l.Dataset.Len() - l.Rank + l.World - 1) / l.World
+	}
+	return l.Dataset.Len()
 }
 
 // Batches is the number of batches of an epoch; 0 where Validate finds fault.
 func (l *Loader) Batches() int {
 	switch {
-	case l.Dataset == nil || l.Batch < 1:
+	case l.Dataset == nil || l.Batch < 1 || l.World > 1 && (l.Rank < 0 || l.Rank >= l.World):
 		return 0
 	case l.DropLast:
-		return l.Dataset.Len() / l.Batch
+		return l.images() / l.Batch
 	}
-	return (l.Dataset.Len() + l.Batch - 1) / l.Batch
+	return (l.images() + l.Batch - 1) / l.Batch
 }
 
 // Validate names every impossible value.
@@ -49,13 +71,20 @@ func (l *Loader) Validate() error {
 	if l.Dataset == nil {
 		faults = append(faults, errors.New("the loader has no data set"))
 	} else {
-		faults = append(faults, l.Dataset.Info().Validate())
+		info := l.Dataset.Info()
+		faults = append(faults, info.Validate())
+		if l.Transform.recolours() && info.Channels != 1 && info.Channels != 3 {
+			faults = append(faults, fmt.Errorf("%s has %d channels, and policies and colour jitter are for grey (1) and colours (3)", info.Name, info.Channels))
+		}
 	}
 	if l.Batch < 1 {
 		faults = append(faults, fmt.Errorf("batches of %d images; there must be at least 1 in each", l.Batch))
 	}
 	if l.Workers < 0 {
 		faults = append(faults, fmt.Errorf("%d workers; there must be at least 1, or 0 for one a processor", l.Workers))
+	}
+	if l.World < 0 || l.Rank < 0 || l.Rank >= max(1, l.World) {
+		faults = append(faults, fmt.Errorf("rank %d of %d loaders; ranks count from 0", l.Rank, max(1, l.World)))
 	}
 	return errors.Join(faults...)
 }
@@ -86,8 +115,10 @@ func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, er
 		}
 		for b := from; b < n; b++ {
 			batch, err := p.take(ctx, b)
-			if !yield(batch, err) || err != nil {
-				return
+			if batch.N > 0 || err != nil { // the last one may have lost all
+				if !yield(batch, err) || err != nil {
+					return
+				}
 			}
 			if next := b + len(p.slots); next < n {
 				p.numbers <- next
@@ -117,10 +148,10 @@ func newPrefetch(f *filler, workers int) *prefetch {
 	}
 	for range workers {
 		p.workers.Go(func() {
-			image := make([]byte, f.size)
+			w := f.worker()
 			for b := range p.numbers {
 				s := &p.slots[b%len(p.slots)]
-				s.done <- f.fill(&s.batch, b, image, &p.stopped)
+				s.done <- f.fill(&s.batch, b, w, &p.stopped)
 			}
 		})
 	}
@@ -155,50 +186,147 @@ func (p *prefetch) stop() {
 type filler struct {
 	*Loader
 	pipeline
+	files         Encoded // the data set, where it has files
 	name          string
-	size, classes int   // bytes of an image; number of classes
+	size, classes int   // values of an image; number of classes
 	order         []int // nil: as they come
-	draws         key   // of the augmentation
+	draws, mixes  key   // of the augmentation, of the batches
 }
 
 func newFiller(l *Loader, epoch int) *filler {
 	info := l.Dataset.Info()
-	f := &filler{Loader: l, pipeline: newPipeline(l.Transform, info), name: info.Name, size: info.Size(), classes: len(info.Classes),
-		draws: stream(l.Seed, "augment").at(epoch)}
+	f := &filler{Loader: l, name: info.Name, size: info.Size(), classes: len(info.Classes),
+		draws: stream(l.Seed, "augment").at(epoch), mixes: stream(l.Seed, "mix").at(epoch)}
+	filter := raster.Bilinear
+	if files, ok := l.Dataset.(Encoded); ok {
+		f.files, filter = files, files.View().Filter
+	}
+	f.pipeline = newPipeline(l.Transform, info, filter)
 	if l.Shuffle {
 		f.order = rng(l.Seed, "order", epoch).permutation(l.Dataset.Len())
 	}
 	return f
 }
 
-// fill makes batch b in the slices of out, with image as scratch space. It gives up, the batch
-// half made, when stopped is set.
-func (f *filler) fill(out *Batch, b int, image []byte, stopped *atomic.Bool) error {
+// number is the image at a place of this loader's epoch.
+func (f *filler) number(place int) int {
+	if f.World > 1 {
+		place = f.Rank + place*f.World
+	}
+	if f.order != nil {
+		return f.order[place]
+	}
+	return place
+}
+
+// worker is the scratch space of one goroutine.
+type worker struct {
+	image  []byte // of a data set of bytes
+	studio studio
+	canvas raster.Canvas
+}
+
+func (f *filler) worker() *worker {
+	w := new(worker)
+	if f.files == nil {
+		w.image = make([]byte, f.size)
+	}
+	return w
+}
+
+// fill makes batch b in the slices of out. It gives up, the batch half made, when stopped is set.
+func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error {
 	start := b * f.Batch
-	n := min(f.Batch, f.Dataset.Len()-start)
+	n := min(f.Batch, f.images()-start)
 	if cap(out.Images) < n*f.size {
 		out.Images, out.Labels = make([]float32, n*f.size), make([]int64, n)
 	}
-	*out = Batch{n, f.c, f.h, f.w, out.Images[:n*f.size], out.Labels[:n]}
-	var r random
+	*out = Batch{C: f.c, H: f.h, W: f.w, Images: out.Images[:n*f.size], Labels: out.Labels[:n], Others: out.Others[:0], Share: 1}
 	for k := range n {
 		if stopped.Load() {
 			return nil
 		}
-		i := start + k
-		if f.order != nil {
-			i = f.order[i]
-		}
-		label, err := f.Dataset.At(i, image)
-		if err != nil {
+		i := f.number(start + k)
+		label, err := f.make(out.Images[out.N*f.size:][:f.size], i, w)
+		var damaged *DamagedError
+		switch {
+		case errors.As(err, &damaged) && f.Damaged != nil:
+			f.Damaged(damaged)
+			continue
+		case damaged != nil:
+			return fmt.Errorf("data set %s, image %d: %w; mend or remove the file, or skip such files (data.damaged=skip)", f.name, i, err)
+		case err != nil:
 			return fmt.Errorf("data set %s, image %d: %w", f.name, i, err)
-		}
-		if label < 0 || label >= f.classes {
+		case label < 0 || label >= f.classes:
 			return fmt.Errorf("data set %s, image %d: label %d is not in 0..%d", f.name, i, label, f.classes-1)
 		}
-		r.seed(f.draws.at(i))
-		f.apply(out.Images[k*f.size:][:f.size], image, f.draw(&r))
-		out.Labels[k] = int64(label)
+		out.Labels[out.N] = int64(label)
+		out.N++
+	}
+	if out.N == 0 && start+n < f.images() {
+		return fmt.Errorf("data set %s: all %d images of batch %d are damaged", f.name, n, b)
+	}
+	out.Images, out.Labels = out.Images[:out.N*f.size], out.Labels[:out.N]
+	if f.Mixes() && out.N > 0 {
+		var r random
+		r.seed(f.mixes.at(b))
+		f.mix(out, &r)
 	}
 	return nil
+}
+
+// make makes image i in dst.
+func (f *filler) make(dst []float32, i int, w *worker) (label int, err error) {
+	k := f.draws.at(i)
+	var src []byte
+	if f.files != nil {
+		label, err = f.fromFile(i, k, &w.studio)
+		src = w.studio.canvas.Pix
+	} else {
+		label, err = f.Dataset.At(i, w.image)
+		src = w.image
+		if err == nil && f.ResizedCrop {
+			src = f.part(k, w)
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	d := f.draw(k)
+	f.apply(dst, src, &d, &w.canvas)
+	return label, nil
+}
+
+// fromFile sets the studio's canvas to image i at the size of the data set: a random part, or the
+// view.
+func (f *filler) fromFile(i int, k key, s *studio) (label int, err error) {
+	name, label, err := s.open(f.files, i)
+	if err != nil {
+		return 0, err
+	}
+	if !f.ResizedCrop {
+		return label, s.see(name, f.files.View())
+	}
+	box := f.box(k, s.decoder.H, s.decoder.W)
+	return label, s.resize(name, f.job(box), box.Min)
+}
+
+// part is a random part of an image of bytes, at its size.
+func (f *filler) part(k key, w *worker) []byte {
+	box := f.box(k, f.h, f.w)
+	old := raster.Image{C: f.c, H: box.Dy(), W: box.Dx()}
+	w.canvas.Reset(f.c, old.H, old.W)
+	old.Pix = w.canvas.Pix
+	for row := range f.c * old.H {
+		c, y := row/old.H, row%old.H+box.Min.Y
+		copy(old.Pix[row*old.W:][:old.W], w.image[(c*f.h+y)*f.w+box.Min.X:])
+	}
+	w.studio.resizer.Plan(f.job(box))
+	w.studio.resizer.Planes(&w.studio.canvas, old)
+	return w.studio.canvas.Pix
+}
+
+// job resizes a part to the size of the data set's images.
+func (f *filler) job(part image.Rectangle) raster.Job {
+	return raster.Job{OldH: part.Dy(), OldW: part.Dx(), H: f.h, W: f.w, Window: image.Rect(0, 0, f.w, f.h), Filter: f.filter}
 }

@@ -3,7 +3,6 @@ package datasets
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,7 +19,7 @@ func collect(t interface{ Fatal(...any) }, l *Loader, epoch, from int) (all []Ba
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Images, b.Labels = slices.Clone(b.Images), slices.Clone(b.Labels)
+		b.Images, b.Labels, b.Others = slices.Clone(b.Images), slices.Clone(b.Labels), slices.Clone(b.Others)
 		all = append(all, b)
 	}
 	return all
@@ -28,13 +27,85 @@ func collect(t interface{ Fatal(...any) }, l *Loader, epoch, from int) (all []Ba
 
 func same(a, b []Batch) bool {
 	return slices.EqualFunc(a, b, func(a, b Batch) bool {
-		return a.N == b.N && a.C == b.C && a.H == b.H && a.W == b.W && slices.Equal(a.Images, b.Images) && slices.Equal(a.Labels, b.Labels)
+		return a.N == b.N && a.C == b.C && a.H == b.H && a.W == b.W && slices.Equal(a.Images, b.Images) && slices.Equal(a.Labels, b.Labels) &&
+			slices.Equal(a.Others, b.Others) && a.Share == b.Share
 	})
 }
 
 func standard(n int) *Loader {
 	return &Loader{Dataset: fake(n, 3, 8, 6), Batch: 7, Shuffle: true, Seed: 3, Workers: 1,
 		Transform: Transform{Padding: 2, Fill: 9, Flip: true, Cutout: 4}}
+}
+
+// everything is a transform with all that goes together.
+var everything = Transform{ResizedCrop: true, Flip: true, AutoAugment: "imagenet", ColorJitter: ColorJitter{0.4, 0.4, 0.4, 0.1},
+	Cutout: 4, Erasing: 0.5, Mixup: 0.5, Cutmix: 1}
+
+// With all steps on, too, and of bytes as of files, batches hang on seed, epoch and numbers alone.
+func TestEverythingHangsOnTheSeedAlone(t *testing.T) {
+	files := photo(t, View{Size: 8, Resize: 9})
+	for range 20 {
+		files.list.add("flower.png", 0)
+	}
+	for _, d := range []Dataset{fake(21, 3, 8, 8), files} {
+		l := &Loader{Dataset: d, Batch: 4, Shuffle: true, Seed: 5, Workers: 1, Transform: everything}
+		whole := collect(t, l, 3, 0)
+		for _, workers := range []int{2, 7} {
+			l.Workers = workers
+			if !same(collect(t, l, 3, 0), whole) {
+				t.Errorf("%s: other batches with %d workers", d.Info().Name, workers)
+			}
+			if !same(collect(t, l, 3, 2), whole[2:]) {
+				t.Errorf("%s: other batches from 2 on", d.Info().Name)
+			}
+		}
+		if same(collect(t, l, 4, 0), whole) {
+			t.Errorf("%s: the next epoch is the same", d.Info().Name)
+		}
+		mixed := 0
+		for _, b := range whole {
+			if len(b.Others) != b.N {
+				t.Errorf("%d other labels of %d images", len(b.Others), b.N)
+			}
+			if b.Share < 1 {
+				mixed++
+			}
+		}
+		if mixed == 0 {
+			t.Error("nothing is mixed")
+		}
+	}
+}
+
+// Each image is in one of the loaders that share an epoch.
+func TestShards(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n, world := rapid.IntRange(0, 40).Draw(t, "images"), rapid.IntRange(1, 6).Draw(t, "world")
+		d := fake(n, 1, 1, 1)
+		l := &Loader{Dataset: d, Batch: rapid.IntRange(1, 7).Draw(t, "batch"), Shuffle: rapid.Bool().Draw(t, "shuffle"), World: world, Seed: 2}
+		var all []float32
+		for rank := range world {
+			l.Rank = rank
+			images := 0
+			for _, b := range collect(t, l, 1, 0) {
+				images += b.N
+				all = append(all, b.Images...)
+			}
+			if images != n/world && images != (n+world-1)/world {
+				t.Fatalf("loader %d of %d has %d images of %d", rank, world, images, n)
+			}
+		}
+		var want []float32
+		l.Rank, l.World = 0, 0
+		for _, b := range collect(t, l, 1, 0) {
+			want = append(want, b.Images...)
+		}
+		slices.Sort(all)
+		slices.Sort(want)
+		if !slices.Equal(all, want) {
+			t.Fatal("the loaders together have other images than one alone")
+		}
+	})
 }
 
 func TestWorkersChangeNothing(t *testing.T) {
@@ -291,6 +362,9 @@ func TestLoaderRefuses(t *testing.T) {
 		"0 standard deviations":  {Loader{Dataset: lame, Batch: 1}, 0},
 		"from batch -1":          {Loader{Dataset: good, Batch: 1}, -1},
 		"from batch 6; it has 5": {Loader{Dataset: good, Batch: 1}, 6},
+		"has 2 channels":         {Loader{Dataset: fake(5, 2, 2, 2), Batch: 1, Transform: Transform{AutoAugment: "cifar10"}}, 0},
+		"rank 2 of 2":            {Loader{Dataset: good, Batch: 1, Rank: 2, World: 2}, 0},
+		"rank 1 of 1":            {Loader{Dataset: good, Batch: 1, Rank: 1}, 0},
 		"image 3: label 10":      {Loader{Dataset: wrong, Batch: 5}, 0},
 	} {
 		n := 0
@@ -318,26 +392,5 @@ func TestBuffersAreBounded(t *testing.T) {
 	}
 	if len(buffers) > l.Workers+1 {
 		t.Errorf("%d buffers for %d workers", len(buffers), l.Workers)
-	}
-}
-
-// Images a second of CIFAR-10's shape with crop, flip, normalisation and cutout.
-func BenchmarkLoader(b *testing.B) {
-	d := fake(10_000, 3, 32, 32)
-	for _, workers := range []int{1, 2} {
-		b.Run(fmt.Sprint(workers, " workers"), func(b *testing.B) {
-			l := &Loader{Dataset: d, Batch: 96, Shuffle: true, Seed: 1, Workers: workers,
-				Transform: Transform{Padding: 4, Flip: true, Cutout: 16}}
-			images := 0
-			for b.Loop() {
-				for batch, err := range l.Epoch(context.Background(), images, 0) {
-					if err != nil {
-						b.Fatal(err)
-					}
-					images += batch.N
-				}
-			}
-			b.ReportMetric(float64(images)/b.Elapsed().Seconds(), "images/s")
-		})
 	}
 }

@@ -13,13 +13,15 @@ import (
 // batch is the reader of the pickles of plain values and arrays of bytes that CIFAR-10 has. They may
 // name an array's parts, for which this file has its own, and nothing else.
 var batch = pickle.Reader{
-	What: "a batch of CIFAR-10",
-	Most: 1 << 17, // a published batch has 30,000, one that Python 3 wrote by protocol 2 up to 90,000
+	What: "a batch of CIFAR",
+	Most: 1 << 17, // a published batch of 10,000 images has 30,000, one that Python 3 wrote by protocol 2 up to 90,000
 	Name: arrayPart,
 }
 
 func unpickle(data []byte) (any, error) {
-	v, _, err := batch.Load(data)
+	r := batch
+	r.Most += len(data) / 256 // CIFAR-100 has 50,000 images in one
+	v, _, err := r.Load(data)
 	return v, err
 }
 

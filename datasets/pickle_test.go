@@ -12,8 +12,8 @@ import (
 )
 
 func read(data []byte) (*images, error) {
-	d := &images{info: cifar10Info}
-	return d, readCIFARPickle(data, d)
+	d := &images{info: cifar10.info}
+	return d, cifar10.readPickle(data, d)
 }
 
 // Programs that do harm where a pickle is run, or where lengths and references are believed.
@@ -36,7 +36,7 @@ func TestHostilePickles(t *testing.T) {
 		"an end in an opcode":    {"J\x00", "within an opcode"},
 		"a name without an end":  {"cnumpy", "without an end"},
 		"no end":                 {"N", "without a last opcode"},
-		"too many opcodes":       {strings.Repeat("N", batch.Most+1), "more than 131072 opcodes"},
+		"too many opcodes":       {strings.Repeat("N", 2*batch.Most), "more than 132096 opcodes"},
 		"nothing on the stack":   {".", "stack is empty"},
 		"half an entry":          {"}(Nu.", "malformed"},
 		"a list in itself":       {"]q\x00h\x00a.", "no dict"},
@@ -129,21 +129,21 @@ func FuzzPickle(f *testing.F) {
 		if err != nil && len(err.Error()) > 1000 {
 			t.Errorf("an error of %d bytes", len(err.Error()))
 		}
-		readCIFARPickledNames(data)
+		cifar10.pickledNames(data)
 	})
 }
 
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(make([]byte, cifarRecord))
-	f.Add(make([]byte, 2*cifarRecord+1))
+	f.Add(make([]byte, (1 + cifarSize)))
+	f.Add(make([]byte, 2*(1+cifarSize)+1))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d := &images{info: cifar10Info}
-		err := readCIFARRecords(data, d)
-		if whole := len(data)%cifarRecord == 0; whole != (err == nil) {
+		d := &images{info: cifar10.info}
+		err := cifar10.readRecords(data, d)
+		if whole := len(data)%(1+cifarSize) == 0; whole != (err == nil) {
 			t.Errorf("%d bytes: %v", len(data), err)
 		}
-		if err == nil && (len(d.labels) != len(data)/cifarRecord || len(d.pixels) != len(d.labels)*cifarSize) {
+		if err == nil && (len(d.labels) != len(data)/(1+cifarSize) || len(d.pixels) != len(d.labels)*cifarSize) {
 			t.Errorf("%d bytes: %d labels, %d bytes of pixels", len(data), len(d.labels), len(d.pixels))
 		}
 	})

@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"math"
 	"math/bits"
 	"math/rand/v2"
 )
@@ -67,4 +68,35 @@ func (r *random) permutation(n int) []int {
 		order[j] = i
 	}
 	return order
+}
+
+// float draws from [0,1), one of 2^53 numbers of equal distance.
+func (r *random) float() float64 { return float64(r.pcg.Uint64()>>11) * 0x1p-53 }
+
+// within draws from low to high.
+func (r *random) within(low, high float64) float64 { return low + (high-low)*r.float() }
+
+// beta draws from the symmetric beta distribution, a > 0, by rejection: Joehnk's way (1964) up to
+// 1, then from under the density's maximum, which is at 1/2.
+func (r *random) beta(a float64) float64 {
+	for {
+		if a <= 1 {
+			x, y := math.Pow(r.float(), 1/a), math.Pow(r.float(), 1/a)
+			switch {
+			case x+y > 1:
+			case x+y > 0:
+				return x / (x + y)
+			default: // a so small that both are too small for float64
+				if r.coin() {
+					return 1
+				}
+				return 0
+			}
+			continue
+		}
+		x := r.float()
+		if r.float() < math.Pow(4*x*(1-x), a-1) {
+			return x
+		}
+	}
 }

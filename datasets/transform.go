@@ -3,139 +3,125 @@ package datasets
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
-// Transform is what happens to an image on its way into a batch: random crop, random flip,
-// normalisation, cutout, in that order. The zero Transform normalises only.
+// Transform is what happens to an image on its way into a batch, in this order: a random crop (of
+// one of two kinds), a flip, a policy (AutoAugment or RandAugment), colour jitter, normalisation,
+// cutout, erasing; at last batches are mixed. All have torchvision's meaning. The zero Transform
+// normalises only.
 type Transform struct {
-	Padding int  `mapstructure:"padding" yaml:"padding"` // pixels added on each side before a random crop to the old size; 0: no crop
-	Fill    byte `mapstructure:"fill" yaml:"fill"`       // grey of the added pixels, 0 to 255
-	Flip    bool `mapstructure:"flip" yaml:"flip"`       // mirrored left to right half of the time
-	Cutout  int  `mapstructure:"cutout" yaml:"cutout"`   // side of a square set to 0 around a random pixel, after normalisation, rounded down to an even number; 0: none
+	Padding     int       `mapstructure:"padding" yaml:"padding"`           // pixels added on each side before a random crop to the old size; 0: no such crop
+	Fill        byte      `mapstructure:"fill" yaml:"fill"`                 // grey of the added pixels, 0 to 255
+	ResizedCrop bool      `mapstructure:"resized_crop" yaml:"resized_crop"` // a part of random area and aspect ratio, resized
+	CropScale   []float64 `mapstructure:"crop_scale" yaml:"crop_scale"`     // resized_crop: its area, least and largest share of the image's
+	CropRatio   []float64 `mapstructure:"crop_ratio" yaml:"crop_ratio"`     // resized_crop: its width / height, least and largest
+	Flip        bool      `mapstructure:"flip" yaml:"flip"`                 // mirrored left to right half of the time
+
+	AutoAugment string      `mapstructure:"autoaugment" yaml:"autoaugment"` // none, cifar10, imagenet: the policy found on that data set (arXiv:1805.09501)
+	RandAugment RandAugment `mapstructure:"randaugment" yaml:"randaugment"`
+	ColorJitter ColorJitter `mapstructure:"color_jitter" yaml:"color_jitter"`
+
+	Cutout  int     `mapstructure:"cutout" yaml:"cutout"`   // side of a square set to 0 around a random pixel, after normalisation, rounded down to an even number; 0: none
+	Erasing float64 `mapstructure:"erasing" yaml:"erasing"` // probability that a random rectangle is set to 0, after normalisation (arXiv:1708.04896)
+
+	// Of a pair of images in a batch; where both are on, each batch has one of them, as likely as the other.
+	Mixup  float64 `mapstructure:"mixup" yaml:"mixup"`   // both parameters of the beta distribution of the share (arXiv:1710.09412); 0: none
+	Cutmix float64 `mapstructure:"cutmix" yaml:"cutmix"` // the same for the area of a rectangle of the other image (arXiv:1905.04899); 0: none
+}
+
+// RandAugment is arXiv:1909.13719: so many operations, drawn anew for each image.
+type RandAugment struct {
+	Ops       int `mapstructure:"ops" yaml:"ops"`             // 0: none
+	Magnitude int `mapstructure:"magnitude" yaml:"magnitude"` // 0 to 30
+}
+
+// ColorJitter changes colours in a random order: brightness, contrast and saturation by a factor
+// from 1-x to 1+x (at least 0), hue by a part of a turn from -x to x.
+type ColorJitter struct {
+	Brightness float64 `mapstructure:"brightness" yaml:"brightness"`
+	Contrast   float64 `mapstructure:"contrast" yaml:"contrast"`
+	Saturation float64 `mapstructure:"saturation" yaml:"saturation"`
+	Hue        float64 `mapstructure:"hue" yaml:"hue"` // up to 0.5
 }
 
 const (
 	maxPadding = 256
 	maxCutout  = 4096
+	maxJitter  = 10
+	maxMagnify = 1000 // of a crop's aspect ratio
+	maxBeta    = 100
+	noPolicy   = "none"
+	maxRandOps = 8
+	randBins   = 31 // of RandAugment's magnitudes
+	autoBins   = 10 // of AutoAugment's
+	autoOps    = 2  // of a sub-policy
+	tries      = 10 // to draw a rectangle that fits
 )
 
-// Validate names every impossible value.
+// torchvision's ranges of random rectangles.
+var (
+	defaultScale = [2]float64{0.08, 1} // area of a crop, share of the image's
+	defaultRatio = [2]float64{3. / 4, 4. / 3}
+	eraseScale   = [2]float64{0.02, 0.33}
+	eraseRatio   = [2]float64{0.3, 3.3} // height / width
+)
+
+// between are two numbers of a setting, or the default's.
+func between(list []float64, otherwise [2]float64) [2]float64 {
+	if len(list) != 2 {
+		return otherwise
+	}
+	return [2]float64(list)
+}
+
+// Validate names every impossible value, and every setting without use.
 func (t Transform) Validate() error {
 	var faults []error
-	if t.Padding < 0 || t.Padding > maxPadding {
-		faults = append(faults, fmt.Errorf("padding %d is not in 0..%d", t.Padding, maxPadding))
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
 	}
-	if t.Cutout < 0 || t.Cutout > maxCutout {
-		faults = append(faults, fmt.Errorf("cutout %d is not in 0..%d", t.Cutout, maxCutout))
+	check(t.Padding >= 0 && t.Padding <= maxPadding, "padding %d is not in 0..%d", t.Padding, maxPadding)
+	check(t.Padding == 0 || !t.ResizedCrop, "padding %d and resized_crop are two kinds of crop; set padding=0 or resized_crop=false", t.Padding)
+	check(t.Fill == 0 || t.Padding > 0, "fill %d is the grey of padding, of which there is none", t.Fill)
+	scale, ratio := between(t.CropScale, defaultScale), between(t.CropRatio, defaultRatio)
+	check(len(t.CropScale) == 0 || len(t.CropScale) == 2 && scale[0] > 0 && scale[0] <= scale[1] && scale[1] <= 1, "crop_scale %v is not two rising numbers in (0,1]", t.CropScale)
+	check(len(t.CropRatio) == 0 || len(t.CropRatio) == 2 && ratio[0] >= 1./maxMagnify && ratio[0] <= ratio[1] && ratio[1] <= maxMagnify,
+		"crop_ratio %v is not two rising numbers in [1/%d,%d]", t.CropRatio, maxMagnify, maxMagnify)
+	check(t.ResizedCrop || len(t.CropScale)+len(t.CropRatio) == 0, "crop_scale and crop_ratio are of resized_crop, which is off")
+	_, known := policies[t.policy()]
+	check(known || t.policy() == noPolicy, "autoaugment %q is unknown; known are %s, %s", t.AutoAugment, noPolicy, strings.Join(policyNames(), ", "))
+	check(t.policy() == noPolicy || t.RandAugment.Ops == 0, "autoaugment and randaugment are two policies; choose one")
+	check(t.RandAugment.Ops >= 0 && t.RandAugment.Ops <= maxRandOps, "randaugment.ops %d is not in 0..%d", t.RandAugment.Ops, maxRandOps)
+	check(t.RandAugment.Magnitude >= 0 && t.RandAugment.Magnitude < randBins, "randaugment.magnitude %d is not in 0..%d", t.RandAugment.Magnitude, randBins-1)
+	j := t.ColorJitter
+	for _, v := range []struct {
+		name string
+		x    float64
+		most float64
+	}{{"brightness", j.Brightness, maxJitter}, {"contrast", j.Contrast, maxJitter}, {"saturation", j.Saturation, maxJitter}, {"hue", j.Hue, 0.5}} {
+		check(v.x >= 0 && v.x <= v.most, "color_jitter.%s %v is not in [0,%v]", v.name, v.x, v.most)
 	}
+	check(t.Cutout >= 0 && t.Cutout <= maxCutout, "cutout %d is not in 0..%d", t.Cutout, maxCutout)
+	check(t.Erasing >= 0 && t.Erasing <= 1, "erasing %v is not in [0,1]", t.Erasing)
+	check(t.Mixup >= 0 && t.Mixup <= maxBeta, "mixup %v is not in [0,%d]", t.Mixup, maxBeta)
+	check(t.Cutmix >= 0 && t.Cutmix <= maxBeta, "cutmix %v is not in [0,%d]", t.Cutmix, maxBeta)
 	return errors.Join(faults...)
 }
 
-// pipeline is a transform for the images of one data set.
-type pipeline struct {
-	Transform
-	c, h, w int
-	// value is the normalised value (x/255 - mean) / std of every byte, by channel.
-	value [][256]float32
+// Mixes says whether images of a batch, and so their labels, are mixed.
+func (t Transform) Mixes() bool { return t.Mixup > 0 || t.Cutmix > 0 }
+
+func (t Transform) policy() string {
+	if t.AutoAugment == "" {
+		return noPolicy
+	}
+	return t.AutoAugment
 }
 
-func newPipeline(t Transform, info Info) pipeline {
-	p := pipeline{t, info.Channels, info.Height, info.Width, make([][256]float32, info.Channels)}
-	for c := range p.value {
-		for b := range p.value[c] {
-			p.value[c][b] = float32((float64(b)/255 - info.Mean[c]) / info.Std[c])
-		}
-	}
-	return p
-}
-
-// draws are the random choices for one image.
-type draws struct {
-	down, right int  // of the crop against the image, in -Padding..Padding
-	flip        bool // in half of the images
-	y, x        int  // centre of the cutout, in the image
-}
-
-// draw makes all choices, needed or not, so that switching one step of a transform on or off
-// leaves the others as they were.
-func (p *pipeline) draw(r *random) draws {
-	return draws{
-		down:  r.below(2*p.Padding+1) - p.Padding,
-		right: r.below(2*p.Padding+1) - p.Padding,
-		flip:  r.coin() && p.Flip,
-		y:     r.below(p.h),
-		x:     r.below(p.w),
-	}
-}
-
-// apply transforms an image (C,H,W) of bytes into dst, of the same shape. Work that depends on a
-// choice is done by the row, never by the pixel.
-func (p *pipeline) apply(dst []float32, src []byte, d draws) {
-	// Columns lo..hi-1 of the crop lie in the image, from its column lo+right on.
-	lo, hi := clip(-d.right, p.w), clip(p.w-d.right, p.w)
-	top, bottom := clip(-d.down, p.h), clip(p.h-d.down, p.h)
-	if lo == hi { // the crop lies beside the image
-		top, bottom = p.h, p.h
-	}
-	copyRow := lookUp
-	left, right := lo, hi // of the copied columns in dst
-	if d.flip {
-		copyRow = lookUpMirrored
-		left, right = p.w-hi, p.w-lo
-	}
-	for c := range p.c {
-		value := &p.value[c]
-		border := value[p.Fill]
-		plane := dst[c*p.h*p.w:][:p.h*p.w]
-		fill(plane[:top*p.w], border)
-		for y := top; y < bottom; y++ {
-			row := plane[y*p.w:][:p.w]
-			line := src[(c*p.h+y+d.down)*p.w:][:p.w]
-			fill(row[:left], border)
-			copyRow(row[left:right], line[lo+d.right:hi+d.right], value)
-			fill(row[right:], border)
-		}
-		fill(plane[bottom*p.w:], border)
-	}
-	if p.Cutout > 0 {
-		p.cutout(dst, d.y, d.x)
-	}
-}
-
-// lookUp sets dst to the values of src, which is as long.
-func lookUp(dst []float32, src []byte, value *[256]float32) {
-	dst = dst[:len(src)]
-	for i, b := range src {
-		dst[i] = value[b]
-	}
-}
-
-// lookUpMirrored sets dst to the values of src, last first.
-func lookUpMirrored(dst []float32, src []byte, value *[256]float32) {
-	dst = dst[:len(src)]
-	for i, b := range src {
-		dst[len(dst)-1-i] = value[b]
-	}
-}
-
-// cutout sets a square around (y,x) to 0, clipped at the border, as in arXiv:1708.04552: rows
-// y-L/2 .. y+L/2-1 and such columns, halves rounded down.
-func (p *pipeline) cutout(dst []float32, y, x int) {
-	half := p.Cutout / 2
-	y0, y1 := clip(y-half, p.h), clip(y+half, p.h)
-	x0, x1 := clip(x-half, p.w), clip(x+half, p.w)
-	for c := range p.c {
-		for y := y0; y < y1; y++ {
-			clear(dst[(c*p.h+y)*p.w:][x0:x1])
-		}
-	}
-}
-
-// clip is the number of 0..size nearest to n.
-func clip(n, size int) int { return min(max(n, 0), size) }
-
-func fill[T byte | float32](row []T, v T) {
-	for i := range row {
-		row[i] = v
-	}
+// recolours says whether bytes are changed between crop and normalisation.
+func (t Transform) recolours() bool {
+	return t.policy() != noPolicy || t.RandAugment.Ops > 0 || t.ColorJitter != ColorJitter{}
 }

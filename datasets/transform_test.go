@@ -1,11 +1,14 @@
 package datasets
 
 import (
+	"image"
 	"math"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"hdas/datasets/raster"
 )
 
 // naive is apply by the pixel: where it comes from, what is there, and what lies over it.
@@ -24,7 +27,7 @@ func naive(p *pipeline, info Info, src []byte, d draws) []float32 {
 					b = src[(c*p.h+fromY)*p.w+fromX]
 				}
 				v := float32((float64(b)/255 - info.Mean[c]) / info.Std[c])
-				if y >= d.y-half && y < d.y+half && x >= d.x-half && x < d.x+half {
+				if y >= d.y-half && y < d.y+half && x >= d.x-half && x < d.x+half || image.Pt(x, y).In(d.erased) {
 					v = 0
 				}
 				dst[(c*p.h+y)*p.w+x] = v
@@ -41,13 +44,14 @@ func TestApplyEqualsTheNaive(t *testing.T) {
 		transform := Transform{
 			Padding: rapid.IntRange(0, 12).Draw(t, "padding"), // beyond the image, too
 			Fill:    rapid.Byte().Draw(t, "fill"),
+			Erasing: rapid.SampledFrom([]float64{0, 0.5}).Draw(t, "erasing"),
 			Flip:    rapid.Bool().Draw(t, "flip"),
 			Cutout:  rapid.IntRange(0, 12).Draw(t, "cutout"),
 		}
-		p := newPipeline(transform, d.info)
-		choices := p.draw(rng(rapid.Uint64().Draw(t, "seed"), "x"))
+		p := newPipeline(transform, d.info, raster.Bilinear)
+		choices := p.draw(stream(rapid.Uint64().Draw(t, "seed"), "x"))
 		got := slices.Repeat([]float32{float32(math.NaN())}, len(d.pixels)) // all must be written
-		p.apply(got, d.pixels, choices)
+		p.apply(got, d.pixels, &choices, new(raster.Canvas))
 		if want := naive(&p, d.info, d.pixels, choices); !slices.Equal(got, want) {
 			t.Fatalf("%+v with %+v:\n%v, not\n%v", transform, choices, got, want)
 		}
@@ -57,9 +61,9 @@ func TestApplyEqualsTheNaive(t *testing.T) {
 // A step switched on must not change what the others draw.
 func TestDrawsDoNotShift(t *testing.T) {
 	info := fake(1, 3, 32, 32).info
-	plain, full := newPipeline(Transform{Padding: 4}, info), newPipeline(Transform{Padding: 4, Flip: true, Cutout: 16}, info)
+	plain, full := newPipeline(Transform{Padding: 4}, info, 0), newPipeline(Transform{Padding: 4, Flip: true, Cutout: 16}, info, 0)
 	for i := range 100 {
-		a, b := plain.draw(rng(1, "x", i)), full.draw(rng(1, "x", i))
+		a, b := plain.draw(stream(1, "x").at(i)), full.draw(stream(1, "x").at(i))
 		b.flip = false
 		if a != b {
 			t.Fatalf("%+v with a crop alone, %+v with all", a, b)
@@ -70,14 +74,12 @@ func TestDrawsDoNotShift(t *testing.T) {
 // Crops, flips and centres of cutouts are equally likely in all places.
 func TestDrawsAreUniform(t *testing.T) {
 	const n = 40_000
-	p := newPipeline(Transform{Padding: 4, Flip: true, Cutout: 16}, fake(1, 3, 28, 32).info)
+	p := newPipeline(Transform{Padding: 4, Flip: true, Cutout: 16}, fake(1, 3, 28, 32).info, 0)
 	down, right, flips := make([]int, 9), make([]int, 9), make([]int, 2)
 	crops, ys, xs := make([]int, 81), make([]int, 28), make([]int, 32)
 	flipped := make([]int, 9*2) // flips by crop: they do not depend on each other
-	var r random
 	for i := range n {
-		r.seed(stream(11, "augment").at(2).at(i))
-		d := p.draw(&r)
+		d := p.draw(stream(11, "augment").at(2).at(i))
 		flip := 0
 		if d.flip {
 			flip = 1
@@ -103,10 +105,10 @@ func TestDrawsAreUniform(t *testing.T) {
 // (8,8).
 func TestCutout(t *testing.T) {
 	d := fake(1, 3, 32, 32)
-	p := newPipeline(Transform{Cutout: 16}, d.info)
+	p := newPipeline(Transform{Cutout: 16}, d.info, 0)
 	for _, c := range []struct{ y, x, zeros int }{{16, 16, 256}, {0, 0, 64}, {31, 31, 81}, {8, 24, 256}, {7, 16, 240}} {
-		dst := slices.Repeat([]float32{1}, len(d.pixels))
-		p.cutout(dst, c.y, c.x)
+		dst, white := make([]float32, len(d.pixels)), slices.Repeat([]byte{255}, len(d.pixels))
+		p.apply(dst, white, &draws{y: c.y, x: c.x}, new(raster.Canvas))
 		zeros := 0
 		for _, v := range dst {
 			if v == 0 {
@@ -120,7 +122,7 @@ func TestCutout(t *testing.T) {
 }
 
 func TestNormalise(t *testing.T) {
-	p := newPipeline(Transform{}, cifar10Info)
+	p := newPipeline(Transform{}, cifar10.info, 0)
 	// (0 - 0.49139968) / 0.24703233 and (1 - 0.44653124) / 0.26158768, by hand.
 	for _, c := range []struct {
 		got  float32
@@ -147,13 +149,13 @@ func TestTransformValidate(t *testing.T) {
 
 func TestApplyAllocatesNothing(t *testing.T) {
 	d := fake(1, 3, 32, 32)
-	p := newPipeline(Transform{Padding: 4, Flip: true, Cutout: 16}, d.info)
+	p := newPipeline(Transform{Padding: 4, Flip: true, Cutout: 16}, d.info, 0)
 	dst := make([]float32, len(d.pixels))
+	var c raster.Canvas
 	k, i := stream(1, "augment").at(0), 0
 	if n := testing.AllocsPerRun(100, func() {
-		var r random
-		r.seed(k.at(i))
-		p.apply(dst, d.pixels, p.draw(&r))
+		choices := p.draw(k.at(i))
+		p.apply(dst, d.pixels, &choices, &c)
 		i++
 	}); n != 0 {
 		t.Errorf("%v allocations an image", n)

@@ -2,8 +2,11 @@ package datasets
 
 import (
 	"fmt"
+	"image"
 	"math"
 	"slices"
+
+	"hdas/datasets/raster"
 )
 
 // Subset is the images of d with those numbers, in that order. A number may come more than once.
@@ -13,7 +16,16 @@ func Subset(d Dataset, numbers []int) (Dataset, error) {
 			return nil, fmt.Errorf("%s has no image %d; it has %d, counted from 0", d.Info().Name, n, d.Len())
 		}
 	}
-	return &subset{d, slices.Clone(numbers)}, nil
+	return part(d, slices.Clone(numbers)), nil
+}
+
+// part is d's images of those numbers, which are good.
+func part(d Dataset, numbers []int) Dataset {
+	s := &subset{d, numbers}
+	if files, ok := d.(Encoded); ok {
+		return &encodedSubset{s, files}
+	}
+	return s
 }
 
 type subset struct {
@@ -28,6 +40,18 @@ func (s *subset) At(i int, dst []byte) (int, error) {
 		return 0, fmt.Errorf("the part of %s has no image %d; it has %d, counted from 0", s.Info().Name, i, len(s.numbers))
 	}
 	return s.Dataset.At(s.numbers[i], dst)
+}
+
+// encodedSubset is a subset that has files still.
+type encodedSubset struct {
+	*subset
+	files Encoded
+}
+
+func (s *encodedSubset) View() View { return s.files.View() }
+
+func (s *encodedSubset) File(i int, buf []byte) ([]byte, string, int, error) {
+	return s.files.File(s.numbers[i], buf)
 }
 
 // Split shuffles a data set by the seed and cuts it in two, the first of floor(fraction * Len())
@@ -46,7 +70,7 @@ func Halves(d Dataset, seed uint64) (first, second Dataset) { return cut(d, d.Le
 
 func cut(d Dataset, n int, seed uint64) (first, second Dataset) {
 	order := rng(seed, "split").permutation(d.Len())
-	return &subset{d, order[:n:n]}, &subset{d, order[n:]}
+	return part(d, order[:n:n]), part(d, order[n:])
 }
 
 // RGB is d with its only channel, the grey, in each of three; d itself where it has three.
@@ -125,3 +149,67 @@ func (p *padded) At(i int, dst []byte) (int, error) {
 	fill(dst[end:], p.value)
 	return label, nil
 }
+
+// Resize is d with images of size x size; d itself where they are so.
+func Resize(d Dataset, size int, f raster.Filter) (Dataset, error) {
+	if size < 1 || size > maxSize {
+		return nil, fmt.Errorf("images of %d pixels a side are not in 1..%d", size, maxSize)
+	}
+	info := d.Info()
+	if info.Height == size && info.Width == size {
+		return d, nil
+	}
+	r := &scaled{Dataset: d, inner: info, info: info, filter: f}
+	r.info.Height, r.info.Width = size, size
+	return r, nil
+}
+
+type scaled struct {
+	Dataset
+	inner, info Info
+	filter      raster.Filter
+}
+
+func (r *scaled) Info() Info { return r.info }
+
+func (r *scaled) At(i int, dst []byte) (int, error) {
+	if err := checkAt(r.info, r.Len(), i, dst); err != nil {
+		return 0, err
+	}
+	s := studios.Get().(*studio)
+	defer studios.Put(s)
+	s.file = slices.Grow(s.file[:0], r.inner.Size())[:r.inner.Size()]
+	label, err := r.Dataset.At(i, s.file)
+	if err != nil {
+		return 0, err
+	}
+	size := r.info.Height
+	s.resizer.Plan(raster.Job{OldH: r.inner.Height, OldW: r.inner.Width, H: size, W: size, Window: image.Rect(0, 0, size, size), Filter: r.filter})
+	s.resizer.Planes(&s.canvas, raster.Image{C: r.inner.Channels, H: r.inner.Height, W: r.inner.Width, Pix: s.file})
+	copy(dst, s.canvas.Pix)
+	return label, nil
+}
+
+// normalised is d with another mean and standard deviation.
+func normalised(d Dataset, mean, std []float64) Dataset {
+	info := d.Info()
+	info.Mean, info.Std = mean, std
+	if files, ok := d.(Encoded); ok {
+		return &encodedRestated{files, info}
+	}
+	return &restated{d, info}
+}
+
+type restated struct {
+	Dataset
+	info Info
+}
+
+func (r *restated) Info() Info { return r.info }
+
+type encodedRestated struct {
+	Encoded
+	info Info
+}
+
+func (r *encodedRestated) Info() Info { return r.info }

@@ -34,6 +34,20 @@ def batch(key):
     }
 
 
+def batch100(key):
+    b = batch(key)
+    b[key("fine_labels")] = b.pop(key("labels"))
+    b[key("coarse_labels")] = [19 - n for n in range(8)]
+    return b
+
+
+def meta100(key):
+    import re
+    go = open(os.path.join(HERE, "..", "cifar.go")).read()
+    names = re.search("cifar100Classes = `([^`]*)`", go).group(1).split()
+    return {key("fine_label_names"): [key(n) for n in names], key("coarse_label_names"): [key("a"), key("b")]}
+
+
 def meta(key):
     return {
         key("num_cases_per_batch"): 10000,
@@ -56,6 +70,8 @@ def main(variant):
         write("%s-text-%d" % (variant, protocol), batch(str), protocol)
     write(variant + "-bytes-4", batch(str.encode), 4)
     write(variant + ".meta", meta(str), 4)
+    write("cifar100-" + variant, batch100(str.encode), 2)
+    write("cifar100-%s.meta" % variant, meta100(str), 2)
 
 
 main(sys.argv[1])

@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"models/ops":            {"models/layer"},
 	"models":                {"models/genotype", "models/layer", "models/ops", "torch", "torch/nn"},
 	"draw":                  {"models/genotype"},
-	"datasets":              {"internal/pickle"},
+	"datasets":              {"datasets/fetch", "datasets/imagefile", "datasets/raster", "internal/pickle"},
 	"datasets/fetch":        {},
 	"datasets/imagefile":    {},
 	"datasets/raster":       {},

@@ -1,0 +1,87 @@
+package datasets
+
+import (
+	"io"
+	"math"
+	"os"
+	"slices"
+)
+
+// list is the names and labels of many files, in few bytes: the names are one text, so that there is
+// no pointer and no header for each.
+type list struct {
+	names  []byte
+	ends   []uint32 // of the names
+	labels []uint16
+}
+
+func (l *list) len() int { return len(l.labels) }
+
+func (l *list) name(i int) string {
+	from := uint32(0)
+	if i > 0 {
+		from = l.ends[i-1]
+	}
+	return string(l.names[from:l.ends[i]])
+}
+
+// add appends a file. It is false where the list is full.
+func (l *list) add(name string, label int) bool {
+	if len(l.names)+len(name) > math.MaxUint32 || label > math.MaxUint16 {
+		return false
+	}
+	l.names = append(l.names, name...)
+	l.ends = append(l.ends, uint32(len(l.names)))
+	l.labels = append(l.labels, uint16(label))
+	return true
+}
+
+// compact gives back what growing took too much.
+func (l *list) compact() {
+	l.names, l.ends, l.labels = slices.Clone(l.names), slices.Clone(l.ends), slices.Clone(l.labels)
+}
+
+// fileset is a data set of image files.
+type fileset struct {
+	info Info
+	view View
+	list *list
+	// read reads file i into buf, and names it so that the user finds it.
+	read func(i int, buf []byte) (file []byte, name string, err error)
+}
+
+// newFileset fills in what all have alike.
+func newFileset(s Spec, classes []string, origin string, l *list, read func(i int, buf []byte) ([]byte, string, error)) *fileset {
+	v := s.view()
+	return &fileset{Info{Name: s.Name, Classes: classes, Channels: 3, Height: v.Size, Width: v.Size,
+		Mean: imagenetInfo.Mean, Std: imagenetInfo.Std, Origin: origin}, v, l, read}
+}
+
+func (d *fileset) Info() Info { return d.info }
+func (d *fileset) View() View { return d.view }
+func (d *fileset) Len() int   { return d.list.len() }
+
+func (d *fileset) File(i int, buf []byte) (file []byte, name string, label int, err error) {
+	file, name, err = d.read(i, buf)
+	return file, name, int(d.list.labels[i]), err
+}
+
+func (d *fileset) At(i int, dst []byte) (int, error) { return viewAt(d, i, dst) }
+
+// readInto reads a file into buf, or a longer slice.
+func readInto(path string, buf []byte) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return buf, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return buf, err
+	}
+	buf = slices.Grow(buf[:0], int(info.Size()))[:info.Size()]
+	if _, err := io.ReadFull(f, buf); err != nil {
+		return buf, &os.PathError{Op: "read", Path: path, Err: err}
+	}
+	return buf, nil
+}

@@ -1,0 +1,181 @@
+package datasets
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"hdas/datasets/raster"
+)
+
+// Spec says which data set is meant, and at which size its images are seen.
+type Spec struct {
+	Name string `mapstructure:"name" yaml:"name" json:"name"`
+	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir"`    // of the files; empty: Dir()
+	Size int    `mapstructure:"size" yaml:"size" json:"size"` // pixels of a side; 0: the data set's own, of image files 224
+
+	// Of image files (imagenet, folder). Where a network is not learning they are resized and the
+	// middle of Size x Size is cut out.
+	Resize        int    `mapstructure:"resize" yaml:"resize" json:"resize"`                      // the shorter side before that; 0: Size * 256/224
+	Interpolation string `mapstructure:"interpolation" yaml:"interpolation" json:"interpolation"` // bilinear, bicubic; empty: bilinear
+
+	// Of a folder of one's own.
+	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction"` // for testing, in (0,1), of each class, where no folder is; 0: a fifth
+	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed"`          // of that split
+
+	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty"` // of the channels, to normalise by; empty: the data set's own, of a folder ImageNet's
+	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty"`    // likewise
+}
+
+const (
+	maxSize      = 4096 // pixels
+	ownSize      = 224  // of image files
+	ownResize    = 256  // for ownSize
+	testFraction = 0.2
+)
+
+// The splits of every data set.
+const (
+	Train = "train"
+	Test  = "test"
+)
+
+// source is how a data set is had.
+type source struct {
+	open func(s Spec, split string) (Dataset, error)
+	// missing says what of the data is not in dir and how to mend that; nil where all is there.
+	missing func(dir string) error
+	// some says whether any of it is in dir.
+	some  func(dir string) bool
+	files bool // its images are files of any size
+	own   bool // it is the user's: it can be split in several ways, and is not missing anywhere
+}
+
+// sources are the known data sets. Adding one is adding an entry.
+var sources = map[string]source{
+	"digits":   {open: openDigits, missing: func(string) error { return nil }, some: func(string) bool { return true }},
+	"cifar10":  {open: cifar10.open, missing: cifar10.missing, some: cifar10.some},
+	"cifar100": {open: cifar100.open, missing: cifar100.missing, some: cifar100.some},
+	"imagenet": {open: openImageNet, missing: missingImageNet, some: someImageNet, files: true},
+	"folder":   {open: openFolder, missing: missingFolder, some: func(dir string) bool { return missingFolder(dir) == nil }, files: true, own: true},
+}
+
+// Names are the known data sets, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(sources)) }
+
+// OfFiles says whether a data set's images are files of any size.
+func OfFiles(name string) bool { return sources[name].files }
+
+// Own says whether a data set is the user's own images, which are in no place of their own.
+func Own(name string) bool { return sources[name].own }
+
+func find(name string) (source, error) {
+	s, ok := sources[name]
+	if !ok {
+		return s, fmt.Errorf("data set %q is unknown; known are %s", name, strings.Join(Names(), ", "))
+	}
+	return s, nil
+}
+
+// filters are the interpolations by name.
+var filters = map[string]raster.Filter{"bilinear": raster.Bilinear, "bicubic": raster.Bicubic}
+
+func (s Spec) filter() raster.Filter { return filters[s.Interpolation] } // bilinear is 0
+
+// Validate names every impossible value, and every setting that the data set has no use for.
+func (s Spec) Validate() error {
+	var faults []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	src, known := sources[s.Name]
+	check(known, "name: %q is unknown; known are %s", s.Name, strings.Join(Names(), ", "))
+	check(s.Size >= 0 && s.Size <= maxSize, "size %d is not in 0..%d", s.Size, maxSize)
+	_, ok := filters[s.Interpolation]
+	check(ok || s.Interpolation == "", "interpolation %q is unknown; known are %s", s.Interpolation, strings.Join(slices.Sorted(maps.Keys(filters)), ", "))
+	check(s.Resize == 0 || s.Resize >= s.view().Size && s.Resize <= maxSize, "resize %d is not in %d..%d: size pixels are cut out of it", s.Resize, s.view().Size, maxSize)
+	check(s.TestFraction >= 0 && s.TestFraction < 1, "test_fraction %v is not in [0,1)", s.TestFraction)
+	if known {
+		check(src.files || s.Resize == 0, "resize %d is of image files, and %s has images of one size; set size instead", s.Resize, s.Name)
+		check(src.own || s.TestFraction == 0 && s.SplitSeed == 0, "test_fraction and split_seed are of a folder, and %s comes split", s.Name)
+	}
+	check(len(s.Mean) == len(s.Std) && (len(s.Mean) == 0 || len(s.Mean) == 3), "mean %v and std %v are not three numbers each, or none", s.Mean, s.Std)
+	for _, v := range s.Std {
+		check(v > 0, "std %v is not above 0", v)
+	}
+	return errors.Join(faults...)
+}
+
+// view is that of image files.
+func (s Spec) view() View {
+	v := View{s.Size, s.Resize, s.filter()}
+	if v.Size == 0 {
+		v.Size = ownSize
+	}
+	if v.Resize == 0 {
+		v.Resize = v.Size * ownResize / ownSize
+	}
+	return v
+}
+
+// Open opens a split, Train or Test.
+func (s Spec) Open(split string) (Dataset, error) {
+	src, err := find(s.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	if split != Train && split != Test {
+		return nil, fmt.Errorf("split %q is unknown; known are %s, %s", split, Train, Test)
+	}
+	if s.Dir == "" {
+		s.Dir = Dir()
+	}
+	d, err := src.open(s, split)
+	if err != nil {
+		return nil, err
+	}
+	if s.Size > 0 {
+		if d, err = Resize(d, s.Size, s.filter()); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.Mean) > 0 {
+		d = normalised(d, s.Mean, s.Std)
+	}
+	return d, nil
+}
+
+// Open opens a split, Train or Test, of a data set. dir is where its files are; empty means Dir().
+func Open(name, dir, split string) (Dataset, error) { return Spec{Name: name, Dir: dir}.Open(split) }
+
+// Missing says what of a data set is not in dir (empty means Dir()) and how to mend that; nil
+// where all is there. It looks for files, and does not read them.
+func Missing(name, dir string) error {
+	s, err := find(name)
+	if err != nil {
+		return err
+	}
+	if dir == "" {
+		dir = Dir()
+	}
+	return s.missing(dir)
+}
+
+// Some says whether any file of a known data set is in dir.
+func Some(name, dir string) bool { return sources[name].some(dir) }
+
+// Dir is where data sets are looked for: $HDAS_DATA, or data in the working directory.
+func Dir() string {
+	if dir := os.Getenv("HDAS_DATA"); dir != "" {
+		return dir
+	}
+	return "data"
+}
