@@ -35,10 +35,28 @@ type Common struct {
 
 // Data says which images, and how they are augmented.
 type Data struct {
-	Name               string `mapstructure:"name" yaml:"name"`
-	Dir                string `mapstructure:"dir" yaml:"dir"`         // empty: $HDAS_DATA, or data in the working directory
+	datasets.Spec      `mapstructure:",squash" yaml:",inline"`
 	Workers            int    `mapstructure:"workers" yaml:"workers"` // of the loader; 0: one for each processor
+	Damaged            string `mapstructure:"damaged" yaml:"damaged"` // what image files do that cannot be decoded: fail, skip
 	datasets.Transform `mapstructure:",squash" yaml:",inline"`
+}
+
+// What becomes of a run whose data has damaged files.
+const (
+	Fail = "fail" // it ends
+	Skip = "skip" // it goes on without them, and names them
+)
+
+// Validate names every impossible value.
+func (d Data) Validate() error {
+	var faults []error
+	if d.Workers < 0 || d.Workers > 1024 {
+		faults = append(faults, fmt.Errorf("workers: %d is not in 0..1024", d.Workers))
+	}
+	if d.Damaged != Fail && d.Damaged != Skip {
+		faults = append(faults, fmt.Errorf("damaged: %q is unknown; known are %s, %s", d.Damaged, Fail, Skip))
+	}
+	return errors.Join(append(faults, d.Spec.Validate(), d.Transform.Validate())...)
 }
 
 // Search is a search's configuration.
@@ -70,8 +88,19 @@ func DefaultTrain() Train {
 func common(channels int64, layers int) Common {
 	return Common{
 		Device: "auto", Precision: "float32",
-		Data:    Data{Name: "cifar10", Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16}},
+		Data: Data{
+			Spec: datasets.Spec{Name: "cifar10", Interpolation: "bilinear"}, Damaged: Fail,
+			Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16, AutoAugment: "none", RandAugment: datasets.RandAugment{Magnitude: 9}},
+		},
 		Network: models.Macro{Preset: models.CIFAR, Channels: channels, Layers: layers, PoolNorm: "auto", Wiring: models.Summed},
+	}
+}
+
+// settle fills in what hangs on other settings: image files are seen at the size that the network's
+// preset is made for.
+func (c *Common) settle() {
+	if c.Data.Size == 0 && datasets.OfFiles(c.Data.Name) && c.Network.Preset == models.CIFAR {
+		c.Data.Size = 32
 	}
 }
 
@@ -83,15 +112,9 @@ func (c Common) validate() error {
 	if c.Precision != "float32" && c.Precision != "float64" {
 		faults = append(faults, fmt.Errorf("precision: %q is unknown; known are float32, float64", c.Precision))
 	}
-	if !slices.Contains(datasets.Names(), c.Data.Name) {
-		faults = append(faults, fmt.Errorf("data.name: %q is unknown; known are %s", c.Data.Name, strings.Join(datasets.Names(), ", ")))
-	}
-	if c.Data.Workers < 0 || c.Data.Workers > 1024 {
-		faults = append(faults, fmt.Errorf("data.workers: %d is not in 0..1024", c.Data.Workers))
-	}
 	m := c.Network
 	m.Classes = 1 // comes with the data
-	return errors.Join(append(faults, in("data", c.Data.Transform.Validate()), in("network", m.Validate()))...)
+	return errors.Join(append(faults, in("data", c.Data.Validate()), in("network", m.Validate()))...)
 }
 
 // Validate names every impossible value.
@@ -131,6 +154,7 @@ func LoadSearch(k search.Kind, o Overrides) (Search, error) {
 	if err := load(&c, o, foreign(k)); err != nil {
 		return c, err
 	}
+	c.settle()
 	if c.Search.Kind != k {
 		return c, fmt.Errorf("search.kind: the configuration is for a %s search, not a %s search", c.Search.Kind, k)
 	}
@@ -146,6 +170,7 @@ func foreign(k search.Kind) map[string]string {
 		}
 	}
 	add("a supernet has no auxiliary head", "network.auxiliary")
+	add("a search learns from whole images; it has a use in a training only", "data.mixup", "data.cutmix")
 	add("the searches use the summed wiring", "network.wiring")
 	if k == search.Cell {
 		add("it has no use in a cell search", "search.cells", "search.lengths", "search.window", "search.stage_primitives", "search.delta")
@@ -165,6 +190,7 @@ func LoadTrain(o Overrides) (Train, error) {
 	if err := load(&c, o, nil); err != nil {
 		return c, err
 	}
+	c.settle()
 	return c, c.Validate()
 }
 

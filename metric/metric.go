@@ -88,7 +88,18 @@ func (m *Meter) Load(state map[string]torch.Tensor, d torch.Device) {
 // Tensors are a batch as images (N,C,H,W) of that type and labels (N), on that device.
 func Tensors(b datasets.Batch, o torch.Options) (images, labels torch.Tensor) {
 	images = torch.FromFloat32(b.Images, int64(b.N), int64(b.C), int64(b.H), int64(b.W))
-	return images.To(o.DType).ToDevice(o.Device), torch.FromInt64(b.Labels, int64(b.N)).ToDevice(o.Device)
+	return images.Upload(o.Device).To(o.DType), torch.FromInt64(b.Labels, int64(b.N)).Upload(o.Device)
+}
+
+// CrossEntropy is a batch's mean loss for logits (N,K) and the labels (N) of its Tensors: of mixed
+// images the mean of both labels', weighed by their shares. smoothing is the label smoothing.
+func CrossEntropy(logits, labels torch.Tensor, b datasets.Batch, smoothing float64) torch.Tensor {
+	loss := torch.CrossEntropy(logits, labels, smoothing)
+	if len(b.Others) == 0 {
+		return loss
+	}
+	others := torch.FromInt64(b.Others, int64(b.N)).Upload(logits.Device())
+	return loss.MulScalar(b.Share).Add(torch.CrossEntropy(logits, others, smoothing).MulScalar(1 - b.Share))
 }
 
 // Evaluate runs a classifier over one pass of a loader, without gradients and in evaluation mode,

@@ -71,6 +71,13 @@ char *hdas_clone(ht *out, ht t) {
   return hdas_guard([&] { *out = handle(ref(t).clone()); });
 }
 
+char *hdas_upload(ht *out, ht t, int device) {
+  return hdas_guard([&] {
+    const Tensor &host = ref(t);
+    *out = handle(host.pin_memory().to(at::Device(at::kCUDA, device), host.scalar_type(), /*non_blocking=*/true));
+  });
+}
+
 char *hdas_set_requires_grad(ht t, int on) {
   return hdas_guard([&] {
     TORCH_CHECK(on || ref(t).is_leaf(), "only a leaf can stop to require a gradient; use detach");

@@ -22,6 +22,9 @@ char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, 
 // Copies the elements, in row-major order, into data of exactly `bytes` bytes.
 char *hdas_to_data(ht t, void *data, size_t bytes);
 char *hdas_clone(ht *out, ht t);
+// Copies a CPU tensor to a CUDA device by way of pinned memory, which libtorch keeps and uses
+// again. The copy is under way when this returns; what comes after it on the device waits for it.
+char *hdas_upload(ht *out, ht t, int device);
 char *hdas_set_requires_grad(ht t, int on);
 char *hdas_requires_grad(ht t, int *on);
 

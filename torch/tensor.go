@@ -202,3 +202,15 @@ func (t Tensor) Clone() Tensor {
 	check("clone", []Tensor{t}, C.hdas_clone(&out, t.ht()))
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }
+
+// Upload is t, which lies on the CPU, on device d: to a CUDA device by way of pinned memory, while
+// the host goes on. t may be freed at once.
+func (t Tensor) Upload(d Device) Tensor {
+	if !d.IsCUDA() {
+		return t.ToDevice(d)
+	}
+	enter("to")
+	var out C.ht
+	check("to", []Tensor{t}, C.hdas_upload(&out, t.ht(), C.int(d.c())))
+	return adopt(lib.Ctensor(unsafe.Pointer(out)))
+}

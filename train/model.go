@@ -17,12 +17,13 @@ import (
 
 // Description is what a checkpoint says of its network besides the genotype.
 type Description struct {
-	Macro   models.Macro `json:"macro"`
-	Image   layer.Shape  `json:"image"`
-	Dataset string       `json:"dataset"` // that it was trained on, by name
-	Classes []string     `json:"classes"`
-	Mean    []float64    `json:"mean"` // of each channel, by which its images are normalised, pixels being in [0,1]
-	Std     []float64    `json:"std"`
+	Macro   models.Macro  `json:"macro"`
+	Image   layer.Shape   `json:"image"`
+	Dataset string        `json:"dataset"` // that it was trained on, by name
+	Data    datasets.Spec `json:"data"`    // how to open it again; unnamed where that is not known
+	Classes []string      `json:"classes"`
+	Mean    []float64     `json:"mean"` // of each channel, by which its images are normalised, pixels being in [0,1]
+	Std     []float64     `json:"std"`
 }
 
 // Model is a network with its weights.

@@ -25,6 +25,7 @@ type Setup struct {
 	Macro       models.Macro
 	Genotype    genotype.Genotype
 	Train, Test *datasets.Loader
+	Data        datasets.Spec // what both are of, kept in the checkpoint
 	Options     torch.Options
 	Seed        uint64
 	Resolved    []byte // the whole configuration, kept in the checkpoint
@@ -65,7 +66,7 @@ type task struct {
 
 func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 	info := s.Train.Dataset.Info()
-	d := Description{Macro: s.Macro, Dataset: info.Name, Classes: info.Classes,
+	d := Description{Macro: s.Macro, Dataset: info.Name, Data: s.Data, Classes: info.Classes,
 		Mean: info.Mean, Std: info.Std,
 		Image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}}
 	t = &task{Setup: s, rate: s.Config.Rate()}
@@ -114,9 +115,9 @@ func (t *task) dropPath(epoch int) float64 {
 func (t *task) Step(epoch int, b datasets.Batch) error {
 	images, labels := metric.Tensors(b, t.Options)
 	logits, aux := t.model.Net.Forward(&nn.Ctx{Train: true, DropPath: t.dropPath(epoch)}, images)
-	loss := torch.CrossEntropy(logits, labels, t.Config.LabelSmoothing)
+	loss := metric.CrossEntropy(logits, labels, b, t.Config.LabelSmoothing)
 	if aux.Defined() {
-		loss = loss.Add(torch.CrossEntropy(aux, labels, t.Config.LabelSmoothing).MulScalar(t.Config.AuxiliaryWeight))
+		loss = loss.Add(metric.CrossEntropy(aux, labels, b, t.Config.LabelSmoothing).MulScalar(t.Config.AuxiliaryWeight))
 	}
 	grads := torch.Grad(loss, nn.Tensors(t.model.Weights.Weights()))
 	torch.ClipGradNorm(grads, t.Config.Clip)

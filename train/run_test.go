@@ -29,8 +29,9 @@ func setup(t *testing.T) train.Setup {
 	data := datasetstest.Synthetic(24, 32)
 	return train.Setup{Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
 		Macro: models.Macro{Preset: models.CIFAR, Channels: 2, Classes: 3, Auxiliary: true, PoolNorm: "auto", Wiring: models.Summed},
-		Train: &datasets.Loader{Dataset: data, Batch: c.Batch, Seed: 3, Shuffle: true, Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 8}},
-		Test:  &datasets.Loader{Dataset: data, Batch: 12},
+		Train: &datasets.Loader{Dataset: data, Batch: c.Batch, Seed: 3, Shuffle: true, Transform: datasets.Transform{
+			Padding: 4, Flip: true, Cutout: 8, AutoAugment: "cifar10", ColorJitter: datasets.ColorJitter{Brightness: 0.2, Hue: 0.1}, Erasing: 0.2, Mixup: 0.4, Cutmix: 1}},
+		Test: &datasets.Loader{Dataset: data, Batch: 12},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/datasets"
+	"hdas/datasets/imagefile"
 	"hdas/torch"
 )
 
@@ -26,6 +27,7 @@ type health struct {
 	FreeGB   float64           `json:"memory_available_gb"`
 	Data     map[string]string `json:"data"` // "found", or what is missing and how to mend it
 	DataDir  string            `json:"data_dir"`
+	JPEG     string            `json:"jpeg"` // what decodes it
 }
 
 func (p *program) doctor() *cobra.Command {
@@ -52,10 +54,13 @@ func (p *program) doctor() *cobra.Command {
 			}
 			for _, name := range datasets.Names() {
 				h.Data[name] = "found"
-				if err := datasets.Missing(name, h.DataDir); err != nil {
+				if datasets.Own(name) {
+					h.Data[name] = "one's own images: name them with --set data.name=folder --data-dir DIR, and check them with hdas data check DIR"
+				} else if err := datasets.Missing(name, h.DataDir); err != nil {
 					h.Data[name] = err.Error()
 				}
 			}
+			h.JPEG = imagefile.JPEGBy
 			return p.print(h, h.write)
 		},
 	}
@@ -79,9 +84,10 @@ func (h health) write(w io.Writer) {
 	fmt.Fprintf(w, "CUDA      %s\n", h.CUDA)
 	fmt.Fprintf(w, "threads   %d of %d CPUs\n", h.Threads, h.CPUs)
 	fmt.Fprintf(w, "memory    %.1f GB, %.1f available\n", h.MemoryGB, h.FreeGB)
+	fmt.Fprintf(w, "JPEG by   %s\n", h.JPEG)
 	fmt.Fprintf(w, "data in   %s\n", h.DataDir)
 	for _, name := range datasets.Names() {
-		fmt.Fprintf(w, "  %-8s%s\n", name, h.Data[name])
+		fmt.Fprintf(w, "  %-9s %s\n", name, strings.ReplaceAll(h.Data[name], "\n", "\n            "))
 	}
 }
 

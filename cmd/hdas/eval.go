@@ -9,6 +9,7 @@ import (
 	"hdas/configs"
 	"hdas/datasets"
 	"hdas/metric"
+	"hdas/train"
 )
 
 // evaluation is what eval prints.
@@ -19,9 +20,22 @@ type evaluation struct {
 	metric.Score
 }
 
+// dataOf is the data set that a network was trained on, in another folder where one is given.
+func dataOf(m *train.Model, dir string) datasets.Spec {
+	s := m.Data
+	if s.Name == "" { // of a checkpoint that says no more
+		s.Name = m.Dataset
+	}
+	if dir != "" {
+		s.Dir = dir
+	}
+	return s
+}
+
 func (p *program) eval() *cobra.Command {
 	var device, dataDir, split string
 	var threads, batch int
+	var skip bool
 	c := &cobra.Command{
 		Use: "eval RUN|CHECKPOINT", Short: "Score a trained network",
 		Long: `Score a trained network on the data set that it was trained on. The checkpoint
@@ -37,14 +51,20 @@ rebuilds the network alone.`,
 				return err
 			}
 			defer free()
-			data, err := datasets.Open(m.Dataset, dataDir, split)
+			data, err := dataOf(m, dataDir).Open(split)
 			if err != nil {
 				return err
 			}
 			if n := len(data.Info().Classes); int64(n) != m.Macro.Classes {
 				return fmt.Errorf("the network tells %d classes apart, but %s has %d", m.Macro.Classes, m.Dataset, n)
 			}
+			if err := checkClasses(data, m.Classes); err != nil {
+				return err
+			}
 			l := &datasets.Loader{Dataset: data, Batch: batch}
+			if skip {
+				l.Damaged = p.skipped()
+			}
 			score, err := metric.Evaluate(c.Context(), m.Logits, l, o, nil)
 			if err != nil {
 				return err
@@ -61,6 +81,7 @@ rebuilds the network alone.`,
 	f.IntVar(&threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")
 	f.IntVar(&batch, "batch", 128, "images at once")
 	f.StringVar(&dataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
+	f.BoolVar(&skip, "skip-damaged", false, "leave out image files that cannot be decoded, and name them")
 	f.StringVar(&split, "split", datasets.Test, "train or test")
 	return c
 }

@@ -273,7 +273,7 @@ func TestDoctor(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &h); code != 0 || err != nil {
 		t.Fatalf("exit %d, %v, %s", code, err, errs)
 	}
-	if !strings.HasPrefix(h.Libtorch, "2.1") || h.Library == "" || h.Threads < 1 || h.MemoryGB <= 0 || h.Data["digits"] != "found" || !strings.Contains(h.Data["cifar10"], "unpack") {
+	if !strings.HasPrefix(h.Libtorch, "2.1") || h.Library == "" || h.Threads < 1 || h.MemoryGB <= 0 || h.Data["digits"] != "found" || !strings.Contains(h.Data["cifar10"], "hdas data get cifar10") {
 		t.Errorf("%+v", h)
 	}
 }

@@ -74,7 +74,7 @@ func (p *program) runSearch(ctx context.Context, c configs.Search, dir *run.Dir)
 	if err != nil {
 		return search.Result{}, err
 	}
-	data, err := datasets.Open(c.Data.Name, c.Data.Dir, datasets.Train)
+	data, err := c.Data.Open(datasets.Train)
 	if err != nil {
 		return search.Result{}, err
 	}
@@ -91,9 +91,9 @@ func (p *program) runSearch(ctx context.Context, c configs.Search, dir *run.Dir)
 	setup := search.Setup{
 		Config: c.Search, Macro: m, Options: o, Seed: c.Seed, Resolved: resolved,
 		Name:  fmt.Sprintf("%s-search-%s-seed%d", c.Search.Kind, c.Data.Name, c.Seed),
-		Train: loader(c.Common, weights, c.Search.Batch, true),
-		Valid: loader(c.Common, arch, c.Search.Batch, true),
-		Test:  loader(c.Common, arch, 2*c.Search.Batch, false),
+		Train: p.loader(c.Common, weights, c.Search.Batch, true),
+		Valid: p.loader(c.Common, arch, c.Search.Batch, true),
+		Test:  p.loader(c.Common, arch, 2*c.Search.Batch, false),
 	}
 	setup.Valid.Seed ^= 1 << 63 // other augmentation than the same numbers of the other half
 	observe, end := progress(p.err, string(c.Search.Kind)+" search")

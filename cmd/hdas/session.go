@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,12 +49,24 @@ func loadModel(path string, c configs.Common) (m *train.Model, o torch.Options, 
 }
 
 // loader makes the loader of a data set; one that is not for learning keeps order and pixels.
-func loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
+func (p *program) loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
 	l := &datasets.Loader{Dataset: d, Batch: batch, Seed: c.Seed, Workers: c.Data.Workers}
+	if c.Data.Damaged == configs.Skip {
+		l.Damaged = p.skipped()
+	}
 	if learn {
 		l.Shuffle, l.Transform = true, c.Data.Transform
 	}
 	return l
+}
+
+// checkClasses refuses data whose classes are not those, where they are known: its labels would mean
+// something else.
+func checkClasses(d datasets.Dataset, classes []string) error {
+	if info := d.Info(); len(classes) > 0 && !slices.Equal(info.Classes, classes) {
+		return fmt.Errorf("%s has other classes (%d: %.100q) than those that are learned (%d: %.100q)", info.Name, len(info.Classes), info.Classes, len(classes), classes)
+	}
+	return nil
 }
 
 // place is where a run is kept.

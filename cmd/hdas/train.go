@@ -71,12 +71,15 @@ func (p *program) runTrain(ctx context.Context, c configs.Train, g genotype.Geno
 	if err != nil {
 		return train.Epoch{}, err
 	}
-	learn, err := datasets.Open(c.Data.Name, c.Data.Dir, datasets.Train)
+	learn, err := c.Data.Open(datasets.Train)
 	if err != nil {
 		return train.Epoch{}, err
 	}
-	test, err := datasets.Open(c.Data.Name, c.Data.Dir, datasets.Test)
+	test, err := c.Data.Open(datasets.Test)
 	if err != nil {
+		return train.Epoch{}, err
+	}
+	if err := checkClasses(test, learn.Info().Classes); err != nil {
 		return train.Epoch{}, err
 	}
 	resolved, err := c.YAML()
@@ -91,8 +94,9 @@ func (p *program) runTrain(ctx context.Context, c configs.Train, g genotype.Geno
 	m.Classes = int64(len(learn.Info().Classes))
 	setup := train.Setup{
 		Config: c.Train, Macro: m, Genotype: g, Options: o, Seed: c.Seed, Resolved: resolved,
-		Train: loader(c.Common, learn, c.Train.Batch, true),
-		Test:  loader(c.Common, test, 2*c.Train.Batch, false),
+		Data:  c.Data.Spec,
+		Train: p.loader(c.Common, learn, c.Train.Batch, true),
+		Test:  p.loader(c.Common, test, 2*c.Train.Batch, false),
 	}
 	observe, end := progress(p.err, "training")
 	defer end()
