@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"hdas/datasets"
+	"hdas/datasets/fetch"
+)
+
+// cifarURL is where the authors of CIFAR-10 and CIFAR-100 publish them.
+const cifarURL = "https://www.cs.toronto.edu/~kriz/"
+
+func (p *program) data() *cobra.Command {
+	c := &cobra.Command{
+		Use: "data get|check", Short: "Download data sets, and check what is there",
+		Args: args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(p.dataGet(), p.dataCheck())
+	return c
+}
+
+// got is what data get prints.
+type got struct {
+	Dataset string `json:"dataset"`
+	File    string `json:"file"`
+	MD5     string `json:"md5"`
+	Bytes   int64  `json:"bytes"`
+	Already bool   `json:"already"` // nothing had to be downloaded
+}
+
+func (p *program) dataGet() *cobra.Command {
+	var dir, url, form string
+	c := &cobra.Command{
+		Use: "get cifar10|cifar100", Short: "Download a data set's published archive",
+		Long: `Download the published archive of CIFAR-10 or CIFAR-100 into the data folder and
+compare it with the published checksum. A download that was cut off goes on where
+it was. The archive is read as it is: there is no need to unpack it.
+
+ImageNet is for those who have agreed to its terms on image-net.org: put
+ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz
+into the data folder; they, too, are read as they are.`,
+		Example: "  hdas data get cifar10\n  hdas data get cifar100 --url https://mirror.example/cifar/",
+		Args:    args(cobra.ExactArgs(1)), ValidArgs: []string{"cifar10", "cifar100"},
+		RunE: func(c *cobra.Command, a []string) error {
+			archives := datasets.Published(a[0])
+			if archives == nil {
+				return usageError{fmt.Errorf("%q is not to be downloaded here; cifar10 and cifar100 are", a[0])}
+			}
+			at := slices.IndexFunc(archives, func(a datasets.Archive) bool { return a.Form == form })
+			if at < 0 {
+				return usageError{fmt.Errorf("--form %q is unknown; known are binary, python", form)}
+			}
+			if dir == "" {
+				dir = datasets.Dir()
+			}
+			archive := archives[at]
+			f := fetch.File{URL: strings.TrimSuffix(url, "/") + "/" + archive.Name, Path: filepath.Join(dir, archive.Name), MD5: archive.MD5}
+			progress, end := bytesBar(p.err, archive.Name)
+			err := fetch.Getter{Progress: progress}.Get(c.Context(), f)
+			end()
+			r := got{Dataset: a[0], File: f.Path, MD5: f.MD5, Already: errors.Is(err, fetch.ErrThere)}
+			if err != nil && !r.Already {
+				return err
+			}
+			if info, err := os.Stat(f.Path); err == nil {
+				r.Bytes = info.Size()
+			}
+			return p.print(r, func(w io.Writer) {
+				how := "downloaded"
+				if r.Already {
+					how = "there already"
+				}
+				fmt.Fprintf(w, "%s: %s, %.1f MB, MD5 %s as published\n", r.File, how, float64(r.Bytes)/1e6, r.MD5)
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&dir, "data-dir", "", "folder to put it into; default $HDAS_DATA, or data")
+	f.StringVar(&url, "url", cifarURL, "folder of the archive on a server: the publishers', or a mirror")
+	f.StringVar(&form, "form", "binary", "binary or python: the form of the files in the archive")
+	return c
+}
+
+// bytesBar shows how far a download is, on a terminal.
+func bytesBar(w io.Writer, name string) (observe func(done, total int64), end func()) {
+	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
+		return nil, func() {}
+	}
+	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(48))
+	b := p.AddBar(0, mpb.PrependDecorators(decor.Name(name+" ")), mpb.AppendDecorators(
+		decor.CountersKibiByte("% .1f / % .1f"), decor.Name(" "), decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)))
+	return func(done, total int64) {
+			b.SetTotal(max(total, done+1), false)
+			b.SetCurrent(done)
+		}, func() {
+			b.SetTotal(-1, true)
+			p.Wait()
+		}
+}
+
+// inspection is what data check prints of a data set.
+type inspection struct {
+	Dataset  string                    `json:"dataset"`
+	Folder   string                    `json:"folder"`
+	Verified []string                  `json:"verified,omitempty"` // archives with the published checksum
+	Splits   map[string]datasets.Tally `json:"splits"`
+}
+
+func (p *program) dataCheck() *cobra.Command {
+	var s datasets.Spec
+	c := &cobra.Command{
+		Use: "check [DIR]", Short: "Read a whole data set: classes, counts, mean, standard deviation, damage",
+		Long: `Read all images of the data sets in a folder (CIFAR-10, CIFAR-100, ImageNet, or one's
+own class folders), compare archives with the published checksums, and print
+classes, counts, mean and standard deviation. Exit code 1 where something is
+missing or damaged.`,
+		Example: "  hdas data check\n  hdas data check photos",
+		Args:    args(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, a []string) error {
+			s.Dir = datasets.Dir()
+			if len(a) > 0 {
+				s.Dir = a[0]
+			}
+			names := []string{s.Name}
+			if s.Name == "" {
+				names = found(s.Dir)
+			}
+			var list []inspection
+			var faults []error
+			for _, name := range names {
+				s := s
+				s.Name = name
+				if err := s.Validate(); err != nil {
+					return usageError{err}
+				}
+				i, err := p.inspect(c.Context(), s)
+				if err != nil {
+					faults = append(faults, fmt.Errorf("%s: %w", name, err))
+				}
+				list = append(list, i)
+			}
+			if err := p.print(list, func(w io.Writer) {
+				for _, i := range list {
+					i.write(w)
+				}
+			}); err != nil {
+				return err
+			}
+			return errors.Join(faults...)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&s.Name, "name", "", "the data set: "+strings.Join(datasets.Names(), ", ")+"; default: all that are there")
+	f.IntVar(&s.Size, "size", 0, "of image files: the side at which they are seen; default 224")
+	f.Float64Var(&s.TestFraction, "test-fraction", 0, "of a folder: the share kept for testing; default a fifth")
+	f.Uint64Var(&s.SplitSeed, "split-seed", 0, "of a folder: the seed of that split")
+	return c
+}
+
+// found are the data sets in a folder: the known ones of which something is there, else its class
+// folders.
+func found(dir string) (names []string) {
+	for _, name := range datasets.Names() {
+		if datasets.Own(name) || name == "digits" {
+			continue
+		}
+		if datasets.Some(name, dir) {
+			names = append(names, name)
+		}
+	}
+	if names == nil {
+		return []string{"folder"}
+	}
+	return names
+}
+
+// inspect reads both splits of a data set.
+func (p *program) inspect(ctx context.Context, s datasets.Spec) (i inspection, err error) {
+	i = inspection{Dataset: s.Name, Folder: s.Dir, Splits: map[string]datasets.Tally{}}
+	if err := datasets.Missing(s.Name, s.Dir); err != nil {
+		return i, err
+	}
+	var faults []error
+	if i.Verified, err = datasets.Verify(s.Name, s.Dir); err != nil {
+		faults = append(faults, err)
+	}
+	for _, split := range []string{datasets.Train, datasets.Test} {
+		d, err := s.Open(split)
+		if err != nil {
+			return i, errors.Join(append(faults, err)...)
+		}
+		step, end := countBar(p.err, s.Name+" "+split, d.Len())
+		t, err := datasets.Count(ctx, d, step)
+		end()
+		if err != nil {
+			return i, errors.Join(append(faults, err)...)
+		}
+		i.Splits[split] = t
+		if n := len(t.Damaged); n > 0 {
+			faults = append(faults, fmt.Errorf("damaged files in %s: %d; remove them, or learn without them: --set data.damaged=skip", split, n))
+		}
+	}
+	return i, errors.Join(faults...)
+}
+
+// countBar shows how many images are read, on a terminal.
+func countBar(w io.Writer, name string, n int) (step, end func()) {
+	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
+		return nil, func() {}
+	}
+	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(48))
+	b := p.AddBar(int64(n), mpb.PrependDecorators(decor.Name(name+" ")), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d "), decor.AverageETA(decor.ET_STYLE_GO)))
+	return b.Increment, func() {
+		b.Abort(false)
+		p.Wait()
+	}
+}
+
+func (i inspection) write(w io.Writer) {
+	fmt.Fprintf(w, "%s in %s\n", i.Dataset, i.Folder)
+	for _, path := range i.Verified {
+		fmt.Fprintf(w, "  %s has the published checksum\n", path)
+	}
+	for _, split := range []string{datasets.Train, datasets.Test} {
+		t, ok := i.Splits[split]
+		if !ok {
+			continue
+		}
+		least, most := slices.Min(t.Counts), slices.Max(t.Counts)
+		fmt.Fprintf(w, "  %-6s%d images of %d classes, %d to %d of each", split, t.Images, len(t.Classes), least, most)
+		fmt.Fprintf(w, "; mean %s, std %s\n", numbers(t.Mean), numbers(t.Std))
+		if len(t.Classes) <= 20 {
+			for k, class := range t.Classes {
+				fmt.Fprintf(w, "    %-24s%d\n", class, t.Counts[k])
+			}
+		}
+		for _, d := range t.Damaged {
+			fmt.Fprintf(w, "    damaged: %s\n", d)
+		}
+	}
+}
+
+// numbers are as --set data.mean takes them.
+func numbers(list []float64) string {
+	var texts []string
+	for _, v := range list {
+		texts = append(texts, fmt.Sprintf("%.4f", v))
+	}
+	return "[" + strings.Join(texts, ",") + "]"
+}
