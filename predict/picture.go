@@ -1,16 +1,47 @@
 package predict
 
-import "hdas/train"
+import (
+	"fmt"
+	"os"
 
-// normalised appends an image's values to dst, channel by channel, as the network takes them. pixels
-// are red, green and blue, one plane after the other.
-func normalised(dst []float32, pixels []byte, d train.Description) []float32 {
-	n := len(pixels) / 3
+	"hdas/datasets"
+	"hdas/models"
+	"hdas/train"
+)
+
+// picture reads an image file as the network takes its images: as where it was tested, if that was
+// on files, too. A network that learned from images of one size gets the whole image.
+func picture(path string, d train.Description) ([]byte, error) {
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pix, err := viewOf(d).Picture(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return pix, nil
+}
+
+func viewOf(d train.Description) datasets.View {
+	size := int(d.Image.W)
+	switch {
+	case datasets.OfFiles(d.Data.Name):
+		return d.Data.View()
+	case d.Macro.Preset == models.ImageNet:
+		return datasets.Spec{Size: size}.View()
+	}
+	return datasets.View{Size: size}
+}
+
+// normalised appends an image (3,H,W) to dst, channel by channel, as the network takes them.
+func normalised(dst []float32, pix []byte, d train.Description) []float32 {
+	plane := len(pix) / 3
 	for c := range int(d.Image.C) {
-		for i := range n {
-			v := int(pixels[c*n+i])
+		for i := range plane {
+			v := int(pix[c*plane+i])
 			if d.Image.C == 1 { // the luma of ITU-R 601
-				v = (299*int(pixels[i]) + 587*int(pixels[n+i]) + 114*int(pixels[2*n+i]) + 500) / 1000
+				v = (299*int(pix[i]) + 587*int(pix[plane+i]) + 114*int(pix[2*plane+i]) + 500) / 1000
 			}
 			dst = append(dst, float32((float64(v)/255-d.Mean[c])/d.Std[c]))
 		}

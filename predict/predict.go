@@ -72,6 +72,9 @@ func (p Predictor) Check() error {
 	if c := int(d.Image.C); c != 1 && c != 3 || len(d.Mean) != c || len(d.Std) != c {
 		return fmt.Errorf("the checkpoint does not say how the images of %q, of %d channels, are normalised; use --input with a tensor that is", d.Dataset, d.Image.C)
 	}
+	if d.Image.H != d.Image.W {
+		return fmt.Errorf("the network takes images of %dx%d, which are not square; use --input with a tensor", d.Image.H, d.Image.W)
+	}
 	if n := int64(len(d.Classes)); n != d.Macro.Classes {
 		return fmt.Errorf("the checkpoint has %d names for %d classes", n, d.Macro.Classes)
 	}
@@ -81,8 +84,6 @@ func (p Predictor) Check() error {
 // Images yields what is on each file, in their order, until yield returns false or ctx is
 // cancelled, whose error it returns. A file that cannot be read is yielded with an error.
 func (p Predictor) Images(ctx context.Context, files []string, yield func(Image, error) bool) error {
-	d := p.Model.Description
-	spec := d.Spec()
 	for batch := range slices.Chunk(files, p.Batch) {
 		var pixels []float32
 		var faults = make([]error, len(batch))
@@ -90,9 +91,9 @@ func (p Predictor) Images(ctx context.Context, files []string, yield func(Image,
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			image, err := spec.Picture(file, int(d.Image.H), int(d.Image.W))
+			pix, err := picture(file, p.Model.Description)
 			if faults[i] = err; err == nil {
-				pixels = normalised(pixels, image, d)
+				pixels = normalised(pixels, pix, p.Model.Description)
 			}
 		}
 		guesses, err := p.guess(pixels)
