@@ -1,8 +1,10 @@
 package datasets
 
 import (
+	"errors"
 	"fmt"
 	"image"
+	"slices"
 	"sync"
 
 	"hdas/datasets/imagefile"
@@ -22,7 +24,7 @@ type Encoded interface {
 // out.
 type View struct {
 	Size   int // height and width
-	Resize int // the shorter side before; at least Size
+	Resize int // the shorter side before, at least Size; 0: the whole image is squeezed into Size x Size
 	Filter raster.Filter
 }
 
@@ -46,7 +48,9 @@ type studio struct {
 // job is the resizing that a view is of an image of h x w.
 func (v View) job(h, w int) raster.Job {
 	newH, newW := v.Resize, v.Resize
-	if h < w {
+	if v.Resize == 0 {
+		newH, newW = v.Size, v.Size
+	} else if h < w {
 		newW = int(float64(v.Resize) * float64(w) / float64(h))
 	} else {
 		newH = int(float64(v.Resize) * float64(h) / float64(w))
@@ -80,6 +84,19 @@ func (s *studio) resize(name string, j raster.Job, at image.Point) error {
 	}
 	s.resizer.Interleaved(&s.canvas, raster.Interleaved{W: m.W, H: m.H, Stride: m.Stride, Pix: m.Pix})
 	return nil
+}
+
+// Picture is the view of an image file: three planes (R,G,B) of Size x Size bytes.
+func (v View) Picture(file []byte) ([]byte, error) {
+	s := studios.Get().(*studio)
+	defer studios.Put(s)
+	if err := s.decoder.Open(file); err != nil {
+		return nil, err
+	}
+	if err := s.see("image", v); err != nil {
+		return nil, errors.Unwrap(err) // who calls knows the name
+	}
+	return slices.Clone(s.canvas.Pix), nil
 }
 
 // studios are for those who read image by image.

@@ -52,7 +52,7 @@ type fileset struct {
 
 // newFileset fills in what all have alike.
 func newFileset(s Spec, classes []string, origin string, l *list, read func(i int, buf []byte) ([]byte, string, error)) *fileset {
-	v := s.view()
+	v := s.View()
 	return &fileset{Info{Name: s.Name, Classes: classes, Channels: 3, Height: v.Size, Width: v.Size,
 		Mean: imagenetInfo.Mean, Std: imagenetInfo.Std, Origin: origin}, v, l, read}
 }

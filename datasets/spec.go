@@ -98,7 +98,7 @@ func (s Spec) Validate() error {
 	check(s.Size >= 0 && s.Size <= maxSize, "size %d is not in 0..%d", s.Size, maxSize)
 	_, ok := filters[s.Interpolation]
 	check(ok || s.Interpolation == "", "interpolation %q is unknown; known are %s", s.Interpolation, strings.Join(slices.Sorted(maps.Keys(filters)), ", "))
-	check(s.Resize == 0 || s.Resize >= s.view().Size && s.Resize <= maxSize, "resize %d is not in %d..%d: size pixels are cut out of it", s.Resize, s.view().Size, maxSize)
+	check(s.Resize == 0 || s.Resize >= s.View().Size && s.Resize <= maxSize, "resize %d is not in %d..%d: size pixels are cut out of it", s.Resize, s.View().Size, maxSize)
 	check(s.TestFraction >= 0 && s.TestFraction < 1, "test_fraction %v is not in [0,1)", s.TestFraction)
 	if known {
 		check(src.files || s.Resize == 0, "resize %d is of image files, and %s has images of one size; set size instead", s.Resize, s.Name)
@@ -111,8 +111,8 @@ func (s Spec) Validate() error {
 	return errors.Join(faults...)
 }
 
-// view is that of image files.
-func (s Spec) view() View {
+// View is that of image files.
+func (s Spec) View() View {
 	v := View{s.Size, s.Resize, s.filter()}
 	if v.Size == 0 {
 		v.Size = ownSize

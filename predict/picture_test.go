@@ -1,11 +1,17 @@
 package predict
 
 import (
+	"bytes"
 	"image"
-	"image/color"
+	"image/png"
 	"math"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"hdas/datasets"
+	"hdas/datasets/raster"
 	"hdas/models"
 	"hdas/models/layer"
 	"hdas/train"
@@ -16,35 +22,57 @@ func description(preset string, side, channels int64) train.Description {
 		Mean: []float64{0.5, 0.25, 0}[:channels], Std: []float64{0.5, 0.25, 1}[:channels]}
 }
 
-// The sizes and offsets that torchvision's Resize(256) and CenterCrop(224) give: a mark in the
-// middle stays there, one in a corner of a long image is cut away.
-func TestFitCutsTheMiddleOut(t *testing.T) {
-	for _, size := range [][2]int{{256, 256}, {512, 256}, {300, 1000}, {10, 7}, {1, 1}} {
-		m := image.NewNRGBA(image.Rect(0, 0, size[0], size[1]))
-		got := fit(m, description(models.ImageNet, 224, 3))
-		if got.Rect.Dx() != 224 || got.Rect.Dy() != 224 {
-			t.Errorf("%v becomes %v", size, got.Rect)
+// Files are seen as where the network was tested: ImageNet's by Resize(256) and CenterCrop(224), one's
+// own images as the configuration said, whole ones by a network of CIFAR.
+func TestViewOf(t *testing.T) {
+	own := description(models.CIFAR, 48, 3)
+	own.Data = datasets.Spec{Name: "folder", Size: 48, Resize: 50, Interpolation: "bicubic"}
+	for want, d := range map[datasets.View]train.Description{
+		{Size: 224, Resize: 256}:                       description(models.ImageNet, 224, 3),
+		{Size: 48, Resize: 50, Filter: raster.Bicubic}: own,
+		{Size: 32}: description(models.CIFAR, 32, 3),
+	} {
+		if got := viewOf(d); got != want {
+			t.Errorf("%+v, not %+v", got, want)
 		}
 	}
-	m := image.NewNRGBA(image.Rect(0, 0, 512, 256))
-	m.Set(256, 128, color.White)
-	got := fit(m, description(models.ImageNet, 224, 3))
-	if want := image.Rect(144, 16, 368, 240); got.Rect != want || got.NRGBAAt(256, 128).R != 255 {
-		t.Errorf("cut %v, not %v", got.Rect, want)
+}
+
+func TestPicture(t *testing.T) {
+	m := image.NewNRGBA(image.Rect(0, 0, 80, 40))
+	for i := range m.Pix {
+		m.Pix[i] = byte(i % 4 * 60) // the red is 0, the green 60, the blue 120
 	}
-	if got := fit(m, description(models.CIFAR, 32, 3)); got.Rect != image.Rect(0, 0, 32, 32) {
-		t.Errorf("a small image is %v", got.Rect)
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "image.png")
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []train.Description{description(models.ImageNet, 64, 3), description(models.CIFAR, 32, 3)} {
+		pix, err := picture(path, d)
+		size := int(d.Image.W * d.Image.H)
+		if err != nil || len(pix) != 3*size || pix[0] != 0 || pix[size] != 60 || pix[3*size-1] != 120 {
+			t.Errorf("%d bytes, %v", len(pix), err)
+		}
+	}
+	if err := os.WriteFile(path, b.Bytes()[:60], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := picture(path, description(models.CIFAR, 32, 3)); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a damaged file gives %v", err)
 	}
 }
 
 func TestNormalised(t *testing.T) {
-	m := image.NewNRGBA(image.Rect(0, 0, 2, 1))
-	m.SetNRGBA(0, 0, color.NRGBA{255, 0, 51, 255})
+	pix := []byte{255, 0, 0, 0, 51, 0} // two pixels: (255,0,51), (0,0,0)
 	for channels, want := range map[int64][]float32{
 		3: {1, -1, -1, -1, 0.2, 0},
 		1: {float32(2*82.0/255 - 1), -1}, // 0.299*255 + 0.114*51 = 82.06
 	} {
-		got := normalised(nil, m, description(models.CIFAR, 2, channels))
+		got := normalised(nil, pix, description(models.CIFAR, 2, channels))
 		for i := range want {
 			if len(got) != len(want) || math.Abs(float64(got[i]-want[i])) > 1e-6 {
 				t.Fatalf("%d channels: %v, not %v", channels, got, want)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"hdas/datasets/imagefile"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/train"
@@ -46,13 +47,13 @@ func Find(paths []string) (files []string, faults []error) {
 		filepath.WalkDir(path, func(file string, e fs.DirEntry, err error) error {
 			if err != nil {
 				faults = append(faults, err)
-			} else if !e.IsDir() && slices.Contains(extensions, strings.ToLower(filepath.Ext(file))) {
+			} else if !e.IsDir() && slices.Contains(imagefile.Extensions, strings.ToLower(filepath.Ext(file))) {
 				files = append(files, file)
 			}
 			return nil
 		})
 		if len(files) == before {
-			faults = append(faults, fmt.Errorf("folder %s holds no image (%s)", path, strings.Join(extensions, ", ")))
+			faults = append(faults, fmt.Errorf("folder %s holds no image (%s)", path, strings.Join(imagefile.Extensions, ", ")))
 		}
 	}
 	return files, faults
@@ -71,6 +72,9 @@ func (p Predictor) Check() error {
 	if c := int(d.Image.C); c != 1 && c != 3 || len(d.Mean) != c || len(d.Std) != c {
 		return fmt.Errorf("the checkpoint does not say how the images of %q, of %d channels, are normalised; use --input with a tensor that is", d.Dataset, d.Image.C)
 	}
+	if d.Image.H != d.Image.W {
+		return fmt.Errorf("the network takes images of %dx%d, which are not square; use --input with a tensor", d.Image.H, d.Image.W)
+	}
 	if n := int64(len(d.Classes)); n != d.Macro.Classes {
 		return fmt.Errorf("the checkpoint has %d names for %d classes", n, d.Macro.Classes)
 	}
@@ -87,9 +91,9 @@ func (p Predictor) Images(ctx context.Context, files []string, yield func(Image,
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			m, err := decode(file)
+			pix, err := picture(file, p.Model.Description)
 			if faults[i] = err; err == nil {
-				pixels = normalised(pixels, fit(m, p.Model.Description), p.Model.Description)
+				pixels = normalised(pixels, pix, p.Model.Description)
 			}
 		}
 		guesses, err := p.guess(pixels)

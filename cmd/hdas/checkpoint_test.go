@@ -87,7 +87,7 @@ func TestCheckpointInAndOut(t *testing.T) {
 		{"import " + at("nothing") + " --genotype DARTS_V1 -o " + at("x"), "no such file", exitFailed},
 		{"import x", "--genotype", exitUsage},
 		{"import x --genotype DARTS_V1 -o y --preset other", "cifar, imagenet", exitUsage},
-		{"import x --genotype DARTS_V1 -o y --dataset other", "cifar10, digits, imagenet", exitUsage},
+		{"import x --genotype DARTS_V1 -o y --dataset other", "cifar10, cifar100, digits, imagenet", exitUsage},
 		{"import x --genotype DARTS_V1 -o y --classes " + at("nothing"), "no such file", exitUsage},
 		{"export x", "neither a .safetensors nor a .pt", exitUsage},
 		{"export x -o y.pt --names z", "darts, hdas", exitUsage},

@@ -29,8 +29,8 @@ func (p *program) predict() *cobra.Command {
 		Use: "predict RUN|CHECKPOINT IMAGE|FOLDER...", Short: "Tell what is on images",
 		Long: `Print the likeliest classes of images and of all images in folders, with their
 probabilities. Images are resized and normalised as those that the network was
-trained on: to their size, or, with the imagenet preset, the shorter side to 256
-and the middle 224x224 cut out. A file that cannot be read is named, the others
+tested on: whole to their size; with the imagenet preset, or a network of one's
+own images, the shorter side resized and the middle cut out. A file that cannot be read is named, the others
 are told, and the exit code is 1.
 
 With --input the images are the tensor "input" (N,C,H,W) of a safetensors file,

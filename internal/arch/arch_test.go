@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"weights":               {"internal/pickle"},
 	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
 	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
-	"predict":               {"models", "torch", "torch/nn", "train"},
+	"predict":               {"datasets", "datasets/imagefile", "models", "torch", "torch/nn", "train"},
 	"configs":               {"datasets", "models", "search", "train"},
 	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/nn", "train", "weights"},
 	"internal/golden":       {"run", "torch", "weights"},
