@@ -18,6 +18,12 @@ const (
 	Paired = "paired" // edge k feeds the cell's input k
 )
 
+// What a stage of the paired wiring puts out.
+const (
+	LastTwo = "last_two" // the concatenation of its last two cells (Rule 2)
+	Last    = "last"     // its last cell, as a chain does
+)
+
 // Macro is what a network's size depends on besides its genotype.
 type Macro struct {
 	Preset    string `mapstructure:"preset" yaml:"preset"`
@@ -26,7 +32,9 @@ type Macro struct {
 	Classes   int64  `mapstructure:"-" yaml:"-"`                 // the data set's
 	Auxiliary bool   `mapstructure:"auxiliary" yaml:"auxiliary"` // has an auxiliary head
 	PoolNorm  string `mapstructure:"pool_norm" yaml:"pool_norm"` // batch norm after pooling: on, off; auto: on in stages, off in chains
-	Wiring    string `mapstructure:"wiring" yaml:"wiring"`       // of stages
+	Wiring    string `mapstructure:"wiring" yaml:"wiring"`       // of stages: summed, paired
+	// StageOutput is what a stage of the paired wiring puts out: last_two, last. Empty means last_two.
+	StageOutput string `mapstructure:"stage_output" yaml:"stage_output"`
 }
 
 // Validate names every impossible value.
@@ -54,11 +62,18 @@ func (m Macro) Validate() error {
 		fault("pool_norm %q is unknown; known are auto, on, off", m.PoolNorm)
 	}
 	switch m.Wiring {
-	case Summed:
-	case Paired:
-		fault("wiring %q is not available yet for stages; use %s", Paired, Summed)
+	case Summed, Paired:
 	default:
 		fault("wiring %q is unknown; known are %s, %s", m.Wiring, Summed, Paired)
+	}
+	switch m.StageOutput {
+	case "", LastTwo:
+	case Last:
+		if m.Wiring == Summed {
+			fault("stage_output %q is for the wiring %s; a %s stage puts out its last two cells (Rule 2)", Last, Paired, Summed)
+		}
+	default:
+		fault("stage_output %q is unknown; known are %s, %s", m.StageOutput, LastTwo, Last)
 	}
 	return errors.Join(faults...)
 }

@@ -197,17 +197,31 @@ func (m *stageModule) output(states []torch.Tensor) torch.Tensor {
 	return sum
 }
 
+// Cell runs cell k of stage i alone, on x (N,C,H,W) as both of its inputs, without its stage's
+// edges. x has the shape of the cell's In; both inputs must have the same.
+func (n *Network) Cell(i, k int, c *nn.Ctx, x torch.Tensor) torch.Tensor {
+	return n.stages[i].cells[k].run(c, x, x)
+}
+
 // forward reads the stage's states. What it makes on the way is freed, as far as no gradient
 // needs it.
 func (m *cellModule) forward(c *nn.Ctx, from []torch.Tensor) (out torch.Tensor) {
 	torch.Within(func(s *torch.Scope) {
+		in := [2]torch.Tensor{sum(c, m.read[0], m.plan.Read[0], from)}
+		if in[1] = in[0]; m.read[1] != nil {
+			in[1] = sum(c, m.read[1], m.plan.Read[1], from)
+		}
+		out = s.Return(m.run(c, in[0], in[1]))
+	})
+	return out
+}
+
+// run works on what both inputs read.
+func (m *cellModule) run(c *nn.Ctx, in ...torch.Tensor) (out torch.Tensor) {
+	torch.Within(func(s *torch.Scope) {
 		states := make([]torch.Tensor, 0, len(m.nodes)+len(m.pre))
-		var in torch.Tensor
 		for k, pre := range m.pre {
-			if m.read[k] != nil {
-				in = sum(c, m.read[k], m.plan.Read[k], from)
-			}
-			states = append(states, pre.Forward(c, in))
+			states = append(states, pre.Forward(c, in[k]))
 		}
 		for n, edges := range m.nodes {
 			states = append(states, sum(c, edges, m.plan.Nodes[n], states))

@@ -43,7 +43,8 @@ type Cell struct {
 	Out   []int  // states whose concatenation is the output
 	// Read are the stage's edges that each input sums. A nil second one is the same as the first.
 	Read  [2][]Edge
-	Pre   [2]layer.Layer // from what an input reads to C channels
+	In    [2]layer.Shape // what each input reads
+	Pre   [2]layer.Layer // from that to C channels
 	Nodes [][]Edge
 	Cost  layer.Cost // edges that it reads included
 }
@@ -88,6 +89,15 @@ type Search struct {
 	// MinCells, where not 0, lets a stage of N cells end with any two neighbours from cells
 	// MinCells-1 and MinCells on, counted from 1.
 	MinCells int
+	Shared   bool // all stages have the alphas and betas of one
+}
+
+// StageDAG is the name under which stage i, from 0, has its alphas and betas.
+func (s Search) StageDAG(i int) string {
+	if s.Shared {
+		i = 0
+	}
+	return genotype.StageDAG(i)
 }
 
 // NewPlan plans the network of g for images of that shape. The zero Search plans a derived
@@ -109,6 +119,9 @@ func validate(g genotype.Genotype, m Macro, s Search) error {
 	}
 	if err := g.Validate(genotype.Ops{Cell: may(ops.InCell, s.Cell), Stage: may(ops.InStage, s.Stage)}); err != nil {
 		return err
+	}
+	if m.Wiring == Paired && (s.Stage != nil || s.MinCells > 0) {
+		return fmt.Errorf("the %s wiring cannot be searched: a relaxed input is a sum over the candidates (H-DAS eq. 1), which the wiring %s has", Paired, Summed)
 	}
 	if len(g.Cells) == 0 {
 		return fmt.Errorf("genotype %s has stages alone; name cells with it, as in DARTS_V1+%s", g.Name, g.Name)

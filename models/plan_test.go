@@ -152,7 +152,7 @@ func TestPlanErrors(t *testing.T) {
 		"no layers":    {g, macro(4, 1), small, "at least 2"},
 		"small head":   {g, models.Macro{Preset: models.CIFAR, Channels: 4, Layers: 8, Classes: 10, Auxiliary: true, PoolNorm: "auto", Wiring: models.Summed}, layer.Shape{C: 3, H: 28, W: 28}, "network.auxiliary=false"},
 		"stages alone": {load(t, "Hs_DAS_CIFAR_stages"), macro(4, 0), small, "stages alone"},
-		"paired":       {g, models.Macro{Preset: models.CIFAR, Channels: 4, Layers: 8, Classes: 10, PoolNorm: "auto", Wiring: models.Paired}, small, "not available"},
+		"stage output": {g, models.Macro{Preset: models.CIFAR, Channels: 4, Layers: 8, Classes: 10, PoolNorm: "auto", Wiring: models.Summed, StageOutput: models.Last}, small, "Rule 2"},
 		"everything":   {g, models.Macro{Preset: "x", Channels: 0, Layers: 8, Classes: 0, PoolNorm: "y", Wiring: "z"}, small, "wiring"},
 		"undecided":    {genotype.Genotype{Version: 1, Name: "u", Cells: map[string]genotype.DAG{"normal": {Nodes: []genotype.Node{{In: []genotype.Edge{{From: 0}}}}, Out: []int{2}}, "reduce": g.Cells["reduce"]}}, macro(4, 8), small, "unknown"},
 	} {

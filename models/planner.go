@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"slices"
 
 	"hdas/models/genotype"
 	"hdas/models/layer"
@@ -24,7 +25,10 @@ type state struct {
 
 func (p *planner) network() error {
 	in := p.stem()
-	plan, stages := p.staged, len(p.g.Stages)
+	plan, stages := p.summed, len(p.g.Stages)
+	if p.Macro.Wiring == Paired {
+		plan = p.paired
+	}
 	if stages == 0 {
 		plan, stages = p.chained, 3
 		if p.Macro.Layers < 2 {
@@ -51,8 +55,8 @@ func (p *planner) network() error {
 // stem plans the stem and returns the two states that the first stage receives.
 func (p *planner) stem() [2]state {
 	c, wide := p.Macro.Channels, 3*p.Macro.Channels
-	staged := len(p.g.Stages) > 0
-	if staged {
+	summed := len(p.g.Stages) > 0 && p.Macro.Wiring == Summed
+	if summed {
 		wide = p.width(0)
 	} else if p.Macro.Preset == ImageNet {
 		wide = c
@@ -74,7 +78,7 @@ func (p *planner) stem() [2]state {
 	first.halved = 2
 	second := p.add(first, p.Stem[1])
 	second.halved = 3
-	if staged {
+	if summed {
 		first = second
 	}
 	return [2]state{first, second}
@@ -133,8 +137,8 @@ func handOn(from int) []Edge {
 	return []Edge{{From: from, Ops: []string{"skip_connect"}, Spec: ops.Spec{Stride: 1}}}
 }
 
-// staged plans stage i in the summed wiring, of one input tensor.
-func (p *planner) staged(i int, in [2]state) (Stage, [2]state, error) {
+// summed plans stage i in the summed wiring, of one input tensor.
+func (p *planner) summed(i int, in [2]state) (Stage, [2]state, error) {
 	var s Stage
 	g, width := p.g.Stages[i], p.width(i)
 	spec := p.spec(g.DAG, width)
@@ -146,7 +150,7 @@ func (p *planner) staged(i int, in [2]state) (Stage, [2]state, error) {
 	}
 	row := 0
 	for _, node := range g.Nodes {
-		read := [2][]Edge{p.edges(node, genotype.StageDAG(i), &row, p.search.Stage, func(genotype.Edge) ops.Spec { return spec })}
+		read := [2][]Edge{p.edges(node, p.search.StageDAG(i), &row, p.search.Stage, func(genotype.Edge) ops.Spec { return spec })}
 		c, out, err := p.cell(g.Cell, p.channels(i), read, states, false)
 		if err != nil {
 			return s, in, err
@@ -160,19 +164,79 @@ func (p *planner) staged(i int, in [2]state) (Stage, [2]state, error) {
 			s.Outputs = append(s.Outputs, []int{last, last + 1})
 		}
 	}
-	out := states[0]
-	out.C = int64(len(s.Outputs[0])) * width
-	states = append(states, out)
+	end := len(states) // the state of the output
+	states = append(states, output(states, s.Outputs[0]))
+	s.Next = [2]int{end, end}
 	if i < len(p.g.Stages)-1 {
-		c, out, err := p.cell(g.Reduce, p.channels(i+1), [2][]Edge{handOn(len(states) - 1)}, states, true)
+		c, out, err := p.cell(g.Reduce, p.channels(i+1), [2][]Edge{handOn(end)}, states, true)
+		if err != nil {
+			return s, in, err
+		}
+		s.Reduce, states, s.Next = &c, append(states, out), [2]int{end + 1, end + 1}
+	}
+	return s, [2]state{states[s.Next[0]], states[s.Next[1]]}, nil
+}
+
+// paired plans stage i in the paired wiring: edge k of a cell feeds its input k, the edges being in
+// the order of their states, so that a chain of skips is the chain. The stage after a reduction
+// cell receives the cell before it and the reduction cell, at half the resolution.
+func (p *planner) paired(i int, in [2]state) (Stage, [2]state, error) {
+	var s Stage
+	g, states := p.g.Stages[i], in[:]
+	row := 0
+	for n, node := range g.Nodes {
+		edges := p.edges(node, p.search.StageDAG(i), &row, p.search.Stage, func(e genotype.Edge) ops.Spec {
+			return p.spec(g.DAG, states[e.From].C)
+		})
+		slices.SortStableFunc(edges, func(a, b Edge) int { return a.From - b.From })
+		var read [2][]Edge
+		switch len(edges) {
+		case 1:
+			read[0] = edges
+		case 2:
+			read = [2][]Edge{edges[:1], edges[1:]}
+		default:
+			return s, in, fmt.Errorf("cell %d of stage %d reads %d edges; the %s wiring has one for each of a cell's 2 inputs: use %s", n+1, i+1, len(edges), Paired, Summed)
+		}
+		c, out, err := p.cell(g.Cell, p.channels(i), read, states, false)
+		if err != nil {
+			return s, in, err
+		}
+		s.Cells, states = append(s.Cells, c), append(states, out)
+	}
+	final, end := i == len(p.g.Stages)-1, len(states)-1
+	// As in a chain, a reduction cell reads the last two states; the head reads the last.
+	s.Next = [2]int{end, end}
+	read := [2][]Edge{handOn(end - 1), handOn(end)}
+	if p.Macro.StageOutput != Last {
+		if slices.Contains(g.Out, 0) {
+			return s, in, fmt.Errorf("stage %d puts out its state 0, which the %s wiring has at another resolution; use %s", i+1, Paired, Summed)
+		}
+		s.Outputs = [][]int{g.Out}
+		states = append(states, output(states, g.Out))
+		read, s.Next[1] = [2][]Edge{handOn(end + 1)}, end+1
+	} else if final {
+		s.Outputs = [][]int{{end}}
+		states, s.Next[1] = append(states, states[end]), end+1
+	}
+	if !final {
+		c, out, err := p.cell(g.Reduce, p.channels(i+1), read, states, true)
 		if err != nil {
 			return s, in, err
 		}
 		s.Reduce, states = &c, append(states, out)
+		s.Next[1] = len(states) - 1
 	}
-	last := len(states) - 1
-	s.Next = [2]int{last, last}
-	return s, [2]state{states[last], states[last]}, nil
+	return s, [2]state{states[s.Next[0]], states[s.Next[1]]}, nil
+}
+
+// output is the concatenation of those states.
+func output(states []state, of []int) state {
+	out := states[of[0]]
+	for _, s := range of[1:] {
+		out.C += states[s].C
+	}
+	return out
 }
 
 // cell plans the next cell. It reads states.
@@ -201,17 +265,20 @@ func (p *planner) cell(name string, channels int64, read [2][]Edge, states []sta
 	if read[1] != nil {
 		in[1] = states[read[1][0].From]
 	}
+	// A cell works at the resolution of state 1, to which the older state 0 may have to be halved.
+	level := states[1].halved
 	for k, s := range in {
 		for _, e := range read[k] {
 			decided(e, s.Shape)
 		}
+		c.In[k] = s.Shape
 		c.Pre[k] = ops.ReLUConvBN(s.C, channels, spec.Affine)
-		if s.halved < in[1].halved {
+		if s.halved < level {
 			c.Pre[k] = layer.FactorizedReduce{In: s.C, Out: channels, Affine: spec.Affine}
 		}
 		nodes = append(nodes, count(c.Pre[k], s.Shape))
 	}
-	out := state{nodes[1], in[1].halved}
+	out := state{nodes[1], level}
 	if reduction {
 		out.H, out.W, out.halved = (out.H+1)/2, (out.W+1)/2, out.halved+1
 	}

@@ -40,6 +40,21 @@ func (o *SGD) Step(lr float64, grads []torch.Tensor) {
 	torch.SGDStep(params, gs, buffers, fresh, options)
 }
 
+// LookAhead moves the parameters as Step would and leaves the state as it is: where a step from
+// here leads. Putting the parameters back is the caller's.
+func (o *SGD) LookAhead(lr float64, grads []torch.Tensor) {
+	torch.Within(func(*torch.Scope) {
+		ahead := SGD{o.options, o.params, make([]torch.Tensor, len(o.buffers))}
+		defer ahead.Free()
+		for i, b := range o.buffers {
+			if b.Defined() {
+				ahead.buffers[i] = b.Clone().Keep()
+			}
+		}
+		ahead.Step(lr, grads)
+	})
+}
+
 // State is what has to be saved besides the parameters: momentum's buffers, by the parameters'
 // names, of the parameters that have taken a step.
 func (o *SGD) State() []nn.Param { return named(o.params, o.buffers, "momentum.") }
