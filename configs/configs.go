@@ -71,7 +71,7 @@ func common(channels int64, layers int) Common {
 	return Common{
 		Device: "auto", Precision: "float32",
 		Data:    Data{Name: "cifar10", Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16}},
-		Network: models.Macro{Preset: models.CIFAR, Channels: channels, Layers: layers, PoolNorm: "auto", Wiring: models.Summed},
+		Network: models.Macro{Preset: models.CIFAR, Channels: channels, Layers: layers, PoolNorm: "auto", Wiring: models.Summed, StageOutput: models.LastTwo},
 	}
 }
 
@@ -96,7 +96,11 @@ func (c Common) validate() error {
 
 // Validate names every impossible value.
 func (c Search) Validate() error {
-	return errors.Join(c.Common.validate(), in("search", c.Search.Validate()))
+	faults := []error{c.Common.validate(), in("search", c.Search.Validate())}
+	if p := int64(c.Search.PartialChannels); p > 1 && c.Network.Channels%p != 0 {
+		faults = append(faults, fmt.Errorf("search.partial_channels: network.channels %d do not divide by %d", c.Network.Channels, p))
+	}
+	return errors.Join(faults...)
 }
 
 // Validate names every impossible value.
@@ -128,7 +132,17 @@ type Overrides struct {
 // LoadSearch reads the configuration of a search of that kind.
 func LoadSearch(k search.Kind, o Overrides) (Search, error) {
 	c := DefaultSearch(k)
-	if err := load(&c, o, foreign(k)); err != nil {
+	given, err := load(&c, o)
+	if err != nil {
+		return c, err
+	}
+	var faults []error
+	for key, why := range c.idle() {
+		if slices.Contains(given, key) {
+			faults = append(faults, fmt.Errorf("%s: %s", key, why))
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
 		return c, err
 	}
 	if c.Search.Kind != k {
@@ -137,24 +151,17 @@ func LoadSearch(k search.Kind, o Overrides) (Search, error) {
 	return c, c.Validate()
 }
 
-// foreign are the keys that a kind of search has no use for.
-func foreign(k search.Kind) map[string]string {
-	keys := map[string]string{}
-	add := func(why string, list ...string) {
-		for _, key := range list {
-			keys[key] = why
-		}
+// idle are the keys that a search has no use for, each with the reason.
+func (c Search) idle() map[string]string {
+	keys := map[string]string{"network.auxiliary": "a supernet has no auxiliary head"}
+	for _, key := range []string{"network.wiring", "network.stage_output"} {
+		keys[key] = "the searches relax the summed wiring (H-DAS eq. 1); that of the network found is its training's to say"
 	}
-	add("a supernet has no auxiliary head", "network.auxiliary")
-	add("the searches use the summed wiring", "network.wiring")
-	if k == search.Cell {
-		add("it has no use in a cell search", "search.cells", "search.lengths", "search.window", "search.stage_primitives", "search.delta")
-	} else {
-		add("it has a use in a cell search only", "search.stage_specific", "search.nodes", "search.cell_primitives")
-		add("the stages have their own number of cells: search.lengths", "network.layers")
+	if c.Search.Kind != search.Cell {
+		keys["network.layers"] = "the stages have their own number of cells: search.lengths"
 	}
-	if k != search.Distribution {
-		add("it has a use in a distribution search only", "search.min_cells", "search.gamma", "search.theta")
+	for key, why := range c.Search.Idle() {
+		keys["search."+key] = why
 	}
 	return keys
 }
@@ -162,17 +169,17 @@ func foreign(k search.Kind) map[string]string {
 // LoadTrain reads the configuration of a training.
 func LoadTrain(o Overrides) (Train, error) {
 	c := DefaultTrain()
-	if err := load(&c, o, nil); err != nil {
+	if _, err := load(&c, o); err != nil {
 		return c, err
 	}
 	return c, c.Validate()
 }
 
-// load changes c, a pointer to a struct of defaults.
-func load(c any, o Overrides, foreign map[string]string) error {
+// load changes c, a pointer to a struct of defaults, and returns the keys that were given.
+func load(c any, o Overrides) (given []string, err error) {
 	defaults, err := asMap(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	known := keys("", defaults)
 	v := viper.New()
@@ -180,46 +187,44 @@ func load(c any, o Overrides, foreign map[string]string) error {
 	if o.File != "" {
 		text, err := read(o.File)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := v.ReadConfig(bytes.NewReader(text)); err != nil {
-			return fmt.Errorf("%s: %w", o.File, err)
+			return nil, fmt.Errorf("%s: %w", o.File, err)
 		}
 	}
 	for _, key := range known {
 		if text, ok := os.LookupEnv(envName(key)); ok && !o.Alone {
 			if err := set(v, key, text); err != nil {
-				return fmt.Errorf("%s: %w", envName(key), err)
+				return nil, fmt.Errorf("%s: %w", envName(key), err)
 			}
 		}
 	}
 	for _, s := range o.Set {
 		key, text, ok := strings.Cut(s, "=")
 		if !ok {
-			return fmt.Errorf("--set %s: not of the form key=value", s)
+			return nil, fmt.Errorf("--set %s: not of the form key=value", s)
 		}
 		if err := set(v, strings.TrimSpace(key), text); err != nil {
-			return fmt.Errorf("--set %s: %w", s, err)
+			return nil, fmt.Errorf("--set %s: %w", s, err)
 		}
 	}
 	var faults []error
 	for _, key := range v.AllKeys() {
 		if !slices.Contains(known, key) {
 			faults = append(faults, fmt.Errorf("%s: unknown key; known are %s", key, strings.Join(near(key, known), ", ")))
-		} else if why, ok := foreign[key]; ok {
-			faults = append(faults, fmt.Errorf("%s: %s", key, why))
 		}
 	}
 	faults = append(faults, strangers()...)
 	if err := errors.Join(faults...); err != nil {
-		return err
+		return nil, err
 	}
 	hook := viper.DecodeHook(mapstructure.DecodeHookFuncType(whole))
 	strict := func(d *mapstructure.DecoderConfig) { d.WeaklyTypedInput = false }
 	if err := v.UnmarshalExact(c, hook, strict); err != nil {
-		return fmt.Errorf("configuration: %w", err)
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	return nil
+	return v.AllKeys(), nil
 }
 
 // whole refuses numbers that an integer would cut.
@@ -339,7 +344,7 @@ func read(nameOrFile string) ([]byte, error) {
 }
 
 // YAML is the configuration as it is saved with its run: every setting that the search uses.
-func (c Search) YAML() ([]byte, error) { return resolved(c, foreign(c.Search.Kind)) }
+func (c Search) YAML() ([]byte, error) { return resolved(c, c.idle()) }
 
 // YAML is the configuration as it is saved with its run.
 func (c Train) YAML() ([]byte, error) { return resolved(c, nil) }

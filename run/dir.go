@@ -168,6 +168,14 @@ func (d *Dir) Latest() (c Loaded, ok bool, err error) {
 	return Loaded{}, false, fmt.Errorf("no whole checkpoint is left; begin again in another folder: %w", errors.Join(last, before))
 }
 
+// lastGood ends the message of a failed step: a checkpoint is written after steps that went well.
+func (d *Dir) lastGood() string {
+	if !d.hasOneOf(newest, previous) {
+		return "; there is no checkpoint yet"
+	}
+	return "; the last good checkpoint, from which --resume goes on: " + d.Path(newest)
+}
+
 // Find is the checkpoint that a path means: a file, or the newest one of a run folder.
 func Find(path string) (string, error) {
 	info, err := os.Stat(path)

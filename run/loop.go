@@ -19,8 +19,9 @@ type Task[B any] interface {
 	Batches(ctx context.Context, epoch, from int) iter.Seq2[B, error]
 	// Step learns from one batch. It runs inside torch.Do.
 	Step(epoch int, b B) error
-	// EndEpoch evaluates after the last batch and returns the epoch's record, one JSON object.
-	EndEpoch(ctx context.Context, epoch int) (record any, err error)
+	// EndEpoch evaluates after the last batch and returns the epoch's record, one JSON object, and
+	// whether the run is to end with it, though epochs are left.
+	EndEpoch(ctx context.Context, epoch int) (record any, enough bool, err error)
 	// Checkpoint is the state before that batch of that epoch. It runs inside torch.Do.
 	Checkpoint(epoch, batch int) (Checkpoint, error)
 }
@@ -32,59 +33,74 @@ type Progress struct {
 	Record         any // of the epoch that just ended, else nil
 }
 
-// Loop runs epochs of a task, from a batch of an epoch on, with a checkpoint and a record in dir
-// after each. Where ctx is cancelled before the end, it stops after the step or the epoch under
-// way, with ErrStopped.
-func Loop[B any](ctx context.Context, dir *Dir, t Task[B], epochs, batches, epoch, batch int, observe func(Progress)) error {
-	save := func(epoch, batch int) error {
+// Span is what a loop has to do.
+type Span struct {
+	Epochs, Batches int // in all, and of an epoch
+	Epoch, Batch    int // where to begin, from 0
+	Every           int // steps between two checkpoints of an epoch; 0: none but at its end
+}
+
+// Loop runs epochs of a task, with a checkpoint and a record in dir after each. Where ctx is
+// cancelled before the end, it stops after the step or the epoch under way, with ErrStopped.
+func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(Progress)) error {
+	save := func(epoch, batch int, done bool) error {
 		var err error
 		failure := torch.Do(func(*torch.Scope) {
 			var c Checkpoint
 			if c, err = t.Checkpoint(epoch, batch); err == nil {
-				c.Meta.Done = epoch == epochs
+				c.Meta.Done = done
 				err = dir.Save(c)
 			}
 		})
 		return errors.Join(failure, err)
 	}
 	stop := func(epoch, batch int) error {
-		if err := save(epoch, batch); err != nil {
+		if err := save(epoch, batch, false); err != nil {
 			return err // nothing that --resume could go on from
 		}
 		return ErrStopped
 	}
-	for ; epoch < epochs; epoch, batch = epoch+1, 0 {
-		observe(Progress{Epoch: epoch, Epochs: epochs, Batch: batch, Batches: batches})
+	for epoch, batch := s.Epoch, s.Batch; epoch < s.Epochs; epoch, batch = epoch+1, 0 {
+		observe(Progress{Epoch: epoch, Epochs: s.Epochs, Batch: batch, Batches: s.Batches})
 		for b, err := range t.Batches(context.WithoutCancel(ctx), epoch, batch) {
 			if err != nil {
 				return err
 			}
 			var fault error
 			if err := torch.Do(func(*torch.Scope) { fault = t.Step(epoch, b) }); err != nil || fault != nil {
-				return fmt.Errorf("epoch %d, batch %d: %w", epoch, batch, errors.Join(err, fault))
+				return fmt.Errorf("epoch %d, step %d: %w%s", epoch+1, batch+1, errors.Join(err, fault), dir.lastGood())
 			}
 			batch++
-			observe(Progress{Epoch: epoch, Epochs: epochs, Batch: batch, Batches: batches})
+			observe(Progress{Epoch: epoch, Epochs: s.Epochs, Batch: batch, Batches: s.Batches})
 			if ctx.Err() != nil {
 				return stop(epoch, batch)
 			}
+			if s.Every > 0 && batch%s.Every == 0 && batch < s.Batches {
+				if err := save(epoch, batch, false); err != nil {
+					return err
+				}
+			}
 		}
-		record, err := t.EndEpoch(ctx, epoch)
+		record, enough, err := t.EndEpoch(ctx, epoch)
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return stop(epoch, batch)
 		}
 		if err != nil {
-			return fmt.Errorf("epoch %d: %w", epoch, err)
+			return fmt.Errorf("epoch %d: %w%s", epoch+1, err, dir.lastGood())
 		}
+		enough = enough || epoch+1 == s.Epochs
 		// The record first: a checkpoint behind it would leave it out for good.
 		if err := dir.Append(record); err != nil {
 			return err
 		}
-		if err := save(epoch+1, 0); err != nil {
+		if err := save(epoch+1, 0, enough); err != nil {
 			return err
 		}
-		observe(Progress{Epoch: epoch + 1, Epochs: epochs, Batches: batches, Record: record})
-		if ctx.Err() != nil && epoch+1 < epochs {
+		observe(Progress{Epoch: epoch + 1, Epochs: s.Epochs, Batches: s.Batches, Record: record})
+		switch {
+		case enough:
+			return nil
+		case ctx.Err() != nil:
 			return ErrStopped
 		}
 	}

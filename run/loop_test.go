@@ -21,6 +21,8 @@ type sum struct {
 	w        torch.Tensor
 	step     func(epoch, batch int) error // called after a step, if any
 	endEpoch func(epoch int) error        // called at the end of EndEpoch, if any
+	enough   int                          // the epoch to end with, from 1; 0: the last
+	every    int                          // steps between checkpoints
 }
 
 func (s *sum) Batches(_ context.Context, epoch, from int) iter.Seq2[int, error] {
@@ -38,12 +40,12 @@ func (s *sum) Step(epoch, batch int) error {
 	return nil
 }
 
-func (s *sum) EndEpoch(_ context.Context, epoch int) (r any, err error) {
+func (s *sum) EndEpoch(_ context.Context, epoch int) (r any, enough bool, err error) {
 	torch.Do(func(*torch.Scope) { r = map[string]any{"epoch": epoch + 1, "w": s.w.Item()} })
 	if s.endEpoch != nil {
 		err = s.endEpoch(epoch)
 	}
-	return r, err
+	return r, s.enough != 0 && epoch+1 == s.enough, err
 }
 
 func (s *sum) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
@@ -70,7 +72,7 @@ func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	})
 	check(t, failure)
 	defer func() { torch.Do(func(*torch.Scope) { s.w.Free() }) }()
-	return run.Loop(ctx, d, s, epochs, batches, epoch, batch, func(run.Progress) {})
+	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every}, func(run.Progress) {})
 }
 
 // whole is what a run left, to be compared.
@@ -124,6 +126,52 @@ func TestAResumedLoopEqualsAnUnbrokenOne(t *testing.T) {
 	}
 }
 
+// A loop that ends early is done, and going on with it does nothing more.
+func TestALoopThatHasEnough(t *testing.T) {
+	d := create(t)
+	check(t, loop(t, context.Background(), d, &sum{enough: 2}))
+	do(t, func() error {
+		c, _, err := d.Latest()
+		if !c.Meta.Done || c.Meta.Epoch != 2 {
+			t.Errorf("ended at %+v", c.Meta)
+		}
+		return err
+	})
+}
+
+// With checkpoints between, a loop that breaks off goes on from the last of them, and ends as an
+// unbroken one without any.
+func TestCheckpointsWithinAnEpoch(t *testing.T) {
+	d := create(t)
+	check(t, loop(t, context.Background(), d, &sum{}))
+	want := whole(t, d)
+	for _, every := range []int{1, 2, 3, batches} {
+		d := create(t)
+		broken := errors.New("broken off")
+		err := loop(t, context.Background(), d, &sum{every: every, step: func(epoch, batch int) error {
+			if epoch == 1 && batch == 3 {
+				return broken
+			}
+			return nil
+		}})
+		if !errors.Is(err, broken) {
+			t.Fatal(err)
+		}
+		do(t, func() error {
+			c, _, err := d.Latest()
+			if c.Meta.Epoch != 1 || c.Meta.Batch != 3/every*every {
+				t.Errorf("every %d steps: a checkpoint of epoch %d, batch %d", every, c.Meta.Epoch, c.Meta.Batch)
+			}
+			return err
+		})
+		d = reopen(t, d)
+		check(t, loop(t, context.Background(), d, &sum{every: every}))
+		if whole(t, d) != want {
+			t.Errorf("every %d steps: it ends elsewhere", every)
+		}
+	}
+}
+
 func TestFaultsOfALoop(t *testing.T) {
 	diverged := errors.New("diverged")
 	t.Run("step", func(t *testing.T) {
@@ -134,7 +182,7 @@ func TestFaultsOfALoop(t *testing.T) {
 			}
 			return nil
 		}})
-		fails(t, err, "epoch 1, batch 2", "diverged")
+		fails(t, err, "epoch 2, step 3", "diverged", "last good checkpoint", d.Path(newest))
 		reached(t, d, 1)
 	})
 	t.Run("libtorch", func(t *testing.T) {

@@ -10,45 +10,59 @@ import (
 )
 
 // Arch holds the architecture parameters: an alpha (edges, operations) for every undecided DAG
-// and, where the distribution of cells is searched, a beta (outputs) for every stage. It resolves
-// a supernet's undecided edges to mixtures weighed by them (H-DAS eq. 1 and 3).
+// and, where the distribution of cells is searched, a beta (outputs) for every stage; with edge
+// normalisation, an edge (edges) for every DAG as well. It resolves a supernet's undecided edges to
+// mixtures weighed by them (H-DAS eq. 1 and 3).
 type Arch struct {
-	Store *nn.Store
-	space space.Space
-	dags  []space.DAG
-	// weights are the softmax of every parameter, by its DAG, for the forward pass under way.
-	alpha, beta map[string]torch.Tensor
+	Store  *nn.Store
+	space  space.Space
+	config Config
+	dags   []space.DAG
+	// weights are the softmax of every parameter, by its DAG, for the forward pass under way; alpha
+	// has the edges' in it.
+	alpha, beta, edge map[string]torch.Tensor
 }
 
-// initialStd is the spread of alphas and betas at the start: 1e-3 * randn.
+// initialStd is the spread of the parameters at the start: 1e-3 * randn.
 const initialStd = 1e-3
 
 // NewArch makes the parameters of a space. It runs inside torch.Do.
-func NewArch(o torch.Options, s space.Space) *Arch {
-	a := &Arch{Store: nn.NewStore(o), space: s, dags: s.DAGs()}
+func NewArch(o torch.Options, s space.Space, c Config) *Arch {
+	a := &Arch{Store: nn.NewStore(o), space: s, config: c, dags: s.DAGs()}
 	for _, d := range a.dags {
-		a.Store.Root().Weight("alpha."+d.Name, nn.Normal(initialStd), int64(d.Rows()), int64(len(d.Ops)))
+		a.add("alpha."+d.Name, int64(d.Rows()), int64(len(d.Ops)))
 	}
-	if s.MinCells > 0 {
-		for i, stage := range s.Dense.Stages {
-			a.Store.Root().Weight("beta."+genotype.StageDAG(i), nn.Normal(initialStd), int64(s.Pairs(len(stage.Nodes))))
+	for _, d := range a.dags {
+		if s.MinCells > 0 && d.Stages != nil {
+			a.add("beta."+d.Name, int64(s.Pairs(len(d.Nodes))))
+		}
+	}
+	for _, d := range a.dags {
+		if c.EdgeNormalization {
+			a.add("edge."+d.Name, int64(d.Rows()))
 		}
 	}
 	return a
 }
 
+func (a *Arch) add(name string, shape ...int64) {
+	a.Store.Root().Weight(name, nn.Normal(initialStd), shape...)
+}
+
 // softmax prepares the weights of a forward pass in the current scope. Without gradients nothing
 // that follows computes one for the parameters.
 func (a *Arch) softmax(gradients bool) {
-	a.alpha, a.beta = map[string]torch.Tensor{}, map[string]torch.Tensor{}
+	a.alpha, a.beta, a.edge = map[string]torch.Tensor{}, map[string]torch.Tensor{}, map[string]torch.Tensor{}
 	prepare := func() {
 		for _, d := range a.dags {
-			a.alpha[d.Name] = a.parameter("alpha." + d.Name).Softmax(-1)
-		}
-		if a.space.MinCells > 0 {
-			for i := range a.space.Dense.Stages {
-				name := genotype.StageDAG(i)
-				a.beta[name] = a.parameter("beta." + name).Softmax(-1)
+			alpha := a.parameter("alpha." + d.Name).Softmax(-1)
+			if edge := a.parameter("edge." + d.Name); edge.Defined() {
+				a.edge[d.Name] = softmaxByNode(d, edge)
+				alpha = alpha.Mul(a.edge[d.Name].Reshape(-1, 1))
+			}
+			a.alpha[d.Name] = alpha
+			if beta := a.parameter("beta." + d.Name); beta.Defined() {
+				a.beta[d.Name] = beta.Softmax(-1)
 			}
 		}
 	}
@@ -59,21 +73,36 @@ func (a *Arch) softmax(gradients bool) {
 	}
 }
 
+// softmaxByNode is the softmax of values (edges) over the edges of each node.
+func softmaxByNode(d space.DAG, values torch.Tensor) torch.Tensor {
+	var parts []torch.Tensor
+	row := int64(0)
+	for _, n := range d.Nodes {
+		edges := int64(len(n.In))
+		parts = append(parts, values.Narrow(0, row, edges).Softmax(0))
+		row += edges
+	}
+	return torch.Cat(parts, 0)
+}
+
+// parameter is undefined where there is none of that name.
 func (a *Arch) parameter(name string) torch.Tensor {
 	p, _ := a.Store.Get(name)
 	return p.Tensor
 }
 
-// Weights are the softmax of all parameters as numbers. It runs inside torch.Do.
+// Weights are the softmax of all parameters as numbers, or, in the derivation "raw", the alphas as
+// they are. It runs inside torch.Do.
 func (a *Arch) Weights() space.Weights {
 	w := space.Weights{Alpha: map[string][][]float64{}, Beta: map[string][]float64{}}
 	torch.Within(func(*torch.Scope) {
 		a.softmax(false)
 		for _, d := range a.dags {
-			flat, n := a.alpha[d.Name].Float64s(), len(d.Ops)
-			for row := range d.Rows() {
-				w.Alpha[d.Name] = append(w.Alpha[d.Name], flat[row*n:(row+1)*n])
+			alpha := a.alpha[d.Name]
+			if a.config.Derivation == Raw {
+				alpha = a.parameter("alpha." + d.Name)
 			}
+			w.Alpha[d.Name] = rows(alpha)
 		}
 		for name, beta := range a.beta {
 			w.Beta[name] = beta.Float64s()
@@ -82,9 +111,19 @@ func (a *Arch) Weights() space.Weights {
 	return w
 }
 
+// rows are the numbers of a matrix.
+func rows(t torch.Tensor) [][]float64 {
+	flat, n := t.Float64s(), int(t.Size(1))
+	var out [][]float64
+	for i := 0; i < len(flat); i += n {
+		out = append(out, flat[i:i+n])
+	}
+	return out
+}
+
 // Genotype is what the parameters say now. It runs inside torch.Do.
 func (a *Arch) Genotype(name string) (genotype.Genotype, error) {
-	return a.space.Derive(name, a.Weights(), ops.IsNull)
+	return a.space.Derive(name, a.Weights(), space.Rules{Null: ops.IsNull, Skip: isSkip, MaxSkips: a.config.MaxSkips})
 }
 
 // Edge is a mixture where the edge is undecided, else its operation.
@@ -92,50 +131,11 @@ func (a *Arch) Edge(p *nn.Path, e models.Edge) (nn.Module, error) {
 	if len(e.Ops) == 1 {
 		return models.Decided{}.Edge(p, e)
 	}
-	m := &mixture{arch: a, site: e.Site}
-	for k, name := range e.Ops {
-		if ops.IsNull(name) {
-			continue // adds nothing, whatever its weight
-		}
-		l, err := ops.New(name, e.Spec)
-		if err != nil {
-			return nil, err
-		}
-		m.ops = append(m.ops, candidate{l.New(p.In("_ops.%d", k)), int64(k)})
-	}
-	return m, nil
+	return a.mixture(p, e)
 }
 
 // Outputs are the softmax of beta.
 func (a *Arch) Outputs(i, _ int) (func() torch.Tensor, error) {
-	name := genotype.StageDAG(i)
+	name := undecided(a.space).StageDAG(i)
 	return func() torch.Tensor { return a.beta[name] }, nil
-}
-
-// mixture is the sum of all candidates, each times the softmax of its alpha.
-type mixture struct {
-	arch *Arch
-	site models.Site
-	ops  []candidate
-}
-
-type candidate struct {
-	nn.Module
-	column int64
-}
-
-// Forward maps (N,C,H,W) to (N,C,H/Stride,W/Stride).
-func (m *mixture) Forward(c *nn.Ctx, x torch.Tensor) (out torch.Tensor) {
-	torch.Within(func(s *torch.Scope) {
-		weights := m.arch.alpha[m.site.DAG].Select(0, int64(m.site.Row))
-		for _, op := range m.ops {
-			y := op.Forward(c, x).Mul(weights.Select(0, op.column))
-			if out.Defined() {
-				y = out.Add(y)
-			}
-			out = y
-		}
-		s.Return(out)
-	})
-	return out
 }

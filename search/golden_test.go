@@ -23,8 +23,15 @@ func macro(channels int64, layers int) models.Macro {
 	return models.Macro{Preset: models.CIFAR, Channels: channels, Layers: layers, Classes: 10, PoolNorm: "auto", Wiring: models.Summed}
 }
 
-// The three first-order bilevel steps of quark0/darts' search: see internal/golden/data/README.md.
-func TestGoldenFirstOrder(t *testing.T) {
+// The three bilevel steps of quark0/darts' search, first order and second: see
+// internal/golden/data/README.md.
+func TestGoldenSteps(t *testing.T) {
+	for order, prefix := range map[string]string{OrderFirst: "order1.", OrderSecond: "order2."} {
+		t.Run(order, func(t *testing.T) { goldenSteps(t, orders[order], prefix) })
+	}
+}
+
+func goldenSteps(t *testing.T, hyper HyperGrad, prefix string) {
 	c := Default(Cell)
 	c.StageSpecific, c.Weights.WeightDecay = false, 3e-4
 	within(t, func() {
@@ -33,8 +40,7 @@ func TestGoldenFirstOrder(t *testing.T) {
 		defer n.Free()
 		load(t, n.Weights, f.Under("state.", nil))
 		load(t, n.Arch.Store, map[string]torch.Tensor{"alpha.normal": f.Get(t, "alpha.normal"), "alpha.reduce": f.Get(t, "alpha.reduce")})
-		adam := optim.NewAdam(n.Arch.Store.Weights(), torch.AdamOptions{Beta1: 0.5, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-3})
-		sgd := optim.NewSGD(n.Weights.Weights(), torch.SGDOptions{Momentum: 0.9, WeightDecay: 3e-4})
+		adam, sgd := optimizers(n)
 		defer adam.Free()
 		defer sgd.Free()
 
@@ -44,16 +50,17 @@ func TestGoldenFirstOrder(t *testing.T) {
 				return Sample{inputs.Select(0, step).Select(0, h), labels.Select(0, step).Select(0, h)}
 			}
 			train, valid := half(0), half(1)
-			grads, _ := FirstOrder(n, train, valid)
-			for i, p := range n.Arch.Store.Weights() {
-				golden.Check(t, fmt.Sprintf("step %d, gradient of %s", step, p.Name), grads[i], f.Get(t, fmt.Sprintf("order1.step%d.grad.%s", step, p.Name)), 1e-7)
+			checked := func(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample) ([]torch.Tensor, Losses) {
+				grads, losses := hyper(n, sgd, lr, train, valid)
+				for i, p := range n.Arch.Store.Weights() {
+					golden.Check(t, fmt.Sprintf("step %d, gradient of %s", step, p.Name), grads[i], f.Get(t, fmt.Sprintf("%sstep%d.grad.%s", prefix, step, p.Name)), 1e-7)
+				}
+				return grads, losses
 			}
-			var loss torch.Tensor
-			hyper := func(*Supernet, Sample, Sample) ([]torch.Tensor, Losses) { return grads, Losses{} }
-			loss = Step(n, hyper, adam, sgd, 0.025, train, valid, nil)
-			golden.Check(t, fmt.Sprintf("step %d, training loss", step), loss, f.Get(t, fmt.Sprintf("order1.step%d.train_loss", step)), 1e-7)
+			loss := Step(n, checked, adam, sgd, 0.025, train, valid).Train
+			golden.Check(t, fmt.Sprintf("step %d, training loss", step), loss, f.Get(t, fmt.Sprintf("%sstep%d.train_loss", prefix, step)), 1e-7)
 		}
-		after := f.Under("order1.after.", nil)
+		after := f.Under(prefix+"after.", nil)
 		golden.Check(t, "norm of the weights", torch.Norm(nn.Tensors(n.Weights.Weights())), after["weights_norm"], 1e-7)
 		delete(after, "weights_norm")
 		for name, want := range after {
@@ -68,6 +75,12 @@ func TestGoldenFirstOrder(t *testing.T) {
 			golden.Check(t, name+" after three steps", p.Tensor, want, 1e-7)
 		}
 	})
+}
+
+// optimizers are DARTS'.
+func optimizers(n *Supernet) (*optim.Adam, *optim.SGD) {
+	return optim.NewAdam(n.Arch.Store.Weights(), torch.AdamOptions{Beta1: 0.5, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-3}),
+		optim.NewSGD(n.Weights.Weights(), torch.SGDOptions{Momentum: 0.9, WeightDecay: 3e-4})
 }
 
 // The H-DAS authors' stage and distribution supernets while training.

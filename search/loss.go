@@ -1,31 +1,43 @@
 package search
 
 import (
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/ops"
+	"hdas/search/space"
 	"hdas/torch"
 )
 
-// Theta names what a cell costs in the complexity loss.
-const (
-	ThetaOne        = "one"
-	ThetaFLOPs      = "flops"
-	ThetaParameters = "parameters"
-)
+// Losses are the parts of the architecture's loss, scalars.
+type Losses struct {
+	Total, Classification torch.Tensor
+	Depth, Complexity     torch.Tensor // undefined where the search has none
+}
+
+// archLoss joins the parts: one loss for the architecture (H-DAS eq. 6).
+func (n *Supernet) archLoss(classification torch.Tensor) Losses {
+	l := Losses{Total: classification, Classification: classification}
+	if n.config.Kind.stages() {
+		l.Depth = n.Arch.depthLoss()
+		l.Total = l.Total.Add(l.Depth.MulScalar(n.config.Delta))
+	}
+	if n.theta != nil {
+		l.Complexity = n.Arch.complexityLoss(n.theta)
+		l.Total = l.Total.Add(l.Complexity.MulScalar(n.config.Gamma))
+	}
+	return l
+}
 
 // depthLoss is L_depth of H-DAS eq. 2 and, with betas, eq. 4: a scalar, minus the sum over the
 // stages of the mean depth of their cells. The depth of a cell is the mean over its candidates j
-// of a_ij (d_j + 1), a_ij the weight of everything but "none" on the edge, 0 for both inputs; so
-// the candidates of one cell do not compete. Eq. 2's sum starts at the first cell: its i = 0 would
-// divide by zero. It reads the softmax that the forward pass prepared.
+// of a_ij (d_j + 1), a_ij what the edge carries, 0 for both inputs. Eq. 2's sum starts at the first
+// cell: its i = 0 would divide by zero. It reads the softmax that the forward pass prepared.
 func (a *Arch) depthLoss() torch.Tensor {
 	total := torch.Zeros(a.Store.Options())
 	for _, d := range a.dags {
-		if d.Stage < 0 {
+		if d.Stages == nil {
 			continue
 		}
-		carried := a.carried(d.Name, d.Ops)
+		carried := a.carried(d)
 		depth := make([]torch.Tensor, len(d.Nodes)) // of the cells; the inputs' is 0
 		sum := torch.Zeros(a.Store.Options())
 		row := int64(0)
@@ -48,31 +60,51 @@ func (a *Arch) depthLoss() torch.Tensor {
 			}
 			sum = sum.Add(depth[i])
 		}
-		total = total.Sub(sum.MulScalar(1 / float64(len(d.Nodes))))
+		total = total.Sub(sum.MulScalar(float64(len(d.Stages)) / float64(len(d.Nodes))))
 	}
 	return total
 }
 
-// carried is, for every edge, the sum of the weights of the operations that are not null.
-func (a *Arch) carried(dag string, candidates []string) torch.Tensor {
-	mask := make([]float64, len(candidates))
-	for k, op := range candidates {
-		if !ops.IsNull(op) {
-			mask[k] = 1
-		}
+// What an edge carries in the depth loss.
+const (
+	Softmax     = "softmax"      // the softmax weights of all operations that are not null
+	Raw         = "raw"          // the sum of its alphas, as the H-DAS authors' stage search
+	EdgeSoftmax = "edge_softmax" // the softmax, over the edges of its cell, of its largest alpha that is not null's, as their distribution search
+)
+
+// carried is what every edge (edges) of a stage carries. By "softmax", `none` makes an edge light,
+// and the edges of one cell do not compete.
+func (a *Arch) carried(d space.DAG) torch.Tensor {
+	alpha := a.parameter("alpha." + d.Name)
+	switch a.config.DepthWeights {
+	case Raw:
+		return alpha.SumDim(1)
+	case EdgeSoftmax:
+		carrying := carryingColumns(alpha, d.Ops)
+		strongest := carrying.Gather(1, carrying.TopK(1, 1)).Reshape(-1)
+		return softmaxByNode(d, strongest)
 	}
-	o := a.Store.Options()
-	m := torch.FromFloat64(mask, int64(len(mask))).To(o.DType).ToDevice(o.Device)
-	return a.alpha[dag].Mul(m).SumDim(1)
+	return carryingColumns(a.alpha[d.Name], d.Ops).SumDim(1)
 }
 
-// complexityLoss is L_comp of H-DAS eq. 5: a scalar, the sum over the stages of theta times the
-// expected number of cells.
+// carryingColumns are the columns of a matrix (edges, operations) whose operations are not null.
+func carryingColumns(t torch.Tensor, candidates []string) torch.Tensor {
+	var columns []torch.Tensor
+	for k, op := range candidates {
+		if !ops.IsNull(op) {
+			columns = append(columns, t.Select(1, int64(k)))
+		}
+	}
+	return torch.Stack(columns, 1)
+}
+
+// complexityLoss is L_comp of H-DAS eq. 5: a scalar, the sum over the stages of theta, what a cell
+// of theirs costs, times the expected number of cells.
 func (a *Arch) complexityLoss(theta []float64) torch.Tensor {
 	o := a.Store.Options()
 	total := torch.Zeros(o)
-	for i := range a.space.Dense.Stages {
-		beta, ok := a.beta[genotype.StageDAG(i)]
+	for _, d := range a.dags {
+		beta, ok := a.beta[d.Name]
 		if !ok {
 			continue
 		}
@@ -80,30 +112,10 @@ func (a *Arch) complexityLoss(theta []float64) torch.Tensor {
 		for j := range cells {
 			cells[j] = float64(j + a.space.MinCells)
 		}
-		n := torch.FromFloat64(cells, int64(len(cells))).To(o.DType).ToDevice(o.Device)
-		total = total.Add(beta.Mul(n).Sum().MulScalar(theta[i]))
+		n := beta.Mul(torch.FromFloat64(cells, int64(len(cells))).To(o.DType).ToDevice(o.Device)).Sum()
+		for _, i := range d.Stages {
+			total = total.Add(n.MulScalar(theta[i]))
+		}
 	}
 	return total
-}
-
-// thetas are what one cell of each stage costs. FLOPs and parameters are divided by their mean
-// over the stages, or they would swamp the other losses.
-func thetas(kind string, p models.Plan) []float64 {
-	theta := make([]float64, len(p.Stages))
-	mean := 0.0
-	for i, s := range p.Stages {
-		switch cost := s.Cells[0].Cost; kind {
-		case ThetaFLOPs:
-			theta[i] = float64(cost.MACs)
-		case ThetaParameters:
-			theta[i] = float64(cost.Parameters)
-		default:
-			theta[i] = 1
-		}
-		mean += theta[i] / float64(len(theta))
-	}
-	for i := range theta {
-		theta[i] /= mean
-	}
-	return theta
 }

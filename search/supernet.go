@@ -30,13 +30,13 @@ func NewSupernet(s space.Space, c Config, m models.Macro, image layer.Shape, o t
 	if err != nil {
 		return nil, err
 	}
-	n := &Supernet{Weights: nn.NewStore(o), Arch: NewArch(o, s), config: c}
+	n := &Supernet{Weights: nn.NewStore(o), Arch: NewArch(o, s, c), config: c}
 	if n.Net, err = models.Build(n.Weights.Root(), plan, n.Arch); err != nil {
 		n.Free()
 		return nil, err
 	}
 	if s.MinCells > 0 {
-		n.theta = thetas(c.Theta, plan)
+		n.theta = n.thetas(c.Theta)
 	}
 	return n, nil
 }
@@ -58,38 +58,12 @@ func (n *Supernet) Logits(c *nn.Ctx, images torch.Tensor, gradients bool) torch.
 // Sample is a batch of images (N,C,H,W) and labels (N).
 type Sample struct{ Images, Labels torch.Tensor }
 
-// Losses are the parts of the architecture's loss, scalars.
-type Losses struct {
-	Total, Classification torch.Tensor
-	Depth, Complexity     torch.Tensor // undefined where the search has none
-}
-
 // ArchLoss is the loss of the architecture on a batch of the validation half: one loss of all
 // parts (H-DAS eq. 6).
 func (n *Supernet) ArchLoss(s Sample) (Losses, torch.Tensor) {
 	logits := n.Logits(&nn.Ctx{Train: true}, s.Images, true)
-	l := Losses{Classification: torch.CrossEntropy(logits, s.Labels, 0)}
-	l.Total = l.Classification
-	if n.config.Kind != Cell {
-		l.Depth = n.Arch.depthLoss()
-		l.Total = l.Total.Add(l.Depth.MulScalar(n.config.Delta))
-	}
-	if n.theta != nil {
-		l.Complexity = n.Arch.complexityLoss(n.theta)
-		l.Total = l.Total.Add(l.Complexity.MulScalar(n.config.Gamma))
-	}
+	l := n.archLoss(torch.CrossEntropy(logits, s.Labels, 0))
 	return l, logits
-}
-
-// HyperGrad returns d(architecture's loss)/d(architecture parameters), in the order of their
-// store, at the current weights and parameters, and leaves both as they are.
-type HyperGrad func(n *Supernet, train, valid Sample) ([]torch.Tensor, Losses)
-
-// FirstOrder takes the weights as they are, as if they did not depend on the architecture. It
-// computes no gradient of theirs.
-func FirstOrder(n *Supernet, _, valid Sample) ([]torch.Tensor, Losses) {
-	losses, _ := n.ArchLoss(valid)
-	return torch.Grad(losses.Total, nn.Tensors(n.Arch.Store.Weights())), losses
 }
 
 // WeightGrad returns the training loss, its gradient in the weights, in the order of their store,

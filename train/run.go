@@ -47,7 +47,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 		return last, err
 	}
 	defer t.free()
-	if err := run.Loop(ctx, dir, t, s.Config.Epochs, s.Train.Batches(), epoch, batch, observe); err != nil {
+	if err := run.Loop(ctx, dir, t, run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch}, observe); err != nil {
 		return last, err
 	}
 	err = dir.Records(func(line []byte) error { return json.Unmarshal(line, &last) })
@@ -126,15 +126,15 @@ func (t *task) Step(epoch int, b datasets.Batch) error {
 }
 
 // EndEpoch scores the network on the test set.
-func (t *task) EndEpoch(ctx context.Context, epoch int) (any, error) {
+func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	r := Epoch{Epoch: epoch + 1, LR: t.rate(epoch), DropPath: t.dropPath(epoch)}
 	test, err := metric.Evaluate(ctx, t.model.Logits, t.Test, t.Options, nil)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	r.Test = test
 	err = torch.Do(func(*torch.Scope) { r.Train = t.meter.Score() })
-	return r, errors.Join(err, r.Train.Finite())
+	return r, false, errors.Join(err, r.Train.Finite())
 }
 
 // Checkpoint is the whole state: weights, optimizer, generators and figures.

@@ -131,20 +131,19 @@ func (p *program) step(ctx context.Context, k search.Kind, folder string, set []
 // randomLike draws cells and stages from the space that a network was found in.
 func randomLike(found genotype.Genotype, stages search.Config, seed uint64) (genotype.Genotype, error) {
 	r := rand.New(rand.NewPCG(seed, 0x72616e646f6d)) // "random"
-	cells := search.Default(search.Cell)
-	cellSpace, err := cells.Space()
+	cells, err := search.Default(search.Cell).Space()
 	if err != nil {
 		return found, err
 	}
-	drawn, err := cellSpace.Random("random", r, ops.IsNull)
+	drawn, err := cells.Random("random", r, ops.IsNull)
 	if err != nil {
 		return found, err
 	}
-	stageSpace, err := space.Stages(drawn, stages.Lengths, stages.Window, stages.StagePrimitives)
+	s, err := space.Fixed(drawn).Under(space.Layout{Lengths: stages.Lengths, Window: stages.Window, Ops: stages.StagePrimitives})
 	if err != nil {
 		return found, err
 	}
-	return stageSpace.Random("random", r, ops.IsNull)
+	return s.Random("random", r, ops.IsNull)
 }
 
 // contest trains a network and measures it.

@@ -21,7 +21,8 @@ type sizes struct {
 	Channels            int64               `json:"channels"`
 	Layers              int                 `json:"layers"` // cells, reduction cells included
 	Classes             int64               `json:"classes"`
-	Wiring              string              `json:"wiring,omitempty"` // of stages
+	Wiring              string              `json:"wiring,omitempty"`       // of stages
+	StageOutput         string              `json:"stage_output,omitempty"` // of stages
 	PoolNorm            string              `json:"pool_norm"`
 	Image               [2]int64            `json:"image"`                // height, width
 	Parameters          int64               `json:"parameters"`           // without the auxiliary head
@@ -93,7 +94,8 @@ Errors are those that were published, of networks trained elsewhere.`,
 	f.Int64Var(&m.Channels, "channels", 0, "initial channels C; 0: the preset's")
 	f.IntVar(&m.Layers, "layers", 0, "cells of a chain; 0: the preset's")
 	f.Int64Var(&m.Classes, "classes", 0, "classes; 0: the preset's")
-	f.StringVar(&m.Wiring, "wiring", models.Summed, "of stages: summed (paired is not available yet)")
+	f.StringVar(&m.Wiring, "wiring", models.Summed, "of stages: summed (a cell reads the sum of its edges), paired (edge k feeds input k)")
+	f.StringVar(&m.StageOutput, "stage-output", models.LastTwo, "of stages in the paired wiring: last_two or last cell")
 	f.StringVar(&m.PoolNorm, "pool-norm", "auto", "batch norm after pooling: on, off; auto: on in stages, off in chains")
 	f.BoolVar(&notation, "text", false, "print the genotype itself, in the notation of DARTS' program")
 	f.StringVar(&cells, "cells", defaultCells, "cells under stages that have none")
@@ -111,11 +113,10 @@ func measure(c *cobra.Command, g genotype.Genotype, m models.Macro) (sizes, erro
 	if staged && c.Flags().Changed("layers") {
 		return sizes{}, fmt.Errorf("%s has stages with their own number of cells; --layers is for chains", g.Name)
 	}
-	if !staged && m.Wiring != models.Summed && m.Wiring != models.Paired {
-		return sizes{}, fmt.Errorf("wiring %q is unknown; known are %s, %s", m.Wiring, models.Summed, models.Paired)
-	}
-	if !staged {
-		m.Wiring = models.Summed // a chain has no stages to wire
+	for _, flag := range []string{"wiring", "stage-output"} {
+		if !staged && c.Flags().Changed(flag) {
+			return sizes{}, fmt.Errorf("%s is a chain, without stages to wire; --%s is for genotypes with stages", g.Name, flag)
+		}
 	}
 	for flag, set := range map[string]func(){
 		"channels": func() { m.Channels = channels }, "layers": func() { m.Layers = layers }, "classes": func() { m.Classes = classes },
@@ -136,7 +137,7 @@ func measure(c *cobra.Command, g genotype.Genotype, m models.Macro) (sizes, erro
 		r.Reported = &found
 	}
 	if staged {
-		r.Wiring = m.Wiring
+		r.Wiring, r.StageOutput = m.Wiring, m.StageOutput
 	}
 	if r.PoolNorm == "auto" {
 		r.PoolNorm = map[bool]string{true: "on", false: "off"}[staged]
@@ -161,7 +162,7 @@ func (r sizes) write(w io.Writer, g genotype.Genotype) {
 	}
 	wiring := "chain"
 	if r.Wiring != "" {
-		wiring = "stages, " + r.Wiring
+		wiring = fmt.Sprintf("stages, %s, output %s", r.Wiring, r.StageOutput)
 	}
 	fmt.Fprintf(w, "  network                %s, %s, C=%d, %d cells, %d classes, %dx%d images, pool_norm %s\n", wiring, r.Preset, r.Channels, r.Layers, r.Classes, r.Image[0], r.Image[1], r.PoolNorm)
 	fmt.Fprintf(w, "  parameters             %s\n  with auxiliary head    %s\n  multiply-adds          %s\n\n", thousands(r.Parameters), thousands(r.ParametersAuxiliary), thousands(r.MACs))

@@ -67,15 +67,21 @@ the search that found it. The result is the last epoch's, not the best one's.`,
 
 // runTrain runs or resumes a training in its folder.
 func (p *program) runTrain(ctx context.Context, c configs.Train, g genotype.Genotype, dir *run.Dir) (train.Epoch, error) {
-	o, err := prepare(c.Common)
-	if err != nil {
-		return train.Epoch{}, err
-	}
 	learn, err := datasets.Open(c.Data.Name, c.Data.Dir, datasets.Train)
 	if err != nil {
 		return train.Epoch{}, err
 	}
 	test, err := datasets.Open(c.Data.Name, c.Data.Dir, datasets.Test)
+	if err != nil {
+		return train.Epoch{}, err
+	}
+	last, err := p.trainOn(ctx, c, g, learn, test, dir)
+	return last, resumable(err, "hdas train --resume --out "+dir.Path())
+}
+
+// trainOn trains on one data set and scores on another.
+func (p *program) trainOn(ctx context.Context, c configs.Train, g genotype.Genotype, learn, test datasets.Dataset, dir *run.Dir) (train.Epoch, error) {
+	o, err := prepare(c.Common)
 	if err != nil {
 		return train.Epoch{}, err
 	}
@@ -96,6 +102,5 @@ func (p *program) runTrain(ctx context.Context, c configs.Train, g genotype.Geno
 	}
 	observe, end := progress(p.err, "training")
 	defer end()
-	last, err := train.Run(ctx, setup, dir, observe)
-	return last, resumable(err, "hdas train --resume --out "+dir.Path())
+	return train.Run(ctx, setup, dir, observe)
 }

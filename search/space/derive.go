@@ -3,7 +3,9 @@ package space
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strings"
 
 	"hdas/models/genotype"
 )
@@ -14,26 +16,37 @@ type Weights struct {
 	Beta  map[string][]float64   // by stage DAG: a weight for every candidate output
 }
 
+// Rules are what a genotype is read off by, besides the weights.
+type Rules struct {
+	Null func(op string) bool // carries nothing: never chosen
+	Skip func(op string) bool // counts against MaxSkips
+	// MaxSkips is the most skips that a searched cell keeps, reduction cells excepted (P-DARTS); -1:
+	// any number. The lightest are given up, whatever comes next in their place.
+	MaxSkips int
+}
+
 // Keep is the number of edges that a node keeps.
 const Keep = 2
 
 // Derive reads a genotype off: each node keeps the two edges whose best operation that is not null
 // weighs most, and on each that operation; ties go to the earlier edge and the earlier operation.
 // A stage keeps the cells up to its heaviest output. Edges are in the order of their states.
-func (s Space) Derive(name string, w Weights, null func(op string) bool) (genotype.Genotype, error) {
+func (s Space) Derive(name string, w Weights, r Rules) (genotype.Genotype, error) {
 	g := s.Dense
 	g.Name, g.Source = name, ""
 	g.Cells, g.Stages = maps.Clone(g.Cells), slices.Clone(g.Stages)
 	for _, d := range s.DAGs() {
-		derived, err := derive(d, w.Alpha[d.Name], null)
+		alpha := w.Alpha[d.Name]
+		if len(alpha) != d.Rows() {
+			return g, fmt.Errorf("derive %s: %d rows of weights, not %d", d.Name, len(alpha), d.Rows())
+		}
+		derived, err := derive(d, alpha, r)
 		if err != nil {
 			return g, fmt.Errorf("derive %s: %w", d.Name, err)
 		}
-		if d.Stage < 0 {
+		if d.Stages == nil {
 			g.Cells[d.Name] = derived
-			continue
-		}
-		if s.MinCells > 0 {
+		} else if s.MinCells > 0 {
 			beta := w.Beta[d.Name]
 			if len(beta) != s.Pairs(len(d.Nodes)) {
 				return g, fmt.Errorf("derive %s: %d output weights, not %d", d.Name, len(beta), s.Pairs(len(d.Nodes)))
@@ -41,20 +54,52 @@ func (s Space) Derive(name string, w Weights, null func(op string) bool) (genoty
 			n := s.MinCells + argmax(beta)
 			derived.Nodes, derived.Out = derived.Nodes[:n], []int{n, n + 1}
 		}
-		g.Stages[d.Stage].DAG = derived
+		for _, i := range d.Stages {
+			g.Stages[i].DAG = derived
+		}
 	}
 	return g, nil
 }
 
-func derive(d DAG, alpha [][]float64, null func(op string) bool) (genotype.DAG, error) {
-	if len(alpha) != d.Rows() {
-		return genotype.DAG{}, fmt.Errorf("%d rows of weights, not %d", len(alpha), d.Rows())
+// choice is the best operation of an edge.
+type choice struct {
+	genotype.Edge
+	row, column int // of alpha
+	weight      float64
+}
+
+func derive(d DAG, alpha [][]float64, r Rules) (genotype.DAG, error) {
+	limited := d.Stages == nil && r.MaxSkips >= 0 && !strings.HasPrefix(d.Name, "reduce")
+	for {
+		nodes, err := choose(d, alpha, r.Null)
+		if err != nil {
+			return genotype.DAG{}, err
+		}
+		var skips []choice
+		for _, c := range slices.Concat(nodes...) {
+			if limited && r.Skip(c.Op) {
+				skips = append(skips, c)
+			}
+		}
+		if !limited || len(skips) <= r.MaxSkips {
+			return decided(d, nodes), nil
+		}
+		// Of equal ones the last is given up.
+		lightest := skips[0]
+		for _, c := range skips {
+			if c.weight <= lightest.weight {
+				lightest = c
+			}
+		}
+		alpha = slices.Clone(alpha)
+		alpha[lightest.row] = slices.Clone(alpha[lightest.row])
+		alpha[lightest.row][lightest.column] = math.Inf(-1)
 	}
-	type choice struct {
-		genotype.Edge
-		weight float64
-	}
-	out := genotype.DAG{Out: d.Out}
+}
+
+// choose returns the edges that each node keeps.
+func choose(d DAG, alpha [][]float64, null func(op string) bool) ([][]choice, error) {
+	var nodes [][]choice
 	row := 0
 	for _, n := range d.Nodes {
 		var choices []choice
@@ -66,9 +111,9 @@ func derive(d DAG, alpha [][]float64, null func(op string) bool) (genotype.DAG, 
 				}
 			}
 			if best < 0 {
-				return out, fmt.Errorf("no candidate but %v", d.Ops)
+				return nil, fmt.Errorf("no candidate but %v", d.Ops)
 			}
-			choices = append(choices, choice{genotype.Edge{From: e.From, Op: d.Ops[best]}, alpha[row][best]})
+			choices = append(choices, choice{genotype.Edge{From: e.From, Op: d.Ops[best]}, row, best, alpha[row][best]})
 			row++
 		}
 		slices.SortStableFunc(choices, func(a, b choice) int {
@@ -82,13 +127,21 @@ func derive(d DAG, alpha [][]float64, null func(op string) bool) (genotype.DAG, 
 		})
 		choices = choices[:min(Keep, len(choices))]
 		slices.SortStableFunc(choices, func(a, b choice) int { return a.From - b.From })
+		nodes = append(nodes, choices)
+	}
+	return nodes, nil
+}
+
+func decided(d DAG, nodes [][]choice) genotype.DAG {
+	out := genotype.DAG{Out: d.Out}
+	for _, choices := range nodes {
 		var node genotype.Node
 		for _, c := range choices {
 			node.In = append(node.In, c.Edge)
 		}
 		out.Nodes = append(out.Nodes, node)
 	}
-	return out, nil
+	return out
 }
 
 func argmax(v []float64) int {

@@ -1,5 +1,5 @@
-// Package space says what a search may find, and reads the genotype off what it found. It makes
-// no tensors.
+// Package space says what a search may find, how many genotypes that is, and reads the genotype off
+// what it found. It makes no tensors.
 package space
 
 import (
@@ -18,6 +18,7 @@ type Space struct {
 	// MinCells, where not 0, lets a stage end with any two neighbours from cells MinCells-1 and
 	// MinCells on, counted from 1: the search for the distribution of cells.
 	MinCells int
+	Shared   bool // all stages are the same DAG
 }
 
 // ChainCells are the names of the cells of a chain: stage-specific as in Hc-DAS, or DARTS' two.
@@ -38,45 +39,48 @@ func Cells(names []string, nodes int, ops []string) Space {
 	return s
 }
 
-// Stages is the space of stages of that many cells each. Cell i, from 0, may read the `window`
-// states before it, states 0 and 1 being the stage's inputs, and the first cell both (Rule 3);
-// the output is the last two cells (Rule 2).
-func Stages(cells genotype.Genotype, lengths []int, window int, ops []string) (Space, error) {
-	s := Space{Stage: ops}
+// Layout says which stages may be found.
+type Layout struct {
+	Lengths []int // cells of each stage
+	// Window: cell i, from 0, may read that many states before it, states 0 and 1 being the stage's
+	// inputs, and the first cell both (Rule 3).
+	Window   int
+	Ops      []string
+	MinCells int  // of a stage; 0: it keeps them all
+	Shared   bool // all stages are the same DAG
+}
+
+// Fixed is the space of nothing but those cells.
+func Fixed(cells genotype.Genotype) Space {
+	cells.Stages = nil
+	return Space{Dense: cells}
+}
+
+// Under is the space of stages over the cells of s, themselves decided or not. The output of a
+// stage is its last two cells (Rule 2).
+func (s Space) Under(l Layout) (Space, error) {
+	s.Stage, s.MinCells, s.Shared = l.Ops, l.MinCells, l.Shared
 	g := genotype.Genotype{Version: 1, Name: "stages"}
-	for i, n := range lengths {
-		if n < 2 {
+	for i, n := range l.Lengths {
+		switch {
+		case n < 2:
 			return s, fmt.Errorf("stage %d of %d cells has no last two; at least 2", i+1, n)
+		case l.Window < 2 || l.Window > n+1:
+			return s, fmt.Errorf("window %d is not in 2..%d for a stage of %d cells", l.Window, n+1, n)
+		case l.MinCells != 0 && (l.MinCells < 2 || l.MinCells > n):
+			return s, fmt.Errorf("min_cells %d is not in 2..%d, the cells of stage %d", l.MinCells, n, i+1)
+		case l.Shared && n != l.Lengths[0]:
+			return s, fmt.Errorf("lengths %v differ, but shared stages are one and the same DAG", l.Lengths)
 		}
-		if window < 2 || window > n+1 {
-			return s, fmt.Errorf("window %d is not in 2..%d for a stage of %d cells", window, n+1, n)
-		}
-		stage := genotype.Stage{Cell: "normal", DAG: dense(n, window, []int{n, n + 1})}
-		if i < len(lengths)-1 {
+		stage := genotype.Stage{Cell: "normal", DAG: dense(n, l.Window, []int{n, n + 1})}
+		if i < len(l.Lengths)-1 {
 			stage.Reduce = "reduce"
 		}
 		g.Stages = append(g.Stages, stage)
 	}
-	cells.Stages = nil
 	var err error
-	s.Dense, err = genotype.Combine(cells, g)
+	s.Dense, err = genotype.Combine(s.Dense, g)
 	return s, err
-}
-
-// Distribution is the space of how many cells each stage keeps: at least `least` of as many as
-// lengths gives it.
-func Distribution(cells genotype.Genotype, lengths []int, least, window int, ops []string) (Space, error) {
-	s, err := Stages(cells, lengths, window, ops)
-	if err != nil {
-		return s, err
-	}
-	for i, n := range lengths {
-		if least < 2 || least > n {
-			return s, fmt.Errorf("min_cells %d is not in 2..%d, the cells of stage %d", least, n, i+1)
-		}
-	}
-	s.MinCells = least
-	return s, nil
 }
 
 // dense is a DAG whose node i has an undecided edge from each of the `window` states before it.
@@ -106,12 +110,16 @@ func (s Space) DAGs() []DAG {
 	var dags []DAG
 	for _, name := range slices.Sorted(maps.Keys(s.Dense.Cells)) {
 		if d := s.Dense.Cells[name]; d.Undecided() {
-			dags = append(dags, DAG{Name: name, DAG: d, Ops: s.Cell, Stage: -1})
+			dags = append(dags, DAG{Name: name, DAG: d, Ops: s.Cell})
 		}
 	}
 	for i, stage := range s.Dense.Stages {
-		if stage.Undecided() {
-			dags = append(dags, DAG{Name: genotype.StageDAG(i), DAG: stage.DAG, Ops: s.Stage, Stage: i})
+		switch last := len(dags) - 1; {
+		case !stage.Undecided():
+		case s.Shared && i > 0:
+			dags[last].Stages = append(dags[last].Stages, i)
+		default:
+			dags = append(dags, DAG{Name: genotype.StageDAG(i), DAG: stage.DAG, Ops: s.Stage, Stages: []int{i}})
 		}
 	}
 	return dags
@@ -121,8 +129,8 @@ func (s Space) DAGs() []DAG {
 type DAG struct {
 	Name string
 	genotype.DAG
-	Ops   []string // a column of alpha each
-	Stage int      // its number from 0; -1 for a cell
+	Ops    []string // a column of alpha each
+	Stages []int    // the stages that it is, from 0; none for a cell
 }
 
 // Rows is the number of its edges, a row of alpha each.

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"hdas/configs"
+	"hdas/models/genotype"
+	"hdas/models/ops"
+	"hdas/search"
+	"hdas/search/space"
+)
+
+func (p *program) random() *cobra.Command {
+	var s settings
+	var out string
+	var n int
+	c := &cobra.Command{
+		Use: "random cell|distribution|stage|joint", Short: "Draw genotypes uniformly from a search's space",
+		Long: `Draw genotypes uniformly from what a search with that configuration may find, and
+write them to random-1.yaml, random-2.yaml, ... in a folder. Nothing is learned.`,
+		Example: "  hdas search random stage --config tiny-stage -n 4 --seed 7 --out runs/random",
+		Args:    args(cobra.ExactArgs(1)), ValidArgs: []string{"cell", "distribution", "stage", "joint"},
+		RunE: func(c *cobra.Command, a []string) error {
+			config, err := configs.LoadSearch(search.Kind(a[0]), s.overrides(c))
+			if err != nil {
+				return usageError{err}
+			}
+			if n < 1 || out == "" {
+				return usageError{fmt.Errorf("--n %d genotypes in --out %q: at least one, in a folder", n, out)}
+			}
+			sp, err := config.Search.Space()
+			if err != nil {
+				return usageError{err}
+			}
+			drawn, err := draws(sp, n, config.Seed)
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(out, 0o755); err != nil {
+				return err
+			}
+			var files []string
+			for _, g := range drawn {
+				var text bytes.Buffer
+				file := filepath.Join(out, g.Name+".yaml")
+				if err := g.Encode(&text); err != nil {
+					return err
+				}
+				if err := os.WriteFile(file, text.Bytes(), 0o644); err != nil {
+					return err
+				}
+				files = append(files, file)
+			}
+			return p.print(files, func(w io.Writer) {
+				for _, f := range files {
+					fmt.Fprintln(w, f)
+				}
+			})
+		},
+	}
+	s.flags(c)
+	c.Flags().StringVar(&out, "out", "", "folder of the genotypes")
+	c.Flags().IntVarP(&n, "n", "n", 1, "genotypes to draw")
+	return c
+}
+
+// draws are n genotypes out of a space, random-1, random-2 and so on.
+func draws(s space.Space, n int, seed uint64) ([]genotype.Genotype, error) {
+	r := rand.New(rand.NewPCG(seed, 0x72616e646f6d)) // "random"
+	var drawn []genotype.Genotype
+	for i := range n {
+		g, err := s.Random(fmt.Sprintf("random-%d", i+1), r, ops.IsNull)
+		if err != nil {
+			return nil, err
+		}
+		drawn = append(drawn, g)
+	}
+	return drawn, nil
+}

@@ -1,0 +1,71 @@
+package search
+
+import (
+	"errors"
+	"fmt"
+
+	"hdas/run"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// Checkpoint is the whole state: weights, architecture, both optimizers, generators and figures.
+func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
+	g, err := t.net.Arch.Genotype(t.Name)
+	if err != nil {
+		return run.Checkpoint{}, err
+	}
+	text, err := encode(g)
+	if err != nil {
+		return run.Checkpoint{}, err
+	}
+	c := run.Checkpoint{
+		Meta: run.Meta{Kind: "search", Config: string(t.Resolved), Genotype: string(text), Epoch: epoch, Batch: batch, Seed: t.Seed,
+			Generators: run.Generators(t.Options.Device), Best: t.best, BestEpoch: t.bestAt},
+		State: map[string][]nn.Param{"sgd": t.sgd.State(), "adam": t.adam.State(), "metrics": t.meter.State()},
+	}
+	for p := range t.net.Weights.All() {
+		c.State["weights"] = append(c.State["weights"], p)
+	}
+	for p := range t.net.Arch.Store.All() {
+		c.State["arch"] = append(c.State["arch"], p)
+	}
+	if n := len(t.net.theta); n > 0 { // a measured one comes out differently the next time
+		c.State["theta"] = []nn.Param{{Name: "theta", Tensor: torch.FromFloat64(t.net.theta, int64(n))}}
+	}
+	return c, nil
+}
+
+// restore puts the state of dir's checkpoint back, if there is one, and says where to go on.
+func (t *task) restore() (epoch, batch int, err error) {
+	c, ok, err := t.dir.Latest()
+	if err != nil {
+		return 0, 0, err
+	}
+	if !ok {
+		// What was measured has to come back even where the run is killed before its first checkpoint.
+		if t.net.theta != nil && t.Config.Theta == ThetaLatency {
+			first, err := t.Checkpoint(0, 0)
+			return 0, 0, errors.Join(err, t.dir.Save(first))
+		}
+		return 0, 0, nil
+	}
+	if c.Meta.Kind != "search" {
+		return 0, 0, fmt.Errorf("the run folder holds a %s, not a search", c.Meta.Kind)
+	}
+	err = errors.Join(
+		t.net.Weights.Load(c.State["weights"]), t.net.Arch.Store.Load(c.State["arch"]),
+		t.sgd.Load(c.State["sgd"]), t.adam.Load(c.State["adam"]), run.SetGenerators(c.Meta.Generators))
+	if err != nil {
+		return 0, 0, fmt.Errorf("the checkpoint does not fit this search: %w", err)
+	}
+	t.meter.Load(c.State["metrics"], t.Options.Device)
+	if theta, ok := c.State["theta"]["theta"]; ok && t.net.theta != nil {
+		t.net.theta = theta.Float64s()
+	}
+	t.best, t.bestAt = c.Meta.Best, c.Meta.BestEpoch
+	if c.Meta.Done {
+		return t.Config.Epochs, 0, nil // with fewer epochs, where it stopped early
+	}
+	return c.Meta.Epoch, c.Meta.Batch, nil
+}

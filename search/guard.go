@@ -1,0 +1,163 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+
+	"hdas/metric"
+	"hdas/models/genotype"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// A search collapses when skips win because they are easy, not because they are good: the guards
+// below show it, and end a search in time.
+
+// entropy is the mean entropy of distributions, in nats.
+func entropy(rows [][]float64) float64 {
+	sum := 0.0
+	for _, row := range rows {
+		for _, p := range row {
+			if p > 0 {
+				sum -= p * math.Log(p)
+			}
+		}
+	}
+	return sum / float64(len(rows))
+}
+
+// skips are the skip connections that the searched DAGs of g have.
+func skips(a *Arch, g genotype.Genotype) map[string]int {
+	n := map[string]int{}
+	for _, d := range a.dags {
+		n[d.Name] = 0
+		for _, node := range d.Of(g).Nodes {
+			for _, e := range node.In {
+				if isSkip(e.Op) {
+					n[d.Name]++
+				}
+			}
+		}
+	}
+	return n
+}
+
+// watch notes the eigenvalue of an epoch, always of the same images, and ends the search where it
+// has grown too fast.
+func (t *task) watch(ctx context.Context, r *Epoch) error {
+	var value float64
+	for b, err := range t.Test.Epoch(ctx, 0, 0) {
+		if err != nil {
+			return err
+		}
+		failure := torch.Do(func(*torch.Scope) {
+			var s Sample
+			s.Images, s.Labels = metric.Tensors(b, t.Options)
+			value = t.net.Eigenvalue(s)
+		})
+		if failure != nil {
+			return failure
+		}
+		break
+	}
+	r.Eigenvalue = &value
+	var history []float64
+	err := t.dir.Records(func(line []byte) error {
+		var e Epoch
+		if err := json.Unmarshal(line, &e); err != nil {
+			return err
+		}
+		if e.Epoch < r.Epoch && e.Eigenvalue != nil { // a run that goes back may have later ones
+			history = append(history, *e.Eigenvalue)
+		}
+		return nil
+	})
+	if t.Config.Stop.due(append(history, value)) {
+		r.StopAt = r.Epoch - t.Config.Stop.Window
+	}
+	return err
+}
+
+// due reports whether the eigenvalues of all epochs so far have grown too fast.
+func (s Stop) due(values []float64) bool {
+	n := len(values)
+	if n < 2*s.Window {
+		return false
+	}
+	mean := func(v []float64) (m float64) {
+		for _, x := range v {
+			m += x / float64(len(v))
+		}
+		return m
+	}
+	before, now := mean(values[n-2*s.Window:n-s.Window]), mean(values[n-s.Window:])
+	return before > 0 && before/now < s.Ratio && now > before
+}
+
+// Eigenvalue is the dominant eigenvalue of the Hessian of the validation loss, cross-entropy
+// alone, in the architecture parameters, by power iteration; the products with the Hessian are
+// central differences of gradients over a step of 0.01, so that the kinks of ReLU within it count
+// as curvature, on the average of many images, and float32 is exact enough. Nothing is changed.
+func (n *Supernet) Eigenvalue(valid Sample) float64 { return n.eigenvalue(valid, 0.01) }
+
+func (n *Supernet) eigenvalue(valid Sample, step float64) float64 {
+	most := 30             // iterations
+	const tolerance = 1e-3 // of the eigenvalue, between two
+	defer preserve(n.Weights)()
+	defer preserve(n.Arch.Store)()
+	params := nn.Tensors(n.Arch.Store.Weights())
+	here := clones(params)
+	// Not the generator's numbers: looking must not change what follows.
+	r, v := rand.New(rand.NewPCG(1, 2)), make([]torch.Tensor, len(params))
+	o := n.Arch.Store.Options()
+	for i, p := range params {
+		values := make([]float64, p.Numel())
+		for j := range values {
+			values[j] = r.NormFloat64()
+		}
+		v[i] = torch.FromFloat64(values, p.Shape()...).To(o.DType).ToDevice(o.Device)
+	}
+	value := 0.0
+	for done := false; !done; {
+		torch.Within(func(s *torch.Scope) {
+			norm := torch.Norm(v).Item()
+			for i := range v {
+				v[i] = v[i].MulScalar(1 / norm)
+			}
+			product, next := n.curve(valid, params, here, v, step), 0.0
+			for i := range v {
+				next += v[i].Mul(product[i]).Sum().Item() // v'Hv
+				v[i] = s.Return(product[i])
+			}
+			most--
+			done = most == 0 || math.Abs(next-value) <= tolerance*math.Abs(next)
+			value = next
+		})
+	}
+	return value
+}
+
+// curve is the Hessian of the cross-entropy at `here` times v, of norm 1.
+func (n *Supernet) curve(valid Sample, params, here, v []torch.Tensor, h float64) []torch.Tensor {
+	slope := func(h float64) []torch.Tensor {
+		torch.NoGrad(func() {
+			for i, p := range params {
+				p.Copy_(here[i].Add(v[i].MulScalar(h)))
+			}
+		})
+		loss := torch.CrossEntropy(n.Logits(&nn.Ctx{Train: true}, valid.Images, true), valid.Labels, 0)
+		return torch.Grad(loss, params)
+	}
+	up, down := slope(h), slope(-h)
+	out := make([]torch.Tensor, len(params))
+	for i, p := range params {
+		if up[i].Defined() {
+			out[i] = up[i].Sub(down[i]).MulScalar(1 / (2 * h))
+		} else { // the loss does not depend on it
+			out[i] = torch.Zeros(n.Arch.Store.Options(), p.Shape()...)
+		}
+	}
+	return out
+}

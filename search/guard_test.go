@@ -1,0 +1,238 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"hdas/run"
+	"hdas/torch"
+)
+
+// The dominant eigenvalue against that of the whole Hessian, each column a central difference of
+// gradients, and against nothing having changed.
+func TestEigenvalue(t *testing.T) {
+	c, m, _ := little(t, Cell)
+	c.StageSpecific, c.Nodes, c.CellPrimitives = false, 1, []string{"none", "skip_connect", "avg_pool_3x3"}
+	within(t, func() {
+		torch.Seed(4)
+		n := supernetOf(t, mustSpace(t, c), c, m, tiny)
+		defer n.Free()
+		valid := sample(6)
+		before := snapshot(n, true)
+		n.Eigenvalue(valid)
+		unchanged(t, before, snapshot(n, true))
+
+		got := n.eigenvalue(valid, 1e-7) // too short for kinks
+		h := hessian(n, valid)
+		v := make([]float64, len(h))
+		for i := range v {
+			v[i] = float64(i%3) + 1
+		}
+		want := 0.0
+		for range 2000 {
+			next, norm := make([]float64, len(v)), 0.0
+			for i := range h {
+				for j := range v {
+					next[i] += h[i][j] * v[j]
+				}
+				norm += next[i] * next[i]
+			}
+			want = 0
+			for i := range v {
+				want += v[i] * next[i]
+			}
+			for i := range v {
+				v[i] = next[i] / math.Sqrt(norm)
+			}
+		}
+		if math.Abs(got-want) > 0.02*math.Abs(want) {
+			t.Errorf("eigenvalue %v, of the whole Hessian %v", got, want)
+		}
+	})
+}
+
+func hessian(n *Supernet, valid Sample) [][]float64 {
+	const h = 1e-7
+	slope := func() (all []float64) {
+		l, _ := n.ArchLoss(valid)
+		params := n.Arch.Store.Weights()
+		inputs := make([]torch.Tensor, len(params))
+		for i, p := range params {
+			inputs[i] = p.Tensor
+		}
+		for _, g := range torch.Grad(l.Classification, inputs) {
+			all = append(all, g.Float64s()...)
+		}
+		return all
+	}
+	var rows [][]float64
+	for _, p := range n.Arch.Store.Weights() {
+		values := p.Tensor.Float64s()
+		for j := range values {
+			at := func(v float64) []float64 {
+				moved := append([]float64(nil), values...)
+				moved[j] = v
+				torch.NoGrad(func() { p.Tensor.Copy_(torch.FromFloat64(moved, p.Tensor.Shape()...)) })
+				return slope()
+			}
+			up, down := at(values[j]+h), at(values[j]-h)
+			at(values[j])
+			for i := range up {
+				up[i] = (up[i] - down[i]) / (2 * h)
+			}
+			rows = append(rows, up)
+		}
+	}
+	return rows
+}
+
+func TestStopIsDue(t *testing.T) {
+	s := Stop{Ratio: 0.75, Window: 2}
+	for _, c := range []struct {
+		values []float64
+		due    bool
+	}{
+		{nil, false}, {[]float64{1, 2, 9}, false}, {[]float64{1, 1, 1, 1}, false}, {[]float64{1, 1, 1.3, 1.3}, false},
+		{[]float64{1, 1, 1.4, 1.4}, true}, {[]float64{9, 1, 1, 1.4, 1.4}, true}, {[]float64{2, 2, 1, 1}, false}, {[]float64{-1, -1, 1, 1}, false},
+	} {
+		if s.due(c.values) != c.due {
+			t.Errorf("%v: due %v", c.values, !c.due)
+		}
+	}
+}
+
+// A search whose eigenvalue grows ends early, with the genotype of the window before; resumed, it is
+// done. Every epoch has its eigenvalue, entropies and skips.
+func TestEarlyStop(t *testing.T) {
+	s := setup(t, Cell)
+	s.Config.Epochs, s.Config.Stop = 6, Stop{Ratio: 0.999, Window: 1}
+	s.Config.Alpha.LR = 0.3
+	folder := t.TempDir()
+	search := func(open func(string) (*run.Dir, error)) Result {
+		d, err := open(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		r, err := Run(context.Background(), s, d, func(run.Progress) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := search(run.Create)
+	if r.Epoch.StopAt == 0 || r.Epoch.Epoch >= s.Config.Epochs || r.Epoch.StopAt != r.Epoch.Epoch-1 {
+		t.Fatalf("ended with epoch %d, stopped at %d", r.Epoch.Epoch, r.Epoch.StopAt)
+	}
+	before := content(t, folder, epochFile(r.Epoch.StopAt-1))
+	if string(before) != string(content(t, folder, "genotype.yaml")) {
+		t.Error("the genotype is not that of the window before")
+	}
+	var values []float64
+	for _, line := range strings.Split(strings.TrimSpace(string(content(t, folder, "epochs.jsonl"))), "\n") {
+		var e Epoch
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Eigenvalue == nil || len(e.Entropy) != 5 || len(e.Skips) != 5 {
+			t.Fatalf("epoch %d: %+v", e.Epoch, e)
+		}
+		for dag, h := range e.Entropy {
+			if h <= 0 || h > math.Log(float64(len(s.Config.CellPrimitives))) {
+				t.Errorf("entropy %v of %s", h, dag)
+			}
+		}
+		values = append(values, *e.Eigenvalue)
+		if due := s.Config.Stop.due(values); due != (e.StopAt > 0) {
+			t.Errorf("epoch %d: due %v, stopped at %d", e.Epoch, due, e.StopAt)
+		}
+	}
+	checkpoint := content(t, folder, "checkpoint.safetensors")
+	if again := search(run.Open); again.Epoch.Epoch != r.Epoch.Epoch || string(content(t, folder, "checkpoint.safetensors")) != string(checkpoint) {
+		t.Error("resumed, it has gone on")
+	}
+}
+
+// A loss that is no number ends the search with an error that names the step, the parts of the
+// loss, and the last good checkpoint.
+func TestDivergedSearch(t *testing.T) {
+	s := setup(t, Distribution)
+	s.Config.Epochs, s.Config.CheckpointSteps, s.Config.Weights.LR, s.Config.Weights.WeightDecay = 4, 1, 1e12, 1e12
+	d, err := run.Create(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	_, err = Run(context.Background(), s, d, func(run.Progress) {})
+	if err == nil {
+		t.Fatal("it went on")
+	}
+	for _, words := range []string{"epoch 1, step", "classification", "depth", "complexity", "training loss", "NaN", "search.weights.lr", "last good checkpoint", d.Path("checkpoint.safetensors")} {
+		if !strings.Contains(err.Error(), words) {
+			t.Errorf("%v does not say %q", err, words)
+		}
+	}
+	if _, err := os.Stat(d.Path("checkpoint.safetensors")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A measured theta comes back with the checkpoint: a resumed search has the same.
+func TestLatencyComesBack(t *testing.T) {
+	s := setup(t, Distribution)
+	s.Config.Theta, s.Config.Epochs = ThetaLatency, 1
+	folder := t.TempDir()
+	theta := func(open func(string) (*run.Dir, error)) []float64 {
+		d, err := open(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		tk, err := start(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tk.free()
+		tk.dir = d
+		failure := torch.Do(func(*torch.Scope) { _, _, err = tk.restore() })
+		if failure != nil || err != nil {
+			t.Fatal(failure, err)
+		}
+		return tk.net.theta
+	}
+	first := theta(run.Create)
+	sum := 0.0
+	for _, v := range first {
+		if v <= 0 {
+			t.Errorf("latencies %v", first)
+		}
+		sum += v / float64(len(first))
+	}
+	if math.Abs(sum-1) > 1e-12 {
+		t.Errorf("latencies %v have the mean %v", first, sum)
+	}
+	if second := theta(run.Open); !slices.Equal(first, second) {
+		t.Errorf("%v, then %v", first, second)
+	}
+}
+
+// Measuring what a search takes is free of traces and counts what there is.
+func TestMeasure(t *testing.T) {
+	live := torch.Live()
+	s := setup(t, Joint)
+	e, err := Measure(context.Background(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Steps != 3 || e.Epochs != 2 || e.Weights <= 0 || e.Arch <= 0 || e.StepSeconds <= 0 || e.EpochSeconds < 3*e.StepSeconds || e.PeakBytes < 10<<20 {
+		t.Errorf("%+v", e)
+	}
+	if n := torch.Live() - live; n != 0 {
+		t.Errorf("%d tensors left alive", n)
+	}
+}

@@ -1,0 +1,92 @@
+package search
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"hdas/metric"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// Estimate is what a search will take on this device, from one measured step.
+type Estimate struct {
+	Weights           int64   `json:"weights"`      // of the supernet
+	Arch              int64   `json:"architecture"` // architecture parameters
+	Epochs            int     `json:"epochs"`
+	Steps             int     `json:"steps"`              // of an epoch
+	StepSeconds       float64 `json:"step_seconds"`       // of the second step: the first warms up
+	EvaluationSeconds float64 `json:"evaluation_seconds"` // of an epoch, from one batch
+	EpochSeconds      float64 `json:"epoch_seconds"`
+	SearchSeconds     float64 `json:"search_seconds"`
+	PeakBytes         int64   `json:"peak_bytes"` // of this process' memory so far; 0: not known, on CUDA
+}
+
+// Measure makes the supernet, takes two steps and an evaluation's batch, and leaves nothing behind.
+func Measure(ctx context.Context, s Setup) (Estimate, error) {
+	t, err := start(s)
+	if err != nil {
+		return Estimate{}, err
+	}
+	defer t.free()
+	e := Estimate{Weights: t.net.Weights.Count(nil), Arch: t.net.Arch.Store.Count(nil), Epochs: s.Config.Epochs, Steps: t.batches()}
+	epoch := s.Config.Epochs - 1 // after the warm-up of the architecture, if any
+	for p, err := range t.Batches(ctx, epoch, 0) {
+		if err != nil {
+			return e, err
+		}
+		for range 2 {
+			began := time.Now()
+			var fault error
+			if err := torch.Do(func(*torch.Scope) { fault = t.Step(epoch, p) }); err != nil {
+				return e, err
+			} else if fault != nil {
+				return e, fault
+			}
+			e.StepSeconds = time.Since(began).Seconds()
+		}
+		break
+	}
+	for b, err := range t.Test.Epoch(ctx, 0, 0) {
+		if err != nil {
+			return e, err
+		}
+		began := time.Now()
+		err := torch.Do(func(*torch.Scope) {
+			images, _ := metric.Tensors(b, t.Options)
+			torch.NoGrad(func() { t.net.Logits(&nn.Ctx{}, images, false).Sum().Item() })
+		})
+		if err != nil {
+			return e, err
+		}
+		e.EvaluationSeconds = time.Since(began).Seconds() * float64(t.Test.Batches())
+		break
+	}
+	e.EpochSeconds = e.StepSeconds*float64(e.Steps) + e.EvaluationSeconds
+	e.SearchSeconds = e.EpochSeconds * float64(e.Epochs)
+	if !s.Options.Device.IsCUDA() {
+		e.PeakBytes = peak()
+	}
+	return e, nil
+}
+
+// peak is the most memory that this process has had, in bytes; 0 where the system does not say.
+func peak() int64 {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if rest, ok := strings.CutPrefix(s.Text(), "VmHWM:"); ok {
+			var kib int64
+			fmt.Sscan(rest, &kib)
+			return kib << 10
+		}
+	}
+	return 0
+}

@@ -1,0 +1,300 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/search/space"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// option is a setting beside the default, by what it changes.
+type option struct {
+	name string
+	set  func(*Config)
+}
+
+// choices have their values; the first of each is the default.
+var choices = [][]option{
+	{{"first order", func(*Config) {}}, {"second order", func(c *Config) { c.Order = OrderSecond }}},
+	{{"window 3", func(*Config) {}}, {"window 2", func(c *Config) { c.Window = 2 }}, {"window 4", func(c *Config) { c.Window = 4; c.Lengths = []int{3, 4, 3} }}},
+	{{"lengths 3 2 3", func(*Config) {}}, {"shared", func(c *Config) { c.Shared, c.Lengths = true, []int{3, 3, 3} }}},
+	{{"softmax depth", func(*Config) {}}, {"raw depth", func(c *Config) { c.DepthWeights = Raw }}, {"edge softmax depth", func(c *Config) { c.DepthWeights = EdgeSoftmax }}},
+	{{"theta one", func(*Config) {}}, {"flops", func(c *Config) { c.Theta = ThetaFLOPs }}, {"parameters", func(c *Config) { c.Theta = ThetaParameters }}, {"latency", func(c *Config) { c.Theta = ThetaLatency }}},
+	{{"softmax derivation", func(*Config) {}}, {"raw derivation", func(c *Config) { c.Derivation = Raw }}},
+	{{"all channels", func(*Config) {}}, {"partial channels", func(c *Config) { c.PartialChannels = 2 }}},
+	{{"edges free", func(*Config) {}}, {"edge normalization", func(c *Config) { c.EdgeNormalization = true }}},
+	{{"any skips", func(*Config) {}}, {"no skips", func(c *Config) { c.MaxSkips = 0 }}, {"one skip", func(c *Config) { c.MaxSkips = 1 }}},
+	{{"two cells", func(c *Config) { c.StageSpecific = false }}, {"five cells", func(c *Config) { c.StageSpecific = true }}},
+	{{"with distribution", func(*Config) {}}, {"without", func(c *Config) {
+		if c.Kind == Joint {
+			c.MinCells = 0
+		}
+	}}},
+	{{"DARTS_V1", func(*Config) {}}, {"Hc", func(c *Config) { c.Cells = "Hc_DAS_cells" }}},
+	{{"primitives", func(*Config) {}}, {"without none", func(c *Config) {
+		c.StagePrimitives, c.CellPrimitives = []string{"skip_connect", "avg_pool_3x3"}, []string{"sep_conv_3x3", "skip_connect"}
+	}}},
+	{{"deltas", func(*Config) {}}, {"no depth", func(c *Config) { c.Delta, c.Gamma = 0, 0 }}},
+	{{"no warm-up", func(*Config) {}}, {"warm-up", func(c *Config) { c.Alpha.Warmup = 2 }}},
+}
+
+// Options in any combination: three steps of each, out of a shuffled table that has every value at
+// least once for every kind. What cannot be is refused with a reason; else losses are finite, the
+// architecture moves, its gradient is that of central differences, and the genotype read off is one
+// that builds, in the size that was planned.
+func TestOptionsTogether(t *testing.T) {
+	for _, k := range Kinds {
+		t.Run(string(k), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(uint64(len(k)), 5))
+			// Row i takes value i of every choice, each choice shuffled by itself.
+			const rows = 6
+			var columns [][]option
+			for _, c := range choices {
+				column := make([]option, rows)
+				for i := range column {
+					column[i] = c[i%len(c)]
+				}
+				r.Shuffle(rows, func(i, j int) { column[i], column[j] = column[j], column[i] })
+				columns = append(columns, column)
+			}
+			tried := 0
+			for i := range rows {
+				c, m, _ := little(t, k)
+				var names []string
+				for _, column := range columns {
+					column[i].set(&c)
+					names = append(names, column[i].name)
+				}
+				name := strings.Join(names, ", ")
+				if err := c.Validate(); err != nil {
+					if !refusal(err) {
+						t.Errorf("%s: refused without a reason: %v", name, err)
+					}
+					// What clashes is taken back, one at a time, and the rest is tried.
+					c.Theta, c.Derivation, c.DepthWeights = ThetaOne, Softmax, Softmax
+					if err := c.Validate(); err != nil {
+						c.MaxSkips = -1
+					}
+					if err := c.Validate(); err != nil {
+						t.Fatalf("%s: %v", name, err)
+					}
+				}
+				tried++
+				within(t, func() { threeSteps(t, c, m, name) })
+			}
+			if tried != rows {
+				t.Errorf("%d of %d tried", tried, rows)
+			}
+		})
+	}
+}
+
+// refusal reports whether an error names what clashes.
+func refusal(err error) bool {
+	for _, word := range []string{"joint search does not know", "compares alphas", "reads alphas alone", "leaves no operation"} {
+		if strings.Contains(err.Error(), word) {
+			return true
+		}
+	}
+	return false
+}
+
+func threeSteps(t *testing.T, c Config, m models.Macro, name string) {
+	t.Helper()
+	torch.Seed(9)
+	s, err := c.Space()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	n := supernetOf(t, s, c, m, tiny)
+	defer n.Free()
+	adam, sgd := optimizers(n)
+	defer adam.Free()
+	defer sgd.Free()
+	before := snapshot(n, true)
+	n.config.Alpha.LR = 0.01
+	for range 3 {
+		f := Step(n, orders[c.Order], adam, sgd, 0.01, sample(8), sample(8))
+		if err := f.Finite(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	for _, p := range n.Arch.Store.Weights() {
+		if slices.Equal(before[p.Name], p.Tensor.Float64s()) {
+			t.Errorf("%s: %s has not moved", name, p.Name)
+		}
+	}
+	valid := sample(8)
+	grads, _ := FirstOrder(n, sgd, 0, Sample{}, valid)
+	// Some of these networks are ill-conditioned; TestHyperGradient is exact.
+	differences(t, n, grads, 1, 1e-2, func() float64 {
+		l, _ := n.ArchLoss(valid)
+		return l.Total.Item()
+	})
+	if t.Failed() {
+		t.Fatalf("with %s", name)
+	}
+	g, err := n.Arch.Genotype("found")
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	plan, err := models.NewPlan(g, m, tiny, models.Search{})
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	store := nn.NewStore(double)
+	defer store.Free()
+	if _, err := models.Build(store.Root(), plan, models.Decided{}); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if store.Count(nil) != plan.Cost.Parameters {
+		t.Errorf("%s: %d parameters, %d planned", name, store.Count(nil), plan.Cost.Parameters)
+	}
+	for dag, count := range skips(n.Arch, g) {
+		if c.Kind.cells() && c.MaxSkips >= 0 && strings.HasPrefix(dag, "normal") && count > c.MaxSkips {
+			t.Errorf("%s: %d skips in %s", name, count, dag)
+		}
+	}
+}
+
+// Every published cell takes part in stage and distribution searches.
+func TestPublishedCellsInStages(t *testing.T) {
+	for _, name := range genotype.Names() {
+		g, err := genotype.Published(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(g.Cells) == 0 {
+			continue
+		}
+		for _, k := range []Kind{Stage, Distribution} {
+			c, m, _ := little(t, k)
+			c.Cells = name
+			within(t, func() {
+				n := supernetOf(t, mustSpace(t, c), c, m, tiny)
+				defer n.Free()
+				adam, sgd := optimizers(n)
+				defer adam.Free()
+				defer sgd.Free()
+				if err := Step(n, FirstOrder, adam, sgd, 0.05, sample(4), sample(4)).Finite(); err != nil {
+					t.Errorf("%s search over %s: %v", k, name, err)
+				}
+			})
+		}
+	}
+}
+
+func TestImpossibleConfigurations(t *testing.T) {
+	for _, c := range []struct {
+		kind  Kind
+		set   func(*Config)
+		words string
+	}{
+		{Cell, func(c *Config) { c.Order = "third" }, "first, second"},
+		{Cell, func(c *Config) { c.Derivation = "guess" }, "softmax, raw"},
+		{Cell, func(c *Config) { c.Derivation, c.EdgeNormalization = Raw, true }, "may be negative"},
+		{Cell, func(c *Config) { c.PartialChannels = 0 }, "partial_channels 0"},
+		{Cell, func(c *Config) { c.MaxSkips = -2 }, "max_skips -2"},
+		{Cell, func(c *Config) { c.MaxSkips, c.CellPrimitives = 2, []string{"none", "skip_connect"} }, "take a skip's place"},
+		{Cell, func(c *Config) { c.Alpha.Warmup = 50 }, "at least one is for the architecture"},
+		{Cell, func(c *Config) { c.Stop.Ratio = 1 }, "[0,1)"},
+		{Cell, func(c *Config) { c.Stop.Ratio, c.Epochs = 0.75, 10 }, "more than 10 epochs"},
+		{Cell, func(c *Config) { c.CheckpointSteps = -1 }, "negative"},
+		{Cell, func(c *Config) { c.CellPrimitives = []string{"sep_conv_3x3"} }, "nothing to decide"},
+		{Stage, func(c *Config) { c.Window = 8 }, "window 8"},
+		{Stage, func(c *Config) { c.Window = 1 }, "window 1"},
+		{Stage, func(c *Config) { c.Shared, c.Lengths = true, []int{6, 6, 5} }, "one and the same DAG"},
+		{Stage, func(c *Config) { c.DepthWeights = "heavy" }, "edge_softmax"},
+		{Stage, func(c *Config) { c.DepthWeights, c.EdgeNormalization = Raw, true }, "reads alphas alone"},
+		{Stage, func(c *Config) { c.Cells = "Hs_DAS_CIFAR_stages" }, "has no cells"},
+		{Distribution, func(c *Config) { c.MinCells = 0 }, "nothing to decide"},
+		{Distribution, func(c *Config) { c.Theta = "watts" }, "latency"},
+		{Joint, func(c *Config) { c.MinCells, c.Theta = 4, ThetaFLOPs }, "before it is found"},
+		{Joint, func(c *Config) { c.StageSpecific, c.Lengths = true, []int{2, 2, 2, 2} }, "normal4"},
+	} {
+		config := Default(c.kind)
+		c.set(&config)
+		if err := config.Validate(); err == nil || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s search: %v does not say %q", c.kind, err, c.words)
+		}
+	}
+}
+
+// What an edge carries, by hand: raw sums all alphas; edge_softmax is the softmax over a cell's
+// edges of the largest alpha that is not none's.
+func TestCarriedByHand(t *testing.T) {
+	alpha := []float64{9, 1, 2, 3, 9, -1, -2, 0, 5, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0} // 5 edges: 2 of cell 1, 3 of cell 2
+	for _, c := range []struct {
+		weights string
+		want    []float64
+	}{
+		{Raw, []float64{15, 6, 8, 0, 1}},
+		{EdgeSoftmax, []float64{math.Exp(3) / (math.Exp(3) + 1), 1 / (math.Exp(3) + 1), math.E / (math.E + 2), 1 / (math.E + 2), 1 / (math.E + 2)}},
+	} {
+		config := Default(Stage)
+		config.Lengths, config.DepthWeights = []int{2, 2, 2}, c.weights
+		within(t, func() {
+			n := supernetOf(t, mustSpace(t, config), config, macro(2, 0), tiny)
+			defer n.Free()
+			torch.NoGrad(func() { n.Arch.parameter("alpha.stage1").Copy_(torch.FromFloat64(alpha, 5, 4)) })
+			got := n.Arch.carried(n.Arch.dags[0]).Float64s()
+			for i := range c.want {
+				if math.Abs(got[i]-c.want[i]) > 1e-12 {
+					t.Errorf("%s: %v, not %v", c.weights, got, c.want)
+					break
+				}
+			}
+		})
+	}
+}
+
+// PC-DARTS' shuffle: 6 channels in 2 groups, 0 1 2 | 3 4 5, come out as 0 3 1 4 2 5.
+func TestShuffleByHand(t *testing.T) {
+	within(t, func() {
+		x := torch.FromFloat64([]float64{0, 1, 2, 3, 4, 5}, 1, 6, 1, 1)
+		if got := shuffle(x, 2).Float64s(); !slices.Equal(got, []float64{0, 3, 1, 4, 2, 5}) {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// A partial mixture is PC-DARTS' own: half the channels mixed, the other half handed on, at stride
+// 2 through a max pooling, all times the weight of the edge, shuffled.
+func TestPartialMixture(t *testing.T) {
+	c, m, _ := little(t, Cell)
+	c.PartialChannels, c.EdgeNormalization, c.CellPrimitives = 2, true, []string{"none", "skip_connect"}
+	s := mustSpace(t, c)
+	within(t, func() {
+		torch.Seed(2)
+		n := supernetOf(t, s, c, m, tiny)
+		defer n.Free()
+		n.Arch.softmax(false)
+		d := n.Arch.dags[slices.IndexFunc(n.Arch.dags, func(d space.DAG) bool { return d.Name == "normal1" })]
+		edge := models.Edge{Site: models.Site{DAG: d.Name, Row: 1}, Ops: c.CellPrimitives}
+		edge.Spec.C, edge.Spec.Stride = 4, 1
+		store := nn.NewStore(double)
+		defer store.Free()
+		module, err := n.Arch.Edge(store.Root(), edge)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := torch.FromFloat64([]float64{1, 2, 3, 4}, 1, 4, 1, 1)
+		w, e := n.Arch.alpha[d.Name].Select(0, 1).Float64s()[1], n.Arch.edge[d.Name].Float64s()[1]
+		want := []float64{1 * w, 3 * e, 2 * w, 4 * e}
+		if got := module.Forward(&nn.Ctx{}, x).Float64s(); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%v, not %v", got, want)
+		}
+		edge.Spec.C = 3
+		if _, err := n.Arch.Edge(store.Root().In("odd"), edge); err == nil {
+			t.Error("3 channels divide by 2")
+		}
+	})
+}
