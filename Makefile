@@ -6,7 +6,7 @@ RUN := scripts/setup.sh run --
 PURE := ./models/genotype ./models/genotype/text ./draw ./datasets/... ./weights ./search/space ./internal/arch ./internal/pickle
 
 .DEFAULT_GOAL := build
-.PHONY: help build setup env demo test check race lint clean
+.PHONY: help build setup env demo test check race soak lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,6 +31,9 @@ check: ## the tests that need no libtorch, in seconds
 
 race: ## every test under the race detector
 	$(RUN) go test -race -timeout 60m ./...
+
+soak: ## kill a search at 200 random instants and resume it
+	$(RUN) go test -timeout 2h -run TestKilledAnywhere -v ./cmd/hdas -kills 200
 
 lint: setup ## gofmt, go vet, staticcheck
 	@echo gofmt -l . && found=$$("$$(go env GOROOT)/bin/gofmt" -l .) && \

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// kills is more in `make soak`.
+var kills = flag.Int("kills", 30, "how often TestKilledAnywhere ends a search")
+
+// asProgram makes this test's binary the program itself, so that it can be killed; its value, where
+// it is a number, is the size in bytes that no file may grow beyond, as on a full disk.
+const asProgram = "RUN_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	value, ok := os.LookupEnv(asProgram)
+	if !ok {
+		os.Exit(m.Run())
+	}
+	if size, err := strconv.ParseUint(value, 10, 64); err == nil {
+		signal.Ignore(syscall.SIGXFSZ)
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: size, Max: size}); err != nil {
+			panic(err)
+		}
+	}
+	main()
+}
+
+// process is the program with those arguments, not yet started.
+func process(t *testing.T, environment string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, errs := exec.Command(self, args...), new(bytes.Buffer)
+	c.Env = append(os.Environ(), asProgram+"="+environment)
+	c.Stderr = errs
+	return c, errs
+}
+
+// brief is a search of seconds, with checkpoints within its epochs.
+func brief(folder string) []string {
+	return []string{"search", "stage", "--config", "tiny-stage", "--out", folder, "--threads", "1",
+		// The large stem leaves 4x4 pixels of an image.
+		"--set", "network.preset=imagenet", "--set", "network.channels=2", "--set", "search.lengths=[2,2,2]",
+		"--set", "search.epochs=2", "--set", "search.batch=500", "--set", "search.checkpoint_steps=1"}
+}
+
+// startOrResume begins the brief search or goes on with it.
+func startOrResume(folder string) []string {
+	if _, err := os.Stat(filepath.Join(folder, "config.yaml")); err == nil {
+		return []string{"search", "stage", "--resume", "--out", folder}
+	}
+	return brief(folder)
+}
+
+// A search that is killed at random instants, by SIGKILL or SIGTERM, and resumed each time, ends as
+// an unbroken one: all that it leaves is the same, byte for byte.
+func TestKilledAnywhere(t *testing.T) {
+	unbroken := filepath.Join(t.TempDir(), "unbroken")
+	c, errs := process(t, "yes", brief(unbroken)...)
+	began := time.Now()
+	if err := c.Run(); err != nil {
+		t.Fatalf("%v: %s", err, errs)
+	}
+	whole := time.Since(began)
+	want := left(t, unbroken)
+
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d, %v unbroken", seed, whole)
+	r := rand.New(rand.NewPCG(seed, 0))
+	folder, ended := filepath.Join(t.TempDir(), "killed-0"), 0
+	for killed := 0; killed < *kills || ended == 0; {
+		c, errs := process(t, "yes", startOrResume(folder)...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if killed < *kills {
+			time.Sleep(time.Duration(r.Int64N(int64(whole))))
+			how := syscall.SIGKILL
+			if r.IntN(4) == 0 {
+				how = syscall.SIGTERM
+			}
+			if err := c.Process.Signal(how); err == nil {
+				killed++
+			}
+		}
+		err := c.Wait()
+		var exit *exec.ExitError
+		switch {
+		case err == nil:
+			compare(t, want, left(t, folder))
+			ended++
+			folder = filepath.Join(t.TempDir(), fmt.Sprintf("killed-%d", ended))
+		case errors.As(err, &exit) && (exit.ExitCode() == exitStopped || exit.Sys().(syscall.WaitStatus).Signaled()):
+		default:
+			t.Fatalf("%v: %s", err, errs)
+		}
+	}
+}
+
+// Where the disk is full, a search fails and says so; when there is room again, it goes on to the
+// same end.
+func TestFullDisk(t *testing.T) {
+	unbroken := filepath.Join(t.TempDir(), "unbroken")
+	if c, errs := process(t, "yes", brief(unbroken)...); c.Run() != nil {
+		t.Fatal(errs)
+	}
+	want := left(t, unbroken)
+	info, err := os.Stat(filepath.Join(unbroken, "checkpoint.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int64{4000, info.Size() - 1} {
+		folder := filepath.Join(t.TempDir(), "full")
+		c, errs := process(t, fmt.Sprint(size), brief(folder)...)
+		var exit *exec.ExitError
+		if err := c.Run(); !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(errs.String(), "file too large") {
+			t.Fatalf("%d bytes: %v: %s", size, err, errs)
+		}
+		if c, errs := process(t, "yes", startOrResume(folder)...); c.Run() != nil {
+			t.Fatalf("%d bytes, resumed: %s", size, errs)
+		}
+		compare(t, want, left(t, folder))
+	}
+}
+
+// left are the files of a run's folder, without the checkpoint before the last, which is another
+// one after a stop.
+func left(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || e.Name() == "checkpoint-previous.safetensors" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		files[strings.TrimPrefix(path, folder)] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func compare(t *testing.T, want, got map[string]string) {
+	t.Helper()
+	for name := range want {
+		if _, ok := got[name]; !ok {
+			t.Errorf("%s is missing", name)
+		} else if got[name] != want[name] {
+			t.Errorf("%s differs from the unbroken search's", name)
+		}
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			t.Errorf("%s is left behind", name)
+		}
+	}
+}
