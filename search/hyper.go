@@ -1,6 +1,8 @@
 package search
 
 import (
+	"slices"
+
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
@@ -36,20 +38,19 @@ func Unrolled(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample) ([]t
 // radius is how far the finite difference moves the weights to either side, as DARTS does.
 const radius = 0.01
 
-func unrolled(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample, radius float64) (hyper []torch.Tensor, losses Losses) {
+func unrolled(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample, radius float64) (_ []torch.Tensor, losses Losses) {
 	defer preserve(n.Weights)()
 	params, arch := nn.Tensors(n.Weights.Weights()), nn.Tensors(n.Arch.Store.Weights())
 	here := clones(params)
 
 	// d L_valid(w') / d(alpha, w'), w' being the weights after the step on train.
-	var v []torch.Tensor
-	torch.Within(func(s *torch.Scope) {
+	torch.Within(func(*torch.Scope) {
 		_, grads, _ := n.WeightGrad(train)
 		sgd.LookAhead(lr, grads)
 	})
 	losses, _ = n.ArchLoss(valid)
-	grads := torch.Grad(losses.Total, append(append([]torch.Tensor(nil), arch...), params...))
-	hyper, v = grads[:len(arch)], grads[len(arch):]
+	grads := torch.Grad(losses.Total, slices.Concat(arch, params))
+	hyper, v := grads[:len(arch)], grads[len(arch):]
 
 	// Minus lr times the mixed second derivative of L_train along v.
 	norm := torch.Norm(v).Item()

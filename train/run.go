@@ -118,6 +118,9 @@ func (t *task) Step(epoch int, b datasets.Batch) error {
 	if aux.Defined() {
 		loss = loss.Add(torch.CrossEntropy(aux, labels, t.Config.LabelSmoothing).MulScalar(t.Config.AuxiliaryWeight))
 	}
+	if err := (metric.Score{Loss: loss.Item()}).Finite(); err != nil {
+		return err // before it gets into the weights
+	}
 	grads := torch.Grad(loss, nn.Tensors(t.model.Weights.Weights()))
 	torch.ClipGradNorm(grads, t.Config.Clip)
 	t.sgd.Step(t.rate(epoch), grads)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"hdas/datasets"
@@ -109,6 +110,22 @@ func teach(t *testing.T, folder string, stop int) train.Epoch {
 		t.Fatal(err)
 	}
 	return last
+}
+
+// A loss that is no number ends the training at its step, before it gets into the weights, and the
+// error names the last good checkpoint.
+func TestDivergedTraining(t *testing.T) {
+	s := setup(t)
+	s.Config.LR, s.Config.WeightDecay, s.Config.Warmup = 1e30, 1e30, 0
+	d, err := run.Create(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	_, err = train.Run(context.Background(), s, d, func(run.Progress) {})
+	if err == nil || !strings.Contains(err.Error(), "epoch 1, step") || !strings.Contains(err.Error(), "NaN") || !strings.Contains(err.Error(), "checkpoint") {
+		t.Errorf("error %v", err)
+	}
 }
 
 // The learning rates of the recipe's schedules: the full rate at epoch 0, and warm-up from its share.

@@ -170,6 +170,24 @@ func TestRandomGenotypes(t *testing.T) {
 	}
 }
 
+// The demo's random network has the stages' lengths of what was found, and cells of its own.
+func TestRandomLike(t *testing.T) {
+	stages := search.Default(search.Stage)
+	stages.Lengths = []int{3, 2, 4}
+	g, err := randomLike(genotype.Genotype{}, stages, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Validate(genotype.Ops{}); err != nil {
+		t.Error(err)
+	}
+	for i, n := range stages.Lengths {
+		if len(g.Stages[i].Nodes) != n {
+			t.Errorf("stage %d has %d cells, not %d", i+1, len(g.Stages[i].Nodes), n)
+		}
+	}
+}
+
 // A comparison trains the found genotype and random ones of its space alike, and goes on after a
 // stop with those that were drawn.
 func TestCompare(t *testing.T) {
