@@ -57,7 +57,8 @@ func brief(folder string) []string {
 	return []string{"search", "stage", "--config", "tiny-stage", "--out", folder, "--threads", "1",
 		// The large stem leaves 4x4 pixels of an image.
 		"--set", "network.preset=imagenet", "--set", "network.channels=2", "--set", "search.lengths=[2,2,2]",
-		"--set", "search.epochs=2", "--set", "search.batch=500", "--set", "search.checkpoint_steps=1"}
+		"--set", "search.epochs=2", "--set", "search.batch=500", "--set", "search.checkpoint_steps=1",
+		"--set", "search.weights.lr=0.01", "--set", "search.weights.min_lr=0"}
 }
 
 // startOrResume begins the brief search or goes on with it.

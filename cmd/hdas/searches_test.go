@@ -13,16 +13,8 @@ import (
 
 // quick makes a search of the embedded digits one of seconds: the large stem leaves 4x4 pixels.
 func quick(more ...string) []string {
-	return append([]string{"--set", "search.epochs=1", "--set", "search.batch=500", "--set", "network.preset=imagenet", "--set", "network.channels=2"}, more...)
-}
-
-func must(t *testing.T, args ...string) string {
-	t.Helper()
-	code, out, errs := call(t, args...)
-	if code != 0 {
-		t.Fatalf("hdas %s: exit %d\n%s", strings.Join(args, " "), code, errs)
-	}
-	return out
+	return append([]string{"--set", "search.epochs=1", "--set", "search.batch=500", "--set", "network.preset=imagenet", "--set", "network.channels=2",
+		"--set", "search.weights.lr=0.01", "--set", "search.weights.min_lr=0"}, more...)
 }
 
 // Every search, from its tiny configuration to a genotype that can be shown in both wirings.
