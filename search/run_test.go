@@ -3,9 +3,12 @@ package search
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"hdas/datasets"
@@ -35,14 +38,33 @@ func setup(t *testing.T, k Kind) Setup {
 // A search that is stopped after any step and resumed ends as an unbroken one: checkpoints, records
 // and genotypes are the same files, byte for byte.
 func TestResumedSearchEqualsUnbroken(t *testing.T) {
-	for _, k := range Kinds {
-		t.Run(string(k), func(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"cell": nil, "distribution": nil, "stage": nil, "joint": nil,
+		"cell, second order and more": func(c *Config) {
+			c.Order, c.EdgeNormalization, c.PartialChannels, c.Alpha.Warmup = OrderSecond, true, 2, 1
+			c.Epochs, c.Stop, c.MaxSkips = 3, Stop{Ratio: 0.1, Window: 1}, 1
+			c.Nodes, c.StageSpecific = 1, false
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			live := torch.Live()
+			steps := []int{1, 3, 4}
+			if change != nil {
+				steps = steps[2:] // it takes its time
+			}
+			setup := func() Setup {
+				kind, _, _ := strings.Cut(name, ",")
+				s := setup(t, Kind(kind))
+				if change != nil {
+					change(&s.Config)
+				}
+				return s
+			}
 			unbroken := t.TempDir()
-			search(t, setup(t, k), unbroken, 0)
-			for _, step := range []int{1, 3, 4} {
+			search(t, setup(), unbroken, 0)
+			for _, step := range steps {
 				broken := t.TempDir()
-				search(t, setup(t, k), broken, step)
+				search(t, setup(), broken, step)
 				for _, name := range []string{"checkpoint.safetensors", "epochs.jsonl", "genotype.yaml", "genotype-best-supernet.yaml", "genotypes/epoch-001.yaml", "genotypes/epoch-002.yaml"} {
 					if a, b := content(t, unbroken, name), content(t, broken, name); !bytes.Equal(a, b) {
 						t.Errorf("stopped after step %d: %s differs", step, name)
@@ -53,6 +75,32 @@ func TestResumedSearchEqualsUnbroken(t *testing.T) {
 				t.Errorf("%d tensors left alive", n)
 			}
 		})
+	}
+}
+
+// In the epochs of warm-up the architecture stays as it began, and then moves.
+func TestWarmup(t *testing.T) {
+	s := setup(t, Stage)
+	s.Config.Alpha.Warmup = 1
+	begin, err := start(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string][]float64
+	torch.Do(func(*torch.Scope) { want = snapshot(begin.net, false) })
+	begin.free()
+	folder := t.TempDir()
+	search(t, s, folder, 0)
+	for i, line := range strings.Split(strings.TrimSpace(string(content(t, folder, "epochs.jsonl"))), "\n") {
+		var e Epoch
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		for name, alpha := range e.Alpha {
+			if same := slices.Equal(alpha, want[name]); same != (i == 0) {
+				t.Errorf("after epoch %d %s is as it began: %v", e.Epoch, name, same)
+			}
+		}
 	}
 }
 

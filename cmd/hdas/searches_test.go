@@ -23,9 +23,9 @@ func TestEverySearch(t *testing.T) {
 		kind search.Kind
 		more []string
 	}{
-		{search.Cell, []string{"--set", "network.preset=cifar", "--set", "network.layers=3", "--set", "search.nodes=1", "--set", "search.cell_primitives=[none,skip_connect,avg_pool_3x3]", "--set", "search.order=second"}},
+		{search.Cell, []string{"--set", "network.preset=cifar", "--set", "network.layers=3", "--set", "search.nodes=1", "--set", "search.cell_primitives=[none,skip_connect,avg_pool_3x3]"}},
 		{search.Distribution, []string{"--set", "search.theta=latency", "--set", "search.lengths=[3,3,3]", "--set", "search.depth_weights=edge_softmax"}},
-		{search.Stage, []string{"--set", "search.shared=true", "--set", "search.cells=Hc_DAS_cells", "--set", "search.lengths=[2,2,2]"}},
+		{search.Stage, []string{"--set", "search.order=second", "--set", "search.shared=true", "--set", "search.cells=Hc_DAS_cells", "--set", "search.lengths=[2,2,2]"}},
 		{search.Joint, []string{"--set", "search.min_cells=2", "--set", "search.lengths=[3,3,3]", "--set", "search.nodes=1", "--set", "search.edge_normalization=true"}},
 	} {
 		t.Run(string(c.kind), func(t *testing.T) {
@@ -185,8 +185,9 @@ func TestRandomLike(t *testing.T) {
 func TestCompare(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "compared")
 	small := []string{"--set", "train.epochs=1", "--set", "train.batch=500", "--set", "network.preset=imagenet", "--set", "network.channels=2"}
+	must(t, "search", "random", "stage", "--config", "tiny-stage", "--set", "search.lengths=[2,2,2]", "--out", filepath.Dir(out))
 	var first, second comparison
-	text := must(t, append([]string{"compare", "DARTS_V1+Hs_DAS_ImageNet_stages", "--random", "2", "--config", "tiny-train", "--out", out, "--json"}, small...)...)
+	text := must(t, append([]string{"compare", filepath.Join(filepath.Dir(out), "random-1.yaml"), "--random", "2", "--config", "tiny-train", "--out", out, "--json"}, small...)...)
 	if err := json.Unmarshal([]byte(text), &first); err != nil {
 		t.Fatal(err)
 	}
