@@ -52,11 +52,11 @@ func process(t *testing.T, environment string, args ...string) (*exec.Cmd, *byte
 	return c, errs
 }
 
-// brief is a search of seconds, with checkpoints within its epochs.
+// brief is a search of seconds, with checkpoints within its epochs, over cells of one node.
 func brief(folder string) []string {
 	return []string{"search", "stage", "--config", "tiny-stage", "--out", folder, "--threads", "1",
 		// The large stem leaves 4x4 pixels of an image.
-		"--set", "network.preset=imagenet", "--set", "network.channels=2", "--set", "search.lengths=[2,2,2]",
+		"--set", "network.preset=imagenet", "--set", "network.channels=2", "--set", "search.lengths=[2,2,2]", "--set", "search.cells=testdata/small-cells.yaml",
 		"--set", "search.epochs=2", "--set", "search.batch=500", "--set", "search.checkpoint_steps=1",
 		"--set", "search.weights.lr=0.01", "--set", "search.weights.min_lr=0"}
 }
@@ -90,17 +90,23 @@ func TestKilledAnywhere(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
+		ends := make(chan error, 1)
+		go func() { ends <- c.Wait() }()
 		if killed < *kills {
-			time.Sleep(time.Duration(r.Int64N(int64(whole))))
-			how := syscall.SIGKILL
-			if r.IntN(4) == 0 {
-				how = syscall.SIGTERM
-			}
-			if err := c.Process.Signal(how); err == nil {
-				killed++
+			select {
+			case <-time.After(time.Duration(r.Int64N(int64(whole)))):
+				how := syscall.SIGKILL
+				if r.IntN(4) == 0 {
+					how = syscall.SIGTERM
+				}
+				if c.Process.Signal(how) == nil {
+					killed++
+				}
+			case err := <-ends: // before its time: the machine had been slower
+				ends <- err
 			}
 		}
-		err := c.Wait()
+		err := <-ends
 		var exit *exec.ExitError
 		switch {
 		case err == nil:
