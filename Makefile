@@ -6,7 +6,7 @@ RUN := scripts/setup.sh run --
 PURE := ./models/genotype ./models/genotype/text ./draw ./datasets/... ./weights ./search/space ./internal/arch ./internal/pickle
 
 .DEFAULT_GOAL := build
-.PHONY: help build setup env demo test check race soak bench lint clean
+.PHONY: help build setup env demo bench test check race soak bench lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -22,6 +22,9 @@ env: ## print the cgo flags, for eval "$(make -s env)"
 
 demo: build ## the paper's whole path on the embedded digits
 	bin/hdas demo
+
+bench: build ## seconds and memory of steps (hdas bench --help)
+	bin/hdas bench
 
 test: ## every test
 	$(RUN) go test -timeout 30m ./...
