@@ -32,7 +32,8 @@ check: ## the tests that need no libtorch, in seconds
 race: ## every test under the race detector
 	$(RUN) go test -race -timeout 60m ./...
 
-bench: ## images/s of the data pipelines (PYTHON=/path/to/python with torchvision: beside its)
+bench: build ## steps (hdas bench --help), and images/s of the data pipelines (PYTHON=python with torchvision: beside its)
+	bin/hdas bench
 	@PYTHON=$(PYTHON) $(RUN) python3 scripts/bench.py
 
 soak: ## kill a search at 200 random instants and resume it

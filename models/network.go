@@ -207,6 +207,12 @@ func (n *Network) Cell(i, k int, c *nn.Ctx, x torch.Tensor) torch.Tensor {
 // needs it.
 func (m *cellModule) forward(c *nn.Ctx, from []torch.Tensor) (out torch.Tensor) {
 	torch.Within(func(s *torch.Scope) {
+		if dag, ok := m.dag(c, from); ok {
+			if y, ok := torch.Compute(dag); ok {
+				out = s.Return(y)
+				return
+			}
+		}
 		in := [2]torch.Tensor{sum(c, m.read[0], m.plan.Read[0], from)}
 		if in[1] = in[0]; m.read[1] != nil {
 			in[1] = sum(c, m.read[1], m.plan.Read[1], from)

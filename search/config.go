@@ -60,6 +60,9 @@ type Config struct {
 	MaxSkips   int    `mapstructure:"max_skips" yaml:"max_skips"`   // that a normal cell keeps (P-DARTS); -1: any number
 	Stop       Stop   `mapstructure:"stop" yaml:"stop"`
 
+	// Recompute is what a cell computes again for its gradient instead of storing it: none, edge, cell.
+	Recompute string `mapstructure:"recompute" yaml:"recompute"`
+
 	Weights Weights `mapstructure:"weights" yaml:"weights"`
 	Alpha   Alpha   `mapstructure:"alpha" yaml:"alpha"`
 }
@@ -94,7 +97,7 @@ type Alpha struct {
 // Default is the paper's setting of a search (section 6.4).
 func Default(k Kind) Config {
 	c := Config{
-		Kind: k, Epochs: 50, Batch: 64, Order: OrderFirst,
+		Kind: k, Epochs: 50, Batch: 64, Order: OrderFirst, Recompute: "none",
 		StageSpecific: k == Cell, Nodes: 4, CellPrimitives: slices.Clone(ops.Cell),
 		Cells: "DARTS_V1", Lengths: []int{6, 6, 6}, Window: 3, StagePrimitives: slices.Clone(ops.Stage),
 		PartialChannels: 1,

@@ -56,6 +56,10 @@ func (a *Arch) isCell(dag string) bool {
 // Forward maps (N,C,H,W) to (N,C,H/Stride,W/Stride).
 func (m *mixture) Forward(c *nn.Ctx, x torch.Tensor) (out torch.Tensor) {
 	torch.Within(func(s *torch.Scope) {
+		if y, ok := nn.Sum(c, m, x); ok {
+			out = s.Return(y)
+			return
+		}
 		weights := m.arch.alpha[m.site.DAG].Select(0, int64(m.site.Row))
 		for _, op := range m.ops {
 			y := op.Forward(c, x).Mul(weights.Select(0, op.column))
@@ -67,6 +71,20 @@ func (m *mixture) Forward(c *nn.Ctx, x torch.Tensor) (out torch.Tensor) {
 		s.Return(out)
 	})
 	return out
+}
+
+// Terms are the candidates, each with its element of the alphas as scale.
+func (m *mixture) Terms(*nn.Ctx) (terms []torch.Term, ok bool) {
+	alpha := m.arch.alpha[m.site.DAG]
+	for _, op := range m.ops {
+		rounds, ok := nn.Rounds(op.Module)
+		if !ok {
+			return nil, false
+		}
+		at := int64(m.site.Row)*alpha.Size(1) + op.column
+		terms = append(terms, torch.Term{Rounds: rounds, Scale: alpha, At: at})
+	}
+	return terms, true
 }
 
 // partial sends a share of the channels through the mixture and the others past it, at a stride

@@ -18,8 +18,10 @@ type Supernet struct {
 	Net     *models.Network
 	Weights *nn.Store
 	Arch    *Arch
-	theta   []float64
-	config  Config
+	// Recompute says what a cell computes again for its gradient instead of storing it.
+	Recompute torch.Recompute
+	theta     []float64
+	config    Config
 }
 
 // NewSupernet makes the supernet of a space for images of that shape. It runs inside torch.Do;
@@ -31,6 +33,9 @@ func NewSupernet(s space.Space, c Config, m models.Macro, image layer.Shape, o t
 		return nil, err
 	}
 	n := &Supernet{Weights: nn.NewStore(o), Arch: NewArch(o, s, c), config: c}
+	if n.Recompute, err = torch.ParseRecompute(c.Recompute); err != nil {
+		return nil, err
+	}
 	if n.Net, err = models.Build(n.Weights.Root(), plan, n.Arch); err != nil {
 		n.Free()
 		return nil, err
@@ -61,7 +66,7 @@ type Sample struct{ Images, Labels torch.Tensor }
 // ArchLoss is the loss of the architecture on a batch of the validation half: one loss of all
 // parts (H-DAS eq. 6).
 func (n *Supernet) ArchLoss(s Sample) (Losses, torch.Tensor) {
-	logits := n.Logits(&nn.Ctx{Train: true}, s.Images, true)
+	logits := n.Logits(&nn.Ctx{Train: true, Recompute: n.Recompute}, s.Images, true)
 	l := n.archLoss(torch.CrossEntropy(logits, s.Labels, 0))
 	return l, logits
 }
@@ -69,7 +74,7 @@ func (n *Supernet) ArchLoss(s Sample) (Losses, torch.Tensor) {
 // WeightGrad returns the training loss, its gradient in the weights, in the order of their store,
 // and the logits. It computes no gradient of the architecture's.
 func (n *Supernet) WeightGrad(train Sample) (loss torch.Tensor, grads []torch.Tensor, logits torch.Tensor) {
-	logits = n.Logits(&nn.Ctx{Train: true}, train.Images, false)
+	logits = n.Logits(&nn.Ctx{Train: true, Recompute: n.Recompute}, train.Images, false)
 	loss = torch.CrossEntropy(logits, train.Labels, 0)
 	return loss.Detach(), torch.Grad(loss, nn.Tensors(n.Weights.Weights())), logits.Detach()
 }

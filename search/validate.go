@@ -13,6 +13,7 @@ import (
 func (c Config) Validate() error {
 	f := faults{}
 	f.check(slices.Contains(Kinds, c.Kind), "kind %q is unknown; known are %v", c.Kind, Kinds)
+	f.known("recompute", c.Recompute, "none", "edge", "cell")
 	c.validateLearning(&f)
 	c.validateDerivation(&f)
 	if c.Kind.cells() {

@@ -233,9 +233,6 @@ type ConvOptions struct {
 // undefined.
 func Conv2d(x, weight, bias Tensor, o ConvOptions) Tensor {
 	stride, padding, dilation := pair(o.Stride, 1), pair(o.Padding, 0), pair(o.Dilation, 1)
-	if o.Groups > 1 && !bias.Defined() && o.Groups == weight.Size(0) && stride[0] == stride[1] && padding[0] == padding[1] && dilation[0] == dilation[1] {
-		return depthwise(x, weight, stride[0], padding[0], dilation[0])
-	}
 	return call("conv2d", func(out *lib.Ctensor) {
 		lib.AtgConv2d(out, x.c(), weight.c(), bias.optional(), stride, 2, padding, 2, dilation, 2, max(o.Groups, 1))
 	}, x, weight, bias)
@@ -262,9 +259,6 @@ func BatchNorm(x, weight, bias, runningMean, runningVar Tensor, training bool, m
 
 // MaxPool2d takes the largest of each window of x (N,C,H,W); the padding counts as minus infinity.
 func MaxPool2d(x Tensor, kernel, stride, padding int64) Tensor {
-	if kernel == 3 && padding == 1 {
-		return pool3x3("max_pool2d", x, true, stride)
-	}
 	k, s, p, d := pair([]int64{kernel}, 0), pair([]int64{stride}, 0), pair([]int64{padding}, 0), pair(nil, 1)
 	return call("max_pool2d", func(out *lib.Ctensor) {
 		lib.AtgMaxPool2d(out, x.c(), k, 2, s, 2, p, 2, d, 2, 0)
@@ -273,9 +267,6 @@ func MaxPool2d(x Tensor, kernel, stride, padding int64) Tensor {
 
 // AvgPool2d takes the mean of each window of x (N,C,H,W); the padding is not counted.
 func AvgPool2d(x Tensor, kernel, stride, padding int64) Tensor {
-	if kernel == 3 && padding == 1 {
-		return pool3x3("avg_pool2d", x, false, stride)
-	}
 	k, s, p := pair([]int64{kernel}, 0), pair([]int64{stride}, 0), pair([]int64{padding}, 0)
 	return call("avg_pool2d", func(out *lib.Ctensor) {
 		lib.AtgAvgPool2d(out, x.c(), k, 2, s, 2, p, 2, 0, 0, 0, 1)

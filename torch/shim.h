@@ -45,11 +45,12 @@ char *hdas_norm(ht *out, const ht *tensors, int n);
 // Scales grads in place so that their norm is at most max_norm; out is the norm before.
 char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm);
 
-// Convolution of each channel by itself; x (N,C,H,W), weight (C,1,k,k).
-char *hdas_depthwise(ht *out, ht x, ht weight, int64_t stride, int64_t pad, int64_t dilation);
-// 3x3 pooling with padding 1: the maximum, or the mean without the padding.
-char *hdas_pool3x3(ht *out, ht x, int max, int64_t stride);
-// Whether the two above are libtorch's own operations everywhere.
+// A Dag (dag.h) over n tensors, the input states first, with or without batch statistics. program
+// holds, number by number: inputs, states, training, recompute, how many outputs and which, how many
+// terms and for each from, to, scale, at, keep, how many rounds and for each the members of Round.
+// out stays NULL where the kernels do not work on these tensors.
+char *hdas_dag(ht *out, const ht *tensors, int n, const int64_t *program, int length);
+// Whether they work on none.
 void hdas_plain_kernels(int on);
 
 char *hdas_seed(uint64_t seed);

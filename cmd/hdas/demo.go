@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/datasets"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
@@ -157,9 +158,13 @@ func (p *program) contest(ctx context.Context, c configs.Train, g genotype.Genot
 	if last, err = p.runTrain(ctx, c, g, dir); err != nil {
 		return contestant{}, err
 	}
-	m := c.Network
-	m.Classes = 10
-	plan, err := models.NewPlan(g, m, layer.Shape{C: 3, H: 28, W: 28}, models.Search{})
+	test, err := c.Data.Open(datasets.Test)
+	if err != nil {
+		return contestant{}, err
+	}
+	m, info := c.Network, test.Info()
+	m.Classes = int64(len(info.Classes))
+	plan, err := models.NewPlan(g, m, layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}, models.Search{})
 	if err != nil {
 		return contestant{}, err
 	}

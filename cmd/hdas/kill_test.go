@@ -56,7 +56,7 @@ func process(t *testing.T, environment string, args ...string) (*exec.Cmd, *byte
 func brief(folder string) []string {
 	return []string{"search", "stage", "--config", "tiny-stage", "--out", folder, "--threads", "1",
 		// The large stem leaves 4x4 pixels of an image.
-		"--set", "network.preset=imagenet", "--set", "network.channels=2", "--set", "search.lengths=[2,2,2]", "--set", "search.cells=testdata/small-cells.yaml",
+		"--set", "data.size=28", "--set", "network.preset=imagenet", "--set", "network.channels=2", "--set", "search.lengths=[2,2,2]", "--set", "search.cells=testdata/small-cells.yaml",
 		"--set", "search.epochs=2", "--set", "search.batch=500", "--set", "search.checkpoint_steps=1",
 		"--set", "search.weights.lr=0.01", "--set", "search.weights.min_lr=0"}
 }

@@ -13,7 +13,7 @@ import (
 
 // quick makes a search of the embedded digits one of seconds: the large stem leaves 4x4 pixels.
 func quick(more ...string) []string {
-	return append([]string{"--set", "search.epochs=1", "--set", "search.batch=500", "--set", "network.preset=imagenet", "--set", "network.channels=2",
+	return append([]string{"--set", "search.epochs=1", "--set", "search.batch=500", "--set", "data.size=28", "--set", "network.preset=imagenet", "--set", "network.channels=2",
 		"--set", "search.weights.lr=0.01", "--set", "search.weights.min_lr=0"}, more...)
 }
 
@@ -184,7 +184,7 @@ func TestRandomLike(t *testing.T) {
 // stop with those that were drawn.
 func TestCompare(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "compared")
-	small := []string{"--set", "train.epochs=1", "--set", "train.batch=500", "--set", "network.preset=imagenet", "--set", "network.channels=2"}
+	small := []string{"--set", "train.epochs=1", "--set", "train.batch=500", "--set", "data.size=28", "--set", "network.preset=imagenet", "--set", "network.channels=2"}
 	must(t, "search", "random", "stage", "--config", "tiny-stage", "--set", "search.lengths=[2,2,2]", "--out", filepath.Dir(out))
 	var first, second comparison
 	text := must(t, append([]string{"compare", filepath.Join(filepath.Dir(out), "random-1.yaml"), "--random", "2", "--config", "tiny-train", "--out", out, "--json"}, small...)...)

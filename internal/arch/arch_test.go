@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
 	"predict":               {"datasets", "datasets/imagefile", "models", "torch", "torch/nn", "train"},
 	"configs":               {"datasets", "models", "search", "train"},
-	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/nn", "train", "weights"},
+	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/nn", "torch/optim", "train", "weights"},
 	"internal/golden":       {"run", "torch", "weights"},
 	"internal/golden/raw":   {},
 	"internal/pickle":       {},

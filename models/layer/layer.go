@@ -53,7 +53,9 @@ func Depthwise(c, kernel, stride, padding, dilation int64) Conv {
 func both(v int64) [2]int64 { return [2]int64{v, v} }
 
 // New makes "weight".
-func (l Conv) New(p *nn.Path) nn.Module {
+func (l Conv) New(p *nn.Path) nn.Module { return l.conv(p) }
+
+func (l Conv) conv(p *nn.Path) *nn.Conv2d {
 	l = l.defaults()
 	return nn.NewConv2d(p, l.In, l.Out, l.Kernel, torch.ConvOptions{
 		Stride: l.Stride[:], Padding: l.Padding[:], Dilation: l.Dilation[:], Groups: l.Groups})
@@ -86,7 +88,9 @@ type BatchNorm struct {
 }
 
 // New makes "running_mean", "running_var" and, when affine, "weight" and "bias".
-func (l BatchNorm) New(p *nn.Path) nn.Module { return nn.NewBatchNorm2d(p, l.C, l.Affine) }
+func (l BatchNorm) New(p *nn.Path) nn.Module { return l.norm(p) }
+
+func (l BatchNorm) norm(p *nn.Path) *nn.BatchNorm2d { return nn.NewBatchNorm2d(p, l.C, l.Affine) }
 
 // Cost is the scale and the shift.
 func (l BatchNorm) Cost(in Shape) (Shape, Cost) {
@@ -109,9 +113,7 @@ func (ReLU) Cost(in Shape) (Shape, Cost) { return in, Cost{} }
 type Identity struct{}
 
 // New has no parameters.
-func (Identity) New(*nn.Path) nn.Module {
-	return nn.Func(func(x torch.Tensor) torch.Tensor { return x })
-}
+func (Identity) New(*nn.Path) nn.Module { return nn.Identity }
 
 // Cost is nothing.
 func (Identity) Cost(in Shape) (Shape, Cost) { return in, Cost{} }
@@ -183,8 +185,7 @@ type FactorizedReduce struct {
 // New makes "conv_1", "conv_2" and "bn".
 func (l FactorizedReduce) New(p *nn.Path) nn.Module {
 	first, second, norm := l.parts()
-	m := factorizedReduce{first.New(p.In("conv_1")), second.New(p.In("conv_2")), norm.New(p.In("bn"))}
-	return &m
+	return &factorizedReduce{first.conv(p.In("conv_1")), second.conv(p.In("conv_2")), norm.norm(p.In("bn"))}
 }
 
 func (l FactorizedReduce) parts() (first, second Conv, norm BatchNorm) {
@@ -201,7 +202,17 @@ func (l FactorizedReduce) Cost(in Shape) (Shape, Cost) {
 	return out, a.Add(b).Add(c)
 }
 
-type factorizedReduce struct{ first, second, norm nn.Module }
+type factorizedReduce struct {
+	first, second *nn.Conv2d
+	norm          *nn.BatchNorm2d
+}
+
+// Rounds are one, which reads both phases.
+func (m *factorizedReduce) Rounds() ([]torch.Round, bool) {
+	r := torch.Round{Front: torch.Halve, Kernel: 1, Stride: 2, Dilation: 1, Point: m.first.Weight(), Shifted: m.second.Weight()}
+	m.norm.Complete(&r)
+	return []torch.Round{r}, true
+}
 
 // Forward maps (N,C,H,W) to (N,C',H/2,W/2); H and W must be even.
 func (m *factorizedReduce) Forward(c *nn.Ctx, x torch.Tensor) torch.Tensor {

@@ -1,0 +1,5 @@
+#pragma GCC target("avx2,fma")
+#define ISA avx2
+#define BYTES 32
+#define REGISTERS 16
+#include "leaves_impl.h"

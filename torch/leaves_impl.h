@@ -1,0 +1,265 @@
+// The leaves' one source, included by a file for each instruction set, which defines ISA, the
+// namespace, BYTES, the size of a vector register, and REGISTERS, how many there are.
+
+#include "leaves.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 32")
+
+namespace hdas {
+namespace ISA {
+
+template <class T> struct Register;
+template <> struct Register<float> {
+  typedef float V __attribute__((vector_size(BYTES), aligned(4), may_alias));
+};
+template <> struct Register<double> {
+  typedef double V __attribute__((vector_size(BYTES), aligned(8), may_alias));
+};
+template <class T> using V = typename Register<T>::V;
+template <class T> constexpr int64_t L = BYTES / sizeof(T);
+template <class T> INLINE V<T> &at(T *p) { return *reinterpret_cast<V<T> *>(p); }
+template <class T> INLINE const V<T> &at(const T *p) { return *reinterpret_cast<const V<T> *>(p); }
+
+// On a vector or a number. NaN stays.
+template <class X> INLINE X positive(X v) { return v < X{} ? X{} : v; }
+
+template <Load kind, class X> INLINE X load(X x, X scale, X shift) {
+  if (kind == Load::norm_relu)
+    x = scale * x + shift;
+  return kind == Load::copy ? x : positive(x);
+}
+
+template <class T, Load kind> INLINE void widen_(int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
+  const int64_t whole = c / L<T> * L<T>, w = wide<T>(c);
+  for (int64_t y = 0; y < rows; ++y)
+    for (int64_t x = 0; x < cols; ++x) {
+      const T *p = in.at + y * in.row + x * in.col;
+      T *o = out.at + y * out.row + x * out.col;
+      int64_t i = 0;
+      for (; i < whole; i += L<T>)
+        at(o + i) = kind == Load::norm_relu ? load<kind, V<T>>(at(p + i), at(scale + i), at(shift + i)) : load<kind, V<T>>(at(p + i), V<T>{}, V<T>{});
+      for (; i < c; ++i)
+        o[i] = kind == Load::norm_relu ? load<kind, T>(p[i], scale[i], shift[i]) : load<kind, T>(p[i], T(0), T(0));
+      for (; i < w; ++i)
+        o[i] = 0;
+    }
+}
+template <class T> void widen(Load kind, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
+  switch (kind) {
+  case Load::copy:
+    return widen_<T, Load::copy>(c, rows, cols, in, scale, shift, out);
+  case Load::relu:
+    return widen_<T, Load::relu>(c, rows, cols, in, scale, shift, out);
+  case Load::norm_relu:
+    return widen_<T, Load::norm_relu>(c, rows, cols, in, scale, shift, out);
+  }
+}
+
+template <bool add, bool mask, bool norm, class X> INLINE X store(X in, X x, X scale, X shift, X out) {
+  if (norm)
+    x = scale * x + shift;
+  if (mask)
+    in = x <= X{} ? X{} : in;
+  return add ? out + in : in;
+}
+template <class T, bool add, bool mask, bool norm> INLINE void narrow_(int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *x, const T *scale, const T *shift, Grid<T> out) {
+  const int64_t whole = c / L<T> * L<T>;
+  for (int64_t y = 0; y < rows; ++y)
+    for (int64_t k = 0; k < cols; ++k) {
+      const T *p = in.at + y * in.row + k * in.col;
+      T *o = out.at + y * out.row + k * out.col;
+      const T *q = mask ? x + y * out.row + k * out.col : o;
+      int64_t i = 0;
+      for (; i < whole; i += L<T>)
+        at(o + i) = store<add, mask, norm, V<T>>(at(p + i), at(q + i), norm ? at(scale + i) : V<T>{}, norm ? at(shift + i) : V<T>{}, at(o + i));
+      for (; i < c; ++i)
+        o[i] = store<add, mask, norm, T>(p[i], q[i], norm ? scale[i] : T(0), norm ? shift[i] : T(0), o[i]);
+    }
+}
+template <class T> void narrow(Store kind, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *x, const T *scale, const T *shift, Grid<T> out) {
+  switch (kind) {
+  case Store::copy:
+    return narrow_<T, false, false, false>(c, rows, cols, in, x, scale, shift, out);
+  case Store::add:
+    return narrow_<T, true, false, false>(c, rows, cols, in, x, scale, shift, out);
+  case Store::mask:
+    return narrow_<T, false, true, false>(c, rows, cols, in, x, scale, shift, out);
+  case Store::add_mask:
+    return narrow_<T, true, true, false>(c, rows, cols, in, x, scale, shift, out);
+  case Store::norm_mask:
+    return narrow_<T, false, true, true>(c, rows, cols, in, x, scale, shift, out);
+  case Store::add_norm_mask:
+    return narrow_<T, true, true, true>(c, rows, cols, in, x, scale, shift, out);
+  }
+}
+
+// A row's pixels in blocks: each weight that is loaded serves B of them.
+template <class T, int B> INLINE void block(int taps, const int64_t *offset, const T *weight, int64_t w, const T *in, int64_t in_col, T *out, int64_t out_col) {
+  V<T> a[B] = {};
+  for (int t = 0; t < taps; ++t) {
+    const T *p = in + offset[t];
+    const V<T> v = at(weight + t * w);
+    UNROLL for (int b = 0; b < B; ++b) a[b] += v * at(p + b * in_col);
+  }
+  UNROLL for (int b = 0; b < B; ++b) at(out + b * out_col) = a[b];
+}
+template <class T> void correlate(int taps, const int64_t *offset, const T *weight, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<T> out) {
+  for (int64_t i = 0; i < w; i += L<T>)
+    for (int64_t y = 0; y < rows; ++y) {
+      const T *p = in.at + y * in.row + i;
+      T *o = out.at + y * out.row + i;
+      int64_t x = 0;
+      for (; x + 8 <= cols; x += 8)
+        block<T, 8>(taps, offset, weight + i, w, p + x * in.col, in.col, o + x * out.col, out.col);
+      for (; x + 4 <= cols; x += 4)
+        block<T, 4>(taps, offset, weight + i, w, p + x * in.col, in.col, o + x * out.col, out.col);
+      for (; x + 2 <= cols; x += 2)
+        block<T, 2>(taps, offset, weight + i, w, p + x * in.col, in.col, o + x * out.col, out.col);
+      for (; x < cols; ++x)
+        block<T, 1>(taps, offset, weight + i, w, p + x * in.col, in.col, o + x * out.col, out.col);
+    }
+}
+
+// Some of the taps at a time, as many as there are registers for.
+template <class T, int B> INLINE void contract_(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
+  for (int64_t i = 0; i < w; i += L<T>) {
+    V<T> a[B] = {};
+    for (int64_t y = 0; y < rows; ++y)
+      for (int64_t x = 0; x < cols; ++x) {
+        const T *p = in.at + y * in.row + x * in.col + i;
+        const V<T> g = at(run.at + y * run.row + x * run.col + i);
+        UNROLL for (int b = 0; b < B; ++b) a[b] += g * at(p + offset[b]);
+      }
+    UNROLL for (int b = 0; b < B; ++b) at(sum + b * w + i) += a[b];
+  }
+}
+template <class T> void contract(int taps, const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
+  int t = 0;
+  for (; REGISTERS >= 32 && t + 25 <= taps; t += 25)
+    contract_<T, 25>(offset + t, w, rows, cols, in, run, sum + t * w);
+  for (; t + 9 <= taps; t += 9)
+    contract_<T, 9>(offset + t, w, rows, cols, in, run, sum + t * w);
+  for (; t < taps; ++t)
+    contract_<T, 1>(offset + t, w, rows, cols, in, run, sum + t * w);
+}
+
+template <class T> void largest(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<T> out) {
+  for (int64_t y = 0; y < rows; ++y)
+    for (int64_t x = 0; x < cols; ++x)
+      for (int64_t i = 0; i < w; i += L<T>) {
+        const T *p = in.at + y * in.row + x * in.col + i;
+        V<T> m = at(p + offset[0]);
+        UNROLL for (int t = 1; t < 9; ++t) {
+          const V<T> v = at(p + offset[t]);
+          m = (v > m) | (v != v) ? v : m;
+        }
+        at(out.at + y * out.row + x * out.col + i) = m;
+      }
+}
+template <class T> void route(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, T *back, Grid<const T> g) {
+  for (int64_t y = 0; y < rows; ++y)
+    for (int64_t x = 0; x < cols; ++x)
+      for (int64_t i = 0; i < w; i += L<T>) {
+        const int64_t from = y * in.row + x * in.col + i;
+        const T *p = in.at + from;
+        V<T> m = at(p + offset[0]);
+        UNROLL for (int t = 1; t < 9; ++t) {
+          const V<T> v = at(p + offset[t]);
+          m = (v > m) | (v != v) ? v : m;
+        }
+        V<T> rest = at(g.at + y * g.row + x * g.col + i);
+        UNROLL for (int t = 0; t < 9; ++t) {
+          const V<T> v = at(p + offset[t]);
+          const auto hit = (v == m) | ((v != v) & (m != m));
+          at(back + from + offset[t]) += hit ? rest : V<T>{};
+          rest = hit ? V<T>{} : rest;
+        }
+      }
+}
+
+template <class T, int B, int N> INLINE void tile(int64_t k, const T *a, int64_t row, int64_t col, const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
+  V<T> s[B][N];
+  UNROLL for (int i = 0; i < B; ++i) UNROLL for (int j = 0; j < N; ++j) s[i][j] = add ? at(c + i * ldc + j * L<T>) : V<T>{};
+  for (int64_t q = 0; q < k; ++q) {
+    V<T> v[N];
+    UNROLL for (int j = 0; j < N; ++j) v[j] = at(b + q * ldb + j * L<T>);
+    UNROLL for (int i = 0; i < B; ++i) {
+      const T x = a[i * row + q * col];
+      UNROLL for (int j = 0; j < N; ++j) s[i][j] += x * v[j];
+    }
+  }
+  UNROLL for (int i = 0; i < B; ++i) UNROLL for (int j = 0; j < N; ++j) at(c + i * ldc + j * L<T>) = s[i][j];
+}
+template <class T, int B, int N> INLINE void strip(int64_t m, int64_t k, const T *a, int64_t row, int64_t col, const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
+  int64_t i = 0;
+  for (; i + B <= m; i += B)
+    tile<T, B, N>(k, a + i * row, row, col, b, ldb, c + i * ldc, ldc, add);
+  for (; i + 4 <= m; i += 4)
+    tile<T, 4, N>(k, a + i * row, row, col, b, ldb, c + i * ldc, ldc, add);
+  for (; i < m; ++i)
+    tile<T, 1, N>(k, a + i * row, row, col, b, ldb, c + i * ldc, ldc, add);
+}
+template <class T> void multiply(int64_t m, int64_t n, int64_t k, const T *a, int64_t row, int64_t col, const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
+  constexpr bool many = REGISTERS >= 32;
+  int64_t j = 0;
+  for (; many && j + 4 * L<T> <= n; j += 4 * L<T>)
+    strip<T, many ? 6 : 1, many ? 4 : 1>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
+  for (; many && j + 3 * L<T> <= n; j += 3 * L<T>)
+    strip<T, many ? 8 : 1, many ? 3 : 1>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
+  for (; j + 2 * L<T> <= n; j += 2 * L<T>)
+    strip<T, many ? 8 : 5, 2>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
+  for (; j < n; j += L<T>)
+    strip<T, 8, 1>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
+}
+
+// f(i, j) for the vectors at i of the sample and j of the tables, g for the last elements.
+template <class T, class F, class G> INLINE void flat(int64_t n, int64_t period, F f, G g) {
+  int64_t i = 0;
+  for (; i + period <= n; i += period)
+    for (int64_t j = 0; j < period; j += L<T>)
+      f(i + j, j);
+  int64_t j = 0;
+  for (; i + L<T> <= n; i += L<T>, j += L<T>)
+    f(i, j);
+  for (; i < n; ++i, ++j)
+    g(i, j);
+}
+// A lambda is given the caller's instruction set by being inlined into it.
+#define EACH [&](int64_t i, int64_t j) __attribute__((always_inline))
+
+template <class T> void sum(int64_t n, int64_t period, const T *x, T *s) {
+  flat<T>(n, period, EACH { at(s + j) += at(x + i); }, EACH { s[j] += x[i]; });
+}
+template <class T> void square(int64_t n, int64_t period, const T *x, const T *mean, T *s) {
+  flat<T>(
+      n, period, EACH {
+        const V<T> d = at(x + i) - at(mean + j);
+        at(s + j) += d * d;
+      },
+      EACH { s[j] += (x[i] - mean[j]) * (x[i] - mean[j]); });
+}
+template <class T> void dot(int64_t n, int64_t period, const T *g, const T *x, const T *mean, T *s) {
+  flat<T>(n, period, EACH { at(s + j) += at(g + i) * (at(x + i) - at(mean + j)); }, EACH { s[j] += g[i] * (x[i] - mean[j]); });
+}
+template <class T> void blend(int64_t n, int64_t period, const T *x, const T *a, const T *b, T *out, bool add) {
+  if (add)
+    flat<T>(n, period, EACH { at(out + i) += at(a + j) * at(x + i) + at(b + j); }, EACH { out[i] += a[j] * x[i] + b[j]; });
+  else
+    flat<T>(n, period, EACH { at(out + i) = at(a + j) * at(x + i) + at(b + j); }, EACH { out[i] = a[j] * x[i] + b[j]; });
+}
+template <class T> void slope(int64_t n, int64_t period, const T *g, const T *x, const T *a, const T *b, const T *c, T *out) {
+  flat<T>(
+      n, period, EACH { at(out + i) = at(a + j) * at(g + i) + (at(b + j) * at(x + i) + at(c + j)); },
+      EACH { out[i] = a[j] * g[i] + (b[j] * x[i] + c[j]); });
+}
+
+template <class T> const Leaves<T> &table() {
+  static const Leaves<T> t = {widen<T>, narrow<T>, correlate<T>, contract<T>, largest<T>, route<T>, multiply<T>, sum<T>, square<T>, dot<T>, blend<T>, slope<T>};
+  return t;
+}
+template const Leaves<float> &table<float>();
+template const Leaves<double> &table<double>();
+
+} // namespace ISA
+} // namespace hdas
