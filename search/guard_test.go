@@ -110,7 +110,7 @@ func TestStopIsDue(t *testing.T) {
 // done. Every epoch has its eigenvalue, entropies and skips.
 func TestEarlyStop(t *testing.T) {
 	s := setup(t, Cell)
-	s.Config.Epochs, s.Config.Stop = 12, Stop{Ratio: 0.999, Window: 1}
+	s.Config.Epochs, s.Config.Stop = 30, Stop{Ratio: 0.999, Window: 1}
 	s.Config.Alpha.LR = 0.3
 	folder := t.TempDir()
 	search := func(open func(string) (*run.Dir, error)) Result {
