@@ -6,7 +6,7 @@ RUN := scripts/setup.sh run --
 PURE := ./models/genotype ./models/genotype/text ./draw ./datasets/... ./weights ./search/space ./internal/arch ./internal/pickle
 
 .DEFAULT_GOAL := build
-.PHONY: help build setup env demo test check race soak bench lint clean
+.PHONY: help build setup env demo test check race soak bench golden lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -38,6 +38,9 @@ bench: build ## steps (hdas bench --help), and images/s of the data pipelines (P
 
 soak: ## kill a search at 200 random instants and resume it
 	$(RUN) go test -timeout 2h -run TestKilledAnywhere -v ./cmd/hdas -kills 200
+
+golden: ## make what can be made anew of the golden numbers, by PyTorch (4.4 GB, prepared once; PYTHON=COMMAND, HDAS_CACHE=DIR)
+	scripts/setup.sh pytorch internal/golden/networks.py
 
 lint: setup ## gofmt, go vet, staticcheck
 	@echo gofmt -l . && found=$$("$$(go env GOROOT)/bin/gofmt" -l .) && \

@@ -44,6 +44,9 @@ var allowed = map[string][]string{
 	"internal/golden/raw":   {},
 	"internal/pickle":       {},
 	"internal/arch":         {},
+
+	// Beside PyTorch.
+	"internal/golden/pytorch": {},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.

@@ -1,0 +1,166 @@
+"""Runs PyTorch's side of a comparison: compare.py FOLDER reads task.json and input.safetensors there, and writes
+pytorch.safetensors, whose names are GROUP/TENSOR, and pytorch.json with the time and the memory of the steps."""
+import json
+import pathlib
+import sys
+import time
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional
+
+import sides
+
+
+class Outcome:
+    """What comes out, and what the steps take: their time, and the resident memory from the process with its libraries on."""
+
+    def __init__(self):
+        self.tensors, self.seconds, self.peak = {}, {}, {}
+        self.base = status("VmRSS")
+
+    def put(self, group, values):
+        for name, value in values.items():
+            if value is not None:  # the gradient of what the loss does not depend on
+                self.tensors[group + "/" + name] = value.detach().clone().contiguous()
+
+    def steps(self, name, n, step):
+        try:
+            pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        except OSError:
+            pass  # then it is that of the whole process
+        self.seconds[name] = []
+        for i in range(n):
+            start = time.perf_counter()
+            step(i)
+            self.seconds[name].append(time.perf_counter() - start)
+        self.peak[name] = max(0, status("VmHWM") - self.base)
+
+
+def status(key):
+    """Bytes that the kernel counts of this process."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+class Input:
+    """Weights and batches."""
+
+    def __init__(self, tensors, dtype):
+        self.tensors, self.dtype = tensors, dtype
+
+    def sample(self, half, step):
+        return self.tensors[half + ".images"][step].to(self.dtype), self.tensors[half + ".labels"][step]
+
+    def fill(self, module):
+        """Without the counters of batches, which hdas does not keep."""
+        state = {name[6:]: value.to(self.dtype) for name, value in self.tensors.items() if name.startswith("state.")}
+        missing, surplus = module.load_state_dict(state, strict=False)
+        missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+        if missing or surplus:
+            sys.exit("the parameters are not the same: only PyTorch has %s; only hdas has %s" % (missing, surplus))
+
+    def fill_arch(self, arch):
+        with torch.no_grad():
+            for name, p in arch.items():
+                p.copy_(self.tensors["arch." + name])
+
+
+def statistics(module):
+    return {name: b for name, b in module.named_buffers() if not name.endswith("num_batches_tracked")}
+
+
+def gradients(module):
+    return {name: p.grad for name, p in module.named_parameters()}
+
+
+def sgd_of(module, weights):
+    return torch.optim.SGD(module.parameters(), weights["lr"], weights["momentum"], weight_decay=weights["weight_decay"])
+
+
+def train(task, side, given, out):
+    """Looks at a derived network and takes steps of SGD."""
+    network = side.derived(task["net"])
+
+    def losses(images, labels):
+        logits, aux = network(images)
+        loss = functional.cross_entropy(logits, labels) + task["auxiliary_weight"] * functional.cross_entropy(aux, labels)
+        return logits, aux, loss
+
+    given.fill(network)
+    network.eval()
+    with torch.no_grad():
+        out.put("eval logits", {"logits": network(given.sample("train", 0)[0])[0]})
+    network.train()
+    logits, aux, loss = losses(*given.sample("train", 0))
+    out.put("train logits", {"logits": logits})
+    out.put("auxiliary logits", {"logits": aux})
+    out.put("loss", {"loss": loss})
+    loss.backward()
+    out.put("weight gradients", gradients(network))
+    given.fill(network)
+    sgd = sgd_of(network, task["weights"])
+
+    def step(i):
+        sgd.zero_grad()
+        loss = losses(*given.sample("train", i))[2]
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), task["weights"]["clip"])
+        sgd.step()
+        out.put("losses of the steps", {"step%d" % i: loss})
+    out.steps("training", task["steps"], step)
+    out.put("weights after", dict(network.named_parameters()))
+    out.put("statistics after", statistics(network))
+
+
+def search(task, side, given, out):
+    """Looks at a supernet and takes bilevel steps of each order from the same point."""
+    net = side.supernet(task["net"], task["search"])
+    given.fill(net.weights)
+    given.fill_arch(net.arch)
+    net.weights.train()
+    images, labels = given.sample("train", 0)
+    out.put("train logits", {"logits": net.logits(images)})
+    given.fill(net.weights)
+    loss = net.training_loss(images, labels)
+    out.put("loss", {"loss": loss})
+    loss.backward(inputs=list(net.weights.parameters()))
+    out.put("weight gradients", gradients(net.weights))
+    for order in task["orders"]:
+        net = side.supernet(task["net"], task["search"])
+        given.fill(net.weights)
+        given.fill_arch(net.arch)
+        net.weights.train()
+        adam, sgd = side.adam(net, task["alpha"]), sgd_of(net.weights, task["weights"])
+        suffix = ", %s order" % order
+
+        def step(i):
+            grads, loss = side.step(net, order, adam, sgd, task, given.sample("train", i), given.sample("valid", i))
+            out.put("alpha gradients" + suffix, {"step%d %s" % (i, name): g for name, g in zip(net.arch, grads)})
+            out.put("losses of the steps" + suffix, {"step%d" % i: loss})
+        out.steps(order + " order", task["steps"], step)
+        out.put("alphas after" + suffix, net.arch)
+        out.put("weights after" + suffix, dict(net.weights.named_parameters()))
+        if order == "first":  # the second looks ahead, which moves the statistics of some programs and not of others
+            out.put("statistics after" + suffix, statistics(net.weights))
+
+
+def main(folder):
+    task = json.loads((folder / "task.json").read_text())
+    dtype = getattr(torch, task["precision"])
+    torch.set_num_threads(task["threads"])
+    torch.set_default_dtype(dtype)
+    side = sides.Darts(task["reference"]) if task["reference"] else sides.Twin()
+    given = Input(load_file(str(folder / "input.safetensors")), dtype)
+    torch.ones(8, 8).mm(torch.ones(8, 8))
+    out = Outcome()
+    (search if task["search"] else train)(task, side, given, out)
+    save_file(out.tensors, str(folder / "pytorch.safetensors"))
+    figures = {"version": torch.__version__, "seconds": out.seconds, "peak": out.peak}
+    (folder / "pytorch.json").write_text(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))

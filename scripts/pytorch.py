@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Prepares a Python with the PyTorch that hdas is compared with, once for each user, in the folder that setup.py keeps libtorch in.
+
+    setup.sh pytorch        prepare, and print the path of that Python
+    setup.sh pytorch ARGS   prepare, and run that Python with ARGS
+
+PYTHON=COMMAND  the Python 3.8 to 3.11 to build on; by default one that is found
+HDAS_CACHE=DIR  see setup.py
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from setup import STAMP, VERSION, cache, check_machine, fail, locked, say, wheels_of
+
+LAYOUT = 1  # of the prepared folder; a change has it prepared anew
+NEED = 8e9  # bytes: the wheels, their unpacked content, and pip's copy on the way
+TRIAL = "import torch, numpy, safetensors.torch, yaml; torch.optim.SGD([torch.zeros(1)], 0.1).step()"
+PINS = pathlib.Path(__file__).resolve().parent / "pytorch.txt"
+
+
+def version_of(command):
+    """(major, minor) of a Python, None where it does not run."""
+    try:
+        p = subprocess.run([command, "-c", "import sys; print(*sys.version_info[:2])"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return tuple(map(int, p.stdout.split()))
+    except (OSError, ValueError):
+        return None
+
+
+def base():
+    """The Python to build on: PyTorch 2.1 was published for 3.8 to 3.11."""
+    asked = os.environ.get("PYTHON")
+    tried = [asked] if asked else ["python3", "python3.11", "python3.10", "python3.9", "python3.8"]
+    found = {c: version_of(c) for c in tried if shutil.which(c)}
+    for command, version in found.items():
+        if version and (3, 8) <= version <= (3, 11):
+            return shutil.which(command), version
+    have = ", ".join("%s is %s" % (c, "%d.%d" % v if v else "broken") for c, v in found.items()) or "%s is not installed" % " or ".join(tried)
+    fail("PyTorch %s needs a Python 3.8 to 3.11, and %s" % (VERSION, have), "Install one with pip, and name it with PYTHON=COMMAND.")
+
+
+def run(command, what, cure):
+    p = subprocess.run(command, stdout=sys.stderr, env=dict(os.environ, PIP_REQUIRE_VIRTUALENV="0", PIP_ROOT_USER_ACTION="ignore"))
+    if p.returncode:
+        fail("%s failed; its own words are above" % what, cure)
+
+
+def complete(folder, pins):
+    """Says whether the folder was finished with those pins, and the Python that it stands on is still there."""
+    try:
+        return json.loads((folder / STAMP).read_text()) == {"layout": LAYOUT, "pins": pins} and (folder / "bin" / "python").exists()
+    except (OSError, ValueError):
+        return False
+
+
+def prepare():
+    """Returns the prepared Python. Its folder is made beside and renamed: what bears its name is whole."""
+    home = cache()
+    folder = home / ("pytorch-" + VERSION)
+    pins = ["%s==%s" % (w.name, w.version) for w in wheels_of("cuda")]
+    pins += [line for line in PINS.read_text().splitlines() if not line.startswith("#")]
+    if complete(folder, pins):
+        return folder / "bin" / "python"
+    check_machine()
+    python, version = base()
+    if subprocess.run([python, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        fail("%s has no pip" % python, "Install it (Debian, Ubuntu: apt-get install python3-pip), or name another Python with PYTHON=COMMAND.")
+    with locked(home):
+        if complete(folder, pins):
+            return folder / "bin" / "python"
+        free = shutil.disk_usage(str(home)).free
+        if free < NEED:
+            fail("%.1f GB are free in %s, and PyTorch needs %.1f GB on the way" % (free / 1e9, home, NEED / 1e9),
+                 "Free some space, or name a folder on a larger disk with HDAS_CACHE.")
+        work = home / (".unfinished-" + folder.name)
+        shutil.rmtree(str(work), ignore_errors=True)
+        say("PyTorch %s for %s, to compare with: 2.6 GB to download into %s" % (VERSION, python, home))
+        try:
+            # Without pip in it: Debian's Python brings none along. Its packages are put there by the pip of the Python below.
+            run([python, "-m", "venv", "--without-pip", str(work / "tree")], "%s -m venv" % python, "Install Python's venv module, or name another Python with PYTHON=COMMAND.")
+            packages = work / "tree" / "lib" / ("python%d.%d" % version) / "site-packages"
+            (work / "tmp").mkdir()
+            os.environ["TMPDIR"] = str(work / "tmp")
+            quiet = [] if sys.stderr.isatty() else ["--quiet"]
+            run([python, "-m", "pip", "install", "--no-deps", "--no-cache-dir", "--no-compile", "--only-binary=:all:", "--disable-pip-version-check",
+                 "--target", str(packages)] + quiet + pins, "pip",
+                "Check the network and pip's settings (a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and the space in %s, and run again." % home)
+            run([str(work / "tree" / "bin" / "python"), "-c", TRIAL], "a step of the installed PyTorch", "Install the library that is named, or name another Python with PYTHON=COMMAND.")
+            os.sync()  # a power cut after the rename must not find empty files
+            (work / "tree" / STAMP).write_text(json.dumps({"layout": LAYOUT, "pins": pins}) + "\n")
+            if folder.exists():
+                folder.rename(work / "old")
+            (work / "tree").rename(folder)
+        except OSError as e:
+            fail("PyTorch could not be put into %s: %s" % (home, e.strerror or e), "Run again, or name a folder on another disk with HDAS_CACHE.")
+        finally:
+            shutil.rmtree(str(work), ignore_errors=True)
+    return folder / "bin" / "python"
+
+
+def main(args):
+    python = str(prepare())
+    if not args:
+        print(python)
+        return
+    os.execv(python, [python] + args)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        say("interrupted; the next run starts from here anew")
+        sys.exit(130)
