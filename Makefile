@@ -40,6 +40,7 @@ soak: ## kill a search at 200 random instants and resume it
 	$(RUN) go test -timeout 2h -run TestKilledAnywhere -v ./cmd/hdas -kills 200
 
 golden: ## make what can be made anew of the golden numbers, by PyTorch (4.4 GB, prepared once; PYTHON=COMMAND, HDAS_CACHE=DIR)
+	scripts/setup.sh pytorch internal/golden/data/pieces/make.py
 	scripts/setup.sh pytorch internal/golden/networks.py
 
 lint: setup ## gofmt, go vet, staticcheck
