@@ -6,7 +6,7 @@ RUN := scripts/setup.sh run --
 PURE := ./models/genotype ./models/genotype/text ./draw ./datasets/... ./weights ./search/space ./internal/arch ./internal/pickle
 
 .DEFAULT_GOAL := build
-.PHONY: help build setup env demo test check race soak bench golden lint clean
+.PHONY: help build setup env demo test check race soak bench golden parity lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
@@ -42,6 +42,10 @@ soak: ## kill a search at 200 random instants and resume it
 golden: ## make what can be made anew of the golden numbers, by PyTorch (4.4 GB, prepared once; PYTHON=COMMAND, HDAS_CACHE=DIR)
 	scripts/setup.sh pytorch internal/golden/data/pieces/make.py
 	scripts/setup.sh pytorch internal/golden/networks.py
+
+parity: build ## compare with PyTorch (prepared as for golden): its twin with the reference's numbers, this program with the twin
+	scripts/setup.sh pytorch internal/golden/pytorch/check_twin.py
+	bin/hdas compare pytorch
 
 lint: setup ## gofmt, go vet, staticcheck
 	@echo gofmt -l . && found=$$("$$(go env GOROOT)/bin/gofmt" -l .) && \

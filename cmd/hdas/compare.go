@@ -62,7 +62,7 @@ func (p *program) compare() *cobra.Command {
 and print how much better it is: RI = 100 (found - random) / random of the
 accuracies, with its spread over the random ones. The space is that of the
 search whose folder is named; of another genotype, its stages over its own
-cells, or, of a chain, its cells.`,
+cells, or, of a chain, its cells. (hdas compare pytorch is about this program.)`,
 		Example: "  hdas compare runs/stages --random 4 --config tiny-train --out runs/compared",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
@@ -107,6 +107,7 @@ cells, or, of a chain, its cells.`,
 	c.Flags().IntVar(&b.Random, "random", 4, "random genotypes to train")
 	c.Flags().IntVar(&b.Repeats, "repeats", 1, "trainings of the found genotype, with seeds from --seed on")
 	c.Flags().IntVar(&b.window, "window", 3, "of stages that are no search's: states before it that a cell may read")
+	c.AddCommand(p.comparePyTorch())
 	return c
 }
 

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"hdas/internal/parity"
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/torch"
+)
+
+// The genotypes that stand for chains, stages and cells where none is named.
+const (
+	parityChain  = "DARTS_V2"
+	parityStages = defaultCells + "+Hs_DAS_CIFAR_stages"
+)
+
+func (p *program) comparePyTorch() *cobra.Command {
+	var s parity.Settings
+	var name, python, order, side string
+	var only []string
+	var tolerance float64
+	c := &cobra.Command{
+		Use: "pytorch", Short: "Compare this program with PyTorch: same weights and batches in, differences out",
+		Long: `Run this program and PyTorch 2.1 on the same weights and batches, each in a
+process of its own, and print the largest differences: logits, losses, the
+gradients of all weights, those of the architecture, and what several steps lead
+to; with the seconds of a step and the memory it takes.
+
+PyTorch runs a twin of these networks and searches that was written for this
+comparison, or, with --reference, a checkout of quark0/darts as it is: its chain
+network of --genotype and its cell search.
+
+A difference is the largest of a tensor over its largest value; of a group the
+worst tensor's is printed. In float64 logits, losses and gradients may differ by
+1e-8, and what several steps lead to by 1e-7; in float32 logits and losses by
+1e-3, while gradients, which random weights make ill-conditioned, are printed
+only. --tolerance takes the place of all. Any more is exit code 1.
+
+Memory is the most that the steps made resident beyond the loaded libraries.`,
+		Example: "  hdas compare pytorch\n  hdas compare pytorch --reference darts --channels 16 --batch 16 --precision float32 --only cell",
+		Args:    args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if side != "" {
+				return parity.Ours(side)
+			}
+			if tolerance < 0 {
+				return usageError{fmt.Errorf("--tolerance %v is negative", tolerance)}
+			}
+			if s.Orders = []string{order}; order == "both" {
+				s.Orders = []string{parity.First, parity.Second}
+			}
+			if err := s.Validate(); err != nil {
+				return usageError{err}
+			}
+			cases, err := parityCases(name, only, s)
+			if err != nil {
+				return usageError{err}
+			}
+			if s.Reference != "" {
+				if err := parity.CheckReference(s.Reference); err != nil {
+					return usageError{err}
+				}
+			}
+			found, err := parity.Find(c.Context(), python)
+			if err != nil {
+				return err
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			all := parity.Comparison{Settings: s, Bars: parity.BarsFor(s.Precision, tolerance), Python: found, Self: []string{self, "compare", "pytorch", "--side"}}
+			return p.comparePairs(c, all, cases)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&s.Reference, "reference", "", "checkout of quark0/darts to compare with; default: the twin")
+	f.StringVar(&name, "genotype", "", fmt.Sprintf("of the derived network; default: %s and %s", parityChain, parityStages))
+	f.StringSliceVar(&only, "only", nil, "of "+strings.Join(parity.Networks, ", ")+"; default: all that the other side has")
+	f.StringVar(&s.Preset, "preset", models.CIFAR, "of the derived network: cifar or imagenet")
+	f.Int64Var(&s.Channels, "channels", 4, "initial channels C")
+	f.IntVar(&s.Layers, "layers", 8, "cells of a chain")
+	f.Int64Var(&s.Batch, "batch", 4, "samples of each half a step")
+	f.IntVar(&s.Steps, "steps", 3, "steps to take")
+	f.StringVar(&order, "order", "both", "of the bilevel steps: first, second or both")
+	f.StringVar(&s.Precision, "precision", torch.Float64.String(), "float32 or float64")
+	f.IntVar(&s.Threads, "threads", runtime.NumCPU(), "threads of operations on both sides")
+	f.Uint64Var(&s.Seed, "seed", 0, "seed of weights and batches")
+	f.StringVar(&python, "python", "", "Python that has PyTorch 2.1; default: the one of make parity, or python3")
+	f.Float64Var(&tolerance, "tolerance", 0, "largest difference of any group; 0: as above")
+	f.StringVar(&side, "side", "", "")
+	f.MarkHidden("side")
+	return c
+}
+
+// parityCases are the networks to compare.
+func parityCases(name string, only []string, s parity.Settings) ([]parity.Case, error) {
+	for _, n := range only {
+		if !slices.Contains(parity.Networks, n) {
+			return nil, fmt.Errorf("--only %s is unknown; known are %s", n, strings.Join(parity.Networks, ", "))
+		}
+	}
+	cells, err := genotype.Load(defaultCells)
+	if err != nil {
+		return nil, err
+	}
+	derived := map[string]string{parity.Chain: parityChain, parity.Staged: parityStages}
+	if name != "" {
+		g, err := loadGenotype(name)
+		if err != nil {
+			return nil, err
+		}
+		kind := parity.Chain
+		if len(g.Stages) > 0 {
+			kind = parity.Staged
+		}
+		derived = map[string]string{kind: name}
+	}
+	var cases []parity.Case
+	for _, network := range parity.Networks {
+		asked := slices.Contains(only, network)
+		if len(only) > 0 && !asked {
+			continue
+		}
+		c := parity.Case{Network: network, Genotype: cells}
+		switch network {
+		case parity.Chain, parity.Staged:
+			if derived[network] == "" {
+				if asked {
+					return nil, fmt.Errorf("--only %s, but %s is none", network, name)
+				}
+				continue
+			}
+			if c.Genotype, err = loadGenotype(derived[network]); err != nil {
+				return nil, err
+			}
+		case parity.Cell:
+			c.Genotype = genotype.Genotype{}
+		}
+		if err := parity.Fits(c, s); err != nil {
+			if asked || s.Reference == "" || network == parity.Chain {
+				return nil, err
+			}
+			continue // which the reference does not have
+		}
+		cases = append(cases, c)
+	}
+	return cases, nil
+}
+
+func (p *program) comparePairs(c *cobra.Command, all parity.Comparison, cases []parity.Case) error {
+	var results []parity.Result
+	failed := 0
+	for _, which := range cases {
+		fmt.Fprintf(p.err, "comparing the %s\n", which.Title())
+		r, err := all.Run(c.Context(), which)
+		if err != nil {
+			return fmt.Errorf("%s: %w", which.Title(), err)
+		}
+		for _, g := range r.Groups {
+			if g.Failed {
+				failed++
+			}
+		}
+		results = append(results, r)
+		if !p.json {
+			writeParity(p.out, r)
+		}
+	}
+	if p.json {
+		if err := p.print(results, nil); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d groups differ by more than they may", failed)
+	}
+	return nil
+}
+
+func writeParity(w io.Writer, r parity.Result) {
+	fmt.Fprintf(w, "%s, with %s\n", r.Case, r.With)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  \ttensors\tdifference\tat most\tworst")
+	for _, g := range r.Groups {
+		bar, mark := "-", ""
+		if g.Bar > 0 {
+			bar = fmt.Sprintf("%.0e", g.Bar)
+		}
+		if g.Failed {
+			mark = "  <- too much"
+		}
+		fmt.Fprintf(t, "  %s\t%d\t%.1e\t%s\t%s%s\n", g.Name, g.Tensors, float64(g.Difference), bar, g.Worst, mark)
+	}
+	t.Flush()
+	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "  a step\thdas\tPyTorch\tratio\tmemory\tPyTorch's\tratio\t")
+	for _, pace := range r.Paces {
+		fmt.Fprintf(t, "  %s\t%.2f s\t%.2f s\t%.2f\t%.0f MB\t%.0f MB\t%.2f\t\n", pace.Name, pace.Ours, pace.Theirs, pace.Ours/pace.Theirs,
+			float64(pace.OurPeak)/1e6, float64(pace.Peak)/1e6, float64(pace.OurPeak)/float64(pace.Peak))
+	}
+	t.Flush()
+	fmt.Fprintln(w)
+}

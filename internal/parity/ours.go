@@ -1,0 +1,212 @@
+package parity
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"hdas/run"
+	"hdas/search"
+	"hdas/torch"
+	"hdas/torch/nn"
+	"hdas/torch/optim"
+)
+
+// Ours runs this program's side of the comparison prepared in a folder, and writes what came out
+// there. Its memory is only telling in a process that has done nothing else.
+func Ours(folder string) error {
+	t, err := readTask(folder)
+	if err != nil {
+		return err
+	}
+	failure := torch.Do(func(*torch.Scope) {
+		torch.SetThreads(t.Threads)
+		torch.Ones(torch.Options{}, 8, 8).Sum().Item() // libtorch is up
+		o := outcome{measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: status("VmRSS")}
+		defer o.free()
+		if err = o.run(t, folder); err == nil {
+			err = o.write(folder, ours)
+		}
+	})
+	if failure != nil {
+		return failure
+	}
+	return err
+}
+
+// outcome collects what a side makes: tensors named GROUP/NAME, and what its steps took.
+type outcome struct {
+	measured
+	base    int64 // bytes of the process before anything was made
+	tensors []nn.Param
+}
+
+// put copies a tensor.
+func (o *outcome) put(group, name string, v torch.Tensor) {
+	torch.NoGrad(func() {
+		o.tensors = append(o.tensors, nn.Param{Name: group + "/" + name, Tensor: v.Clone().Keep()})
+	})
+}
+
+func (o *outcome) free() {
+	for _, p := range o.tensors {
+		p.Tensor.Free()
+	}
+}
+
+func (o *outcome) params(group string, params []nn.Param) {
+	for _, p := range params {
+		o.put(group, p.Name, p.Tensor)
+	}
+}
+
+// grads leaves out what the loss does not depend on.
+func (o *outcome) grads(group, prefix string, params []nn.Param, grads []torch.Tensor) {
+	for i, p := range params {
+		if grads[i].Defined() {
+			o.put(group, prefix+p.Name, grads[i])
+		}
+	}
+}
+
+// steps runs the steps of that name, timing them and watching the resident memory.
+func (o *outcome) steps(name string, n int, step func(i int64)) {
+	os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // the peak starts anew; where that is denied, it is the process's
+	for i := range int64(n) {
+		start := time.Now()
+		torch.Within(func(*torch.Scope) { step(i) })
+		o.Seconds[name] = append(o.Seconds[name], time.Since(start).Seconds())
+	}
+	o.Peak[name] = max(0, status("VmHWM")-o.base)
+}
+
+// status are the bytes that the kernel counts of this process.
+func status(key string) int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, key+":"); ok {
+			kb, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kb * 1024
+		}
+	}
+	return 0
+}
+
+func (o *outcome) run(t task, folder string) error {
+	input, _, err := run.ReadTensors(inputFile(folder))
+	if err != nil {
+		return err
+	}
+	s, err := build(t, folder)
+	if err != nil {
+		return err
+	}
+	defer s.free()
+	if s.supernet == nil {
+		return o.train(t, s, input)
+	}
+	return o.search(t, s, input)
+}
+
+// sample is a step's batch of a half.
+func sample(t task, input map[string]torch.Tensor, half string, step int64) search.Sample {
+	dtype, _ := t.dtype()
+	return search.Sample{Images: input[half+".images"].Select(0, step).To(dtype), Labels: input[half+".labels"].Select(0, step)}
+}
+
+// train looks at a derived network and takes steps of SGD.
+func (o *outcome) train(t task, s *subject, input map[string]torch.Tensor) error {
+	losses := func(b search.Sample) (logits, aux, loss torch.Tensor) {
+		logits, aux = s.derived.Forward(&nn.Ctx{Train: true}, b.Images)
+		loss = torch.CrossEntropy(logits, b.Labels, 0)
+		return logits, aux, loss.Add(torch.CrossEntropy(aux, b.Labels, 0).MulScalar(t.AuxiliaryWeight))
+	}
+	if err := s.fill(input); err != nil {
+		return err
+	}
+	params := s.weights.Weights()
+	torch.Within(func(*torch.Scope) {
+		first := sample(t, input, "train", 0)
+		torch.NoGrad(func() {
+			logits, _ := s.derived.Forward(&nn.Ctx{}, first.Images)
+			o.put("eval logits", "logits", logits)
+		})
+		logits, aux, loss := losses(first)
+		o.put("train logits", "logits", logits)
+		o.put("auxiliary logits", "logits", aux)
+		o.put("loss", "loss", loss)
+		o.grads("weight gradients", "", params, torch.Grad(loss, nn.Tensors(params)))
+	})
+	if err := s.fill(input); err != nil {
+		return err
+	}
+	sgd := optim.NewSGD(params, torch.SGDOptions{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay})
+	defer sgd.Free()
+	o.steps("training", t.Steps, func(i int64) {
+		_, _, loss := losses(sample(t, input, "train", i))
+		grads := torch.Grad(loss, nn.Tensors(params))
+		torch.ClipGradNorm(grads, t.Weights.Clip)
+		sgd.Step(t.Weights.LR, grads)
+		o.put("losses of the steps", fmt.Sprintf("step%d", i), loss)
+	})
+	o.params("weights after", params)
+	o.params("statistics after", buffers(s.weights))
+	return nil
+}
+
+// search looks at a supernet and takes bilevel steps of each order from the same point.
+func (o *outcome) search(t task, s *subject, input map[string]torch.Tensor) error {
+	n := s.supernet
+	params, archParams := n.Weights.Weights(), n.Arch.Store.Weights()
+	if err := s.fill(input); err != nil {
+		return err
+	}
+	torch.Within(func(*torch.Scope) {
+		loss, grads, logits := n.WeightGrad(sample(t, input, "train", 0))
+		o.put("train logits", "logits", logits)
+		o.put("loss", "loss", loss)
+		o.grads("weight gradients", "", params, grads)
+	})
+	for _, order := range t.Orders {
+		if err := s.fill(input); err != nil {
+			return err
+		}
+		suffix := ", " + order + " order"
+		sgd := optim.NewSGD(params, torch.SGDOptions{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay})
+		adam := optim.NewAdam(archParams, torch.AdamOptions{Beta1: t.Alpha.Beta1, Beta2: t.Alpha.Beta2, Eps: 1e-8, WeightDecay: t.Alpha.WeightDecay})
+		o.steps(order+" order", t.Steps, func(i int64) {
+			hyper := func(n *search.Supernet, sgd *optim.SGD, lr float64, train, valid search.Sample) ([]torch.Tensor, search.Losses) {
+				grads, losses := hypers[order](n, sgd, lr, train, valid)
+				o.grads("alpha gradients"+suffix, fmt.Sprintf("step%d ", i), archParams, grads)
+				return grads, losses
+			}
+			figures := search.Step(n, hyper, adam, sgd, t.Weights.LR, sample(t, input, "train", i), sample(t, input, "valid", i))
+			o.put("losses of the steps"+suffix, fmt.Sprintf("step%d", i), figures.Train)
+		})
+		sgd.Free()
+		adam.Free()
+		o.params("alphas after"+suffix, archParams)
+		o.params("weights after"+suffix, params)
+		if order == First {
+			o.params("statistics after"+suffix, buffers(n.Weights))
+		}
+	}
+	return nil
+}
+
+var hypers = map[string]search.HyperGrad{First: search.FirstOrder, Second: search.Unrolled}
+
+func buffers(s *nn.Store) []nn.Param {
+	var out []nn.Param
+	for p := range s.All() {
+		if !p.Trainable {
+			out = append(out, p)
+		}
+	}
+	return out
+}

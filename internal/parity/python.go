@@ -1,0 +1,143 @@
+package parity
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"hdas/internal/golden/pytorch"
+)
+
+// Python is a Python that has PyTorch 2.1.
+type Python struct {
+	Path string
+	// Torch is the version of its PyTorch.
+	Torch string
+}
+
+const (
+	prepared = "pytorch-2.1.2" // the folder that make parity prepares
+	cure     = "run make parity, which prepares one, or name one with --python"
+	packages = "pip install torch==2.1.2 'numpy<2' safetensors"
+)
+
+// Find checks the Python of that path or name. An empty one stands for the one that make parity
+// prepared, or else python3.
+func Find(ctx context.Context, path string) (Python, error) {
+	if path == "" {
+		path = preparedPython()
+	}
+	full, err := exec.LookPath(path)
+	if err != nil {
+		return Python{}, fmt.Errorf("no Python: %w; %s", err, cure)
+	}
+	const probe = `import json, sys
+def version(name):
+    try:
+        return str(__import__(name).__version__)
+    except ImportError as e:
+        return "" if e.name == name else "broken: %s" % e
+    except Exception as e:
+        return "broken: %s" % e
+print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "torch": version("torch"), "numpy": version("numpy"), "safetensors": version("safetensors")}))`
+	var found struct{ Python, Torch, Numpy, Safetensors string }
+	var errs bytes.Buffer
+	c := exec.CommandContext(ctx, full, "-c", probe)
+	c.Stderr = &errs
+	out, err := c.Output()
+	if err != nil {
+		return Python{}, fmt.Errorf("%s does not run: %w: %s; %s", full, err, lastLine(errs.String()), cure)
+	}
+	if err := json.Unmarshal(out, &found); err != nil {
+		return Python{}, fmt.Errorf("%s is no Python 3: it answered %q; %s", full, lastLine(string(out)), cure)
+	}
+	supported := regexp.MustCompile(`^3\.(8|9|10|11)$`).MatchString(found.Python)
+	switch {
+	case strings.HasPrefix(found.Torch, "2.1.") && found.Numpy != "" && found.Safetensors != "" && !strings.HasPrefix(found.Numpy+found.Safetensors, "broken"):
+		return Python{full, found.Torch}, nil
+	case !supported && found.Torch == "":
+		return Python{}, fmt.Errorf("%s is Python %s, and PyTorch 2.1 was published for 3.8 to 3.11; %s", full, found.Python, cure)
+	}
+	for _, p := range []struct{ name, version, want string }{{"PyTorch", found.Torch, "2.1."}, {"numpy", found.Numpy, ""}, {"safetensors", found.Safetensors, ""}} {
+		switch {
+		case p.version == "":
+			return Python{}, fmt.Errorf("%s has no %s; %s, or install it there: %s", full, p.name, cure, packages)
+		case strings.HasPrefix(p.version, "broken"):
+			return Python{}, fmt.Errorf("%s's %s is %s; %s, or mend it there: %s", full, p.name, p.version, cure, packages)
+		case !strings.HasPrefix(p.version, p.want):
+			return Python{}, fmt.Errorf("%s has %s %s, and this program stands on 2.1; %s, or install it there: %s", full, p.name, p.version, cure, packages)
+		}
+	}
+	return Python{}, fmt.Errorf("%s: unexpected versions %+v", full, found)
+}
+
+// preparedPython is the one of make parity where it is whole, else python3.
+func preparedPython() string {
+	home := os.Getenv("HDAS_CACHE")
+	if home == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return "python3"
+		}
+		home = filepath.Join(base, "hdas")
+	}
+	folder := filepath.Join(home, prepared)
+	if _, err := os.Stat(filepath.Join(folder, "complete.json")); err != nil {
+		return "python3"
+	}
+	return filepath.Join(folder, "bin", "python")
+}
+
+// CheckReference says what a folder lacks to be a checkout of quark0/darts.
+func CheckReference(folder string) error {
+	for _, name := range []string{"model.py", "model_search.py", "architect.py", "operations.py", "genotypes.py", "utils.py"} {
+		if _, err := os.Stat(filepath.Join(folder, "cnn", name)); err != nil {
+			return fmt.Errorf("%s is no checkout of quark0/darts: %w; name the folder that has cnn/model.py (git clone of github.com/quark0/darts)", folder, err)
+		}
+	}
+	return nil
+}
+
+// run runs PyTorch's side in a folder that was prepared.
+func (p Python) run(ctx context.Context, folder string) error {
+	program := filepath.Join(folder, "python")
+	if err := os.CopyFS(program, pytorch.Files); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	c := exec.CommandContext(ctx, p.Path, "-B", filepath.Join(program, pytorch.Driver), folder)
+	return child(c, "PyTorch's side")
+}
+
+// child runs one side and says in its own last words why it failed.
+func child(c *exec.Cmd, side string) error {
+	var errs bytes.Buffer
+	c.Stdout, c.Stderr = &errs, &errs
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("%s: %w: %s", side, err, cause(errs.String()))
+	}
+	return nil
+}
+
+// cause is the line that says why a program ended: of Go's panics the first, of Python's
+// exceptions the last.
+func cause(text string) string {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "panic: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return lastLine(text)
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}

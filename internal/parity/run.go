@@ -1,0 +1,68 @@
+package parity
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+
+	"hdas/torch"
+)
+
+// Comparison is a run of this program beside PyTorch.
+type Comparison struct {
+	Settings Settings
+	Bars     Bars
+	Python   Python
+	// Self is the command that calls Ours on the folder that is its last argument, in a process of
+	// its own.
+	Self []string
+}
+
+// Run compares one case.
+func (c Comparison) Run(ctx context.Context, which Case) (r Result, err error) {
+	t := newTask(which, c.Settings)
+	folder, err := os.MkdirTemp("", "hdas-parity-")
+	if err != nil {
+		return r, err
+	}
+	defer os.RemoveAll(folder)
+	failure := torch.Do(func(*torch.Scope) { err = prepare(t, which.Genotype, folder) })
+	if failure != nil {
+		return r, failure
+	} else if err != nil {
+		return r, err
+	}
+	self := exec.CommandContext(ctx, c.Self[0], append(slices.Clone(c.Self[1:]), folder)...)
+	if err := child(self, "this program's side"); err != nil {
+		return r, err
+	}
+	if err := c.Python.run(ctx, folder); err != nil {
+		return r, err
+	}
+	a, am, err := read(folder, ours)
+	if err != nil {
+		return r, err
+	}
+	b, bm, err := read(folder, theirs)
+	if err != nil {
+		return r, err
+	}
+	r = Result{Case: which.Title(), With: "the twin", Groups: groups(a, b, c.Bars)}
+	if c.Settings.Reference != "" {
+		r.With = c.Settings.Reference
+	}
+	r.With = fmt.Sprintf("%s on PyTorch %s", r.With, bm.Version)
+	for _, name := range []string{"training", First + " order", Second + " order"} {
+		if len(am.Seconds[name]) > 0 && len(bm.Seconds[name]) > 0 {
+			r.Paces = append(r.Paces, Pace{name, median(am.Seconds[name]), median(bm.Seconds[name]), am.Peak[name], bm.Peak[name]})
+		}
+	}
+	return r, nil
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return (v[len(v)/2] + v[(len(v)-1)/2]) / 2
+}

@@ -1,0 +1,158 @@
+package parity
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/models/layer"
+	"hdas/run"
+	"hdas/search"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// subject is this program's network of a task.
+type subject struct {
+	image    layer.Shape
+	weights  *nn.Store
+	derived  *models.Network
+	supernet *search.Supernet // nil of a derived network
+}
+
+// build makes the network of a task. It runs inside torch.Do; the caller frees it.
+func build(t task, folder string) (*subject, error) {
+	dtype, err := t.dtype()
+	if err != nil {
+		return nil, err
+	}
+	m := t.macro()
+	s := &subject{image: t.image()}
+	o := torch.Options{DType: dtype}
+	if t.Search == nil {
+		g, err := genotype.Load(genotypeFile(folder))
+		if err != nil {
+			return nil, err
+		}
+		plan, err := models.NewPlan(g, m, s.image, models.Search{})
+		if err != nil {
+			return nil, err
+		}
+		s.weights = nn.NewStore(o)
+		if s.derived, err = models.Build(s.weights.Root(), plan, models.Decided{}); err != nil {
+			s.free()
+			return nil, err
+		}
+		return s, nil
+	}
+	config := t.config(folder)
+	where, err := config.Space()
+	if err != nil {
+		return nil, err
+	}
+	if s.supernet, err = search.NewSupernet(where, config, m, s.image, o); err != nil {
+		return nil, err
+	}
+	s.weights = s.supernet.Weights
+	return s, nil
+}
+
+func (s *subject) free() {
+	if s.supernet != nil {
+		s.supernet.Free()
+		return
+	}
+	s.weights.Free()
+}
+
+// fill puts the input's weights, and the architecture's parameters, into the network.
+func (s *subject) fill(input map[string]torch.Tensor) error {
+	if err := s.weights.Load(under(input, "state.")); err != nil || s.supernet == nil {
+		return err
+	}
+	return s.supernet.Arch.Store.Load(under(input, "arch."))
+}
+
+func under(tensors map[string]torch.Tensor, prefix string) map[string]torch.Tensor {
+	found := map[string]torch.Tensor{}
+	for name, t := range tensors {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			found[rest] = t
+		}
+	}
+	return found
+}
+
+// prepare writes what both sides start from: the task, the genotype, random weights and batches of
+// random images and labels, a batch of both halves for every step. It runs inside torch.Do.
+func prepare(t task, g genotype.Genotype, folder string) error {
+	if len(g.Cells) > 0 {
+		var text bytes.Buffer
+		if err := errors.Join(g.Encode(&text), os.WriteFile(genotypeFile(folder), text.Bytes(), 0o600)); err != nil {
+			return err
+		}
+	}
+	torch.Seed(t.Seed)
+	s, err := build(t, folder)
+	if err != nil {
+		return err
+	}
+	defer s.free()
+	var tensors []nn.Param
+	add := func(name string, v torch.Tensor) { tensors = append(tensors, nn.Param{Name: name, Tensor: v}) }
+	for p := range s.weights.All() {
+		scatter(p)
+		add("state."+p.Name, p.Tensor)
+	}
+	if s.supernet != nil {
+		for p := range s.supernet.Arch.Store.All() {
+			add("arch."+p.Name, p.Tensor)
+		}
+	}
+	for _, half := range []string{"train", "valid"} {
+		n := int64(t.Steps)
+		add(half+".images", torch.Randn(torch.Options{}, n, t.Batch, s.image.C, s.image.H, s.image.W))
+		labels := torch.Zeros(torch.Options{}, n, t.Batch).Uniform_(0, classes)
+		add(half+".labels", torch.FromInt64(labels.Int64s(), n, t.Batch))
+	}
+	text, err := json.MarshalIndent(t, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(taskFile(folder), append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	return run.WriteTensors(inputFile(folder), tensors, nil)
+}
+
+// scatter moves what starts as 0 or 1, so that nothing is the same by being idle: running
+// statistics, and the scales and shifts of batch norms.
+func scatter(p nn.Param) {
+	if len(p.Tensor.Shape()) != 1 {
+		return
+	}
+	torch.NoGrad(func() {
+		if v := p.Tensor; strings.HasSuffix(p.Name, "running_var") || strings.HasSuffix(p.Name, ".weight") {
+			v.Uniform_(0.5, 1.5)
+		} else {
+			v.Uniform_(-0.2, 0.2)
+		}
+	})
+}
+
+func readTask(folder string) (task, error) {
+	var t task
+	text, err := os.ReadFile(taskFile(folder))
+	if err != nil {
+		return t, err
+	}
+	if err := json.Unmarshal(text, &t); err != nil {
+		return t, fmt.Errorf("%s: %w", taskFile(folder), err)
+	}
+	return t, nil
+}

@@ -1,0 +1,269 @@
+// Package parity compares this program with PyTorch. Both are given the same weights and batches
+// and run in processes of their own; what they make of them, step by step, is put side by side.
+package parity
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/models/layer"
+	"hdas/search"
+	"hdas/torch"
+)
+
+// The networks that can be compared: two derived ones, and the supernets of the searches.
+const (
+	Chain        = "chain"
+	Staged       = "staged"
+	Cell         = string(search.Cell)
+	Distribution = string(search.Distribution)
+	Stage        = string(search.Stage)
+)
+
+// Networks are all of them.
+var Networks = []string{Chain, Staged, Cell, Distribution, Stage}
+
+// The orders of a bilevel step.
+const (
+	First  = "first"
+	Second = "second"
+)
+
+// Settings are what a comparison is run with.
+type Settings struct {
+	Preset    string   `json:"preset"`   // of derived networks; the supernets are for small images
+	Channels  int64    `json:"channels"` // C
+	Layers    int      `json:"layers"`   // cells of a chain
+	Batch     int64    `json:"batch"`    // samples of each half a step
+	Steps     int      `json:"steps"`
+	Orders    []string `json:"orders"`    // of the bilevel steps
+	Precision string   `json:"precision"` // float32 or float64
+	Threads   int      `json:"threads"`
+	Seed      uint64   `json:"seed"`
+	Reference string   `json:"reference"` // a checkout of quark0/darts; empty: the twin
+}
+
+// Validate names every impossible value.
+func (s Settings) Validate() error {
+	var faults []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	check(s.Batch >= 2, "batch %d is not at least 2, which batch norm needs", s.Batch)
+	check(s.Steps >= 1, "steps %d is not at least 1", s.Steps)
+	check(s.Threads >= 1, "threads %d is not at least 1", s.Threads)
+	_, err := s.dtype()
+	check(err == nil, "%v", err)
+	check(len(s.Orders) > 0, "no order of the bilevel steps; known are %s, %s", First, Second)
+	for _, o := range s.Orders {
+		check(o == First || o == Second, "order %q is unknown; known are %s, %s", o, First, Second)
+	}
+	return errors.Join(faults...)
+}
+
+func (s Settings) dtype() (torch.DType, error) {
+	for _, d := range []torch.DType{torch.Float32, torch.Float64} {
+		if d.String() == s.Precision {
+			return d, nil
+		}
+	}
+	return 0, fmt.Errorf("precision %q is unknown; known are %v, %v", s.Precision, torch.Float32, torch.Float64)
+}
+
+// Case is one network to compare.
+type Case struct {
+	Network  string
+	Genotype genotype.Genotype // of a derived network; of a stage's or distribution's supernet, the cells
+}
+
+// Title names the case in a table.
+func (c Case) Title() string {
+	switch c.Network {
+	case Chain, Staged:
+		return fmt.Sprintf("%s network %s", c.Network, c.Genotype.Name)
+	case Cell:
+		return "cell supernet"
+	}
+	return fmt.Sprintf("%s supernet over %s cells", c.Network, c.Genotype.Name)
+}
+
+// derived reports whether the network is none of a search.
+func (c Case) derived() bool { return c.Network == Chain || c.Network == Staged }
+
+// task is the file that both sides read. Net describes the network to the Python side, which builds
+// it by itself; this program reads the genotype beside it.
+type task struct {
+	Settings
+	Net             net     `json:"net"`
+	Search          *space  `json:"search"` // nil: a derived network
+	AuxiliaryWeight float64 `json:"auxiliary_weight"`
+	Weights         weights `json:"weights"`
+	Alpha           alpha   `json:"alpha"`
+}
+
+// net describes a network, or the cells under a searched stage.
+type net struct {
+	Preset     string         `json:"preset"`
+	Channels   int64          `json:"channels"`
+	Layers     int            `json:"layers"`
+	Classes    int64          `json:"classes"`
+	Auxiliary  bool           `json:"auxiliary"`
+	PoolNorm   bool           `json:"pool_norm"`
+	Cells      map[string]dag `json:"cells"`
+	Stages     []stage        `json:"stages"`
+	Candidates []string       `json:"candidates"` // both of a search, which fills them in itself
+	Pairs      [][]int        `json:"pairs"`
+}
+
+type dag struct {
+	Nodes [][][2]any `json:"nodes"` // for every node its edges: operation, state
+	Out   []int      `json:"out"`
+}
+
+type stage struct {
+	dag
+	Cell   string `json:"cell"`
+	Reduce string `json:"reduce"`
+}
+
+// space says what a search may find and what its architecture's loss is.
+type space struct {
+	Kind            search.Kind `json:"kind"`
+	StageSpecific   bool        `json:"stage_specific"`
+	Nodes           int         `json:"nodes"`
+	CellPrimitives  []string    `json:"cell_primitives"`
+	Lengths         []int       `json:"lengths"`
+	Window          int         `json:"window"`
+	MinCells        int         `json:"min_cells"`
+	StagePrimitives []string    `json:"stage_primitives"`
+	Delta           float64     `json:"delta"`
+	Gamma           float64     `json:"gamma"`
+	Thetas          []float64   `json:"thetas"`
+}
+
+type weights struct {
+	LR          float64 `json:"lr"`
+	Momentum    float64 `json:"momentum"`
+	WeightDecay float64 `json:"weight_decay"`
+	Clip        float64 `json:"clip"`
+}
+
+type alpha struct {
+	LR          float64 `json:"lr"`
+	Beta1       float64 `json:"beta1"`
+	Beta2       float64 `json:"beta2"`
+	WeightDecay float64 `json:"weight_decay"`
+}
+
+const classes = 10
+
+// newTask says what is to be run for a case. The rates and the losses are the paper's.
+func newTask(c Case, s Settings) task {
+	config := search.Default(search.Cell) // of derived networks it is the weights' part that counts
+	if !c.derived() {
+		config = search.Default(search.Kind(c.Network))
+		config.StageSpecific = config.StageSpecific && s.Reference == "" // DARTS has two cells
+		s.Preset = models.CIFAR
+	}
+	t := task{
+		Settings: s, AuxiliaryWeight: 0.4,
+		Weights: weights{config.Weights.LR, config.Weights.Momentum, config.Weights.WeightDecay, config.Weights.Clip},
+		Alpha:   alpha{config.Alpha.LR, config.Alpha.Beta1, config.Alpha.Beta2, config.Alpha.WeightDecay},
+		Net: net{
+			Preset: s.Preset, Channels: s.Channels, Layers: s.Layers, Classes: classes,
+			Auxiliary: c.derived(), PoolNorm: c.Network != Chain, Cells: map[string]dag{}, Stages: []stage{}, Candidates: []string{}, Pairs: [][]int{},
+		},
+	}
+	for name, d := range c.Genotype.Cells {
+		t.Net.Cells[name] = edges(d)
+	}
+	if c.derived() {
+		for _, s := range c.Genotype.Stages {
+			t.Net.Stages = append(t.Net.Stages, stage{edges(s.DAG), s.Cell, s.Reduce})
+		}
+		return t
+	}
+	t.Search = &space{
+		Kind: config.Kind, StageSpecific: config.StageSpecific, Nodes: config.Nodes, CellPrimitives: config.CellPrimitives,
+		Lengths: config.Lengths, Window: config.Window, MinCells: config.MinCells, StagePrimitives: config.StagePrimitives,
+		Delta: config.Delta, Gamma: config.Gamma, Thetas: slices.Repeat([]float64{1}, len(config.Lengths)),
+	}
+	return t
+}
+
+func edges(d genotype.DAG) dag {
+	out := dag{Out: d.Out}
+	for _, n := range d.Nodes {
+		node := [][2]any{}
+		for _, e := range n.In {
+			node = append(node, [2]any{e.Op, e.From})
+		}
+		out.Nodes = append(out.Nodes, node)
+	}
+	return out
+}
+
+// macro is the network's size.
+func (t task) macro() models.Macro {
+	return models.Macro{Preset: t.Preset, Channels: t.Channels, Layers: t.Layers, Classes: classes, Auxiliary: t.Net.Auxiliary, PoolNorm: "auto", Wiring: models.Summed}
+}
+
+func (t task) image() layer.Shape {
+	if t.Preset == models.ImageNet {
+		return layer.Shape{C: 3, H: 224, W: 224}
+	}
+	return layer.Shape{C: 3, H: 32, W: 32}
+}
+
+// config is the search's.
+func (t task) config(folder string) search.Config {
+	c := search.Default(t.Search.Kind)
+	c.StageSpecific, c.Cells = t.Search.StageSpecific, genotypeFile(folder)
+	return c
+}
+
+// Fits says why a case cannot be compared, nil if it can. The twin builds every network,
+// quark0/darts its own alone.
+func Fits(c Case, s Settings) error {
+	t := newTask(c, s)
+	if c.derived() {
+		if _, err := models.NewPlan(c.Genotype, t.macro(), t.image(), models.Search{}); err != nil {
+			return err
+		}
+	} else if err := t.macro().Validate(); err != nil {
+		return err
+	}
+	if c.Network == Cell && s.Layers < 5 {
+		return fmt.Errorf("%d layers leave a stage of the cell supernet without a normal cell; at least 5", s.Layers)
+	}
+	if s.Reference == "" || c.Network == Cell {
+		return nil
+	}
+	if c.Network != Chain {
+		return fmt.Errorf("quark0/darts has no %s network; compare it with the twin, without --reference", c.Network)
+	}
+	g := c.Genotype
+	if names := g.CellNames(); !slices.Equal(names, []string{"normal", "reduce"}) {
+		return fmt.Errorf("quark0/darts builds chains of the cells normal and reduce; %s has %s; compare it with the twin, without --reference", g.Name, strings.Join(names, ", "))
+	}
+	for name, d := range g.Cells {
+		for i, n := range d.Nodes {
+			if len(n.In) != 2 {
+				return fmt.Errorf("quark0/darts builds nodes of two edges; node %d of %s's cell %s has %d; compare it with the twin, without --reference", i, g.Name, name, len(n.In))
+			}
+		}
+	}
+	return nil
+}
+
+// The files that both sides read in a comparison's folder.
+func taskFile(folder string) string     { return filepath.Join(folder, "task.json") }
+func inputFile(folder string) string    { return filepath.Join(folder, "input.safetensors") }
+func genotypeFile(folder string) string { return filepath.Join(folder, "genotype.yaml") }
