@@ -134,17 +134,17 @@ func TestErrors(t *testing.T) {
 		{"add_", [][]int64{{}, {2}}, "doesn't match the broadcast shape", func() { z().Add_(z(2)) }},
 		{"copy_", [][]int64{{2}, {3}}, "must match", func() { z(2).Copy_(z(3)) }},
 		{"conv2d", [][]int64{{1, 3, 8, 8}, {4, 2, 3, 3}, nil}, "expected input[1, 3, 8, 8] to have 2 channels", func() { torch.Conv2d(z(1, 3, 8, 8), z(4, 2, 3, 3), none, torch.ConvOptions{}) }},
-		{"conv2d", [][]int64{{1, 2, 8, 8}, {3, 1, 3, 3}}, "to have 3 channels", func() { torch.Conv2d(z(1, 2, 8, 8), z(3, 1, 3, 3), none, conv) }},
-		{"conv2d", [][]int64{{1, 3, 8, 8}, {3, 1, 3, 3}}, "stride", func() {
+		{"conv2d", [][]int64{{1, 2, 8, 8}, {3, 1, 3, 3}, nil}, "to have 3 channels", func() { torch.Conv2d(z(1, 2, 8, 8), z(3, 1, 3, 3), none, conv) }},
+		{"conv2d", [][]int64{{1, 3, 8, 8}, {3, 1, 3, 3}, nil}, "stride", func() {
 			torch.Conv2d(z(1, 3, 8, 8), z(3, 1, 3, 3), none, torch.ConvOptions{Groups: 3, Stride: []int64{0}})
 		}},
-		{"conv2d", [][]int64{{1, 3, 8, 8}, {3, 1, 3, 3}}, "padding", func() {
+		{"conv2d", [][]int64{{1, 3, 8, 8}, {3, 1, 3, 3}, nil}, "padding", func() {
 			torch.Conv2d(z(1, 3, 8, 8), z(3, 1, 3, 3), none, torch.ConvOptions{Groups: 3, Padding: []int64{-1}})
 		}},
-		{"conv2d", [][]int64{{1, 3, 8, 8}, {3, 1, 3, 3}}, "dilation", func() {
+		{"conv2d", [][]int64{{1, 3, 8, 8}, {3, 1, 3, 3}, nil}, "dilation", func() {
 			torch.Conv2d(z(1, 3, 8, 8), z(3, 1, 3, 3), none, torch.ConvOptions{Groups: 3, Dilation: []int64{0}})
 		}},
-		{"conv2d", [][]int64{{1, 3, 2, 2}, {3, 1, 3, 3}}, "greater than actual input size", func() { torch.Conv2d(z(1, 3, 2, 2), z(3, 1, 3, 3), none, conv) }},
+		{"conv2d", [][]int64{{1, 3, 2, 2}, {3, 1, 3, 3}, nil}, "greater than actual input size", func() { torch.Conv2d(z(1, 3, 2, 2), z(3, 1, 3, 3), none, conv) }},
 		{"batch_norm", [][]int64{{2, 3, 1, 1}, {3}, {4}, nil, nil}, "", func() { torch.BatchNorm(z(2, 3, 1, 1), z(3), z(4), none, none, true, 0.1, 1e-5) }},
 		{"max_pool2d", [][]int64{{1, 1, 4, 4}}, "stride should not be zero", func() { torch.MaxPool2d(z(1, 1, 4, 4), 3, 0, 1) }},
 		{"max_pool2d", [][]int64{{1, 1, 4, 4}}, "pad should be at most half", func() { torch.MaxPool2d(z(1, 1, 4, 4), 2, 1, 2) }},
