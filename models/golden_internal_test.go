@@ -47,7 +47,7 @@ func TestGoldenCells(t *testing.T) {
 		} {
 			err := torch.Do(func(*torch.Scope) {
 				f := golden.Read(t, "pieces/cells.safetensors")
-				golden.Piece(t, f, name+"."+kind, []string{"first", "second"}, 1e-12, func(s *nn.Store) golden.Forward {
+				golden.Piece(t, f, name+"."+kind, []string{"first", "second"}, 1e-10, func(s *nn.Store) golden.Forward {
 					m, err := buildCell(s.Root(), s.Root().In("stage"), cell, Decided{})
 					if err != nil {
 						t.Fatal(err)
@@ -68,7 +68,7 @@ func TestGoldenHeads(t *testing.T) {
 		p := plan(t, preset, "auto", layer.Shape{C: 3, H: size, W: size})
 		err := torch.Do(func(*torch.Scope) {
 			f := golden.Read(t, "pieces/heads.safetensors")
-			golden.Piece(t, f, preset, []string{"input"}, 1e-12, func(s *nn.Store) golden.Forward {
+			golden.Piece(t, f, preset, []string{"input"}, 1e-10, func(s *nn.Store) golden.Forward {
 				var head nn.Sequential
 				for _, l := range p.Auxiliary {
 					head = append(head, l.New(s.Root()))

@@ -21,7 +21,7 @@ func TestGoldenMixtures(t *testing.T) {
 				a := NewArch(double, space.Cells([]string{"normal"}, 1, candidates), Default(Cell))
 				defer a.Store.Free()
 				f := golden.Read(t, "pieces/mixtures.safetensors")
-				golden.Piece(t, f, fmt.Sprintf("%s.%d", name, stride), []string{"input", "alpha"}, 1e-12, func(s *nn.Store) golden.Forward {
+				golden.Piece(t, f, fmt.Sprintf("%s.%d", name, stride), []string{"input", "alpha"}, 1e-10, func(s *nn.Store) golden.Forward {
 					edge := models.Edge{Site: models.Site{DAG: "normal", Row: 1}, Spec: ops.Spec{C: 2, Stride: stride, PoolNorm: true}, Ops: candidates}
 					m, err := a.Edge(s.Root(), edge)
 					if err != nil {

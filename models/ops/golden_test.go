@@ -31,7 +31,7 @@ func TestGoldenPrimitives(t *testing.T) {
 							continue
 						}
 						delete(unchecked, what)
-						golden.Piece(t, f, what, []string{"input"}, 1e-12, func(s *nn.Store) golden.Forward {
+						golden.Piece(t, f, what, []string{"input"}, 1e-10, func(s *nn.Store) golden.Forward {
 							l, err := ops.New(name, spec)
 							if err != nil {
 								t.Fatal(err)
