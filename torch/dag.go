@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	lib "github.com/sugarme/gotch/libtch"
@@ -80,10 +81,8 @@ type Dag struct {
 // rounding; its results lie with their channels innermost.
 func Compute(d Dag) (Tensor, bool) {
 	enter("cell")
-	e := encoder{index: map[*handle]int64{}}
-	for _, t := range d.Inputs {
-		e.tensors = append(e.tensors, t) // even if one of them comes twice
-	}
+	// The inputs come first, even if one of them comes twice.
+	e := encoder{index: map[*handle]int64{}, tensors: slices.Clone(d.Inputs)}
 	e.put(int64(len(d.Inputs)), int64(d.States), int64(cbool(d.Train)), int64(d.Recompute), int64(len(d.Out)))
 	for _, i := range d.Out {
 		e.put(int64(i))
