@@ -91,6 +91,7 @@ def numbers(network, size):
 
 
 def main():
+    torch.set_num_threads(1)  # several wait for each other on a busy machine
     published = json.loads(GENOTYPES.read_text())
     genotypes = {**published["genotypes"], **published["hdas_figures"]}
     rows = {}

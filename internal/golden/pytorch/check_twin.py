@@ -144,6 +144,7 @@ def stage_search(kind, cells, **search):
 
 def main():
     torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)  # several wait for each other on a busy machine
     v1, v2, figure8 = published("DARTS_V1")[0], published("DARTS_V2")[0], published("Hs_DAS_CIFAR_stages")[1]
     derived("darts/cifar.safetensors", dict(describe(v2), layers=20))
     derived("darts/imagenet.safetensors", dict(describe(v2), layers=14, preset="imagenet", classes=20))
