@@ -23,7 +23,7 @@ type Estimate struct {
 	EvaluationSeconds float64 `json:"evaluation_seconds"` // of an epoch, from one batch
 	EpochSeconds      float64 `json:"epoch_seconds"`
 	SearchSeconds     float64 `json:"search_seconds"`
-	PeakBytes         int64   `json:"peak_bytes"` // of this process' memory so far; 0: not known, on CUDA
+	PeakBytes         int64   `json:"peak_bytes"` // of this process' memory so far, on CUDA of the device's; 0: not known
 }
 
 // Measure makes the supernet, takes two steps and an evaluation's batch, and leaves nothing behind.
@@ -68,10 +68,12 @@ func Measure(ctx context.Context, s Setup) (Estimate, error) {
 	}
 	e.EpochSeconds = e.StepSeconds*float64(e.Steps) + e.EvaluationSeconds
 	e.SearchSeconds = e.EpochSeconds * float64(e.Epochs)
-	if !s.Options.Device.IsCUDA() {
+	if device := s.Options.Device; device.IsCUDA() {
+		err = torch.Do(func(*torch.Scope) { e.PeakBytes = torch.CUDAPeak(device) })
+	} else {
 		e.PeakBytes = peak()
 	}
-	return e, nil
+	return e, err
 }
 
 // peak is the most memory that this process has had, in bytes; 0 where the system does not say.

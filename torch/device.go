@@ -109,3 +109,19 @@ type Options struct {
 
 // Version is libtorch's.
 func Version() string { return C.GoString(C.hdas_version()) }
+
+// Synchronize waits until all that was asked of a CUDA device is done; on the CPU it always is.
+func Synchronize(d Device) {
+	enter("synchronize")
+	if d.IsCUDA() {
+		check("synchronize", nil, C.hdas_synchronize(C.int(d.c())))
+	}
+}
+
+// CUDAPeak is the most bytes that the tensors of this process have had at once on a CUDA device.
+func CUDAPeak(d Device) int64 {
+	enter("memory_stats")
+	var bytes C.int64_t
+	check("memory_stats", nil, C.hdas_cuda_peak(C.int(d.c()), &bytes))
+	return int64(bytes)
+}

@@ -7,6 +7,9 @@
 #include <mutex>
 #include <torch/torch.h>
 #include <torch/version.h>
+#ifdef HDAS_CUDA
+#include <c10/cuda/CUDACachingAllocator.h>
+#endif
 
 using at::Tensor;
 
@@ -208,4 +211,19 @@ int hdas_cuda_devices(void) {
   } catch (...) {
     return 0;
   }
+}
+
+char *hdas_synchronize(int device) {
+  return hdas_guard([&] { torch::cuda::synchronize(device); });
+}
+
+char *hdas_cuda_peak(int device, int64_t *bytes) {
+  return hdas_guard([&] {
+#ifdef HDAS_CUDA
+    namespace allocator = c10::cuda::CUDACachingAllocator;
+    *bytes = allocator::getDeviceStats(device).allocated_bytes[size_t(allocator::StatType::AGGREGATE)].peak;
+#else
+    TORCH_CHECK(false, "this program was built without CUDA");
+#endif
+  });
 }

@@ -61,6 +61,10 @@ char *hdas_set_threads(int n);
 int hdas_threads(void);
 const char *hdas_version(void);
 int hdas_cuda_devices(void);
+// Waits for all work on a CUDA device.
+char *hdas_synchronize(int device);
+// The most bytes that tensors on a CUDA device have had at once.
+char *hdas_cuda_peak(int device, int64_t *bytes);
 
 #ifdef __cplusplus
 }

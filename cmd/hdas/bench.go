@@ -1,267 +1,184 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	_ "embed"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"slices"
+	"runtime"
 	"strings"
-	"syscall"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"hdas/torch"
+	"hdas/internal/parity"
 )
 
-// benchStep is what one step of a workload took.
-type benchStep struct {
-	Seconds float64            `json:"seconds"`
-	CPU     float64            `json:"cpu"`              // seconds of all threads
-	Peak    float64            `json:"peak"`             // resident bytes, the most since the start
-	Images  int                `json:"images,omitempty"` // of one step
-	Phases  map[string]float64 `json:"phases,omitempty"` // seconds
-}
-
-// benchRow is a workload's result: medians over the rounds after the first, which warms up.
-type benchRow struct {
-	Workload  string     `json:"workload"`
-	Batch     int        `json:"batch"`
-	Threads   int        `json:"threads"`
-	benchStep            // of hdas
-	Reference *benchStep `json:"reference,omitempty"`
-	// Over the rounds, the reference's seconds over ours: the median, the least and the most; and our
-	// peak memory over its.
-	Speed  []float64 `json:"speed,omitempty"`
-	Memory float64   `json:"memory,omitempty"`
-}
-
-//go:embed bench_reference.py
-var benchReference string
-
 func (p *program) bench() *cobra.Command {
-	var batch, threads, rounds int
-	var recompute, reference, python string
-	var plain bool
+	var b benchFlags
+	var about strings.Builder
+	for _, w := range parity.Workloads {
+		fmt.Fprintf(&about, "  %-13s %s\n", w.Name, w.About)
+	}
 	c := &cobra.Command{
 		Use:   "bench [workload...]",
-		Short: "Measure steps of search, training and evaluation",
-		Long: `Measure steps of search, training and evaluation on random images: seconds, of
-them the processors', and peak resident memory, each workload in a process of
-its own. Workloads: ` + strings.Join(workloadNames(), ", ") + `.
+		Short: "Measure steps of search, training and evaluation, alone or beside PyTorch",
+		Long: `Measure steps of search, training and evaluation on random images in float32:
+seconds, of them those of all processors and the share of time that Go's own
+code takes, the phases, and the peak memory (resident; on CUDA the device's).
+Each workload runs in a process of its own, at the paper's size:
 
-With --reference, a checkout of quark0/darts, the workload "darts" is measured
-against it: steps of both alternate, so that what else the machine does hits
-both, and the ratios' median, least and most are printed.`,
-		Example: "  hdas bench darts --batch 16 --reference ../darts\n  hdas bench --rounds 3 --json",
+` + about.String() + `
+--batch, --threads, --channels, --cells, --window and --recompute take several
+values: every combination of them is measured, which gives tables of scaling.
+
+With --pytorch steps alternate with those of a PyTorch twin of these networks,
+with --reference with those of a checkout of quark0/darts (the workload darts),
+so that what else the machine does hits both; the ratios' median, least and most
+are printed.`,
+		Example: `  hdas bench darts --batch 64 --reference ../darts
+  hdas bench darts stage train --pytorch
+  hdas bench stage --window 2,3,4,5 --batch 16,64 --json`,
 		RunE: func(c *cobra.Command, names []string) error {
-			if len(names) == 0 {
-				names = workloadNames()
+			if side := b.side; side != "" {
+				return parity.Steps(side, c.InOrStdin(), p.out)
 			}
-			for _, name := range names {
-				if _, ok := workloads[name]; !ok {
-					return usageError{fmt.Errorf("workload %q is unknown; known are %s", name, strings.Join(workloadNames(), ", "))}
-				}
-			}
-			if rounds < 2 || batch < 2 || threads < 1 {
-				return usageError{fmt.Errorf("--rounds and --batch are at least 2, --threads at least 1")}
-			}
-			if reference != "" && !slices.Contains(names, "darts") {
-				return usageError{fmt.Errorf("--reference is for the workload darts")}
-			}
-			var rows []benchRow
-			for _, name := range names {
-				own := []string{"bench-steps", name, "--batch", fmt.Sprint(batch), "--threads", fmt.Sprint(threads), "--recompute", recompute, fmt.Sprintf("--plain=%v", plain)}
-				executable, err := os.Executable()
-				if err != nil {
-					return err
-				}
-				commands := [][]string{append([]string{executable}, own...)}
-				if reference != "" && name == "darts" {
-					commands = append(commands, []string{python, "-c", benchReference, reference, fmt.Sprint(batch), fmt.Sprint(threads)})
-				}
-				steps, err := alternate(c.Context(), commands, rounds, p.err)
-				if err != nil {
-					return fmt.Errorf("%s: %w", name, err)
-				}
-				rows = append(rows, benchSummary(name, batch, threads, steps))
-			}
-			return p.print(rows, func(w io.Writer) { printBench(w, rows) })
+			return p.runBench(c, names, b)
 		},
 	}
 	f := c.Flags()
-	f.IntVar(&batch, "batch", 64, "images of a step")
-	f.IntVar(&threads, "threads", 2, "threads of libtorch")
-	f.IntVar(&rounds, "rounds", 5, "steps, of which the first is not counted")
-	f.StringVar(&recompute, "recompute", "none", "what is computed again for the gradient: none, edge, cell")
-	f.BoolVar(&plain, "plain", false, "libtorch's operations instead of the kernels")
-	f.StringVar(&reference, "reference", "", "checkout of quark0/darts to compare with")
-	f.StringVar(&python, "python", "python3", "Python with PyTorch for --reference")
+	f.Int64SliceVar(&b.batch, "batch", []int64{64}, "images of a step")
+	f.IntSliceVar(&b.threads, "threads", []int{runtime.NumCPU()}, "threads of libtorch")
+	f.Int64SliceVar(&b.channels, "channels", []int64{0}, "initial channels C; 0: the workload's own")
+	f.IntSliceVar(&b.cells, "cells", []int{0}, "cells of a chain, or of each searched stage; 0: the workload's own")
+	f.IntSliceVar(&b.window, "window", []int{0}, "window of the stage and distribution searches; 0: the paper's")
+	f.StringSliceVar(&b.recompute, "recompute", []string{"none"}, "what is computed again for the gradient: none, edge, cell")
+	f.BoolVar(&b.plain, "plain", false, "libtorch's operations instead of the kernels")
+	f.StringVar(&b.device, "device", "cpu", "cpu, cuda, cuda:N or auto")
+	f.IntVar(&b.rounds, "rounds", 6, "steps, of which the first is not counted")
+	f.BoolVar(&b.pytorch, "pytorch", false, "beside the PyTorch twin")
+	f.StringVar(&b.reference, "reference", "", "beside this checkout of quark0/darts")
+	f.StringVar(&b.python, "python", "", "Python that has PyTorch 2.1; default: the one of make parity, or python3")
+	f.StringVar(&b.side, "side", "", "")
+	f.MarkHidden("side")
 	return c
 }
 
-// alternate starts the commands and lets them step in turns; steps[i] are command i's.
-func alternate(ctx context.Context, commands [][]string, rounds int, errs io.Writer) (steps [][]benchStep, err error) {
-	steps = make([][]benchStep, len(commands))
-	in, out := make([]io.WriteCloser, len(commands)), make([]*bufio.Scanner, len(commands))
-	for i, args := range commands {
-		c := exec.CommandContext(ctx, args[0], args[1:]...)
-		c.Stderr = errs
-		if in[i], err = c.StdinPipe(); err != nil {
-			return nil, err
-		}
-		pipe, err := c.StdoutPipe()
-		if err != nil {
-			return nil, err
-		}
-		out[i] = bufio.NewScanner(pipe)
-		if err := c.Start(); err != nil {
-			return nil, err
-		}
-		defer c.Wait()
-		defer in[i].Close()
-	}
-	for range rounds {
-		for i := range commands {
-			fmt.Fprintln(in[i])
-			if !out[i].Scan() {
-				return nil, fmt.Errorf("%s ended early", commands[i][0])
-			}
-			var s benchStep
-			if err := json.Unmarshal(out[i].Bytes(), &s); err != nil {
-				return nil, fmt.Errorf("%s: %w", commands[i][0], err)
-			}
-			steps[i] = append(steps[i], s)
-		}
-	}
-	return steps, nil
+type benchFlags struct {
+	batch, channels                 []int64
+	threads, cells, window          []int
+	recompute                       []string
+	plain, pytorch                  bool
+	device, reference, python, side string
+	rounds                          int
 }
 
-func benchSummary(name string, batch, threads int, steps [][]benchStep) benchRow {
-	r := benchRow{Workload: name, Batch: batch, Threads: threads, benchStep: middle(steps[0])}
-	if len(steps) > 1 {
-		m := middle(steps[1])
-		r.Reference, r.Memory = &m, r.Peak/m.Peak
-		var ratios []float64
-		for i := 1; i < len(steps[0]); i++ {
-			ratios = append(ratios, steps[1][i].Seconds/steps[0][i].Seconds)
-		}
-		slices.Sort(ratios)
-		r.Speed = []float64{benchMedian(ratios), ratios[0], ratios[len(ratios)-1]}
-	}
-	return r
-}
-
-// middle is the median of every figure; the peak is the last one.
-func middle(steps []benchStep) benchStep {
-	of := func(f func(benchStep) float64) float64 {
-		var v []float64
-		for _, s := range steps[1:] {
-			v = append(v, f(s))
-		}
-		return benchMedian(v)
-	}
-	last := steps[len(steps)-1]
-	m := benchStep{Peak: last.Peak, Images: last.Images, Phases: map[string]float64{}}
-	m.Seconds, m.CPU = of(func(s benchStep) float64 { return s.Seconds }), of(func(s benchStep) float64 { return s.CPU })
-	for name := range last.Phases {
-		m.Phases[name] = of(func(s benchStep) float64 { return s.Phases[name] })
-	}
-	return m
-}
-
-func benchMedian(v []float64) float64 {
-	v = slices.Sorted(slices.Values(v))
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
-}
-
-func printBench(w io.Writer, rows []benchRow) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "workload\tbatch\tthreads\tseconds\tcpu s\timages/s\tpeak GB\tspeed\tmemory\tphases")
-	for _, r := range rows {
-		speed, memory := "", ""
-		if r.Reference != nil {
-			speed = fmt.Sprintf("%.2fx (%.2f-%.2f)", r.Speed[0], r.Speed[1], r.Speed[2])
-			memory = fmt.Sprintf("%.2fx", r.Memory)
-		}
-		var phases []string
-		for _, name := range benchPhases {
-			if s, ok := r.Phases[name]; ok {
-				phases = append(phases, fmt.Sprintf("%s %.2f", name, s))
-			}
-		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%.3f\t%.3f\t%.1f\t%.2f\t%s\t%s\t%s\n", r.Workload, r.Batch, r.Threads, r.Seconds, r.CPU,
-			float64(r.Images)/r.Seconds, r.Peak/1e9, speed, memory, strings.Join(phases, ", "))
-		if r.Reference != nil {
-			fmt.Fprintf(t, "  reference\t\t\t%.3f\t%.3f\t\t%.2f\t\t\t\n", r.Reference.Seconds, r.Reference.CPU, r.Reference.Peak/1e9)
+func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error {
+	if len(names) == 0 {
+		names = parity.WorkloadNames()
+		if b.reference != "" {
+			names = []string{"darts"}
 		}
 	}
-	t.Flush()
-}
-
-// benchSteps is the process behind one workload: a step for every line on standard input.
-func (p *program) benchSteps() *cobra.Command {
-	var batch, threads int
-	var recompute string
-	var plain bool
-	c := &cobra.Command{
-		Use: "bench-steps workload", Hidden: true, Args: args(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, names []string) error {
-			again, err := torch.ParseRecompute(recompute)
-			if err != nil {
+	if b.rounds < 2 {
+		return usageError{fmt.Errorf("--rounds %d: the first step is not counted, so at least 2", b.rounds)}
+	}
+	if b.pytorch && b.reference != "" {
+		return usageError{errors.New("--pytorch is the twin, --reference another program: choose one")}
+	}
+	var jobs []benchJob
+	for _, name := range names {
+		for _, size := range b.sizes() {
+			if err := parity.CheckWorkload(name, size, b.reference); err != nil {
 				return usageError{err}
 			}
-			make, ok := workloads[names[0]]
-			if !ok {
-				return usageError{fmt.Errorf("workload %q is unknown", names[0])}
-			}
-			var step func(clock *phases)
-			var free func()
-			failure := torch.Do(func(*torch.Scope) {
-				torch.SetThreads(threads)
-				torch.PlainKernels(plain)
-				step, free, err = make(int64(batch), again)
-			})
-			if failure != nil || err != nil {
-				return fmt.Errorf("%v%v", failure, err)
-			}
-			defer torch.Do(func(*torch.Scope) { free() })
-			for in := bufio.NewScanner(c.InOrStdin()); in.Scan(); {
-				s := benchStep{Images: batch, Phases: map[string]float64{}}
-				start, cpu := time.Now(), used()
-				if err := torch.Do(func(*torch.Scope) { step(&phases{last: time.Now(), seconds: s.Phases}) }); err != nil {
-					return err
-				}
-				s.Seconds, s.CPU = time.Since(start).Seconds(), used().cpu-cpu.cpu
-				s.Peak = used().peak
-				line, err := json.Marshal(s)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintln(p.out, string(line))
-			}
-			return nil
-		},
+			jobs = append(jobs, benchJob{name, size})
+		}
 	}
-	f := c.Flags()
-	f.IntVar(&batch, "batch", 64, "")
-	f.IntVar(&threads, "threads", 2, "")
-	f.StringVar(&recompute, "recompute", "none", "")
-	f.BoolVar(&plain, "plain", false, "")
-	return c
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	timing := parity.Timing{Self: []string{self, "bench", "--side"}, Reference: b.reference, Rounds: b.rounds}
+	if b.reference != "" {
+		if err := parity.CheckReference(b.reference); err != nil {
+			return usageError{err}
+		}
+	}
+	if b.pytorch || b.reference != "" {
+		found, err := parity.Find(c.Context(), b.python)
+		if err != nil {
+			return err
+		}
+		timing.Python = &found
+	}
+	var results []parity.Timed
+	for _, j := range jobs {
+		fmt.Fprintf(p.err, "measuring %s, batch %d\n", j.name, j.size.Batch)
+		r, err := timing.Run(c.Context(), j.name, j.size)
+		if err != nil {
+			return err
+		}
+		results = append(results, r)
+	}
+	return p.print(results, func(w io.Writer) { printBench(w, results) })
 }
 
-type usage struct{ cpu, peak float64 }
+type benchJob struct {
+	name string
+	size parity.Size
+}
 
-func used() usage {
-	var r syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
-	seconds := func(t syscall.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
-	return usage{seconds(r.Utime) + seconds(r.Stime), float64(r.Maxrss) * 1024}
+// sizes are all combinations.
+func (b benchFlags) sizes() []parity.Size {
+	sizes := []parity.Size{{Plain: b.plain, Device: b.device}}
+	sizes = each(sizes, b.recompute, func(s *parity.Size, v string) { s.Recompute = v })
+	sizes = each(sizes, b.threads, func(s *parity.Size, v int) { s.Threads = v })
+	sizes = each(sizes, b.channels, func(s *parity.Size, v int64) { s.Channels = v })
+	sizes = each(sizes, b.cells, func(s *parity.Size, v int) { s.Cells = v })
+	sizes = each(sizes, b.window, func(s *parity.Size, v int) { s.Window = v })
+	return each(sizes, b.batch, func(s *parity.Size, v int64) { s.Batch = v })
+}
+
+// each makes of every size one for each value.
+func each[T any](sizes []parity.Size, values []T, set func(*parity.Size, T)) (out []parity.Size) {
+	for _, s := range sizes {
+		for _, v := range values {
+			set(&s, v)
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func printBench(w io.Writer, results []parity.Timed) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "workload\tC\tcells\twindow\tbatch\tthreads\trecompute\tseconds\tcpu s\tgo %\timages/s\tpeak GB\tPyTorch s\tpeak GB\tspeed\tmemory")
+	for _, r := range results {
+		window, beside := "-", "-\t-\t-\t-"
+		if r.Window > 0 {
+			window = fmt.Sprint(r.Window)
+		}
+		if r.PyTorch != nil {
+			beside = fmt.Sprintf("%.3f\t%.2f\t%.2fx (%.2f-%.2f)\t%.2fx", r.PyTorch.Seconds, r.PyTorch.Peak/1e9, r.Speed[0], r.Speed[1], r.Speed[2], r.Memory)
+		}
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%d\t%d\t%s\t%.3f\t%.3f\t%.1f\t%.1f\t%.2f\t%s\n", r.Workload, r.Channels, r.Cells, window, r.Batch, r.Threads, r.Recompute,
+			r.Seconds, r.CPU, 100*r.Go/r.Seconds, float64(r.Batch)/r.Seconds, r.Peak/1e9, beside)
+	}
+	t.Flush()
+	fmt.Fprintln(w)
+	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "seconds of\tbatch\t"+strings.Join(parity.Phases, "\t")+"\t")
+	for _, r := range results {
+		fmt.Fprintf(t, "%s\t%d\t", r.Workload, r.Batch)
+		for _, phase := range parity.Phases {
+			if s, ok := r.Phases[phase]; ok {
+				fmt.Fprintf(t, "%.3f\t", s)
+			} else {
+				fmt.Fprint(t, "-\t")
+			}
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
 }

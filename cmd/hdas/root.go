@@ -54,7 +54,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration,
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
 	})
 	c.PersistentFlags().BoolVar(&p.json, "json", false, "print results as JSON")
-	c.AddCommand(p.search(), p.train(), p.eval(), p.predict(), p.compare(), p.space(), p.show(), p.draw(), p.importing(), p.export(), p.data(), p.demo(), p.doctor(), p.bench(), p.benchSteps())
+	c.AddCommand(p.search(), p.train(), p.eval(), p.predict(), p.compare(), p.space(), p.show(), p.draw(), p.importing(), p.export(), p.data(), p.demo(), p.doctor(), p.bench())
 	return c
 }
 

@@ -114,7 +114,7 @@ func (p *program) estimate(c *cobra.Command, kind search.Kind, s *settings, r *p
 		fmt.Fprintf(w, "weights of the supernet  %s\narchitecture parameters  %s\n", thousands(e.Weights), thousands(e.Arch))
 		fmt.Fprintf(w, "steps                    %d in each of %d epochs\n", e.Steps, e.Epochs)
 		fmt.Fprintf(w, "a step                   %.2f s, measured\nan epoch                 %s, evaluation included\nthe search               %s\n", e.StepSeconds, duration(e.EpochSeconds), duration(e.SearchSeconds))
-		memory := "not known on CUDA"
+		memory := "not known"
 		if e.PeakBytes > 0 {
 			memory = fmt.Sprintf("%.2f GB", float64(e.PeakBytes)/1e9)
 		}

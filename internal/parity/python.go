@@ -108,12 +108,23 @@ func CheckReference(folder string) error {
 
 // run runs PyTorch's side in a folder that was prepared.
 func (p Python) run(ctx context.Context, folder string) error {
-	program := filepath.Join(folder, "python")
-	if err := os.CopyFS(program, pytorch.Files); err != nil && !errors.Is(err, fs.ErrExist) {
+	command, err := p.command(pytorch.Driver, folder)
+	if err != nil {
 		return err
 	}
-	c := exec.CommandContext(ctx, p.Path, "-B", filepath.Join(program, pytorch.Driver), folder)
-	return child(c, "PyTorch's side")
+	return child(exec.CommandContext(ctx, command[0], command[1:]...), "PyTorch's side")
+}
+
+// pace is the command that takes PyTorch's steps in a folder.
+func (p Python) pace(folder string) ([]string, error) { return p.command(pytorch.Pace, folder) }
+
+// command puts PyTorch's side into a folder and says how to run one of its programs there.
+func (p Python) command(program, folder string) ([]string, error) {
+	files := filepath.Join(folder, "python")
+	if err := os.CopyFS(files, pytorch.Files); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return []string{p.Path, "-B", filepath.Join(files, program), folder}, nil
 }
 
 // child runs one side and says in its own last words why it failed.

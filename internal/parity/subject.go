@@ -25,15 +25,17 @@ type subject struct {
 	supernet *search.Supernet // nil of a derived network
 }
 
-// build makes the network of a task. It runs inside torch.Do; the caller frees it.
-func build(t task, folder string) (*subject, error) {
+// build makes the network of a task on the CPU. It runs inside torch.Do; the caller frees it.
+func build(t task, folder string) (*subject, error) { return buildOn(torch.CPU, t, folder) }
+
+func buildOn(device torch.Device, t task, folder string) (*subject, error) {
 	dtype, err := t.dtype()
 	if err != nil {
 		return nil, err
 	}
 	m := t.macro()
 	s := &subject{image: t.image()}
-	o := torch.Options{DType: dtype}
+	o := torch.Options{DType: dtype, Device: device}
 	if t.Search == nil {
 		g, err := genotype.Load(genotypeFile(folder))
 		if err != nil {
@@ -117,7 +119,7 @@ func prepare(t task, g genotype.Genotype, folder string) error {
 	for _, half := range []string{"train", "valid"} {
 		n := int64(t.Steps)
 		add(half+".images", torch.Randn(torch.Options{}, n, t.Batch, s.image.C, s.image.H, s.image.W))
-		labels := torch.Zeros(torch.Options{}, n, t.Batch).Uniform_(0, classes)
+		labels := torch.Zeros(torch.Options{}, n, t.Batch).Uniform_(0, float64(t.Net.Classes))
 		add(half+".labels", torch.FromInt64(labels.Int64s(), n, t.Batch))
 	}
 	text, err := json.MarshalIndent(t, "", " ")
@@ -147,12 +149,17 @@ func scatter(p nn.Param) {
 
 func readTask(folder string) (task, error) {
 	var t task
-	text, err := os.ReadFile(taskFile(folder))
+	err := readJSON(taskFile(folder), &t)
+	return t, err
+}
+
+func readJSON(file string, to any) error {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, to)
+	}
 	if err != nil {
-		return t, err
+		return fmt.Errorf("%s: %w", file, err)
 	}
-	if err := json.Unmarshal(text, &t); err != nil {
-		return t, fmt.Errorf("%s: %w", taskFile(folder), err)
-	}
-	return t, nil
+	return nil
 }

@@ -162,7 +162,13 @@ type alpha struct {
 	WeightDecay float64 `json:"weight_decay"`
 }
 
-const classes = 10
+// classes of a preset's data set.
+func classes(preset string) int64 {
+	if preset == models.ImageNet {
+		return 1000
+	}
+	return 10
+}
 
 // newTask says what is to be run for a case. The rates and the losses are the paper's.
 func newTask(c Case, s Settings) task {
@@ -177,7 +183,7 @@ func newTask(c Case, s Settings) task {
 		Weights: weights{config.Weights.LR, config.Weights.Momentum, config.Weights.WeightDecay, config.Weights.Clip},
 		Alpha:   alpha{config.Alpha.LR, config.Alpha.Beta1, config.Alpha.Beta2, config.Alpha.WeightDecay},
 		Net: net{
-			Preset: s.Preset, Channels: s.Channels, Layers: s.Layers, Classes: classes,
+			Preset: s.Preset, Channels: s.Channels, Layers: s.Layers, Classes: classes(s.Preset),
 			Auxiliary: c.derived(), PoolNorm: c.Network != Chain, Cells: map[string]dag{}, Stages: []stage{}, Candidates: []string{}, Pairs: [][]int{},
 		},
 	}
@@ -212,7 +218,7 @@ func edges(d genotype.DAG) dag {
 
 // macro is the network's size.
 func (t task) macro() models.Macro {
-	return models.Macro{Preset: t.Preset, Channels: t.Channels, Layers: t.Layers, Classes: classes, Auxiliary: t.Net.Auxiliary, PoolNorm: "auto", Wiring: models.Summed}
+	return models.Macro{Preset: t.Preset, Channels: t.Channels, Layers: t.Layers, Classes: t.Net.Classes, Auxiliary: t.Net.Auxiliary, PoolNorm: "auto", Wiring: models.Summed}
 }
 
 func (t task) image() layer.Shape {
@@ -226,6 +232,7 @@ func (t task) image() layer.Shape {
 func (t task) config(folder string) search.Config {
 	c := search.Default(t.Search.Kind)
 	c.StageSpecific, c.Cells = t.Search.StageSpecific, genotypeFile(folder)
+	c.Lengths, c.Window = t.Search.Lengths, t.Search.Window
 	return c
 }
 

@@ -4,10 +4,13 @@ package pytorch
 
 import "embed"
 
-// Driver is the name of the program in Files that runs PyTorch's side of a comparison.
-const Driver = "compare.py"
+// The programs in Files that run PyTorch's side: of a comparison, and of steps to be timed.
+const (
+	Driver = "compare.py"
+	Pace   = "pace.py"
+)
 
-// Files are the driver, what it imports and nothing else.
+// Files are these, what they import and nothing else.
 //
-//go:embed compare.py sides.py twin/*.py
+//go:embed compare.py pace.py sides.py twin/*.py
 var Files embed.FS

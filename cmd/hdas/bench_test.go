@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"hdas/internal/parity"
+)
+
+// smallBench is a workload at a size that takes no time.
+var smallBench = []string{"bench", "--batch", "2", "--channels", "2", "--cells", "5", "--threads", "1", "--rounds", "2"}
+
+func benched(t *testing.T, more ...string) []parity.Timed {
+	t.Helper()
+	t.Setenv(asProgram, "yes") // this test's binary is the other process, too
+	code, out, errs := call(t, append(append(smallBench, "--json"), more...)...)
+	var results []parity.Timed
+	if err := json.Unmarshal([]byte(out), &results); code != 0 || err != nil {
+		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
+	}
+	return results
+}
+
+// Every workload is measured, with its phases; lists of sizes are combined.
+func TestBench(t *testing.T) {
+	results := benched(t, "darts", "cell", "stage", "distribution", "train", "eval", "--recompute", "none,cell")
+	if len(results) != 12 {
+		t.Fatalf("%d results", len(results))
+	}
+	for i, r := range results {
+		sum := 0.0
+		for _, s := range r.Phases {
+			sum += s
+		}
+		phases := map[string]int{"eval": 1, "train": 3}[r.Workload]
+		if phases == 0 {
+			phases = 5
+		}
+		if r.Seconds <= 0 || r.CPU <= 0 || r.Peak < 1e7 || len(r.Phases) != phases || sum > r.Seconds || sum < r.Seconds/2 || r.Go < 0 || r.Go > 2*r.Seconds {
+			t.Errorf("%+v", r)
+		}
+		if r.Batch != 2 || r.Channels != 2 || r.Cells != 5 || r.Recompute != []string{"none", "cell"}[i%2] || r.PyTorch != nil {
+			t.Errorf("%+v", r)
+		}
+	}
+	code, out, errs := call(t, append(smallBench, "stage", "--window", "2,3")...)
+	if code != 0 || strings.Count(out, "\nstage ") != 2 || !strings.Contains(out, "alpha backward") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
+// Beside another program, its steps come in turns, and ratios are of the same round.
+func TestBenchBeside(t *testing.T) {
+	python := filepath.Join(t.TempDir(), "python")
+	write := func(steps string) {
+		script := `#!/bin/sh
+if [ "$1" = -c ]; then
+	echo '{"python": "3.11", "torch": "2.1.2", "numpy": "1.24.4", "safetensors": "0.4.5"}'
+	exit
+fi
+test -f "$2" -a -f "$3/task.json" || exit 1
+` + steps
+		if err := os.WriteFile(python, []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("while read line; do echo '{\"seconds\": 1000, \"cpu\": 2000, \"peak\": 1e12}'; done\n")
+	r := benched(t, "train", "--pytorch", "--python", python, "--rounds", "4")[0]
+	if r.PyTorch == nil || r.PyTorch.Seconds != 1000 || r.PyTorch.CPU != 2000 || r.Memory != r.Peak/1e12 {
+		t.Fatalf("%+v", r)
+	}
+	if s := r.Speed; len(s) != 3 || s[1] > s[0] || s[0] > s[2] || s[0] < 999/r.Seconds || s[0] > 1001/r.Seconds {
+		t.Errorf("%v of %v s", s, r.Seconds)
+	}
+	write("read line; echo 'ValueError: no such thing' >&2; exit 3\n")
+	code, _, errs := call(t, append(smallBench, "train", "--pytorch", "--python", python)...)
+	if code != exitFailed || !strings.Contains(errs, "exit status 3: ValueError: no such thing") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
+func TestBenchUsage(t *testing.T) {
+	for _, c := range []struct{ args, words string }{
+		{"all", "known are darts, cell, distribution, stage, train, imagenet, eval"},
+		{"darts --batch 1", "batch 1 is not at least 2"},
+		{"darts --cells 4", "at least 5"},
+		{"darts --window 3", "a window is of the stage and distribution searches"},
+		{"distribution --cells 3", "distribution: "},
+		{"darts --rounds 1", "at least 2"},
+		{"darts --recompute all", "known are none, edge, cell"},
+		{"darts --pytorch --reference x", "choose one"},
+		{"stage --reference x", "quark0/darts is timed in its search alone"},
+		{"darts --reference " + t.TempDir(), "no checkout of quark0/darts"},
+		{"darts --device moon", "device \"moon\" is unknown"},
+	} {
+		code, _, errs := call(t, append([]string{"bench"}, strings.Fields(c.args)...)...)
+		if code != exitUsage || !strings.Contains(errs, c.words) {
+			t.Errorf("bench %s: exit %d, %q does not say %q", c.args, code, errs, c.words)
+		}
+	}
+}
+
+// Where there is a PyTorch, the twin takes its steps.
+func TestBenchLive(t *testing.T) {
+	if _, err := parity.Find(context.Background(), ""); err != nil {
+		t.Skip(err)
+	}
+	for _, r := range benched(t, "darts", "stage", "train", "eval", "--pytorch") {
+		if r.PyTorch == nil || r.PyTorch.Seconds <= 0 || r.PyTorch.Peak < 1e7 {
+			t.Errorf("%+v", r)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+"""Takes PyTorch's steps on random images, to be timed: pace.py FOLDER reads task.json there, and answers every line on standard
+input by one step and a line of JSON: its seconds, those of all threads, and the most memory so far in bytes."""
+import json
+import pathlib
+import resource
+import sys
+import time
+
+import torch
+from torch.nn import functional
+
+import sides
+from compare import sgd_of
+
+
+def main(folder):
+    task = json.loads((folder / "task.json").read_text())
+    torch.set_num_threads(task["threads"])
+    torch.set_default_dtype(getattr(torch, task["precision"]))
+    device = torch.device(task["device"])
+    side = sides.Darts(task["reference"]) if task["reference"] else sides.Twin()
+    step = (searching if task["search"] else evaluating if task["evaluate"] else training)(task, side, device)
+    size, classes = {"cifar": 32, "imagenet": 224}[task["net"]["preset"]], task["net"]["classes"]
+
+    def sample():
+        return torch.randn(task["batch"], 3, size, size, device=device), torch.randint(0, classes, (task["batch"],), device=device)
+
+    for _ in sys.stdin:
+        train, valid = sample(), sample()
+        start, cpu = time.perf_counter(), time.process_time()
+        step(train, valid)
+        print(json.dumps({"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu, "peak": peak(device)}), flush=True)
+
+
+def peak(device):
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def searching(task, side, device):
+    net = side.supernet(task["net"], task["search"])
+    net.weights.to(device).train()
+    for parameter in net.arch.values():
+        parameter.data = parameter.data.to(device)
+    adam, sgd = side.adam(net, task["alpha"]), sgd_of(net.weights, task["weights"])
+
+    def step(train, valid):
+        side.step(net, task["orders"][0], adam, sgd, task, train, valid)[1].item()
+    return step
+
+
+def training(task, side, device):
+    network = side.derived(task["net"]).to(device).train()
+    sgd = sgd_of(network, task["weights"])
+
+    def step(train, _):
+        sgd.zero_grad()
+        logits, aux = network(train[0])
+        loss = functional.cross_entropy(logits, train[1]) + task["auxiliary_weight"] * functional.cross_entropy(aux, train[1])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), task["weights"]["clip"])
+        sgd.step()
+        loss.item()
+    return step
+
+
+def evaluating(task, side, device):
+    network = side.derived(task["net"]).to(device).eval()
+
+    def step(train, _):
+        with torch.no_grad():
+            network(train[0])[0].sum().item()
+    return step
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))

@@ -1,0 +1,226 @@
+package parity
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime/pprof"
+	"syscall"
+	"time"
+
+	"github.com/google/pprof/profile"
+
+	"hdas/models/layer"
+	"hdas/search"
+	"hdas/torch"
+	"hdas/torch/nn"
+	"hdas/torch/optim"
+)
+
+// Steps takes the steps of the workload in a folder: one for every line of in, each answered by what
+// it took as a line of JSON. Its memory is only telling in a process that has done nothing else.
+func Steps(folder string, in io.Reader, out io.Writer) error {
+	var t timed
+	if err := readJSON(taskFile(folder), &t); err != nil {
+		return err
+	}
+	s, err := newStepper(t, folder)
+	if err != nil {
+		return err
+	}
+	defer torch.Do(func(*torch.Scope) { s.free() })
+	answers := json.NewEncoder(out)
+	for lines := bufio.NewScanner(in); lines.Scan(); {
+		took, err := s.take()
+		if err != nil {
+			return err
+		}
+		if err := answers.Encode(took); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Phases are the parts of a step, as they come.
+var Phases = []string{"alpha forward", "alpha backward", "forward", "backward", "optimizer"}
+
+// stepper is a network and what a step does with it.
+type stepper struct {
+	timed
+	*subject
+	device torch.Device
+	step   func(c *clock, train, valid search.Sample)
+	free   func()
+}
+
+// clock is read between the parts of a step.
+type clock struct {
+	device torch.Device
+	last   time.Time
+	phases map[string]float64
+}
+
+func (c *clock) end(phase string) {
+	torch.Synchronize(c.device)
+	now := time.Now()
+	c.phases[phase] += now.Sub(c.last).Seconds()
+	c.last = now
+}
+
+func newStepper(t timed, folder string) (s *stepper, err error) {
+	s = &stepper{timed: t}
+	if s.device, err = torch.ParseDevice(t.Device); err != nil {
+		return nil, err
+	}
+	again, err := torch.ParseRecompute(t.Recompute)
+	if err != nil {
+		return nil, err
+	}
+	failure := torch.Do(func(*torch.Scope) {
+		torch.SetThreads(t.Threads)
+		torch.PlainKernels(t.Plain)
+		if s.subject, err = buildOn(s.device, t.task, folder); err != nil {
+			return
+		}
+		sgd := optim.NewSGD(s.weights.Weights(), torch.SGDOptions{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay})
+		s.free = func() { s.subject.free(); sgd.Free() }
+		switch {
+		case s.supernet != nil:
+			s.supernet.Recompute = again
+			adam := optim.NewAdam(s.supernet.Arch.Store.Weights(), torch.AdamOptions{Beta1: t.Alpha.Beta1, Beta2: t.Alpha.Beta2, Eps: 1e-8, WeightDecay: t.Alpha.WeightDecay})
+			s.free = func() { s.subject.free(); sgd.Free(); adam.Free() }
+			s.step = s.searching(sgd, adam, again)
+		case t.Evaluate:
+			s.step = s.evaluating()
+		default:
+			s.step = s.training(sgd, again)
+		}
+	})
+	if failure != nil {
+		return nil, failure
+	}
+	return s, err
+}
+
+// searching is a bilevel step of first order.
+func (s *stepper) searching(sgd *optim.SGD, adam *optim.Adam, again torch.Recompute) func(*clock, search.Sample, search.Sample) {
+	n := s.supernet
+	return func(c *clock, train, valid search.Sample) {
+		torch.Within(func(*torch.Scope) {
+			losses, _ := n.ArchLoss(valid)
+			c.end("alpha forward")
+			grads := torch.Grad(losses.Total, nn.Tensors(n.Arch.Store.Weights()))
+			c.end("alpha backward")
+			adam.Step(s.Alpha.LR, grads)
+			c.end("optimizer")
+		})
+		torch.Within(func(*torch.Scope) {
+			loss := torch.CrossEntropy(n.Logits(&nn.Ctx{Train: true, Recompute: again}, train.Images, false), train.Labels, 0)
+			c.end("forward")
+			s.learn(c, loss, sgd)
+		})
+	}
+}
+
+func (s *stepper) training(sgd *optim.SGD, again torch.Recompute) func(*clock, search.Sample, search.Sample) {
+	return func(c *clock, train, _ search.Sample) {
+		logits, aux := s.derived.Forward(&nn.Ctx{Train: true, Recompute: again}, train.Images)
+		loss := torch.CrossEntropy(logits, train.Labels, 0).Add(torch.CrossEntropy(aux, train.Labels, 0).MulScalar(s.AuxiliaryWeight))
+		c.end("forward")
+		s.learn(c, loss, sgd)
+	}
+}
+
+func (s *stepper) evaluating() func(*clock, search.Sample, search.Sample) {
+	return func(c *clock, train, _ search.Sample) {
+		torch.NoGrad(func() {
+			logits, _ := s.derived.Forward(&nn.Ctx{}, train.Images)
+			logits.Sum().Item()
+		})
+		c.end("forward")
+	}
+}
+
+// learn is a step of SGD along the clipped gradient of a loss.
+func (s *stepper) learn(c *clock, loss torch.Tensor, sgd *optim.SGD) {
+	grads := torch.Grad(loss, nn.Tensors(s.weights.Weights()))
+	c.end("backward")
+	torch.ClipGradNorm(grads, s.Weights.Clip)
+	sgd.Step(s.Weights.LR, grads)
+	loss.Item()
+	c.end("optimizer")
+}
+
+// take takes one step.
+func (s *stepper) take() (took Took, err error) {
+	var samples [2]search.Sample
+	took.Phases = map[string]float64{}
+	var profiled bytes.Buffer
+	err = torch.Do(func(*torch.Scope) {
+		for i := range samples {
+			samples[i] = s.sample(s.image)
+		}
+		torch.Synchronize(s.device)
+		if err = pprof.StartCPUProfile(&profiled); err != nil {
+			return
+		}
+		start, cpu := time.Now(), processors()
+		torch.Within(func(*torch.Scope) {
+			s.step(&clock{device: s.device, last: start, phases: took.Phases}, samples[0], samples[1])
+		})
+		took.Seconds, took.CPU = time.Since(start).Seconds(), processors()-cpu
+		pprof.StopCPUProfile()
+		took.Peak = s.peak()
+	})
+	if err == nil {
+		took.Go, err = secondsOfGo(&profiled)
+	}
+	return took, err
+}
+
+func (s *stepper) sample(image layer.Shape) search.Sample {
+	o := torch.Options{Device: s.device}
+	labels := torch.Zeros(torch.Options{}, s.Batch).Uniform_(0, float64(s.Net.Classes))
+	return search.Sample{
+		Images: torch.Randn(o, s.Batch, image.C, image.H, image.W),
+		Labels: torch.FromInt64(labels.Int64s(), s.Batch).ToDevice(s.device),
+	}
+}
+
+func (s *stepper) peak() float64 {
+	if s.device.IsCUDA() {
+		return float64(torch.CUDAPeak(s.device))
+	}
+	return float64(status("VmHWM"))
+}
+
+// processors are the seconds that all threads have worked so far.
+func processors() float64 {
+	var r syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	return float64(r.Utime.Sec+r.Stime.Sec) + float64(r.Utime.Usec+r.Stime.Usec)/1e6
+}
+
+// secondsOfGo are those of a profile that were spent in code of Go, its runtime included, and not
+// in calls of C.
+func secondsOfGo(profiled io.Reader) (float64, error) {
+	p, err := profile.Parse(profiled)
+	if err != nil {
+		return 0, fmt.Errorf("this program's profile: %w", err)
+	}
+	total := int64(0)
+	for _, s := range p.Sample {
+		if len(s.Location) == 0 || len(s.Location[0].Line) == 0 || s.Location[0].Line[0].Function == nil {
+			continue
+		}
+		switch s.Location[0].Line[0].Function.Name {
+		case "", "runtime.cgocall", "runtime.asmcgocall", "runtime._ExternalCode": // C's functions have no names here
+		default:
+			total += s.Value[len(s.Value)-1]
+		}
+	}
+	return float64(total) / 1e9, nil
+}

@@ -1,0 +1,192 @@
+package parity
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/torch"
+)
+
+// Workload is a step whose time and memory can be measured, on batches of random images.
+type Workload struct {
+	Name, About string
+	network     string
+	genotype    string // of a derived network; of a search, the cells
+	preset      string
+	channels    int64
+	layers      int  // of a chain
+	plain       bool // of a cell search: normal and reduce (DARTS) instead of the stages' own cells
+	evaluate    bool // a forward pass without gradients
+}
+
+// Workloads are all of them, at the paper's sizes.
+var Workloads = []Workload{
+	{Name: "darts", About: "search step of DARTS", network: Cell, preset: models.CIFAR, channels: 16, layers: 8, plain: true},
+	{Name: "cell", About: "search step of Hc-DAS", network: Cell, preset: models.CIFAR, channels: 16, layers: 8},
+	{Name: "distribution", About: "search step of Hs-DAS, first part", network: Distribution, genotype: "DARTS_V1", preset: models.CIFAR, channels: 16},
+	{Name: "stage", About: "search step of Hs-DAS, second part", network: Stage, genotype: "DARTS_V1", preset: models.CIFAR, channels: 16},
+	{Name: "train", About: "training step on CIFAR", network: Chain, genotype: "DARTS_V2", preset: models.CIFAR, channels: 36, layers: 20},
+	{Name: "imagenet", About: "training step on ImageNet", network: Chain, genotype: "DARTS_V2", preset: models.ImageNet, channels: 48, layers: 14},
+	{Name: "eval", About: "evaluation of a batch of CIFAR", network: Chain, genotype: "DARTS_V2", preset: models.CIFAR, channels: 36, layers: 20, evaluate: true},
+}
+
+// WorkloadNames are their names.
+func WorkloadNames() []string {
+	var names []string
+	for _, w := range Workloads {
+		names = append(names, w.Name)
+	}
+	return names
+}
+
+// Size is how large a workload's step is, and how it is computed. What is 0 or empty is the
+// workload's own.
+type Size struct {
+	Batch     int64  `json:"batch"`
+	Threads   int    `json:"threads"`
+	Channels  int64  `json:"channels"` // C
+	Cells     int    `json:"cells"`    // of a chain; of a searched stage, in each
+	Window    int    `json:"window"`   // of a stage search
+	Recompute string `json:"recompute"`
+	Plain     bool   `json:"plain"` // libtorch's operations in the place of our kernels
+	Device    string `json:"device"`
+}
+
+// timed is the task of a process whose steps are timed.
+type timed struct {
+	task
+	Device    string `json:"device"`
+	Recompute string `json:"recompute"`
+	Plain     bool   `json:"plain"`
+	Evaluate  bool   `json:"evaluate"`
+}
+
+// resolve finds a workload and fills in its own sizes, or says what is impossible. reference is a
+// checkout of quark0/darts that takes the steps of darts, or empty.
+func resolve(name string, s Size, reference string) (timed, Case, Size, error) {
+	i := slices.IndexFunc(Workloads, func(w Workload) bool { return w.Name == name })
+	if i < 0 {
+		return timed{}, Case{}, s, fmt.Errorf("workload %q is unknown; known are %s", name, strings.Join(WorkloadNames(), ", "))
+	}
+	w := Workloads[i]
+	c := Case{Network: w.network}
+	fail := func(err error) (timed, Case, Size, error) { return timed{}, c, s, fmt.Errorf("%s: %w", name, err) }
+	if reference != "" && !w.plain {
+		return fail(errors.New("quark0/darts is timed in its search alone, darts"))
+	}
+	if w.genotype != "" {
+		var err error
+		if c.Genotype, err = genotype.Load(w.genotype); err != nil {
+			return fail(err)
+		}
+	}
+	staged := w.network == Stage || w.network == Distribution
+	if !staged && s.Window != 0 {
+		return fail(errors.New("a window is of the stage and distribution searches"))
+	}
+	if s.Channels == 0 {
+		s.Channels = w.channels
+	}
+	settings := Settings{Preset: w.preset, Channels: s.Channels, Layers: w.layers, Batch: s.Batch, Steps: 1, Orders: []string{First},
+		Precision: torch.Float32.String(), Threads: s.Threads, Reference: reference}
+	if !staged {
+		if s.Cells == 0 {
+			s.Cells = w.layers
+		}
+		settings.Layers = s.Cells
+	}
+	if err := errors.Join(settings.Validate(), Fits(c, settings)); err != nil {
+		return fail(err)
+	}
+	if _, err := torch.ParseRecompute(s.Recompute); err != nil {
+		return fail(err)
+	}
+	if _, err := torch.ParseDevice(s.Device); err != nil {
+		return fail(err)
+	}
+	t := timed{newTask(c, settings), s.Device, s.Recompute, s.Plain, w.evaluate}
+	if t.Search != nil && w.plain {
+		t.Search.StageSpecific = false
+	}
+	if staged {
+		if s.Cells > 0 {
+			t.Search.Lengths = slices.Repeat([]int{s.Cells}, len(t.Search.Lengths))
+		}
+		if s.Window > 0 {
+			t.Search.Window = s.Window
+		}
+		s.Cells, s.Window = t.Search.Lengths[0], t.Search.Window
+		config := t.config("")
+		config.Cells = w.genotype
+		if _, err := config.Space(); err != nil {
+			return fail(err)
+		}
+	}
+	return t, c, s, nil
+}
+
+// write puts a workload's task into a folder.
+func (t timed) write(folder string, g genotype.Genotype) error {
+	if len(g.Cells) > 0 {
+		var text bytes.Buffer
+		if err := errors.Join(g.Encode(&text), os.WriteFile(genotypeFile(folder), text.Bytes(), 0o600)); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(taskFile(folder), text, 0o600)
+}
+
+// Timing runs workloads, this program alone or beside PyTorch.
+type Timing struct {
+	Self      []string // the command that calls Steps on the folder that is its last argument
+	Python    *Python  // nil: this program alone
+	Reference string   // a checkout of quark0/darts; empty: the twin
+	Rounds    int      // steps of each side, of which the first is not counted
+}
+
+// Run times one workload. Both sides' steps alternate, so that what else the machine does hits both.
+func (t Timing) Run(ctx context.Context, name string, s Size) (Timed, error) {
+	w, c, s, err := resolve(name, s, t.Reference)
+	if err != nil {
+		return Timed{}, err
+	}
+	folder, err := os.MkdirTemp("", "hdas-bench-")
+	if err != nil {
+		return Timed{}, err
+	}
+	defer os.RemoveAll(folder)
+	if err := w.write(folder, c.Genotype); err != nil {
+		return Timed{}, err
+	}
+	commands := [][]string{append(slices.Clone(t.Self), folder)}
+	if t.Python != nil {
+		command, err := t.Python.pace(folder)
+		if err != nil {
+			return Timed{}, err
+		}
+		commands = append(commands, command)
+	}
+	steps, err := alternate(ctx, commands, t.Rounds)
+	if err != nil {
+		return Timed{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return summary(name, s, steps), nil
+}
+
+// CheckWorkload says why Run cannot time a workload at a size, nil if it can.
+func CheckWorkload(name string, s Size, reference string) error {
+	_, _, _, err := resolve(name, s, reference)
+	return err
+}
