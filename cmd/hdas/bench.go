@@ -75,9 +75,10 @@ type benchFlags struct {
 
 func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error {
 	if len(names) == 0 {
-		names = parity.WorkloadNames()
-		if b.reference != "" {
-			names = []string{"darts"}
+		for _, name := range parity.WorkloadNames() {
+			if (name != "loader" || !b.pytorch) && (name == "darts" || b.reference == "") {
+				names = append(names, name)
+			}
 		}
 	}
 	if b.rounds < 2 {
@@ -86,31 +87,29 @@ func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error
 	if b.pytorch && b.reference != "" {
 		return usageError{errors.New("--pytorch is the twin, --reference another program: choose one")}
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	timing := parity.Timing{Self: []string{self, "bench", "--side"}, Twin: b.pytorch, Reference: b.reference, Rounds: b.rounds}
 	var jobs []benchJob
 	for _, name := range names {
 		for _, size := range b.sizes() {
-			if err := parity.CheckWorkload(name, size, b.reference); err != nil {
+			if err := timing.Check(name, size); err != nil {
 				return usageError{err}
 			}
 			jobs = append(jobs, benchJob{name, size})
 		}
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	timing := parity.Timing{Self: []string{self, "bench", "--side"}, Reference: b.reference, Rounds: b.rounds}
 	if b.reference != "" {
 		if err := parity.CheckReference(b.reference); err != nil {
 			return usageError{err}
 		}
 	}
 	if b.pytorch || b.reference != "" {
-		found, err := parity.Find(c.Context(), b.python)
-		if err != nil {
+		if timing.Python, err = parity.Find(c.Context(), b.python); err != nil {
 			return err
 		}
-		timing.Python = &found
 	}
 	var results []parity.Timed
 	for _, j := range jobs {
@@ -155,15 +154,12 @@ func printBench(w io.Writer, results []parity.Timed) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "workload\tC\tcells\twindow\tbatch\tthreads\trecompute\tseconds\tcpu s\tgo %\timages/s\tpeak GB\tPyTorch s\tpeak GB\tspeed\tmemory")
 	for _, r := range results {
-		window, beside := "-", "-\t-\t-\t-"
-		if r.Window > 0 {
-			window = fmt.Sprint(r.Window)
-		}
+		beside := "-\t-\t-\t-"
 		if r.PyTorch != nil {
 			beside = fmt.Sprintf("%.3f\t%.2f\t%.2fx (%.2f-%.2f)\t%.2fx", r.PyTorch.Seconds, r.PyTorch.Peak/1e9, r.Speed[0], r.Speed[1], r.Speed[2], r.Memory)
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%d\t%d\t%s\t%.3f\t%.3f\t%.1f\t%.1f\t%.2f\t%s\n", r.Workload, r.Channels, r.Cells, window, r.Batch, r.Threads, r.Recompute,
-			r.Seconds, r.CPU, 100*r.Go/r.Seconds, float64(r.Batch)/r.Seconds, r.Peak/1e9, beside)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%.3f\t%.3f\t%.1f\t%.1f\t%.2f\t%s\n", r.Workload, own(r.Channels), own(r.Cells), own(r.Window), r.Batch, r.Threads, r.Recompute,
+			r.Seconds, r.CPU, 100*r.Go/r.Seconds, float64(r.Images)/r.Seconds, r.Peak/1e9, beside)
 	}
 	t.Flush()
 	fmt.Fprintln(w)
@@ -181,4 +177,12 @@ func printBench(w io.Writer, results []parity.Timed) {
 		fmt.Fprintln(t)
 	}
 	t.Flush()
+}
+
+// own is a size, "-" where a workload has none.
+func own[T int | int64](n T) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
 }

@@ -47,6 +47,13 @@ func TestBench(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
+	t.Run("loader", func(t *testing.T) {
+		code, out, errs := call(t, "bench", "loader", "--rounds", "2", "--json")
+		var results []parity.Timed
+		if err := json.Unmarshal([]byte(out), &results); code != 0 || err != nil || len(results) != 1 || results[0].Images < 1000 || results[0].Seconds <= 0 {
+			t.Errorf("exit %d, %v\n%s%s", code, err, out, errs)
+		}
+	})
 	code, out, errs := call(t, append(smallBench, "stage", "--window", "2,3")...)
 	if code != 0 || strings.Count(out, "\nstage ") != 2 || !strings.Contains(out, "alpha backward") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
@@ -85,7 +92,9 @@ test -f "$2" -a -f "$3/task.json" || exit 1
 
 func TestBenchUsage(t *testing.T) {
 	for _, c := range []struct{ args, words string }{
-		{"all", "known are darts, cell, distribution, stage, train, imagenet, eval"},
+		{"all", "known are darts, cell, distribution, stage, train, imagenet, eval, loader"},
+		{"loader --channels 16", "only a batch and threads"},
+		{"loader --pytorch", "make bench"},
 		{"darts --batch 1", "batch 1 is not at least 2"},
 		{"darts --cells 4", "at least 5"},
 		{"darts --window 3", "a window is of the stage and distribution searches"},

@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
-	"internal/parity":         {"internal/golden/pytorch", "models", "models/genotype", "models/layer", "run", "search", "torch", "torch/nn", "torch/optim"},
+	"internal/parity":         {"datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "run", "search", "torch", "torch/nn", "torch/optim"},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.

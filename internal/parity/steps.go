@@ -3,6 +3,7 @@ package parity
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/pprof/profile"
 
+	"hdas/datasets"
 	"hdas/models/layer"
 	"hdas/search"
 	"hdas/torch"
@@ -52,6 +54,7 @@ type stepper struct {
 	timed
 	*subject
 	device torch.Device
+	images int64 // of a step
 	step   func(c *clock, train, valid search.Sample)
 	free   func()
 }
@@ -71,7 +74,12 @@ func (c *clock) end(phase string) {
 }
 
 func newStepper(t timed, folder string) (s *stepper, err error) {
-	s = &stepper{timed: t}
+	s = &stepper{timed: t, images: t.Batch, free: func() {}}
+	if t.Loader {
+		s.subject = &subject{}
+		s.step, s.images, err = loading(t)
+		return s, err
+	}
 	if s.device, err = torch.ParseDevice(t.Device); err != nil {
 		return nil, err
 	}
@@ -144,6 +152,25 @@ func (s *stepper) evaluating() func(*clock, search.Sample, search.Sample) {
 	}
 }
 
+// loading makes the batches of an epoch.
+func loading(t timed) (step func(*clock, search.Sample, search.Sample), images int64, err error) {
+	d, err := datasets.Open("digits", "", datasets.Train) // in colours
+	if err == nil {
+		d, err = datasets.Pad(d, 2, 0)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	l := &datasets.Loader{Dataset: d, Batch: int(t.Batch), Shuffle: true, Workers: t.Threads, Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16}}
+	return func(*clock, search.Sample, search.Sample) {
+		for _, err := range l.Epoch(context.Background(), 0, 0) {
+			if err != nil {
+				panic(err) // of images in memory
+			}
+		}
+	}, int64(d.Len()), nil
+}
+
 // learn is a step of SGD along the clipped gradient of a loss.
 func (s *stepper) learn(c *clock, loss torch.Tensor, sgd *optim.SGD) {
 	grads := torch.Grad(loss, nn.Tensors(s.weights.Weights()))
@@ -157,11 +184,13 @@ func (s *stepper) learn(c *clock, loss torch.Tensor, sgd *optim.SGD) {
 // take takes one step.
 func (s *stepper) take() (took Took, err error) {
 	var samples [2]search.Sample
-	took.Phases = map[string]float64{}
+	took.Images, took.Phases = s.images, map[string]float64{}
 	var profiled bytes.Buffer
 	err = torch.Do(func(*torch.Scope) {
 		for i := range samples {
-			samples[i] = s.sample(s.image)
+			if !s.Loader {
+				samples[i] = s.sample(s.image)
+			}
 		}
 		torch.Synchronize(s.device)
 		if err = pprof.StartCPUProfile(&profiled); err != nil {

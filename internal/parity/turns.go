@@ -15,8 +15,9 @@ import (
 // Took is what one step took.
 type Took struct {
 	Seconds float64            `json:"seconds"`
-	CPU     float64            `json:"cpu"`              // seconds of all threads
-	Go      float64            `json:"go,omitempty"`     // of these, those in code of Go, the collector's too
+	CPU     float64            `json:"cpu"`          // seconds of all threads
+	Go      float64            `json:"go,omitempty"` // of these, those in code of Go, the collector's too
+	Images  int64              `json:"images,omitempty"`
 	Peak    float64            `json:"peak"`             // bytes at most since the start: resident memory, on CUDA the device's
 	Phases  map[string]float64 `json:"phases,omitempty"` // seconds
 }
@@ -118,7 +119,7 @@ func middle(steps []Took) Took {
 		}
 		return v
 	}
-	m := Took{Peak: last.Peak, Phases: map[string]float64{}}
+	m := Took{Images: last.Images, Peak: last.Peak, Phases: map[string]float64{}}
 	m.Seconds, m.CPU = median(of(func(s Took) float64 { return s.Seconds })), median(of(func(s Took) float64 { return s.CPU }))
 	for _, g := range of(func(s Took) float64 { return s.Go }) {
 		m.Go += g / float64(len(counted))

@@ -25,6 +25,7 @@ type Workload struct {
 	layers      int  // of a chain
 	plain       bool // of a cell search: normal and reduce (DARTS) instead of the stages' own cells
 	evaluate    bool // a forward pass without gradients
+	loader      bool // no network: an epoch of the embedded digits, in colours and of 32x32, as CIFAR is augmented
 }
 
 // Workloads are all of them, at the paper's sizes.
@@ -36,6 +37,7 @@ var Workloads = []Workload{
 	{Name: "train", About: "training step on CIFAR", network: Chain, genotype: "DARTS_V2", preset: models.CIFAR, channels: 36, layers: 20},
 	{Name: "imagenet", About: "training step on ImageNet", network: Chain, genotype: "DARTS_V2", preset: models.ImageNet, channels: 48, layers: 14},
 	{Name: "eval", About: "evaluation of a batch of CIFAR", network: Chain, genotype: "DARTS_V2", preset: models.CIFAR, channels: 36, layers: 20, evaluate: true},
+	{Name: "loader", About: "epoch of CIFAR's augmentation, a worker for each thread", loader: true},
 }
 
 // WorkloadNames are their names.
@@ -67,11 +69,17 @@ type timed struct {
 	Recompute string `json:"recompute"`
 	Plain     bool   `json:"plain"`
 	Evaluate  bool   `json:"evaluate"`
+	Loader    bool   `json:"loader"`
 }
 
-// resolve finds a workload and fills in its own sizes, or says what is impossible. reference is a
-// checkout of quark0/darts that takes the steps of darts, or empty.
-func resolve(name string, s Size, reference string) (timed, Case, Size, error) {
+// Check says why Run cannot time a workload at a size, nil if it can.
+func (t Timing) Check(name string, s Size) error {
+	_, _, _, err := t.resolve(name, s)
+	return err
+}
+
+// resolve finds a workload and fills in its own sizes.
+func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	i := slices.IndexFunc(Workloads, func(w Workload) bool { return w.Name == name })
 	if i < 0 {
 		return timed{}, Case{}, s, fmt.Errorf("workload %q is unknown; known are %s", name, strings.Join(WorkloadNames(), ", "))
@@ -79,8 +87,14 @@ func resolve(name string, s Size, reference string) (timed, Case, Size, error) {
 	w := Workloads[i]
 	c := Case{Network: w.network}
 	fail := func(err error) (timed, Case, Size, error) { return timed{}, c, s, fmt.Errorf("%s: %w", name, err) }
-	if reference != "" && !w.plain {
+	if t.Reference != "" && !w.plain {
 		return fail(errors.New("quark0/darts is timed in its search alone, darts"))
+	}
+	if _, err := torch.ParseDevice(s.Device); err != nil {
+		return fail(err)
+	}
+	if w.loader {
+		return t.loader(s)
 	}
 	if w.genotype != "" {
 		var err error
@@ -96,7 +110,7 @@ func resolve(name string, s Size, reference string) (timed, Case, Size, error) {
 		s.Channels = w.channels
 	}
 	settings := Settings{Preset: w.preset, Channels: s.Channels, Layers: w.layers, Batch: s.Batch, Steps: 1, Orders: []string{First},
-		Precision: torch.Float32.String(), Threads: s.Threads, Reference: reference}
+		Precision: torch.Float32.String(), Threads: s.Threads, Reference: t.Reference}
 	if !staged {
 		if s.Cells == 0 {
 			s.Cells = w.layers
@@ -109,28 +123,39 @@ func resolve(name string, s Size, reference string) (timed, Case, Size, error) {
 	if _, err := torch.ParseRecompute(s.Recompute); err != nil {
 		return fail(err)
 	}
-	if _, err := torch.ParseDevice(s.Device); err != nil {
-		return fail(err)
-	}
-	t := timed{newTask(c, settings), s.Device, s.Recompute, s.Plain, w.evaluate}
-	if t.Search != nil && w.plain {
-		t.Search.StageSpecific = false
+	task := timed{task: newTask(c, settings), Device: s.Device, Recompute: s.Recompute, Plain: s.Plain, Evaluate: w.evaluate}
+	if task.Search != nil && w.plain {
+		task.Search.StageSpecific = false
 	}
 	if staged {
 		if s.Cells > 0 {
-			t.Search.Lengths = slices.Repeat([]int{s.Cells}, len(t.Search.Lengths))
+			task.Search.Lengths = slices.Repeat([]int{s.Cells}, len(task.Search.Lengths))
 		}
 		if s.Window > 0 {
-			t.Search.Window = s.Window
+			task.Search.Window = s.Window
 		}
-		s.Cells, s.Window = t.Search.Lengths[0], t.Search.Window
-		config := t.config("")
+		s.Cells, s.Window = task.Search.Lengths[0], task.Search.Window
+		config := task.config("")
 		config.Cells = w.genotype
 		if _, err := config.Space(); err != nil {
 			return fail(err)
 		}
 	}
-	return t, c, s, nil
+	return task, c, s, nil
+}
+
+// loader is the task of the workload without a network.
+func (t Timing) loader(s Size) (timed, Case, Size, error) {
+	var err error
+	switch {
+	case t.Twin:
+		err = errors.New("loader: the twin has none; make bench has ours beside torchvision's")
+	case s.Channels != 0 || s.Cells != 0 || s.Window != 0 || s.Plain || s.Recompute != "none":
+		err = errors.New("loader: it has no network, and only a batch and threads can be chosen")
+	case s.Batch < 1 || s.Threads < 1:
+		err = fmt.Errorf("loader: batch %d or threads %d is not at least 1", s.Batch, s.Threads)
+	}
+	return timed{task: task{Settings: Settings{Batch: s.Batch, Threads: s.Threads}}, Device: torch.CPU.String(), Loader: true}, Case{}, s, err
 }
 
 // write puts a workload's task into a folder.
@@ -151,14 +176,15 @@ func (t timed) write(folder string, g genotype.Genotype) error {
 // Timing runs workloads, this program alone or beside PyTorch.
 type Timing struct {
 	Self      []string // the command that calls Steps on the folder that is its last argument
-	Python    *Python  // nil: this program alone
-	Reference string   // a checkout of quark0/darts; empty: the twin
+	Twin      bool     // beside the twin
+	Reference string   // a checkout of quark0/darts; beside it
+	Python    Python   // of either
 	Rounds    int      // steps of each side, of which the first is not counted
 }
 
 // Run times one workload. Both sides' steps alternate, so that what else the machine does hits both.
 func (t Timing) Run(ctx context.Context, name string, s Size) (Timed, error) {
-	w, c, s, err := resolve(name, s, t.Reference)
+	w, c, s, err := t.resolve(name, s)
 	if err != nil {
 		return Timed{}, err
 	}
@@ -171,7 +197,7 @@ func (t Timing) Run(ctx context.Context, name string, s Size) (Timed, error) {
 		return Timed{}, err
 	}
 	commands := [][]string{append(slices.Clone(t.Self), folder)}
-	if t.Python != nil {
+	if t.Twin || t.Reference != "" {
 		command, err := t.Python.pace(folder)
 		if err != nil {
 			return Timed{}, err
@@ -183,10 +209,4 @@ func (t Timing) Run(ctx context.Context, name string, s Size) (Timed, error) {
 		return Timed{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return summary(name, s, steps), nil
-}
-
-// CheckWorkload says why Run cannot time a workload at a size, nil if it can.
-func CheckWorkload(name string, s Size, reference string) error {
-	_, _, _, err := resolve(name, s, reference)
-	return err
 }
