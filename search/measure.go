@@ -42,7 +42,14 @@ func Measure(ctx context.Context, s Setup) (Estimate, error) {
 		for range 2 {
 			began := time.Now()
 			var fault error
-			if err := torch.Do(func(*torch.Scope) { fault = t.Step(epoch, p) }); err != nil {
+			step := func() { fault = t.Step(epoch, p) }
+			if err := torch.Do(func(*torch.Scope) {
+				if device := s.Options.Device; device.IsCUDA() {
+					e.PeakBytes = max(e.PeakBytes, torch.PeakMemory(device, step))
+				} else {
+					step()
+				}
+			}); err != nil {
 				return e, err
 			} else if fault != nil {
 				return e, fault
@@ -68,12 +75,10 @@ func Measure(ctx context.Context, s Setup) (Estimate, error) {
 	}
 	e.EpochSeconds = e.StepSeconds*float64(e.Steps) + e.EvaluationSeconds
 	e.SearchSeconds = e.EpochSeconds * float64(e.Epochs)
-	if device := s.Options.Device; device.IsCUDA() {
-		err = torch.Do(func(*torch.Scope) { e.PeakBytes = torch.CUDAPeak(device) })
-	} else {
+	if !s.Options.Device.IsCUDA() {
 		e.PeakBytes = peak()
 	}
-	return e, err
+	return e, nil
 }
 
 // peak is the most memory that this process has had, in bytes; 0 where the system does not say.

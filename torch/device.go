@@ -118,10 +118,15 @@ func Synchronize(d Device) {
 	}
 }
 
-// CUDAPeak is the most bytes that the tensors of this process have had at once on a CUDA device.
-func CUDAPeak(d Device) int64 {
-	enter("memory_stats")
-	var bytes C.int64_t
-	check("memory_stats", nil, C.hdas_cuda_peak(C.int(d.c()), &bytes))
-	return int64(bytes)
+// PeakMemory runs f and returns the most bytes that tensors on devices of d's kind had at once
+// meanwhile: on CUDA all of this process, on the CPU those that were made in an f.
+func PeakMemory(d Device, f func()) int64 {
+	enter("peak_memory")
+	var peak C.int64_t
+	check("peak_memory", nil, C.hdas_watch_memory(C.int(d.c())))
+	func() {
+		defer func() { check("peak_memory", nil, C.hdas_watched_memory(&peak)) }()
+		f()
+	}()
+	return int64(peak)
 }

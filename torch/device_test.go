@@ -230,3 +230,39 @@ func TestToDevice(t *testing.T) {
 		})
 	})
 }
+
+// The peak is of what lives at once, not of all that is made, and is known when f panics, too.
+func TestPeakMemory(t *testing.T) {
+	do(t, func(*torch.Scope) {
+		const numel, bytes = 1 << 20, 4 << 20
+		var kept torch.Tensor
+		peak := torch.PeakMemory(torch.CPU, func() {
+			for range 5 {
+				torch.Within(func(*torch.Scope) { torch.Zeros(torch.Options{}, numel).AddScalar(1) })
+			}
+			kept = torch.Zeros(torch.Options{}, numel)
+		})
+		if peak < 2*bytes || peak > 2*bytes+4096 {
+			t.Errorf("peak of %d bytes, not %d", peak, 2*bytes)
+		}
+		if peak := torch.PeakMemory(torch.CPU, func() { torch.Zeros(torch.Options{}, 16) }); peak < bytes+64 || peak > bytes+4096 {
+			t.Errorf("peak of %d bytes beside %d kept, after a larger one", peak, bytes)
+		}
+		failure := func() (failure any) {
+			defer func() { failure = recover() }()
+			torch.PeakMemory(torch.CPU, func() { kept.Reshape(3) })
+			return nil
+		}()
+		if _, ok := failure.(*torch.Error); !ok {
+			t.Errorf("panic %v", failure)
+		}
+		// Gradients count too.
+		x := torch.Zeros(torch.Options{}, numel).SetRequiresGrad(true)
+		peak = torch.PeakMemory(torch.CPU, func() {
+			torch.Within(func(*torch.Scope) { torch.Grad(x.Mul(x).Sum(), []torch.Tensor{x}) })
+		})
+		if peak < 2*bytes {
+			t.Errorf("peak of %d bytes with a gradient of %d", peak, bytes)
+		}
+	})
+}

@@ -2,14 +2,13 @@
 #include "shim.h"
 
 #include <ATen/Parallel.h>
+#include <atomic>
+#include <c10/core/Allocator.h>
 #include <cstring>
 #include <malloc.h>
 #include <mutex>
 #include <torch/torch.h>
 #include <torch/version.h>
-#ifdef HDAS_CUDA
-#include <c10/cuda/CUDACachingAllocator.h>
-#endif
 
 using at::Tensor;
 
@@ -217,13 +216,34 @@ char *hdas_synchronize(int device) {
   return hdas_guard([&] { torch::cuda::synchronize(device); });
 }
 
-char *hdas_cuda_peak(int device, int64_t *bytes) {
+namespace {
+
+// The allocators of all devices report to it, on this thread and on those that gradients run on.
+struct Watch : c10::MemoryReportingInfoBase {
+  c10::DeviceType type;
+  std::atomic<int64_t> peak{0};
+
+  explicit Watch(c10::DeviceType type) : type(type) {}
+  bool memoryProfilingEnabled() const override { return true; }
+  void reportMemoryUsage(void *, int64_t, size_t allocated, size_t, c10::Device device) override {
+    if (device.type() != type)
+      return;
+    for (int64_t now = int64_t(allocated), most = peak; now > most && !peak.compare_exchange_weak(most, now);) {
+    }
+  }
+};
+
+} // namespace
+
+char *hdas_watch_memory(int device) {
   return hdas_guard([&] {
-#ifdef HDAS_CUDA
-    namespace allocator = c10::cuda::CUDACachingAllocator;
-    *bytes = allocator::getDeviceStats(device).allocated_bytes[size_t(allocator::StatType::AGGREGATE)].peak;
-#else
-    TORCH_CHECK(false, "this program was built without CUDA");
-#endif
+    c10::ThreadLocalDebugInfo::_push(c10::DebugInfoKind::PROFILER_STATE, std::make_shared<Watch>(device < 0 ? c10::kCPU : c10::kCUDA));
+  });
+}
+
+char *hdas_watched_memory(int64_t *peak) {
+  return hdas_guard([&] {
+    auto watch = c10::ThreadLocalDebugInfo::_pop(c10::DebugInfoKind::PROFILER_STATE);
+    *peak = static_cast<Watch &>(*watch).peak;
   });
 }

@@ -63,8 +63,9 @@ const char *hdas_version(void);
 int hdas_cuda_devices(void);
 // Waits for all work on a CUDA device.
 char *hdas_synchronize(int device);
-// The most bytes that tensors on a CUDA device have had at once.
-char *hdas_cuda_peak(int device, int64_t *bytes);
+// Between the two, the most bytes that the allocator of a device's kind has handed out at once.
+char *hdas_watch_memory(int device);
+char *hdas_watched_memory(int64_t *peak);
 
 #ifdef __cplusplus
 }

@@ -55,6 +55,7 @@ type stepper struct {
 	*subject
 	device torch.Device
 	images int64 // of a step
+	peak   int64 // bytes so far
 	step   func(c *clock, train, valid search.Sample)
 	free   func()
 }
@@ -197,12 +198,20 @@ func (s *stepper) take() (took Took, err error) {
 			return
 		}
 		start, cpu := time.Now(), processors()
-		torch.Within(func(*torch.Scope) {
-			s.step(&clock{device: s.device, last: start, phases: took.Phases}, samples[0], samples[1])
-		})
+		step := func() {
+			torch.Within(func(*torch.Scope) {
+				s.step(&clock{device: s.device, last: start, phases: took.Phases}, samples[0], samples[1])
+			})
+		}
+		if s.device.IsCUDA() {
+			s.peak = max(s.peak, torch.PeakMemory(s.device, step))
+		} else {
+			step()
+			s.peak = status("VmHWM")
+		}
 		took.Seconds, took.CPU = time.Since(start).Seconds(), processors()-cpu
 		pprof.StopCPUProfile()
-		took.Peak = s.peak()
+		took.Peak = float64(s.peak)
 	})
 	if err == nil {
 		took.Go, err = secondsOfGo(&profiled)
@@ -217,13 +226,6 @@ func (s *stepper) sample(image layer.Shape) search.Sample {
 		Images: torch.Randn(o, s.Batch, image.C, image.H, image.W),
 		Labels: torch.FromInt64(labels.Int64s(), s.Batch).ToDevice(s.device),
 	}
-}
-
-func (s *stepper) peak() float64 {
-	if s.device.IsCUDA() {
-		return float64(torch.CUDAPeak(s.device))
-	}
-	return float64(status("VmHWM"))
 }
 
 // processors are the seconds that all threads have worked so far.
