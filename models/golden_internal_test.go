@@ -38,7 +38,7 @@ func plan(t *testing.T, preset, poolNorm string, image layer.Shape) Plan {
 }
 
 // A normal cell, a reduction cell and the normal one behind it, with and without batch norm behind
-// poolings; as one operation, and by libtorch's operations.
+// poolings; by every path.
 func TestGoldenCells(t *testing.T) {
 	for kind, poolNorm := range map[string]string{"bare": "off", "norm": "on"} {
 		p := plan(t, CIFAR, poolNorm, layer.Shape{C: 3, H: 32, W: 32})
@@ -46,10 +46,10 @@ func TestGoldenCells(t *testing.T) {
 			"normal": p.Stages[0].Cells[1], "reduction": *p.Stages[0].Reduce, "behind": p.Stages[1].Cells[0],
 		} {
 			cell.Read = [2][]Edge{handOn(0), handOn(1)} // the two inputs alone
-			for _, plain := range []bool{false, true} {
+			for path := torch.Kernels; path <= torch.Modules; path++ {
 				err := torch.Do(func(*torch.Scope) {
-					torch.PlainKernels(plain)
-					defer torch.PlainKernels(false)
+					torch.SetPath(path)
+					defer torch.SetPath(torch.Kernels)
 					f := golden.Read(t, "pieces/cells.safetensors")
 					golden.Piece(t, f, name+"."+kind, []string{"first", "second"}, 1e-10, func(s *nn.Store) golden.Forward {
 						m, err := buildCell(s.Root(), s.Root().In("stage"), cell, Decided{})

@@ -13,14 +13,14 @@ import (
 )
 
 // A mixture of a cell's candidates and one of a stage's, at both strides: output, gradients in
-// alpha, weights and input, running statistics; as one operation, and by libtorch's operations.
+// alpha, weights and input, running statistics; by every path.
 func TestGoldenMixtures(t *testing.T) {
 	for name, candidates := range map[string][]string{"cell": ops.Cell, "stage": ops.Stage} {
 		for _, stride := range []int64{1, 2} {
-			for _, plain := range []bool{false, true} {
+			for path := torch.Kernels; path <= torch.Modules; path++ {
 				within(t, func() {
-					torch.PlainKernels(plain)
-					defer torch.PlainKernels(false)
+					torch.SetPath(path)
+					defer torch.SetPath(torch.Kernels)
 					a := NewArch(double, space.Cells([]string{"normal"}, 1, candidates), Default(Cell))
 					defer a.Store.Free()
 					f := golden.Read(t, "pieces/mixtures.safetensors")

@@ -8,7 +8,6 @@ namespace hdas {
 
 namespace {
 
-constexpr double momentum = 0.1, eps = 1e-5;
 constexpr auto last = at::MemoryFormat::ChannelsLast;
 
 // The samples of one group are one thread's, in order, and their sums are added up by group: what
@@ -635,7 +634,7 @@ bool fits(const Dag &d) {
   return d.training || !gradients || !at::GradMode::is_enabled();
 }
 
-Tensor compute(std::shared_ptr<Dag> d) {
+Tensor by_kernels(std::shared_ptr<Dag> d) {
   bool gradients = false;
   if (at::GradMode::is_enabled())
     for (const Tensor &t : d->tensors)

@@ -6,6 +6,7 @@ import "C"
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unsafe"
 
 	lib "github.com/sugarme/gotch/libtch"
@@ -75,10 +76,9 @@ type Dag struct {
 	Recompute Recompute
 }
 
-// Compute is the result of a Dag. It is false, and nothing is done, where these kernels do not work:
-// on other devices than the CPU, with other types than Float32 and Float64, and for gradients in
-// evaluation. What it computes is what libtorch's operations do, one after the other, but for
-// rounding; its results lie with their channels innermost.
+// Compute is the result of a Dag, by the Path that is set; it is false, and nothing is done, on that
+// of Modules. What the others compute is what libtorch's operations do, one after the other, but for
+// rounding; the kernels' results lie with their channels innermost.
 func Compute(d Dag) (Tensor, bool) {
 	enter("cell")
 	// The inputs come first, even if one of them comes twice.
@@ -124,9 +124,35 @@ func (e *encoder) tensor(t Tensor) int64 {
 	return i
 }
 
-// PlainKernels makes Compute refuse everything, so that networks run on libtorch's operations, the
-// kernels' twins. It is for comparison.
-func PlainKernels(on bool) {
-	enter("plain_kernels")
-	C.hdas_plain_kernels(cbool(on))
+// Path says what computes a Dag.
+type Path int
+
+// The paths, each the next one's faster twin.
+const (
+	// Kernels are the CPU's own, for Float32 and Float64; what they do not do, such as gradients in
+	// evaluation, Operations do.
+	Kernels Path = iota
+	// Operations are libtorch's, on any device. What terms share is computed once.
+	Operations
+	// Modules: Compute refuses, and networks run on libtorch's operations module by module.
+	Modules
+)
+
+var paths = []string{"kernels", "operations", "modules"}
+
+func (p Path) String() string { return paths[p] }
+
+// ParsePath reads a path's name.
+func ParsePath(s string) (Path, error) {
+	if i := slices.Index(paths, s); i >= 0 {
+		return Path(i), nil
+	}
+	return 0, fmt.Errorf("path %q is unknown; known are %s", s, strings.Join(paths, ", "))
+}
+
+// SetPath chooses the path of what is computed from now on. Kernels is the default, and the others are for
+// comparison.
+func SetPath(p Path) {
+	enter("path")
+	C.hdas_set_path(C.int(p))
 }

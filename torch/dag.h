@@ -30,9 +30,14 @@ struct Dag {
   Recompute recompute;
 };
 
+// Of batch norms.
+constexpr double momentum = 0.1, eps = 1e-5;
+
 // Whether all tensors are such as the kernels work on.
 bool fits(const Dag &d);
-Tensor compute(std::shared_ptr<Dag> d);
+Tensor by_kernels(std::shared_ptr<Dag> d);
+// The kernels' twin, for everything else.
+Tensor by_operations(std::shared_ptr<Dag> d);
 
 } // namespace hdas
 

@@ -48,10 +48,10 @@ char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm);
 // A Dag (dag.h) over n tensors, the input states first, with or without batch statistics. program
 // holds, number by number: inputs, states, training, recompute, how many outputs and which, how many
 // terms and for each from, to, scale, at, keep, how many rounds and for each the members of Round.
-// out stays NULL where the kernels do not work on these tensors.
+// out stays NULL on the path of modules.
 char *hdas_dag(ht *out, const ht *tensors, int n, const int64_t *program, int length);
-// Whether they work on none.
-void hdas_plain_kernels(int on);
+// What computes it: 0 kernels where they can, 1 operations, 2 nothing.
+void hdas_set_path(int path);
 
 char *hdas_seed(uint64_t seed);
 char *hdas_get_generator(int device, ht *state);

@@ -88,9 +88,13 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 	if err != nil {
 		return nil, err
 	}
+	path, err := torch.ParsePath(t.Path)
+	if err != nil {
+		return nil, err
+	}
 	failure := torch.Do(func(*torch.Scope) {
 		torch.SetThreads(t.Threads)
-		torch.PlainKernels(t.Plain)
+		torch.SetPath(path)
 		if s.subject, err = buildOn(s.device, t.task, folder); err != nil {
 			return
 		}

@@ -58,7 +58,7 @@ type Size struct {
 	Cells     int    `json:"cells"`    // of a chain; of a searched stage, in each
 	Window    int    `json:"window"`   // of a stage search
 	Recompute string `json:"recompute"`
-	Plain     bool   `json:"plain"` // libtorch's operations in the place of our kernels
+	Path      string `json:"path"`
 	Device    string `json:"device"`
 }
 
@@ -67,7 +67,7 @@ type timed struct {
 	task
 	Device    string `json:"device"`
 	Recompute string `json:"recompute"`
-	Plain     bool   `json:"plain"`
+	Path      string `json:"path"`
 	Evaluate  bool   `json:"evaluate"`
 	Loader    bool   `json:"loader"`
 }
@@ -123,7 +123,10 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if _, err := torch.ParseRecompute(s.Recompute); err != nil {
 		return fail(err)
 	}
-	task := timed{task: newTask(c, settings), Device: s.Device, Recompute: s.Recompute, Plain: s.Plain, Evaluate: w.evaluate}
+	if _, err := torch.ParsePath(s.Path); err != nil {
+		return fail(err)
+	}
+	task := timed{task: newTask(c, settings), Device: s.Device, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate}
 	if task.Search != nil && w.plain {
 		task.Search.StageSpecific = false
 	}
@@ -150,7 +153,7 @@ func (t Timing) loader(s Size) (timed, Case, Size, error) {
 	switch {
 	case t.Twin:
 		err = errors.New("loader: the twin has none; make bench has ours beside torchvision's")
-	case s.Channels != 0 || s.Cells != 0 || s.Window != 0 || s.Plain || s.Recompute != "none":
+	case s.Channels != 0 || s.Cells != 0 || s.Window != 0 || s.Path != torch.Kernels.String() || s.Recompute != "none":
 		err = errors.New("loader: it has no network, and only a batch and threads can be chosen")
 	case s.Batch < 1 || s.Threads < 1:
 		err = fmt.Errorf("loader: batch %d or threads %d is not at least 1", s.Batch, s.Threads)

@@ -16,7 +16,8 @@ import (
 // gradients of the input, of all weights and of the scales, and running statistics, in both types, on
 // random and odd sizes, with drop path, with states read several times, stored or computed again.
 // Gradients through batch norms of a few pixels are ill-conditioned: in float32 libtorch's own are
-// off by as much as the tolerance here; equality is shown in float64.
+// off by as much as the tolerance here; equality is shown in float64. By the kernels, and by libtorch's
+// operations shared.
 func TestDagEqualsModules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { equal(t, true) })
 }
@@ -44,6 +45,7 @@ func equal(t *rapid.T, train bool) {
 		h, w = h+1, w-1
 	}
 	affine, recompute := rapid.Bool().Draw(t, "affine"), torch.Recompute(size("recompute", 0, 2))
+	path := torch.Path(size("path", 0, 1))
 	names := []string{"skip_connect", "max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "dil_conv_3x3", "dil_conv_5x5"}
 	failure := torch.Do(func(*torch.Scope) {
 		o := torch.Options{DType: dtype}
@@ -95,6 +97,8 @@ func equal(t *rapid.T, train bool) {
 			asked = asked[:1]
 		}
 		ctx := &nn.Ctx{Train: train}
+		torch.SetPath(path)
+		defer torch.SetPath(torch.Kernels)
 		ours := func() torch.Tensor {
 			d := torch.Dag{Inputs: x, States: 5, Out: out, Train: train, Recompute: recompute}
 			for _, e := range terms {

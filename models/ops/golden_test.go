@@ -11,13 +11,12 @@ import (
 )
 
 // Every primitive at both strides: as in a mixture, with scale and shift, and without the batch
-// norm behind a pooling; by libtorch's operations and, those that are rounds, by this program's
-// kernels.
+// norm behind a pooling; those that are rounds, by every path.
 func TestGoldenPrimitives(t *testing.T) {
-	for _, plain := range []bool{false, true} {
+	for path := torch.Kernels; path <= torch.Modules; path++ {
 		err := torch.Do(func(*torch.Scope) {
-			torch.PlainKernels(plain)
-			defer torch.PlainKernels(false)
+			torch.SetPath(path)
+			defer torch.SetPath(torch.Kernels)
 			f := golden.Read(t, "pieces/ops.safetensors")
 			unchecked := f.Cases()
 			for _, name := range ops.Names() {
@@ -40,8 +39,8 @@ func TestGoldenPrimitives(t *testing.T) {
 							m := l.New(s.Root())
 							return func(c *nn.Ctx, in ...torch.Tensor) torch.Tensor {
 								y, ok := nn.Sum(c, m, in[0])
-								if ok == (plain || name == "none" || name == "conv_7x1_1x7") {
-									t.Errorf("%s: by the kernels: %v", what, ok)
+								if ok == (path == torch.Modules || name == "none" || name == "conv_7x1_1x7") {
+									t.Errorf("%s: as a Dag by %v: %v", what, path, ok)
 								}
 								if !ok {
 									y = m.Forward(c, in[0])
