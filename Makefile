@@ -32,8 +32,18 @@ check: ## the tests that need no libtorch, in seconds
 race: ## every test under the race detector
 	$(RUN) go test -race -timeout 60m ./...
 
-bench: build ## steps (hdas bench --help), and images/s of the data pipelines (PYTHON=python with torchvision: beside its)
-	bin/hdas bench
+bench: build ## steps beside PyTorch (prepared as for golden; REFERENCE=checkout of quark0/darts), scaling, data (PYTHON=python with torchvision)
+	scripts/setup.sh pytorch --version
+	$(if $(REFERENCE),bin/hdas bench darts --reference $(REFERENCE))
+	bin/hdas bench darts cell distribution stage train eval --pytorch
+	bin/hdas bench imagenet --batch 16 --pytorch
+	bin/hdas bench darts stage train --recompute none,edge,cell --path kernels,operations --batch 16
+	bin/hdas bench darts --batch 16,32,64,128
+	bin/hdas bench darts --cells 5,8,11,14
+	bin/hdas bench darts --channels 8,16,32 --batch 32
+	bin/hdas bench darts stage train --threads 1,2
+	bin/hdas bench stage --cells 4,6,8 --window 2,3,4
+	bin/hdas bench loader --threads 1,2
 	@PYTHON=$(PYTHON) $(RUN) python3 scripts/bench.py
 
 soak: ## kill a search at 200 random instants and resume it

@@ -1,6 +1,6 @@
 #include "dag.h"
+#include "pool.h"
 
-#include <ATen/Parallel.h>
 #include <numeric>
 #include <torch/csrc/autograd/functions/utils.h>
 
@@ -102,6 +102,23 @@ public:
     }
   }
 
+  // What is put out: the channels of some states side by side.
+  Tensor output() const {
+    if (d.out.size() == 1)
+      return state[d.out[0]].detach();
+    const Tensor &first = state[d.out[0]];
+    int64_t c = 0, at = 0;
+    for (int i : d.out)
+      c += state[i].size(1);
+    Tensor whole = at::empty({first.size(0), c, first.size(2), first.size(3)}, first.options(), last);
+    for (int i : d.out) {
+      TORCH_CHECK(state[i].size(0) == first.size(0) && state[i].size(2) == first.size(2) && state[i].size(3) == first.size(3), "outputs of ", state[i].sizes(), " and ", first.sizes());
+      side_by_side(whole, at, state[i], true);
+      at += state[i].size(1);
+    }
+    return whole;
+  }
+
   // grads[i] is made for every tensor i that needs it.
   void backward(const Tensor &result, std::vector<bool> need_, std::vector<Tensor> &grads_) {
     need = std::move(need_);
@@ -114,12 +131,8 @@ public:
     gradient.resize(d.states);
     int64_t at = 0;
     for (int i : d.out) {
-      Tensor part = result.narrow(1, at, state[i].size(1));
+      side_by_side(result, at, started(gradient[i], state[i]), /*out=*/false);
       at += state[i].size(1);
-      if (gradient[i].defined())
-        gradient[i].add_(part);
-      else
-        gradient[i] = like(state[i]).copy_(part);
     }
     for (int i = d.states - 1; i >= 0; --i) {
       for (Branch &b : branches)
@@ -147,6 +160,21 @@ private:
   std::vector<Tensor> *grads = nullptr, gradient;
 
   static Tensor like(const Tensor &t) { return at::empty(t.sizes(), t.options(), last); }
+  // Copies part into the channels of whole from `at` on, or adds what lies there to part.
+  static void side_by_side(const Tensor &whole, int64_t at, const Tensor &part, bool out) {
+    const int64_t c = part.size(1), all = whole.size(1), pixels = flat(part) / c;
+    parallel(part.size(0), [&](Turns &turns) {
+      for (int64_t n; turns.take(n);) {
+        T *w = sample(whole, n) + at, *p = sample(part, n);
+        for (int64_t i = 0; i < pixels; ++i, w += all, p += c)
+          if (out)
+            std::copy_n(p, c, w);
+          else
+            for (int64_t k = 0; k < c; ++k)
+              p[k] += w[k];
+      }
+    });
+  }
   static T *sample(const Tensor &t, int64_t n) { return t.data_ptr<T>() + n * (t.numel() / t.size(0)); }
   static int64_t flat(const Tensor &t) { return t.numel() / t.size(0); }
   bool wants(int tensor) const { return tensor >= 0 && need[tensor]; }
@@ -215,10 +243,10 @@ private:
       const bool measure = d.training && round.mean >= 0 && !b.moments[r].known();
       const int64_t c = k.out(), samples = x.size(0), length = flat(y), table_ = period<T>(c);
       Numbers means(measure ? samples * c : 0), squares(means.size());
-      at::parallel_for(0, samples, 1, [&](int64_t from, int64_t to) {
+      parallel(samples, [&](Turns &turns) {
         typename Kernel<T>::Scratch s(k);
         std::vector<T> sums(table_);
-        for (int64_t n = from; n < to; ++n) {
+        for (int64_t n; turns.take(n);) {
           k.forward({sample(x, n), load, scale.data(), shift.data()}, s, sample(y, n));
           if (!measure)
             continue;
@@ -319,9 +347,9 @@ private:
       scale.push_back(table<T>(a.scale, p));
       shift.push_back(table<T>(a.shift, p));
     }
-    at::parallel_for(0, sum.size(0), 1, [&](int64_t from, int64_t to) {
+    parallel(sum.size(0), [&](Turns &turns) {
       std::vector<T> a(p), b(p);
-      for (int64_t n = from; n < to; ++n)
+      for (int64_t n; turns.take(n);)
         for (size_t k = 0; k < terms.size(); ++k) {
           const T *sc = scale[k].data(), *sh = shift[k].data();
           if (d.terms[terms[k]].keep >= 0) {
@@ -348,15 +376,14 @@ private:
 
   // The gradient of a state or of a pooling, to be added to.
   static Tensor &started(Tensor &g, const Tensor &shape) {
-    if (!g.defined())
-      g = like(shape).zero_();
+    if (!g.defined()) {
+      g = like(shape);
+      parallel(g.size(0), [&](Turns &turns) {
+        for (int64_t n; turns.take(n);)
+          std::fill_n(sample(g, n), flat(g), T(0));
+      });
+    }
     return g;
-  }
-
-  // f(group's number, its samples) on every group.
-  template <class F> static void grouped(int64_t samples, F f) {
-    const int64_t n = std::min(groups, samples);
-    at::parallel_for(0, n, 1, [&](int64_t from, int64_t to) { f(n, from, to); });
   }
 
   // The gradient of state i is complete: hands it to the terms that it is the sum of.
@@ -398,9 +425,9 @@ private:
     }
     Numbers sums(samples * c); // of g
     const std::vector<T> zero(p, T(0));
-    at::parallel_for(0, samples, 1, [&](int64_t from, int64_t to) {
+    parallel(samples, [&](Turns &turns) {
       std::vector<T> s(p), a(p);
-      for (int64_t n = from; n < to; ++n) {
+      for (int64_t n; turns.take(n);) {
         const T *gn = sample(g, n);
         std::fill(s.begin(), s.end(), T(0));
         leaves<T>().sum(length, p, gn, s.data());
@@ -501,13 +528,14 @@ private:
       Tensor dx = !first ? (x.sizes() == y.sizes() ? y : like(x)) : needed[term.from] ? started(gradient[term.from], x) : Tensor();
       if (!dx.defined() && !weights)
         break;
-      std::vector<Buffer<T>> partial(std::min(groups, samples));
+      const int64_t count = std::min(groups, samples);
+      std::vector<Buffer<T>> partial(count);
       Numbers sums(first ? 0 : samples * before), dots(sums.size());
       std::vector<T> mean = first ? std::vector<T>() : table<T>(b.moments[r - 1].mean.empty() ? Numbers(before, 0) : b.moments[r - 1].mean, q);
-      grouped(samples, [&](int64_t count, int64_t from, int64_t to) {
+      parallel(count, [&](Turns &turns) {
         typename Kernel<T>::Scratch scratch(k);
         std::vector<T> a(sa), tmp(q);
-        for (int64_t group = from; group < to; ++group) {
+        for (int64_t group; turns.take(group);) {
           if (weights)
             partial[group] = Buffer<T>(k.grad_size(), T(0));
           for (int64_t n = group * samples / count; n < (group + 1) * samples / count; ++n) {
@@ -563,9 +591,9 @@ private:
     Slope s{Numbers(c, 1), Numbers(c, 0), Numbers(c, 0)};
     if (r.mean >= 0) {
       std::vector<T> mean = table<T>(b.moments[0].mean, p);
-      at::parallel_for(0, samples, 1, [&](int64_t from, int64_t to) {
+      parallel(samples, [&](Turns &turns) {
         std::vector<T> tmp(p);
-        for (int64_t n = from; n < to; ++n) {
+        for (int64_t n; turns.take(n);) {
           std::fill(tmp.begin(), tmp.end(), T(0));
           leaves<T>().sum(length, p, sample(g, n), tmp.data());
           fold(tmp, c, 1, &sums[n * c]);
@@ -587,9 +615,9 @@ private:
     }
     const std::vector<T> sa = table<T>(s.a, p), sb = table<T>(s.b, p), sc = table<T>(s.c, p);
     const Tensor dx = started(gradient[b.from], x);
-    at::parallel_for(0, samples, 1, [&](int64_t from, int64_t to) {
+    parallel(samples, [&](Turns &turns) {
       typename Kernel<T>::Scratch scratch(k);
-      for (int64_t n = from; n < to; ++n) {
+      for (int64_t n; turns.take(n);) {
         leaves<T>().slope(length, p, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
         k.backward({sample(x, n), Load::copy, nullptr, nullptr}, scratch.flat.get(), scratch, sample(dx, n), true, nullptr);
       }
@@ -611,7 +639,7 @@ torch::autograd::variable_list Back::apply(torch::autograd::variable_list &&resu
     Work<scalar_t> work(*dag, state, branches);
     if (dag->recompute == everything)
       work.forward(true);
-    work.backward(results[0], need, grads);
+    work.backward(results[0].contiguous(last), need, grads);
   });
   return grads;
 }
@@ -653,11 +681,11 @@ Tensor by_kernels(std::shared_ptr<Dag> d) {
       d->tensors[i] = d->tensors[i].contiguous();
     for (int i = 0; i < d->inputs; ++i)
       state[i] = d->tensors[i] = d->tensors[i].contiguous(last);
-    AT_DISPATCH_FLOATING_TYPES(state[0].scalar_type(), "cell", [&] { Work<scalar_t>(*d, state, branches).forward(false); });
-    std::vector<Tensor> parts;
-    for (int i : d->out)
-      parts.push_back(state[i]);
-    result = parts.size() == 1 ? parts[0].detach() : at::cat(parts, 1);
+    AT_DISPATCH_FLOATING_TYPES(state[0].scalar_type(), "cell", [&] {
+      Work<scalar_t> work(*d, state, branches);
+      work.forward(false);
+      result = work.output();
+    });
   }
   if (!gradients)
     return result;
