@@ -20,6 +20,7 @@ import (
 	"hdas/datasets"
 	"hdas/models"
 	"hdas/search"
+	"hdas/torch"
 	"hdas/train"
 )
 
@@ -28,7 +29,7 @@ type Common struct {
 	Seed      uint64       `mapstructure:"seed" yaml:"seed"`
 	Device    string       `mapstructure:"device" yaml:"device"`       // auto, cpu, cuda, cuda:N
 	Threads   int          `mapstructure:"threads" yaml:"threads"`     // of operations on the CPU; 0: libtorch's choice
-	Precision string       `mapstructure:"precision" yaml:"precision"` // float32, float64
+	Precision string       `mapstructure:"precision" yaml:"precision"` // float32 (fp32), float64; bf16, fp16: float32 weights, convolutions in that type
 	Data      Data         `mapstructure:"data" yaml:"data"`
 	Network   models.Macro `mapstructure:"network" yaml:"network"`
 }
@@ -109,8 +110,8 @@ func (c Common) validate() error {
 	if c.Threads < 0 || c.Threads > 1024 {
 		faults = append(faults, fmt.Errorf("threads: %d is not in 0..1024", c.Threads))
 	}
-	if c.Precision != "float32" && c.Precision != "float64" {
-		faults = append(faults, fmt.Errorf("precision: %q is unknown; known are float32, float64", c.Precision))
+	if _, err := torch.ParsePrecision(c.Precision, torch.CUDA(0)); err != nil { // the device is found later
+		faults = append(faults, err)
 	}
 	m := c.Network
 	m.Classes = 1 // comes with the data
@@ -122,6 +123,9 @@ func (c Search) Validate() error {
 	faults := []error{c.Common.validate(), in("search", c.Search.Validate())}
 	if p := int64(c.Search.PartialChannels); p > 1 && c.Network.Channels%p != 0 {
 		faults = append(faults, fmt.Errorf("search.partial_channels: network.channels %d do not divide by %d", c.Network.Channels, p))
+	}
+	if p := c.Precision; (p == "bf16" || p == "fp16") && c.Search.Order == search.OrderSecond {
+		faults = append(faults, fmt.Errorf("precision: %s is too coarse for the finite difference of search.order=second; use float32", p))
 	}
 	return errors.Join(faults...)
 }

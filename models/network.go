@@ -148,8 +148,23 @@ func buildCell(p, stage *nn.Path, c Cell, r Resolver) (*cellModule, error) {
 }
 
 // Forward maps images (N,C,H,W) to logits (N,Classes). aux, of the same shape, is undefined
-// unless c.Train and the network has an auxiliary head.
+// unless c.Train and the network has an auxiliary head. Both are of the images' type, whatever
+// c.Autocast is.
 func (n *Network) Forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) {
+	if c.Autocast == torch.Float32 {
+		return n.forward(c, x)
+	}
+	if x.Device().IsCUDA() {
+		x = x.ChannelsLast() // as tensor cores read it, and all that follows
+	}
+	torch.Autocast(x.Device(), c.Autocast, func() { logits, aux = n.forward(c, x) })
+	if logits = logits.To(x.DType()); aux.Defined() {
+		aux = aux.To(x.DType())
+	}
+	return logits, aux
+}
+
+func (n *Network) forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) {
 	in := [2]torch.Tensor{x, x}
 	for _, m := range n.stem {
 		in = [2]torch.Tensor{in[1], m.Forward(c, in[1])}

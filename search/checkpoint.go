@@ -22,7 +22,8 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	c := run.Checkpoint{
 		Meta: run.Meta{Kind: "search", Config: string(t.Resolved), Genotype: string(text), Epoch: epoch, Batch: batch, Seed: t.Seed,
 			Generators: run.Generators(t.Options.Device), Best: t.best, BestEpoch: t.bestAt},
-		State: map[string][]nn.Param{"sgd": t.sgd.State(), "adam": t.adam.State(), "metrics": t.meter.State()},
+		State: map[string][]nn.Param{"sgd": t.sgd.State(), "adam": t.adam.State(), "metrics": t.meter.State(),
+			"scales": append(t.net.ArchScale.State("arch"), t.net.WeightScale.State("weights")...)},
 	}
 	for p := range t.net.Weights.All() {
 		c.State["weights"] = append(c.State["weights"], p)
@@ -59,6 +60,8 @@ func (t *task) restore() (epoch, batch int, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("the checkpoint does not fit this search: %w", err)
 	}
+	t.net.ArchScale.Load("arch", c.State["scales"])
+	t.net.WeightScale.Load("weights", c.State["scales"])
 	t.meter.Load(c.State["metrics"], t.Options.Device)
 	if theta, ok := c.State["theta"]["theta"]; ok && t.net.theta != nil {
 		t.net.theta = theta.Float64s()

@@ -147,7 +147,7 @@ func (n *Supernet) curve(valid Sample, params, here, v []torch.Tensor, h float64
 				p.Copy_(here[i].Add(v[i].MulScalar(h)))
 			}
 		})
-		loss := torch.CrossEntropy(n.Logits(&nn.Ctx{Train: true}, valid.Images, true), valid.Labels, 0)
+		loss := torch.CrossEntropy(n.Logits(&nn.Ctx{Train: true, Recompute: n.Recompute}, valid.Images, true), valid.Labels, 0)
 		return torch.Grad(loss, params)
 	}
 	up, down := slope(h), slope(-h)

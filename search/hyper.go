@@ -10,7 +10,7 @@ import (
 
 // HyperGrad returns d(architecture's loss)/d(architecture parameters), in the order of their
 // store, and leaves weights, architecture and the optimizer's state as they are, bit for bit. sgd
-// and lr say how the weights will step on train.
+// and lr say how the weights will step on train. The gradient is to be unscaled by n.ArchScale.
 type HyperGrad func(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample) ([]torch.Tensor, Losses)
 
 // The orders of the hypergradient.
@@ -25,12 +25,13 @@ var orders = map[string]HyperGrad{OrderFirst: FirstOrder, OrderSecond: Unrolled}
 // computes no gradient of theirs. The running statistics follow the validation batch.
 func FirstOrder(n *Supernet, _ *optim.SGD, _ float64, _, valid Sample) ([]torch.Tensor, Losses) {
 	losses, _ := n.ArchLoss(valid)
-	return torch.Grad(losses.Total, nn.Tensors(n.Arch.Store.Weights())), losses
+	return n.ArchScale.Grad(losses.Total, nn.Tensors(n.Arch.Store.Weights())), losses
 }
 
 // Unrolled takes the weights where their next step on the training half would lead (DARTS eq. 7),
 // momentum and weight decay included and clipping not, and follows how that step depends on the
-// architecture by a finite difference (eq. 8). The running statistics stay as they are.
+// architecture by a finite difference (eq. 8). The running statistics stay as they are. It is for
+// losses without a scale.
 func Unrolled(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample) ([]torch.Tensor, Losses) {
 	return unrolled(n, sgd, lr, train, valid, radius)
 }
@@ -67,7 +68,7 @@ func unrolled(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample, radi
 				}
 			}
 		})
-		loss := torch.CrossEntropy(n.Logits(&nn.Ctx{Train: true}, train.Images, true), train.Labels, 0)
+		loss := torch.CrossEntropy(n.Logits(n.learning(), train.Images, true), train.Labels, 0)
 		return torch.Grad(loss, arch)
 	}
 	up, down := slope(1), slope(-1)

@@ -23,6 +23,7 @@ type Setup struct {
 	Train, Valid *datasets.Loader // the halves: of the weights, and of the architecture
 	Test         *datasets.Loader // the validation half again, in order and unaugmented, for the score of an epoch
 	Options      torch.Options
+	Autocast     torch.DType // that convolutions are computed in while learning; Float32: the options'
 	Seed         uint64
 	Name         string // of the genotype found
 	Resolved     []byte // the whole configuration, kept in the checkpoint
@@ -84,6 +85,10 @@ func start(s Setup) (t *task, err error) {
 		torch.Seed(s.Seed)
 		if t.net, err = NewSupernet(sp, s.Config, s.Macro, t.image, s.Options); err != nil {
 			return
+		}
+		t.net.Autocast = s.Autocast
+		if s.Autocast == torch.Float16 {
+			t.net.ArchScale, t.net.WeightScale = optim.NewScaler(), optim.NewScaler()
 		}
 		t.sgd = optim.NewSGD(t.net.Weights.Weights(), torch.SGDOptions{Momentum: w.Momentum, WeightDecay: w.WeightDecay})
 		t.adam = optim.NewAdam(t.net.Arch.Store.Weights(), torch.AdamOptions{Beta1: a.Beta1, Beta2: a.Beta2, Eps: 1e-8, WeightDecay: a.WeightDecay})

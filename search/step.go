@@ -10,7 +10,8 @@ import (
 	"hdas/torch/optim"
 )
 
-// Figures are what a step came to; all but Logits are scalars.
+// Figures are what a step came to; all but Logits are scalars. A norm is undefined where a scaled
+// loss had no finite gradient, and so no step was taken.
 type Figures struct {
 	Arch     Losses       // undefined where the architecture did not learn
 	ArchNorm torch.Tensor // of its gradient
@@ -27,18 +28,22 @@ func Step(n *Supernet, hyper HyperGrad, adam *optim.Adam, sgd *optim.SGD, lr flo
 		torch.Within(func(s *torch.Scope) {
 			var grads []torch.Tensor
 			grads, f.Arch = hyper(n, sgd, lr, train, valid)
-			f.ArchNorm = s.Return(torch.Norm(grads))
 			for _, part := range f.Arch.parts() {
 				*part.value = s.Return(part.value.Detach())
 			}
-			adam.Step(n.config.Alpha.LR, grads)
+			if n.ArchScale.Unscale(grads) {
+				f.ArchNorm = s.Return(torch.Norm(grads))
+				adam.Step(n.config.Alpha.LR, grads)
+			}
 		})
 	}
 	torch.Within(func(s *torch.Scope) {
 		var grads []torch.Tensor
 		f.Train, grads, f.Logits = n.WeightGrad(train)
-		f.Norm = torch.ClipGradNorm(grads, n.config.Weights.Clip)
-		sgd.Step(lr, grads)
+		if n.WeightScale.Unscale(grads) {
+			f.Norm = torch.ClipGradNorm(grads, n.config.Weights.Clip)
+			sgd.Step(lr, grads)
+		}
 		for _, t := range []torch.Tensor{f.Train, f.Norm, f.Logits} {
 			s.Return(t)
 		}
@@ -69,7 +74,10 @@ func (f Figures) Finite() error {
 	if f.ArchNorm.Defined() {
 		parts = append(parts, part{"norm of its gradient", &f.ArchNorm})
 	}
-	parts = append(parts, part{"training loss", &f.Train}, part{"norm of its gradient", &f.Norm})
+	parts = append(parts, part{"training loss", &f.Train})
+	if f.Norm.Defined() {
+		parts = append(parts, part{"norm of its gradient", &f.Norm})
+	}
 	values := make([]torch.Tensor, len(parts))
 	for i, p := range parts {
 		values[i] = p.value.To(torch.Float64).Reshape(1)

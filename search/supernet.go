@@ -11,6 +11,7 @@ import (
 	"hdas/search/space"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/optim"
 )
 
 // Supernet is a network over a space, with its weights and its architecture parameters.
@@ -20,8 +21,12 @@ type Supernet struct {
 	Arch    *Arch
 	// Recompute says what a cell computes again for its gradient instead of storing it.
 	Recompute torch.Recompute
-	theta     []float64
-	config    Config
+	// Autocast is the type that convolutions are computed in while learning; Float32: the weights'.
+	Autocast torch.DType
+	// Scales are those of the losses of the architecture and of the weights; nil for none.
+	ArchScale, WeightScale *optim.Scaler
+	theta                  []float64
+	config                 Config
 }
 
 // NewSupernet makes the supernet of a space for images of that shape. It runs inside torch.Do;
@@ -66,17 +71,23 @@ type Sample struct{ Images, Labels torch.Tensor }
 // ArchLoss is the loss of the architecture on a batch of the validation half: one loss of all
 // parts (H-DAS eq. 6).
 func (n *Supernet) ArchLoss(s Sample) (Losses, torch.Tensor) {
-	logits := n.Logits(&nn.Ctx{Train: true, Recompute: n.Recompute}, s.Images, true)
+	logits := n.Logits(n.learning(), s.Images, true)
 	l := n.archLoss(torch.CrossEntropy(logits, s.Labels, 0))
 	return l, logits
 }
 
 // WeightGrad returns the training loss, its gradient in the weights, in the order of their store,
-// and the logits. It computes no gradient of the architecture's.
+// and the logits. It computes no gradient of the architecture's. The gradient is to be unscaled by
+// WeightScale.
 func (n *Supernet) WeightGrad(train Sample) (loss torch.Tensor, grads []torch.Tensor, logits torch.Tensor) {
-	logits = n.Logits(&nn.Ctx{Train: true, Recompute: n.Recompute}, train.Images, false)
+	logits = n.Logits(n.learning(), train.Images, false)
 	loss = torch.CrossEntropy(logits, train.Labels, 0)
-	return loss.Detach(), torch.Grad(loss, nn.Tensors(n.Weights.Weights())), logits.Detach()
+	return loss.Detach(), n.WeightScale.Grad(loss, nn.Tensors(n.Weights.Weights())), logits.Detach()
+}
+
+// learning is how a step computes.
+func (n *Supernet) learning() *nn.Ctx {
+	return &nn.Ctx{Train: true, Recompute: n.Recompute, Autocast: n.Autocast}
 }
 
 func (n *Supernet) String() string {

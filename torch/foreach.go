@@ -85,6 +85,14 @@ func ClipGradNorm(grads []Tensor, max float64) Tensor {
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }
 
+// ScaleAll multiplies all tensors by v in place, without the undefined ones.
+func ScaleAll(ts []Tensor, v float64) {
+	enter("scale")
+	if ts = defined(ts); len(ts) > 0 {
+		check("scale", nil, C.hdas_scale(&hts(ts)[0], C.int(len(ts)), C.double(v)))
+	}
+}
+
 // sameLength guards C from lists that do not belong together.
 func sameLength(op string, params int, others ...int) {
 	for _, n := range others {

@@ -3,6 +3,7 @@
 #include "shim.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
 #include <atomic>
 #include <c10/core/Allocator.h>
 #include <cstring>
@@ -177,6 +178,44 @@ char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm) {
     Tensor total = norm(g);
     at::_foreach_mul_(g, at::clamp_max(max_norm / (total + 1e-6), 1.0));
     *out = handle(total);
+  });
+}
+
+char *hdas_scale(const ht *tensors, int n, double factor) {
+  return hdas_guard([&] {
+    at::NoGradGuard no_grad;
+    at::_foreach_mul_(list(tensors, n), factor);
+  });
+}
+
+char *hdas_channels_last(ht *out, ht t) {
+  return hdas_guard([&] { *out = handle(ref(t).contiguous(at::MemoryFormat::ChannelsLast)); });
+}
+
+static void autocast(const hdas_cast &c) {
+  if (c.cuda) {
+    at::autocast::set_enabled(c.enabled != 0);
+    at::autocast::set_autocast_gpu_dtype(at::ScalarType(c.type));
+  } else {
+    at::autocast::set_cpu_enabled(c.enabled != 0);
+    at::autocast::set_autocast_cpu_dtype(at::ScalarType(c.type));
+  }
+}
+
+char *hdas_autocast(int cuda, int type, hdas_cast *was) {
+  return hdas_guard([&] {
+    *was = cuda ? hdas_cast{1, at::autocast::is_enabled(), int(at::autocast::get_autocast_gpu_dtype())}
+                : hdas_cast{0, at::autocast::is_cpu_enabled(), int(at::autocast::get_autocast_cpu_dtype())};
+    autocast({cuda, 1, type});
+    at::autocast::increment_nesting();
+  });
+}
+
+char *hdas_autocast_end(hdas_cast was) {
+  return hdas_guard([&] {
+    if (at::autocast::decrement_nesting() == 0)
+      at::autocast::clear_cache(); // of the weights in that type
+    autocast(was);
   });
 }
 

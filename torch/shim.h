@@ -22,6 +22,7 @@ char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, 
 // Copies the elements, in row-major order, into data of exactly `bytes` bytes.
 char *hdas_to_data(ht t, void *data, size_t bytes);
 char *hdas_clone(ht *out, ht t);
+char *hdas_channels_last(ht *out, ht t);
 // Copies a CPU tensor to a CUDA device by way of pinned memory, which libtorch keeps and uses
 // again. The copy is under way when this returns; what comes after it on the device waits for it.
 char *hdas_upload(ht *out, ht t, int device);
@@ -44,6 +45,7 @@ char *hdas_adam(const ht *params, const ht *grads, const ht *exp_avg, const ht *
 char *hdas_norm(ht *out, const ht *tensors, int n);
 // Scales grads in place so that their norm is at most max_norm; out is the norm before.
 char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm);
+char *hdas_scale(const ht *tensors, int n, double factor);
 
 // A Dag (dag.h) over n tensors, the input states first, with or without batch statistics. program
 // holds, number by number: inputs, states, training, recompute, how many outputs and which, how many
@@ -52,6 +54,13 @@ char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm);
 char *hdas_dag(ht *out, const ht *tensors, int n, const int64_t *program, int length);
 // What computes it: 0 kernels where they can, 1 operations, 2 nothing.
 void hdas_set_path(int path);
+
+// Switches autocast to a type on, for the CPU or CUDA, and puts back how it was.
+typedef struct {
+  int cuda, enabled, type;
+} hdas_cast;
+char *hdas_autocast(int cuda, int type, hdas_cast *was);
+char *hdas_autocast_end(hdas_cast was);
 
 char *hdas_seed(uint64_t seed);
 char *hdas_get_generator(int device, ht *state);

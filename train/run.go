@@ -27,6 +27,7 @@ type Setup struct {
 	Train, Test *datasets.Loader
 	Data        datasets.Spec // what both are of, kept in the checkpoint
 	Options     torch.Options
+	Autocast    torch.DType // that convolutions are computed in while learning; Float32: the options'
 	Seed        uint64
 	Resolved    []byte // the whole configuration, kept in the checkpoint
 }
@@ -60,6 +61,7 @@ type task struct {
 	Setup
 	model *Model
 	sgd   *optim.SGD
+	scale *optim.Scaler // of the loss; nil for none
 	rate  optim.Schedule
 	meter metric.Meter
 }
@@ -69,6 +71,9 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 	d := Description{Macro: s.Macro, Dataset: info.Name, Data: s.Data, Classes: info.Classes, Mean: info.Mean, Std: info.Std,
 		Image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}}
 	t = &task{Setup: s, rate: s.Config.Rate()}
+	if s.Autocast == torch.Float16 {
+		t.scale = optim.NewScaler()
+	}
 	failure := torch.Do(func(*torch.Scope) {
 		torch.Seed(s.Seed)
 		if t.model, err = NewModel(s.Genotype, d, s.Options); err != nil {
@@ -113,7 +118,7 @@ func (t *task) dropPath(epoch int) float64 {
 // Step is one step of SGD along the clipped gradient of the loss, the auxiliary head's included.
 func (t *task) Step(epoch int, b datasets.Batch) error {
 	images, labels := metric.Tensors(b, t.Options)
-	logits, aux := t.model.Net.Forward(&nn.Ctx{Train: true, DropPath: t.dropPath(epoch)}, images)
+	logits, aux := t.model.Net.Forward(&nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast}, images)
 	loss := metric.CrossEntropy(logits, labels, b, t.Config.LabelSmoothing)
 	if aux.Defined() {
 		loss = loss.Add(metric.CrossEntropy(aux, labels, b, t.Config.LabelSmoothing).MulScalar(t.Config.AuxiliaryWeight))
@@ -121,9 +126,11 @@ func (t *task) Step(epoch int, b datasets.Batch) error {
 	if err := (metric.Score{Loss: loss.Item()}).Finite(); err != nil {
 		return err // before it gets into the weights
 	}
-	grads := torch.Grad(loss, nn.Tensors(t.model.Weights.Weights()))
-	torch.ClipGradNorm(grads, t.Config.Clip)
-	t.sgd.Step(t.rate(epoch), grads)
+	grads := t.scale.Grad(loss, nn.Tensors(t.model.Weights.Weights()))
+	if t.scale.Unscale(grads) {
+		torch.ClipGradNorm(grads, t.Config.Clip)
+		t.sgd.Step(t.rate(epoch), grads)
+	}
 	t.meter.Add(loss.Detach(), logits.Detach(), labels)
 	return nil
 }
@@ -153,7 +160,7 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	c := run.Checkpoint{
 		Meta: run.Meta{Kind: kind, Config: string(t.Resolved), Genotype: text.String(), Network: network,
 			Epoch: epoch, Batch: batch, Seed: t.Seed, Generators: run.Generators(t.Options.Device)},
-		State: map[string][]nn.Param{"sgd": t.sgd.State(), "metrics": t.meter.State()},
+		State: map[string][]nn.Param{"sgd": t.sgd.State(), "metrics": t.meter.State(), "scale": t.scale.State("loss")},
 	}
 	for p := range t.model.Weights.All() {
 		c.State["weights"] = append(c.State["weights"], p)
@@ -174,6 +181,7 @@ func (t *task) restore(dir *run.Dir) (epoch, batch int, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("the checkpoint does not fit this training: %w", err)
 	}
+	t.scale.Load("loss", c.State["scale"])
 	t.meter.Load(c.State["metrics"], t.Options.Device)
 	return c.Meta.Epoch, c.Meta.Batch, nil
 }

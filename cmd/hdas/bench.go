@@ -23,15 +23,15 @@ func (p *program) bench() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench [workload...]",
 		Short: "Measure steps of search, training and evaluation, alone or beside PyTorch",
-		Long: `Measure steps of search, training and evaluation on random images in float32:
+		Long: `Measure steps of search, training and evaluation on random images:
 seconds, of them those of all processors and the share of time that Go's own
 code takes, the phases, and the peak memory (resident; on CUDA the device's).
 Each workload runs in a process of its own, at the paper's size:
 
 ` + about.String() + `
---batch, --threads, --channels, --cells, --window, --recompute and --path take
-several values: every combination of them is measured, which gives tables of
-scaling.
+--batch, --threads, --channels, --cells, --window, --recompute, --path and
+--precision take several values: every combination of them is measured, which
+gives tables of scaling.
 
 With --pytorch steps alternate with those of a PyTorch twin of these networks,
 with --reference with those of a checkout of quark0/darts (the workload darts),
@@ -55,6 +55,7 @@ are printed.`,
 	f.IntSliceVar(&b.window, "window", []int{0}, "window of the stage and distribution searches; 0: the paper's")
 	f.StringSliceVar(&b.recompute, "recompute", []string{"none"}, "what is computed again for the gradient: none, edge, cell")
 	f.StringSliceVar(&b.path, "path", []string{"kernels"}, "what computes a cell: kernels, operations (libtorch's), modules (one by one)")
+	f.StringSliceVar(&b.precision, "precision", []string{"float32"}, "float32, float64; bf16, fp16 (on CUDA): convolutions in that type; PyTorch's side too")
 	f.StringVar(&b.device, "device", "cpu", "cpu, cuda, cuda:N or auto")
 	f.IntVar(&b.rounds, "rounds", 6, "steps, of which the first is not counted")
 	f.BoolVar(&b.pytorch, "pytorch", false, "beside the PyTorch twin")
@@ -68,7 +69,7 @@ are printed.`,
 type benchFlags struct {
 	batch, channels                 []int64
 	threads, cells, window          []int
-	recompute, path                 []string
+	recompute, path, precision      []string
 	pytorch                         bool
 	device, reference, python, side string
 	rounds                          int
@@ -133,6 +134,7 @@ type benchJob struct {
 func (b benchFlags) sizes() []parity.Size {
 	sizes := []parity.Size{{Device: b.device}}
 	sizes = each(sizes, b.path, func(s *parity.Size, v string) { s.Path = v })
+	sizes = each(sizes, b.precision, func(s *parity.Size, v string) { s.Precision = v })
 	sizes = each(sizes, b.recompute, func(s *parity.Size, v string) { s.Recompute = v })
 	sizes = each(sizes, b.threads, func(s *parity.Size, v int) { s.Threads = v })
 	sizes = each(sizes, b.channels, func(s *parity.Size, v int64) { s.Channels = v })
@@ -154,13 +156,13 @@ func each[T any](sizes []parity.Size, values []T, set func(*parity.Size, T)) (ou
 
 func printBench(w io.Writer, results []parity.Timed) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "workload\tC\tcells\twindow\tbatch\tthreads\tpath\trecompute\tseconds\tcpu s\tgo %\timages/s\tpeak GB\tPyTorch s\tpeak GB\tspeed\tmemory")
+	fmt.Fprintln(t, "workload\tC\tcells\twindow\tbatch\tthreads\tpath\tprecision\trecompute\tseconds\tcpu s\tgo %\timages/s\tpeak GB\tPyTorch s\tpeak GB\tspeed\tmemory")
 	for _, r := range results {
 		beside := "-\t-\t-\t-"
 		if r.PyTorch != nil {
 			beside = fmt.Sprintf("%.3f\t%.2f\t%.2fx (%.2f-%.2f)\t%.2fx", r.PyTorch.Seconds, r.PyTorch.Peak/1e9, r.Speed[0], r.Speed[1], r.Speed[2], r.Memory)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%.3f\t%.3f\t%.1f\t%.1f\t%.2f\t%s\n", r.Workload, own(r.Channels), own(r.Cells), own(r.Window), r.Batch, r.Threads, r.Path, r.Recompute,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%.3f\t%.3f\t%.1f\t%.1f\t%.2f\t%s\n", r.Workload, own(r.Channels), own(r.Cells), own(r.Window), r.Batch, r.Threads, r.Path, r.Precision, r.Recompute,
 			r.Seconds, r.CPU, 100*r.Go/r.Seconds, float64(r.Images)/r.Seconds, r.Peak/1e9, beside)
 	}
 	t.Flush()

@@ -124,7 +124,7 @@ func (p *program) estimate(c *cobra.Command, kind search.Kind, s *settings, r *p
 
 // searchSetup opens the data and puts together what a search starts from.
 func (p *program) searchSetup(c configs.Search) (search.Setup, error) {
-	o, err := prepare(c.Common)
+	o, autocast, err := prepare(c.Common)
 	if err != nil {
 		return search.Setup{}, err
 	}
@@ -140,7 +140,7 @@ func (p *program) searchSetup(c configs.Search) (search.Setup, error) {
 	m := c.Network
 	m.Classes = int64(len(data.Info().Classes))
 	setup := search.Setup{
-		Config: c.Search, Macro: m, Options: o, Seed: c.Seed, Resolved: resolved,
+		Config: c.Search, Macro: m, Options: o, Autocast: autocast, Seed: c.Seed, Resolved: resolved,
 		Name:  fmt.Sprintf("%s-search-%s-seed%d", c.Search.Kind, c.Data.Name, c.Seed),
 		Train: p.loader(c.Common, weights, c.Search.Batch, true),
 		Valid: p.loader(c.Common, arch, c.Search.Batch, true),

@@ -19,17 +19,18 @@ import (
 	"hdas/train"
 )
 
-// prepare sets libtorch up as the configuration says.
-func prepare(c configs.Common) (torch.Options, error) {
+// prepare sets libtorch up as the configuration says. autocast is for learning; scores are computed
+// in the options' type.
+func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error) {
 	d, err := torch.ParseDevice(c.Device)
 	if err != nil {
-		return torch.Options{}, usageError{err}
+		return o, 0, usageError{err}
 	}
-	o := torch.Options{DType: torch.Float32, Device: d}
-	if c.Precision == "float64" {
-		o.DType = torch.Float64
+	p, err := torch.ParsePrecision(c.Precision, d)
+	if err != nil {
+		return o, 0, usageError{err}
 	}
-	return o, torch.Do(func(*torch.Scope) {
+	return torch.Options{DType: p.DType, Device: d}, p.Autocast, torch.Do(func(*torch.Scope) {
 		if c.Threads > 0 {
 			torch.SetThreads(c.Threads)
 		}
@@ -39,7 +40,7 @@ func prepare(c configs.Common) (torch.Options, error) {
 // loadModel rebuilds a checkpoint's network, set up as the configuration says; the caller calls
 // free.
 func loadModel(path string, c configs.Common) (m *train.Model, o torch.Options, free func(), err error) {
-	if o, err = prepare(c); err != nil {
+	if o, _, err = prepare(c); err != nil {
 		return nil, o, nil, err
 	}
 	if failure := torch.Do(func(*torch.Scope) { m, _, err = train.Load(path, o) }); failure != nil {

@@ -84,7 +84,7 @@ func (p *program) runTrain(ctx context.Context, c configs.Train, g genotype.Geno
 
 // trainOn trains on one data set and scores on another.
 func (p *program) trainOn(ctx context.Context, c configs.Train, g genotype.Genotype, learn, test datasets.Dataset, dir *run.Dir) (train.Epoch, error) {
-	o, err := prepare(c.Common)
+	o, autocast, err := prepare(c.Common)
 	if err != nil {
 		return train.Epoch{}, err
 	}
@@ -99,7 +99,7 @@ func (p *program) trainOn(ctx context.Context, c configs.Train, g genotype.Genot
 	m := c.Network
 	m.Classes = int64(len(learn.Info().Classes))
 	setup := train.Setup{
-		Config: c.Train, Macro: m, Genotype: g, Options: o, Seed: c.Seed, Resolved: resolved,
+		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, Seed: c.Seed, Resolved: resolved,
 		Data:  c.Data.Spec,
 		Train: p.loader(c.Common, learn, c.Train.Batch, true),
 		Test:  p.loader(c.Common, test, 2*c.Train.Batch, false),

@@ -88,6 +88,10 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 	if err != nil {
 		return nil, err
 	}
+	precision, err := torch.ParsePrecision(t.Autocast, s.device)
+	if err != nil {
+		return nil, err
+	}
 	path, err := torch.ParsePath(t.Path)
 	if err != nil {
 		return nil, err
@@ -102,14 +106,14 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 		s.free = func() { s.subject.free(); sgd.Free() }
 		switch {
 		case s.supernet != nil:
-			s.supernet.Recompute = again
+			s.supernet.Recompute, s.supernet.Autocast = again, precision.Autocast
 			adam := optim.NewAdam(s.supernet.Arch.Store.Weights(), torch.AdamOptions{Beta1: t.Alpha.Beta1, Beta2: t.Alpha.Beta2, Eps: 1e-8, WeightDecay: t.Alpha.WeightDecay})
 			s.free = func() { s.subject.free(); sgd.Free(); adam.Free() }
-			s.step = s.searching(sgd, adam, again)
+			s.step = s.searching(sgd, adam, &nn.Ctx{Train: true, Recompute: again, Autocast: precision.Autocast})
 		case t.Evaluate:
-			s.step = s.evaluating()
+			s.step = s.evaluating(&nn.Ctx{Autocast: precision.Autocast})
 		default:
-			s.step = s.training(sgd, again)
+			s.step = s.training(sgd, &nn.Ctx{Train: true, Recompute: again, Autocast: precision.Autocast})
 		}
 	})
 	if failure != nil {
@@ -119,7 +123,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 }
 
 // searching is a bilevel step of first order.
-func (s *stepper) searching(sgd *optim.SGD, adam *optim.Adam, again torch.Recompute) func(*clock, search.Sample, search.Sample) {
+func (s *stepper) searching(sgd *optim.SGD, adam *optim.Adam, how *nn.Ctx) func(*clock, search.Sample, search.Sample) {
 	n := s.supernet
 	return func(c *clock, train, valid search.Sample) {
 		torch.Within(func(*torch.Scope) {
@@ -131,26 +135,26 @@ func (s *stepper) searching(sgd *optim.SGD, adam *optim.Adam, again torch.Recomp
 			c.end("optimizer")
 		})
 		torch.Within(func(*torch.Scope) {
-			loss := torch.CrossEntropy(n.Logits(&nn.Ctx{Train: true, Recompute: again}, train.Images, false), train.Labels, 0)
+			loss := torch.CrossEntropy(n.Logits(how, train.Images, false), train.Labels, 0)
 			c.end("forward")
 			s.learn(c, loss, sgd)
 		})
 	}
 }
 
-func (s *stepper) training(sgd *optim.SGD, again torch.Recompute) func(*clock, search.Sample, search.Sample) {
+func (s *stepper) training(sgd *optim.SGD, how *nn.Ctx) func(*clock, search.Sample, search.Sample) {
 	return func(c *clock, train, _ search.Sample) {
-		logits, aux := s.derived.Forward(&nn.Ctx{Train: true, Recompute: again}, train.Images)
+		logits, aux := s.derived.Forward(how, train.Images)
 		loss := torch.CrossEntropy(logits, train.Labels, 0).Add(torch.CrossEntropy(aux, train.Labels, 0).MulScalar(s.AuxiliaryWeight))
 		c.end("forward")
 		s.learn(c, loss, sgd)
 	}
 }
 
-func (s *stepper) evaluating() func(*clock, search.Sample, search.Sample) {
+func (s *stepper) evaluating(how *nn.Ctx) func(*clock, search.Sample, search.Sample) {
 	return func(c *clock, train, _ search.Sample) {
 		torch.NoGrad(func() {
-			logits, _ := s.derived.Forward(&nn.Ctx{}, train.Images)
+			logits, _ := s.derived.Forward(how, train.Images)
 			logits.Sum().Item()
 		})
 		c.end("forward")
@@ -224,7 +228,7 @@ func (s *stepper) take() (took Took, err error) {
 }
 
 func (s *stepper) sample(image layer.Shape) search.Sample {
-	o := torch.Options{Device: s.device}
+	o := s.weights.Options()
 	labels := torch.Zeros(torch.Options{}, s.Batch).Uniform_(0, float64(s.Net.Classes))
 	return search.Sample{
 		Images: torch.Randn(o, s.Batch, image.C, image.H, image.W),

@@ -59,6 +59,7 @@ type Size struct {
 	Window    int    `json:"window"`   // of a stage search
 	Recompute string `json:"recompute"`
 	Path      string `json:"path"`
+	Precision string `json:"precision"`
 	Device    string `json:"device"`
 }
 
@@ -66,6 +67,7 @@ type Size struct {
 type timed struct {
 	task
 	Device    string `json:"device"`
+	Autocast  string `json:"autocast"` // a precision
 	Recompute string `json:"recompute"`
 	Path      string `json:"path"`
 	Evaluate  bool   `json:"evaluate"`
@@ -90,14 +92,18 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if t.Reference != "" && !w.plain {
 		return fail(errors.New("quark0/darts is timed in its search alone, darts"))
 	}
-	if _, err := torch.ParseDevice(s.Device); err != nil {
+	device, err := torch.ParseDevice(s.Device)
+	if err != nil {
+		return fail(err)
+	}
+	precision, err := torch.ParsePrecision(s.Precision, device)
+	if err != nil {
 		return fail(err)
 	}
 	if w.loader {
 		return t.loader(s)
 	}
 	if w.genotype != "" {
-		var err error
 		if c.Genotype, err = genotype.Load(w.genotype); err != nil {
 			return fail(err)
 		}
@@ -110,7 +116,7 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 		s.Channels = w.channels
 	}
 	settings := Settings{Preset: w.preset, Channels: s.Channels, Layers: w.layers, Batch: s.Batch, Steps: 1, Orders: []string{First},
-		Precision: torch.Float32.String(), Threads: s.Threads, Reference: t.Reference}
+		Precision: precision.DType.String(), Threads: s.Threads, Reference: t.Reference}
 	if !staged {
 		if s.Cells == 0 {
 			s.Cells = w.layers
@@ -126,7 +132,7 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if _, err := torch.ParsePath(s.Path); err != nil {
 		return fail(err)
 	}
-	task := timed{task: newTask(c, settings), Device: s.Device, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate}
+	task := timed{task: newTask(c, settings), Device: s.Device, Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate}
 	if task.Search != nil && w.plain {
 		task.Search.StageSpecific = false
 	}

@@ -8,6 +8,8 @@ type Ctx struct {
 	DropPath float64 // probability in [0,1) that an edge's output is zeroed, per sample
 	// Recompute says what a cell computes again for its gradient instead of storing it.
 	Recompute torch.Recompute
+	// Autocast is the type that a network's convolutions are computed in; Float32: its weights'.
+	Autocast torch.DType
 }
 
 // Module maps images or features (N,C,H,W) to others.

@@ -19,6 +19,7 @@ def main(folder):
     torch.set_default_dtype(getattr(torch, task["precision"]))
     device = torch.device(task["device"])
     side = sides.Darts(task["reference"]) if task["reference"] else sides.Twin()
+    lower = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(task["autocast"])
     step = (searching if task["search"] else evaluating if task["evaluate"] else training)(task, side, device)
     size, classes = {"cifar": 32, "imagenet": 224}[task["net"]["preset"]], task["net"]["classes"]
 
@@ -28,7 +29,8 @@ def main(folder):
     for _ in sys.stdin:
         train, valid = sample(), sample()
         start, cpu = time.perf_counter(), time.process_time()
-        step(train, valid)
+        with torch.autocast(device.type, lower, enabled=lower is not None):
+            step(train, valid)
         print(json.dumps({"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu, "peak": peak(device)}), flush=True)
 
 

@@ -1,0 +1,157 @@
+package search
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"hdas/models/layer"
+	"hdas/torch"
+	"hdas/torch/nn"
+	"hdas/torch/optim"
+)
+
+// stepped is a supernet's parameters after a step, and what it came to.
+func stepped(t *testing.T, k Kind, image layer.Shape, change func(n *Supernet)) (after map[string][]float64, f map[string]float64) {
+	t.Helper()
+	c, m, s := little(t, k)
+	within(t, func() {
+		torch.Seed(1)
+		n, err := NewSupernet(s, c, m, image, torch.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Free()
+		sgd := optim.NewSGD(n.Weights.Weights(), torch.SGDOptions{Momentum: 0.9})
+		adam := optim.NewAdam(n.Arch.Store.Weights(), torch.AdamOptions{Beta1: 0.5, Beta2: 0.999, Eps: 1e-8})
+		defer sgd.Free()
+		defer adam.Free()
+		change(n)
+		train, valid := sample(8), sample(8)
+		train.Images, valid.Images = torch.Randn(torch.Options{}, 8, image.C, image.H, image.W), torch.Randn(torch.Options{}, 8, image.C, image.H, image.W)
+		figures := Step(n, FirstOrder, adam, sgd, 0.025, train, valid)
+		if err := figures.Finite(); err != nil {
+			t.Fatal(err)
+		}
+		if d := figures.Train.DType(); d != torch.Float32 {
+			t.Errorf("loss in %v", d)
+		}
+		after, f = map[string][]float64{}, map[string]float64{"loss": figures.Train.Item(), "architecture's loss": figures.Arch.Classification.Item()}
+		for name, norm := range map[string]torch.Tensor{"norm": figures.Norm, "architecture's norm": figures.ArchNorm} {
+			if norm.Defined() {
+				f[name] = norm.Item()
+			}
+		}
+		for _, store := range []*nn.Store{n.Weights, n.Arch.Store} {
+			for p := range store.All() {
+				after[p.Name] = p.Tensor.Float64s()
+			}
+		}
+	})
+	return after, f
+}
+
+// apart is the largest difference, over the largest value.
+func apart(a, b map[string][]float64) (worst float64, name string) {
+	for n, v := range a {
+		most, diff := 1e-2, 0.0
+		for i := range v {
+			most, diff = max(most, math.Abs(v[i])), max(diff, math.Abs(v[i]-b[n][i]))
+		}
+		if diff/most > worst {
+			worst, name = diff/most, n
+		}
+	}
+	return worst, name
+}
+
+// A scaled loss leads to the same step, the scale being a power of two; one that overflows leads to
+// none, of the weights and of the architecture alike.
+func TestScaledStep(t *testing.T) {
+	for _, k := range []Kind{Cell, Distribution} {
+		plain, _ := stepped(t, k, tiny, func(*Supernet) {})
+		scaled, _ := stepped(t, k, tiny, func(n *Supernet) { n.ArchScale, n.WeightScale = optim.NewScaler(), optim.NewScaler() })
+		if worst, name := apart(plain, scaled); worst > 1e-5 {
+			t.Errorf("%s: %s differs by %g", k, name, worst)
+		}
+		var n *Supernet
+		kept, _ := stepped(t, k, tiny, func(m *Supernet) {
+			n = m
+			m.ArchScale, m.WeightScale = optim.NewScaler(), optim.NewScaler()
+			huge := map[string]torch.Tensor{"s": torch.FromFloat64([]float64{math.MaxFloat32, 0}, 2)}
+			m.ArchScale.Load("s", huge)
+			m.WeightScale.Load("s", huge)
+		})
+		within(t, func() {
+			c, m, s := little(t, k)
+			torch.Seed(1)
+			fresh, err := NewSupernet(s, c, m, tiny, torch.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer fresh.Free()
+			for _, store := range []*nn.Store{fresh.Weights, fresh.Arch.Store} {
+				for _, p := range store.Weights() {
+					for i, v := range p.Tensor.Float64s() {
+						if v != kept[p.Name][i] {
+							t.Fatalf("%s: %s has moved along a gradient that is not finite", k, p.Name)
+						}
+					}
+				}
+			}
+			for _, scale := range []*optim.Scaler{n.ArchScale, n.WeightScale} {
+				if v := scale.State("s")[0].Tensor.Float64s()[0]; v != math.MaxFloat32/2 {
+					t.Errorf("%s: scale %v", k, v)
+				}
+			}
+		})
+	}
+}
+
+// In bfloat16 a step comes near that of float32, for every kind and stored or computed again: the
+// losses, the norms of both gradients, the direction in which the weights go, and the running
+// statistics. Gradients of deep networks with random weights are ill-conditioned: in stages of cells
+// those of bfloat16 are some 45 degrees off.
+func TestBFloat16Step(t *testing.T) {
+	image := layer.Shape{C: 3, H: 32, W: 32} // of few pixels, batch norms' gradients are ill-conditioned
+	for _, k := range Kinds {
+		full, f := stepped(t, k, image, func(*Supernet) {})
+		for again := torch.RecomputeNone; again <= torch.RecomputeCell; again++ {
+			before := map[string][]float64{}
+			low, l := stepped(t, k, image, func(n *Supernet) {
+				n.Autocast, n.Recompute = torch.BFloat16, again
+				for _, p := range n.Weights.Weights() {
+					before[p.Name] = p.Tensor.Float64s()
+				}
+			})
+			for name, want := range f {
+				if d := math.Abs(l[name]-want) / want; d > 0.4 || d == 0 || strings.HasSuffix(name, "loss") && d > 0.02 {
+					t.Errorf("%s, recompute %d: %s %v in bfloat16, %v in float32", k, again, name, l[name], want)
+				}
+			}
+			if c := cosine(before, full, low); c < 0.5 {
+				t.Errorf("%s, recompute %d: cosine %v between the steps of the weights", k, again, c)
+			}
+			for name := range full {
+				if !strings.Contains(name, "running_") {
+					continue
+				}
+				if d, _ := apart(map[string][]float64{name: full[name]}, low); d > 0.1 {
+					t.Errorf("%s, recompute %d: %s differs by %g", k, again, name, d)
+				}
+			}
+		}
+	}
+}
+
+// cosine is that of the angle between the ways from before to a and to b.
+func cosine(before, a, b map[string][]float64) float64 {
+	var aa, bb, ab float64
+	for name, from := range before {
+		for i, x := range from {
+			p, q := a[name][i]-x, b[name][i]-x
+			aa, bb, ab = aa+p*p, bb+q*q, ab+p*q
+		}
+	}
+	return ab / math.Sqrt(aa*bb)
+}
