@@ -47,7 +47,7 @@ def describe(g, preset, c, layers, classes, auxiliary):
     stages = [dict(of(f"DAG{s}"), cell="normal", reduce="reduce" if s < 3 else "") for s in (1, 2, 3) if f"DAG{s}" in g]
     cells = {name: of(name) for name in g if re.fullmatch(r"(normal|reduce)\d?", name)}
     return dict(preset=preset, channels=c, layers=layers, classes=classes, auxiliary=auxiliary, pool_norm=bool(stages),
-                cells=cells, stages=stages, candidates=[], pairs=[])
+                cells=cells, stages=stages, wiring="summed", pairs=[])
 
 
 def count(network, image):
