@@ -23,6 +23,11 @@ KEPT = ("logits", "loss", "alpha")
 STEPS, BATCH, CLASSES = 2, 4, 10
 
 
+# What Figure 8 has none of: an input read twice, a single edge, edges that are not in the order of their states.
+NODES = [[["skip_connect", 0], ["avg_pool_3x3", 0]], [["max_pool_3x3", 2], ["skip_connect", 0]], [["max_pool_3x3", 0]], [["skip_connect", 4], ["avg_pool_3x3", 1]]]
+CROSSED = [dict(nodes=NODES, out=[4, 5], cell="normal", reduce="" if last else "reduce") for last in (False, False, True)]
+
+
 def described(cells, stages=(), **other):
     return dict(preset="cifar", channels=4, layers=5, classes=CLASSES, auxiliary=True, pool_norm=True, cells=cells, stages=stages, pairs=[], **other)
 
@@ -37,8 +42,9 @@ def cases():
     """The network and, of a supernet, what is searched."""
     v1, figure8 = published("DARTS_V1")[0], published("Hs_DAS_CIFAR_stages")[1]
     for name, output in ("paired", "last_two"), ("paired-last", "last"):
-        net = described(v1, figure8, wiring="paired", stage_output=output)
-        yield name, net, None
+        yield name, described(v1, figure8, wiring="paired", stage_output=output), None
+        net = described(v1, CROSSED, wiring="paired", stage_output=output)
+        yield name + "-crossed", net, None
         yield name + "-imagenet", dict(net, preset="imagenet", classes=1000), None
     mixed = dict(partial_channels=2, edge_normalization=True)
     for name, cells, search in (

@@ -7,6 +7,7 @@ import (
 
 	"hdas/internal/golden"
 	"hdas/models"
+	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -15,25 +16,29 @@ import (
 // What this program's side makes of the networks and searches with options equals what PyTorch made
 // of its own: see internal/golden/options.py.
 func TestGoldenOptions(t *testing.T) {
-	const staged = "DARTS_V1+Hs_DAS_CIFAR_stages"
-	for _, c := range []struct{ file, network, genotype, preset string }{
-		{"paired", "paired", staged, models.CIFAR},
-		{"paired-imagenet", "paired", staged, models.ImageNet},
-		{"paired-last", "paired-last", staged, models.CIFAR},
-		{"paired-last-imagenet", "paired-last", staged, models.ImageNet},
-		{"cell-partial", "cell-partial", "", models.CIFAR},
-		{"distribution-shared", "distribution-shared", "DARTS_V1", models.CIFAR},
-		{"stage-raw", "stage-raw", "DARTS_V1", models.CIFAR},
-		{"stage-shared", "stage-shared", "DARTS_V1", models.CIFAR},
-		{"joint", "joint", "", models.CIFAR},
-		{"joint-partial", "joint-partial", "", models.CIFAR},
+	none, v1, figure8 := genotype.Genotype{}, load(t, "DARTS_V1"), load(t, "DARTS_V1+Hs_DAS_CIFAR_stages")
+	crossed := crossed(t, v1)
+	for _, c := range []struct {
+		file, network string
+		genotype.Genotype
+		preset string
+	}{
+		{"paired", "paired", figure8, models.CIFAR},
+		{"paired-crossed", "paired", crossed, models.CIFAR},
+		{"paired-imagenet", "paired", crossed, models.ImageNet},
+		{"paired-last", "paired-last", figure8, models.CIFAR},
+		{"paired-last-crossed", "paired-last", crossed, models.CIFAR},
+		{"paired-last-imagenet", "paired-last", crossed, models.ImageNet},
+		{"cell-partial", "cell-partial", none, models.CIFAR},
+		{"distribution-shared", "distribution-shared", v1, models.CIFAR},
+		{"stage-raw", "stage-raw", v1, models.CIFAR},
+		{"stage-shared", "stage-shared", v1, models.CIFAR},
+		{"joint", "joint", none, models.CIFAR},
+		{"joint-partial", "joint-partial", none, models.CIFAR},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			s, which := small(5), Case{Network: c.network}
+			s, which := small(5), Case{c.network, c.Genotype}
 			s.Preset, s.Channels, s.Batch = c.preset, 4, 4
-			if c.genotype != "" {
-				which.Genotype = load(t, c.genotype)
-			}
 			want, err := tensors(golden.Path("options/" + c.file + ".safetensors"))
 			if err != nil {
 				t.Fatal(err)
@@ -67,6 +72,30 @@ func TestGoldenOptions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// crossed are the stages of that name in options.py: an input read twice, a single edge, edges that
+// are not in the order of their states.
+func crossed(t *testing.T, cells genotype.Genotype) genotype.Genotype {
+	t.Helper()
+	const nodes = `
+    nodes:
+      - [skip_connect: 0, avg_pool_3x3: 0]
+      - [max_pool_3x3: 2, skip_connect: 0]
+      - [max_pool_3x3: 0]
+      - [skip_connect: 4, avg_pool_3x3: 1]
+    out: [4, 5]
+`
+	const inner = "  - cell: normal\n    reduce: reduce" + nodes
+	stages, err := genotype.Decode(strings.NewReader("version: 1\nname: crossed\nstages:\n" + inner + inner + "  - cell: normal" + nodes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := genotype.Combine(cells, stages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }
 
 // refill gives to every tensor of a comparison's input the noise of its name.

@@ -226,8 +226,9 @@ class Paired(Network):
         for i, (dag, stage) in enumerate(zip(self.dags, self.stages)):
             states = [first, second]
             for n in range(len(dag["nodes"])):
-                read = [stage._ops[number](states[state]) for number, state in self.inputs(i, n)]
-                states.append(next(remaining)(*read))
+                read = self.inputs(i, n)
+                made = {number: stage._ops[number](states[state]) for number, state in read}
+                states.append(next(remaining)(*[made[number] for number, _ in read]))
             handed = [torch.cat([states[s] for s in read], 1) for read in self.handed(i)]
             first, second = states[-1], next(remaining)(*handed) if dag["reduce"] else handed[1]
             if i == len(self.dags) - 2:
