@@ -10,6 +10,7 @@ import (
 	"hdas/models/layer"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/torchtest"
 )
 
 // measured is what internal/golden/networks.py found of a network.
@@ -64,14 +65,7 @@ func TestNumbersOfPublished(t *testing.T) {
 			if m.Classes = 7; preset == models.ImageNet {
 				m.Preset, size = preset, 64
 			}
-			before := torch.Live()
-			err := torch.Do(func(*torch.Scope) { numbers(t, name, m, size, want) })
-			if err != nil {
-				t.Fatalf("%s, %s: %v", name, preset, err)
-			}
-			if n := torch.Live() - before; n != 0 {
-				t.Errorf("%s, %s: %d tensors left alive", name, preset, n)
-			}
+			torchtest.Do(t, func(*torch.Scope) { numbers(t, name, m, size, want) })
 		}
 	}
 }
