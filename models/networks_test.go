@@ -65,7 +65,9 @@ func TestNumbersOfPublished(t *testing.T) {
 			if m.Classes = 7; preset == models.ImageNet {
 				m.Preset, size = preset, 64
 			}
-			torchtest.Do(t, func(*torch.Scope) { numbers(t, name, m, size, want) })
+			t.Run(name+"/"+preset, func(t *testing.T) {
+				torchtest.Do(t, func(*torch.Scope) { numbers(t, name, m, size, want) })
+			})
 		}
 	}
 }
