@@ -30,7 +30,7 @@ func TestKilledSeeds(t *testing.T) {
 		file string
 		how  syscall.Signal
 	}{
-		{"seed-5/checkpoint.safetensors", syscall.SIGKILL}, {"seed-6/epochs.jsonl", syscall.SIGTERM}, {"seed-6/epochs.jsonl", syscall.SIGKILL},
+		{"seed-5/epochs.jsonl", syscall.SIGKILL}, {"seed-6/checkpoint.safetensors", syscall.SIGTERM},
 		{"seed-5/selection/epochs.jsonl", syscall.SIGKILL}, {"seed-6/selection/epochs.jsonl", syscall.SIGTERM},
 	} {
 		c, errs := process(t, "yes", args...)

@@ -14,7 +14,7 @@ import (
 )
 
 // What this program's side makes of the networks and searches with options equals what PyTorch made
-// of its own: see internal/golden/options.py.
+// of its own: see internal/golden/options.py. Of the networks and of the searches one goes by every path.
 func TestGoldenOptions(t *testing.T) {
 	none, v1, figure8 := genotype.Genotype{}, load(t, "DARTS_V1"), load(t, "DARTS_V1+Hs_DAS_CIFAR_stages")
 	crossed := crossed(t, v1)
@@ -22,19 +22,20 @@ func TestGoldenOptions(t *testing.T) {
 		file, network string
 		genotype.Genotype
 		preset string
+		last   torch.Path // of the paths
 	}{
-		{"paired", "paired", figure8, models.CIFAR},
-		{"paired-crossed", "paired", crossed, models.CIFAR},
-		{"paired-imagenet", "paired", crossed, models.ImageNet},
-		{"paired-last", "paired-last", figure8, models.CIFAR},
-		{"paired-last-crossed", "paired-last", crossed, models.CIFAR},
-		{"paired-last-imagenet", "paired-last", crossed, models.ImageNet},
-		{"cell-partial", "cell-partial", none, models.CIFAR},
-		{"distribution-shared", "distribution-shared", v1, models.CIFAR},
-		{"stage-raw", "stage-raw", v1, models.CIFAR},
-		{"stage-shared", "stage-shared", v1, models.CIFAR},
-		{"joint", "joint", none, models.CIFAR},
-		{"joint-partial", "joint-partial", none, models.CIFAR},
+		{"paired", "paired", figure8, models.CIFAR, torch.Kernels},
+		{"paired-crossed", "paired", crossed, models.CIFAR, torch.Modules},
+		{"paired-imagenet", "paired", crossed, models.ImageNet, torch.Kernels},
+		{"paired-last", "paired-last", figure8, models.CIFAR, torch.Kernels},
+		{"paired-last-crossed", "paired-last", crossed, models.CIFAR, torch.Kernels},
+		{"paired-last-imagenet", "paired-last", crossed, models.ImageNet, torch.Kernels},
+		{"cell-partial", "cell-partial", none, models.CIFAR, torch.Modules},
+		{"distribution-shared", "distribution-shared", v1, models.CIFAR, torch.Kernels},
+		{"stage-raw", "stage-raw", v1, models.CIFAR, torch.Kernels},
+		{"stage-shared", "stage-shared", v1, models.CIFAR, torch.Kernels},
+		{"joint", "joint", none, models.CIFAR, torch.Kernels},
+		{"joint-partial", "joint-partial", none, models.CIFAR, torch.Kernels},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			s, which := small(5), Case{c.network, c.Genotype}
@@ -52,25 +53,36 @@ func TestGoldenOptions(t *testing.T) {
 			if failure != nil || err != nil {
 				t.Fatal(failure, err)
 			}
-			if err := Ours(folder); err != nil {
-				t.Fatal(err)
-			}
-			got, _, err := read(folder, ours)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for name := range got {
-				if strings.HasPrefix(name, "weight") || strings.HasPrefix(name, "statistics") {
-					delete(got, name) // of which the file has none
-				}
-			}
-			for _, g := range groups(got, want, Bars{Values: 1e-9, Steps: 1e-9}) {
-				t.Logf("%s: %.1e", g.Name, float64(g.Difference))
-				if g.Failed {
-					t.Errorf("%s: %s differs by %.1e of its largest value", g.Name, g.Worst, float64(g.Difference))
-				}
+			for path := torch.Kernels; path <= c.last; path++ {
+				equalGolden(t, folder, path, want)
 			}
 		})
+	}
+}
+
+// equalGolden runs this program's side in a folder by a path, and compares.
+func equalGolden(t *testing.T, folder string, path torch.Path, want values) {
+	t.Helper()
+	set := func(p torch.Path) { torch.Do(func(*torch.Scope) { torch.SetPath(p) }) }
+	set(path)
+	defer set(torch.Kernels)
+	if err := Ours(folder); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := read(folder, ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range got {
+		if strings.HasPrefix(name, "weight") || strings.HasPrefix(name, "statistics") {
+			delete(got, name) // of which the file has none
+		}
+	}
+	for _, g := range groups(got, want, Bars{Values: 1e-9, Steps: 1e-9}) {
+		t.Logf("path %d, %s: %.1e", path, g.Name, float64(g.Difference))
+		if g.Failed {
+			t.Errorf("path %d, %s: %s differs by %.1e of its largest value", path, g.Name, g.Worst, float64(g.Difference))
+		}
 	}
 }
 
