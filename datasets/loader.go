@@ -30,9 +30,12 @@ type Batch struct {
 // the images' numbers alone (mixing on the batch's), whatever the number of workers. It may be used
 // by several goroutines at once, as long as none changes its fields.
 type Loader struct {
-	Dataset   Dataset
-	Batch     int  // images a batch; the last one of an epoch may be smaller
-	DropLast  bool // leave that smaller one out
+	Dataset Dataset
+	Batch   int // images a batch; the last one of an epoch may be smaller
+	// Least is how many images a batch has at least, 2 where batch norm learns from it: of a smaller
+	// last one they go to the one before, which is that much larger. 0 is 1.
+	Least     int
+	DropLast  bool // leave a smaller last one out
 	Shuffle   bool // another order in every epoch
 	Transform Transform
 	Seed      uint64
@@ -59,10 +62,12 @@ func (l *Loader) Batches() int {
 	switch {
 	case l.Dataset == nil || l.Batch < 1 || l.World > 1 && (l.Rank < 0 || l.Rank >= l.World):
 		return 0
-	case l.DropLast:
-		return l.images() / l.Batch
 	}
-	return (l.images() + l.Batch - 1) / l.Batch
+	whole, rest := l.images()/l.Batch, l.images()%l.Batch
+	if l.DropLast || rest < max(1, l.Least) {
+		return whole
+	}
+	return whole + 1
 }
 
 // Validate names every impossible value.
@@ -73,12 +78,15 @@ func (l *Loader) Validate() error {
 	} else {
 		info := l.Dataset.Info()
 		faults = append(faults, info.Validate())
+		if l.Least > 0 && l.images() < l.Least {
+			faults = append(faults, fmt.Errorf("%s has too few images to learn from: %d, and a batch has at least %d", info.Name, l.images(), l.Least))
+		}
 		if l.Transform.recolours() && info.Channels != 1 && info.Channels != 3 {
 			faults = append(faults, fmt.Errorf("%s has %d channels, and policies and colour jitter are for grey (1) and colours (3)", info.Name, info.Channels))
 		}
 	}
-	if l.Batch < 1 {
-		faults = append(faults, fmt.Errorf("batches of %d images; there must be at least 1 in each", l.Batch))
+	if l.Batch < max(1, l.Least) {
+		faults = append(faults, fmt.Errorf("batches of %d images; there must be at least %d in each", l.Batch, max(1, l.Least)))
 	}
 	if l.Workers < 0 {
 		faults = append(faults, fmt.Errorf("%d workers; there must be at least 1, or 0 for one a processor", l.Workers))
@@ -115,7 +123,7 @@ func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, er
 		}
 		for b := from; b < n; b++ {
 			batch, err := p.take(ctx, b)
-			if batch.N > 0 || err != nil { // the last one may have lost all
+			if batch.N >= max(1, l.Least) || err != nil { // the last one may have lost too many
 				if !yield(batch, err) || err != nil {
 					return
 				}
@@ -238,6 +246,9 @@ func (f *filler) worker() *worker {
 func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error {
 	start := b * f.Batch
 	n := min(f.Batch, f.images()-start)
+	if rest := f.images() - start - n; rest > 0 && rest < f.Least && !f.DropLast {
+		n += rest
+	}
 	if cap(out.Images) < n*f.size {
 		out.Images, out.Labels = make([]float32, n*f.size), make([]int64, n)
 	}
@@ -263,8 +274,8 @@ func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error 
 		out.Labels[out.N] = int64(label)
 		out.N++
 	}
-	if out.N == 0 && start+n < f.images() {
-		return fmt.Errorf("data set %s: all %d images of batch %d are damaged", f.name, n, b)
+	if out.N < max(1, f.Least) && start+n < f.images() {
+		return fmt.Errorf("data set %s: %d of the %d images of batch %d are damaged; mend them, or let a batch have more", f.name, n-out.N, n, b)
 	}
 	out.Images, out.Labels = out.Images[:out.N*f.size], out.Labels[:out.N]
 	if f.Mixes() && out.N > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -124,6 +125,7 @@ func TestEpochGoesOnFromItsMiddle(t *testing.T) {
 		l := standard(rapid.IntRange(0, 60).Draw(t, "images"))
 		l.Batch = rapid.IntRange(1, 20).Draw(t, "batch")
 		l.Workers = rapid.IntRange(1, 5).Draw(t, "workers")
+		l.Least = rapid.IntRange(0, min(l.Batch, l.Dataset.Len())).Draw(t, "least")
 		l.DropLast = rapid.Bool().Draw(t, "drop last")
 		l.Shuffle = rapid.Bool().Draw(t, "shuffle")
 		l.Seed = rapid.Uint64().Draw(t, "seed")
@@ -160,6 +162,47 @@ func TestEpochHoldsEveryImageOnce(t *testing.T) {
 	if first := collect(t, l, 0, 0)[0].Labels; !slices.Equal(first, []int64{0, 1, 2}) {
 		t.Errorf("not shuffled, it starts with %v", first)
 	}
+}
+
+// A batch of learning has two images or more, whatever the number of images, and none is left out; a
+// last one that damaged files leave with one is.
+func TestNoBatchOfOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(2, 40).Draw(t, "images")
+		l := &Loader{Dataset: fake(n, 1, 2, 2), Least: 2, Batch: rapid.IntRange(2, 12).Draw(t, "batch"), Shuffle: true, Workers: 2}
+		images := 0
+		for i, b := range collect(t, l, 0, 0) {
+			if images += b.N; b.N < 2 || b.N > l.Batch+1 || b.N > l.Batch && i < l.Batches()-1 {
+				t.Fatalf("batch %d of %d has %d images", i, l.Batches(), b.N)
+			}
+		}
+		if images != n {
+			t.Fatalf("%d images, not %d", images, n)
+		}
+	})
+	for broken, want := range map[string][]int{"0": {3, 4}, "6": {4, 3}, "5,6": {4, 2}, "4,5,6": {4}, "4,5,6,7": {4}} {
+		l := &Loader{Dataset: &torn{fake(8, 1, 2, 2), broken}, Least: 2, Batch: 4, Workers: 1, Damaged: func(*DamagedError) {}}
+		var sizes []int
+		for _, b := range collect(t, l, 0, 0) {
+			sizes = append(sizes, b.N)
+		}
+		if !slices.Equal(sizes, want) {
+			t.Errorf("without %s: batches of %v, not %v", broken, sizes, want)
+		}
+	}
+}
+
+// torn is a data set some of whose files are damaged.
+type torn struct {
+	*images
+	broken string // their numbers
+}
+
+func (d *torn) At(i int, dst []byte) (int, error) {
+	if strings.Contains(d.broken, strconv.Itoa(i)) {
+		return 0, &DamagedError{File: strconv.Itoa(i), Err: errBroken}
+	}
+	return d.images.At(i, dst)
 }
 
 // An image's draws come from its number, not from its place.
@@ -215,11 +258,12 @@ func TestBatchesAreNormalised(t *testing.T) {
 
 func TestBatchCount(t *testing.T) {
 	for _, c := range []struct {
-		n, batch int
-		drop     bool
-		want     int
-	}{{0, 4, false, 0}, {1, 4, false, 1}, {4, 4, false, 1}, {5, 4, false, 2}, {5, 4, true, 1}, {3, 4, true, 0}, {3, 0, false, 0}} {
-		l := &Loader{Dataset: fake(c.n, 1, 1, 1), Batch: c.batch, DropLast: c.drop}
+		n, batch, least int
+		drop            bool
+		want            int
+	}{{0, 4, 0, false, 0}, {1, 4, 0, false, 1}, {4, 4, 0, false, 1}, {5, 4, 0, false, 2}, {5, 4, 0, true, 1}, {3, 4, 0, true, 0}, {3, 0, 0, false, 0},
+		{5, 4, 2, false, 1}, {6, 4, 2, false, 2}, {6, 4, 3, false, 1}, {5, 4, 2, true, 1}, {3, 4, 2, false, 1}} {
+		l := &Loader{Dataset: fake(c.n, 1, 1, 1), Batch: c.batch, Least: c.least, DropLast: c.drop}
 		if got := l.Batches(); got != c.want {
 			t.Errorf("%+v: %d batches", c, got)
 		}
@@ -355,17 +399,20 @@ func TestLoaderRefuses(t *testing.T) {
 		l    Loader
 		from int
 	}{
-		"no data set":            {Loader{Batch: 1}, 0},
-		"batches of 0":           {Loader{Dataset: good}, 0},
-		"-1 workers":             {Loader{Dataset: good, Batch: 1, Workers: -1}, 0},
-		"padding -2":             {Loader{Dataset: good, Batch: 1, Transform: Transform{Padding: -2}}, 0},
-		"0 standard deviations":  {Loader{Dataset: lame, Batch: 1}, 0},
-		"from batch -1":          {Loader{Dataset: good, Batch: 1}, -1},
-		"from batch 6; it has 5": {Loader{Dataset: good, Batch: 1}, 6},
-		"has 2 channels":         {Loader{Dataset: fake(5, 2, 2, 2), Batch: 1, Transform: Transform{AutoAugment: "cifar10"}}, 0},
-		"rank 2 of 2":            {Loader{Dataset: good, Batch: 1, Rank: 2, World: 2}, 0},
-		"rank 1 of 1":            {Loader{Dataset: good, Batch: 1, Rank: 1}, 0},
-		"image 3: label 10":      {Loader{Dataset: wrong, Batch: 5}, 0},
+		"no data set":             {Loader{Batch: 1}, 0},
+		"batches of 0":            {Loader{Dataset: good}, 0},
+		"-1 workers":              {Loader{Dataset: good, Batch: 1, Workers: -1}, 0},
+		"padding -2":              {Loader{Dataset: good, Batch: 1, Transform: Transform{Padding: -2}}, 0},
+		"0 standard deviations":   {Loader{Dataset: lame, Batch: 1}, 0},
+		"from batch -1":           {Loader{Dataset: good, Batch: 1}, -1},
+		"from batch 6; it has 5":  {Loader{Dataset: good, Batch: 1}, 6},
+		"has 2 channels":          {Loader{Dataset: fake(5, 2, 2, 2), Batch: 1, Transform: Transform{AutoAugment: "cifar10"}}, 0},
+		"at least 6 in each":      {Loader{Dataset: fake(7, 1, 2, 2), Batch: 5, Least: 6}, 0},
+		"too few images to learn": {Loader{Dataset: fake(1, 1, 2, 2), Batch: 2, Least: 2}, 0},
+		"3 of the 4 images of batch 0 are damaged": {Loader{Dataset: &torn{fake(8, 1, 2, 2), "0,1,3"}, Batch: 4, Least: 2, Damaged: func(*DamagedError) {}}, 0},
+		"rank 2 of 2":       {Loader{Dataset: good, Batch: 1, Rank: 2, World: 2}, 0},
+		"rank 1 of 1":       {Loader{Dataset: good, Batch: 1, Rank: 1}, 0},
+		"image 3: label 10": {Loader{Dataset: wrong, Batch: 5}, 0},
 	} {
 		n := 0
 		for _, err := range c.l.Epoch(context.Background(), 0, c.from) {

@@ -10,17 +10,12 @@ import (
 	"hdas/metric"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/torchtest"
 )
 
 func within(t *testing.T, f func()) {
 	t.Helper()
-	live := torch.Live()
-	if err := torch.Do(func(*torch.Scope) { f() }); err != nil {
-		t.Fatal(err)
-	}
-	if n := torch.Live() - live; n != 0 {
-		t.Errorf("%d tensors left alive", n)
-	}
+	torchtest.Do(t, func(*torch.Scope) { f() })
 }
 
 // Counted by hand: of four samples two have the first guess right and one more is among the first

@@ -1,9 +1,7 @@
 package models_test
 
 import (
-	"hash/crc32"
 	"math"
-	"strings"
 	"testing"
 
 	"hdas/internal/golden"
@@ -12,6 +10,7 @@ import (
 	"hdas/models/layer"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/torchtest"
 )
 
 // measured is what internal/golden/networks.py found of a network.
@@ -66,14 +65,9 @@ func TestNumbersOfPublished(t *testing.T) {
 			if m.Classes = 7; preset == models.ImageNet {
 				m.Preset, size = preset, 64
 			}
-			before := torch.Live()
-			err := torch.Do(func(*torch.Scope) { numbers(t, name, m, size, want) })
-			if err != nil {
-				t.Fatalf("%s, %s: %v", name, preset, err)
-			}
-			if n := torch.Live() - before; n != 0 {
-				t.Errorf("%s, %s: %d tensors left alive", name, preset, n)
-			}
+			t.Run(name+"/"+preset, func(t *testing.T) {
+				torchtest.Do(t, func(*torch.Scope) { numbers(t, name, m, size, want) })
+			})
 		}
 	}
 }
@@ -91,12 +85,12 @@ func numbers(t *testing.T, name string, m models.Macro, size int64, want measure
 	}
 	values := map[string]torch.Tensor{}
 	for p := range store.All() {
-		values[p.Name] = weight(p.Name, p.Tensor.Shape())
+		values[p.Name] = golden.Weight(p.Name, p.Tensor.Shape()...)
 	}
 	if err := store.Load(values); err != nil {
 		t.Fatal(err)
 	}
-	x := cosines("image", 2, 3, size, size)
+	x := golden.Noise("image", 2, 3, size, size)
 	what := name + ", " + m.Preset
 	logits, _ := net.Forward(&nn.Ctx{}, x)
 	golden.Check(t, "logits of "+what, logits, torch.FromFloat64(want.Logits, 2, m.Classes), 1e-9)
@@ -118,30 +112,4 @@ func gradient(s *nn.Store, logits torch.Tensor) float64 {
 		}
 	}
 	return torch.Norm(there).Item()
-}
-
-// weight is what networks.py gives to the parameter of that name.
-func weight(name string, shape []int64) torch.Tensor {
-	v := cosines(name, shape...)
-	switch {
-	case len(shape) > 1:
-		fanIn := v.Numel() / shape[0]
-		return v.MulScalar(math.Sqrt(3 / float64(fanIn)))
-	case strings.HasSuffix(name, "weight") || strings.HasSuffix(name, "running_var"):
-		return v.MulScalar(0.5).AddScalar(1)
-	}
-	return v.MulScalar(0.25)
-}
-
-func cosines(name string, shape ...int64) torch.Tensor {
-	n := int64(1)
-	for _, s := range shape {
-		n *= s
-	}
-	v := make([]float64, n)
-	first := float64(crc32.ChecksumIEEE([]byte(name)) % 1000)
-	for i := range v {
-		v[i] = math.Cos(first + float64(i))
-	}
-	return torch.FromFloat64(v, shape...)
 }

@@ -12,6 +12,7 @@ import (
 	"hdas/models/layer"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/torchtest"
 )
 
 // chainOf is DARTS' chain of that many layers as a genotype with stages: every cell reads the last
@@ -152,8 +153,7 @@ func TestWiringsOfAnyStages(t *testing.T) {
 			}
 			return
 		}
-		live := torch.Live()
-		err := torch.Do(func(*torch.Scope) {
+		torchtest.Do(t, func(*torch.Scope) {
 			b := build(t, g, m, image)
 			defer b.Free()
 			if n := b.Count(nil); n != b.plan.Cost.Parameters {
@@ -165,11 +165,5 @@ func TestWiringsOfAnyStages(t *testing.T) {
 			}
 			torch.Grad(logits.Sum(), nn.Tensors(b.Weights()))
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := torch.Live() - live; n != 0 {
-			t.Fatalf("%d tensors left alive", n)
-		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"hdas/models/ops"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/torchtest"
 )
 
 var (
@@ -106,8 +107,7 @@ func TestPlanCountsWhatBuildMakes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			before := torch.Live()
-			err = torch.Do(func(*torch.Scope) {
+			torchtest.Do(t, func(*torch.Scope) {
 				s := nn.NewStore(torch.Options{})
 				defer s.Free()
 				n, err := models.Build(s.Root(), p, models.Decided{})
@@ -130,12 +130,6 @@ func TestPlanCountsWhatBuildMakes(t *testing.T) {
 					t.Errorf("auxiliary logits have shape %v", s)
 				}
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := torch.Live() - before; n != 0 {
-				t.Errorf("%d tensors left alive", n)
-			}
 		})
 	}
 }

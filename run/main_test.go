@@ -15,6 +15,7 @@ import (
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/torchtest"
 )
 
 // helperVariable makes the test binary another process of a test, with that part and folder.
@@ -105,19 +106,8 @@ type record struct {
 	Epoch int `json:"epoch"`
 }
 
-// do runs f as torch.Do does, and fails on its errors and on tensors left behind.
-func do(t testing.TB, f func() error) {
-	t.Helper()
-	before := torch.Live()
-	var err error
-	failure := torch.Do(func(*torch.Scope) { err = f() })
-	if err := errors.Join(failure, err); err != nil {
-		t.Fatal(err)
-	}
-	if left := torch.Live() - before; left != 0 {
-		t.Fatalf("%d tensors left behind", left)
-	}
-}
+// do runs f inside torch.Do, and fails on its error and on tensors left behind.
+var do = torchtest.Try
 
 // refuse is do for an f that has to fail, with an error that says all of these.
 func refuse(t testing.TB, says []string, f func() error) {

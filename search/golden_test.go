@@ -12,6 +12,7 @@ import (
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
+	"hdas/torch/torchtest"
 )
 
 var (
@@ -129,13 +130,7 @@ func archOf(t *testing.T, f golden.File, prefix string, n *Supernet) map[string]
 
 func within(t *testing.T, f func()) {
 	t.Helper()
-	before := torch.Live()
-	if err := torch.Do(func(*torch.Scope) { f() }); err != nil {
-		t.Fatal(err)
-	}
-	if n := torch.Live() - before; n != 0 {
-		t.Errorf("%d tensors left alive", n)
-	}
+	torchtest.Do(t, func(*torch.Scope) { f() })
 }
 
 func supernet(t *testing.T, c Config, m models.Macro) *Supernet {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hdas/run"
+	"hdas/run/runtest"
 	"hdas/torch"
 )
 
@@ -129,12 +130,12 @@ func TestEarlyStop(t *testing.T) {
 	if r.Epoch.StopAt == 0 || r.Epoch.Epoch >= s.Config.Epochs || r.Epoch.StopAt != r.Epoch.Epoch-1 {
 		t.Fatalf("ended with epoch %d, stopped at %d", r.Epoch.Epoch, r.Epoch.StopAt)
 	}
-	before := content(t, folder, epochFile(r.Epoch.StopAt-1))
-	if string(before) != string(content(t, folder, "genotype.yaml")) {
+	before := runtest.Content(t, folder, epochFile(r.Epoch.StopAt-1))
+	if string(before) != string(runtest.Content(t, folder, "genotype.yaml")) {
 		t.Error("the genotype is not that of the window before")
 	}
 	var values []float64
-	for _, line := range strings.Split(strings.TrimSpace(string(content(t, folder, "epochs.jsonl"))), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(string(runtest.Content(t, folder, "epochs.jsonl"))), "\n") {
 		var e Epoch
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatal(err)
@@ -152,8 +153,8 @@ func TestEarlyStop(t *testing.T) {
 			t.Errorf("epoch %d: due %v, stopped at %d", e.Epoch, due, e.StopAt)
 		}
 	}
-	checkpoint := content(t, folder, "checkpoint.safetensors")
-	if again := search(run.Open); again.Epoch.Epoch != r.Epoch.Epoch || string(content(t, folder, "checkpoint.safetensors")) != string(checkpoint) {
+	checkpoint := runtest.Content(t, folder, "checkpoint.safetensors")
+	if again := search(run.Open); again.Epoch.Epoch != r.Epoch.Epoch || string(runtest.Content(t, folder, "checkpoint.safetensors")) != string(checkpoint) {
 		t.Error("resumed, it has gone on")
 	}
 }

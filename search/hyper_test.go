@@ -16,6 +16,7 @@ import (
 	"hdas/search/space"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/optim"
 )
 
 var tiny = layer.Shape{C: 3, H: 8, W: 8}
@@ -56,6 +57,20 @@ func littleCells(t *testing.T) string {
 	return file
 }
 
+// learning runs f on a supernet of tiny images with its optimizers. No tensor may be left.
+func learning(t *testing.T, s space.Space, c Config, m models.Macro, f func(n *Supernet, adam *optim.Adam, sgd *optim.SGD)) {
+	t.Helper()
+	within(t, func() {
+		torch.Seed(7)
+		n := supernetOf(t, s, c, m, tiny)
+		defer n.Free()
+		adam, sgd := optimizers(n)
+		defer adam.Free()
+		defer sgd.Free()
+		f(n, adam, sgd)
+	})
+}
+
 func sample(n int64) Sample {
 	labels := make([]int64, n)
 	for i := range labels {
@@ -73,13 +88,7 @@ func TestHyperGradient(t *testing.T) {
 	for _, k := range Kinds {
 		t.Run(string(k), func(t *testing.T) {
 			c, m, s := little(t, k)
-			within(t, func() {
-				torch.Seed(7)
-				n := supernetOf(t, s, c, m, tiny)
-				defer n.Free()
-				adam, sgd := optimizers(n)
-				defer adam.Free()
-				defer sgd.Free()
+			learning(t, s, c, m, func(n *Supernet, adam *optim.Adam, sgd *optim.SGD) {
 				n.config.Alpha.LR = 0.1
 				for range 4 {
 					Step(n, FirstOrder, adam, sgd, 0.02, sample(8), sample(8))
@@ -124,13 +133,7 @@ func TestHyperGradient(t *testing.T) {
 // Looking ahead by nothing is the first order.
 func TestUnrolledWithoutStepIsFirstOrder(t *testing.T) {
 	c, m, s := little(t, Stage)
-	within(t, func() {
-		torch.Seed(7)
-		n := supernetOf(t, s, c, m, tiny)
-		defer n.Free()
-		adam, sgd := optimizers(n)
-		defer adam.Free()
-		defer sgd.Free()
+	learning(t, s, c, m, func(n *Supernet, _ *optim.Adam, sgd *optim.SGD) {
 		train, valid := sample(8), sample(8)
 		first, _ := FirstOrder(n, sgd, 0, train, valid)
 		second, _ := Unrolled(n, sgd, 0, train, valid)
@@ -340,13 +343,7 @@ func difference(a, b torch.Tensor) float64 {
 func TestDepthLossByHand(t *testing.T) {
 	c := Default(Stage)
 	c.Lengths = []int{3, 3, 3}
-	within(t, func() {
-		n := supernetOf(t, mustSpace(t, c), c, macro(2, 0), tiny)
-		defer n.Free()
-		for p := range n.Arch.Store.All() {
-			torch.NoGrad(func() { p.Tensor.Zero_() })
-		}
-		n.Arch.softmax(false)
+	atZero(t, c, func(n *Supernet) {
 		a := 0.75
 		d1 := a
 		d2 := (a + a + a*(d1+1)) / 3
@@ -362,13 +359,7 @@ func TestDepthLossByHand(t *testing.T) {
 func TestDistributionLossesByHand(t *testing.T) {
 	c := Default(Distribution)
 	c.Lengths, c.MinCells = []int{3, 3, 3}, 2
-	within(t, func() {
-		n := supernetOf(t, mustSpace(t, c), c, macro(2, 0), tiny)
-		defer n.Free()
-		for p := range n.Arch.Store.All() {
-			torch.NoGrad(func() { p.Tensor.Zero_() })
-		}
-		n.Arch.softmax(false)
+	atZero(t, c, func(n *Supernet) {
 		if got := n.Arch.complexityLoss(n.theta).Item(); math.Abs(got-7.5) > 1e-12 {
 			t.Errorf("complexity loss %v, not 7.5", got)
 		}
@@ -379,6 +370,20 @@ func TestDistributionLossesByHand(t *testing.T) {
 		if got, want := n.Arch.depthLoss().Item(), -(d1+d2+d3)/3*3; math.Abs(got-want) > 1e-12 {
 			t.Errorf("depth loss %v, not %v", got, want)
 		}
+	})
+}
+
+// atZero runs f on a supernet whose architecture parameters are 0, so that every softmax is even.
+func atZero(t *testing.T, c Config, f func(n *Supernet)) {
+	t.Helper()
+	within(t, func() {
+		n := supernetOf(t, mustSpace(t, c), c, macro(2, 0), tiny)
+		defer n.Free()
+		for p := range n.Arch.Store.All() {
+			torch.NoGrad(func() { p.Tensor.Zero_() })
+		}
+		n.Arch.softmax(false)
+		f(n)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"hdas/search/space"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/optim"
 )
 
 // option is a setting beside the default, by what it changes.
@@ -178,12 +179,7 @@ func TestPublishedCellsInStages(t *testing.T) {
 		for _, k := range []Kind{Stage, Distribution} {
 			c, m, _ := little(t, k)
 			c.Cells = name
-			within(t, func() {
-				n := supernetOf(t, mustSpace(t, c), c, m, tiny)
-				defer n.Free()
-				adam, sgd := optimizers(n)
-				defer adam.Free()
-				defer sgd.Free()
+			learning(t, mustSpace(t, c), c, m, func(n *Supernet, adam *optim.Adam, sgd *optim.SGD) {
 				if err := Step(n, FirstOrder, adam, sgd, 0.05, sample(4), sample(4)).Finite(); err != nil {
 					t.Errorf("%s search over %s: %v", k, name, err)
 				}

@@ -1,11 +1,9 @@
 package search
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"os"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"hdas/datasets/datasetstest"
 	"hdas/models/genotype"
 	"hdas/run"
+	"hdas/run/runtest"
 	"hdas/torch"
 )
 
@@ -63,13 +62,9 @@ func TestResumedSearchEqualsUnbroken(t *testing.T) {
 			unbroken := t.TempDir()
 			search(t, setup(), unbroken, 0)
 			for _, step := range steps {
-				broken := t.TempDir()
+				broken := filepath.Join(t.TempDir(), fmt.Sprintf("stopped-after-%d", step))
 				search(t, setup(), broken, step)
-				for _, name := range []string{"checkpoint.safetensors", "epochs.jsonl", "genotype.yaml", "genotype-best-supernet.yaml", "genotypes/epoch-001.yaml", "genotypes/epoch-002.yaml"} {
-					if a, b := content(t, unbroken, name), content(t, broken, name); !bytes.Equal(a, b) {
-						t.Errorf("stopped after step %d: %s differs", step, name)
-					}
-				}
+				runtest.Same(t, unbroken, broken, "checkpoint.safetensors", "epochs.jsonl", "genotype.yaml", "genotype-best-supernet.yaml", "genotypes/epoch-001.yaml", "genotypes/epoch-002.yaml")
 			}
 			if n := torch.Live() - live; n != 0 {
 				t.Errorf("%d tensors left alive", n)
@@ -91,7 +86,7 @@ func TestWarmup(t *testing.T) {
 	begin.free()
 	folder := t.TempDir()
 	search(t, s, folder, 0)
-	for i, line := range strings.Split(strings.TrimSpace(string(content(t, folder, "epochs.jsonl"))), "\n") {
+	for i, line := range strings.Split(strings.TrimSpace(string(runtest.Content(t, folder, "epochs.jsonl"))), "\n") {
 		var e Epoch
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatal(err)
@@ -107,49 +102,13 @@ func TestWarmup(t *testing.T) {
 // search runs to the end, with a stop after that many steps, if any.
 func search(t *testing.T, s Setup, folder string, stop int) {
 	t.Helper()
-	d, err := run.Create(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	steps := 0
-	r, err := Run(ctx, s, d, func(p run.Progress) {
-		if p.Batch > 0 {
-			if steps++; steps == stop {
-				cancel()
-			}
-		}
+	r := runtest.ToEnd(t, folder, stop, func(ctx context.Context, d *run.Dir, observe func(run.Progress)) (Result, error) {
+		return Run(ctx, s, d, observe)
 	})
-	if err := d.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if stop > 0 {
-		if !errors.Is(err, run.ErrStopped) {
-			t.Fatalf("the stopped search ended with %v", err)
-		}
-		if d, err = run.Open(folder); err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		r, err = Run(context.Background(), s, d, func(run.Progress) {})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := r.Genotype.Validate(genotype.Ops{}); err != nil {
 		t.Error(err)
 	}
 	if r.Epoch.Epoch != s.Config.Epochs {
 		t.Errorf("the result is epoch %d's", r.Epoch.Epoch)
 	}
-}
-
-func content(t *testing.T, folder, name string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }

@@ -7,45 +7,17 @@ import (
 	"slices"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"hdas/torch"
+	"hdas/torch/torchtest"
 )
 
-func TestMain(m *testing.M) {
-	// The goroutine that does all tensor work lives as long as the process.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("hdas/torch.serve"))
-}
+func TestMain(m *testing.M) { torchtest.Main(m) }
 
-// failer is what testing.T and rapid.T have in common.
-type failer interface {
-	Helper()
-	Fatal(...any)
-	Fatalf(string, ...any)
-}
-
-// do runs f as Do does, and fails on an error of libtorch and on tensors left behind.
-func do(t failer, f func(s *torch.Scope)) {
-	t.Helper()
-	before := torch.Live()
-	if err := torch.Do(f); err != nil {
-		t.Fatal(err)
-	}
-	if left := torch.Live() - before; left != 0 {
-		t.Fatalf("%d tensors left behind", left)
-	}
-}
-
-// eachDevice runs f on the CPU always, and on the first CUDA device where there is one.
-func eachDevice(t *testing.T, f func(t *testing.T, d torch.Device)) {
-	t.Run("cpu", func(t *testing.T) { f(t, torch.CPU) })
-	t.Run("cuda", func(t *testing.T) {
-		if torch.CUDADevices() == 0 {
-			t.Skip("no CUDA device that this build and machine can use")
-		}
-		f(t, torch.CUDA(0))
-	})
-}
+var (
+	do         = torchtest.Do
+	eachDevice = torchtest.EachDevice
+	panics     = torchtest.Panics
+)
 
 // kind is where and as what a check runs, and how far its results may be from float64's: relative
 // to the larger of 1 and the value.
@@ -143,7 +115,7 @@ func differ(got, want array, tolerance float64) string {
 	return ""
 }
 
-func equal(t failer, what string, got, want array, tolerance float64) {
+func equal(t torchtest.T, what string, got, want array, tolerance float64) {
 	t.Helper()
 	if d := differ(got, want, tolerance); d != "" {
 		t.Fatalf("%s: %s", what, d)

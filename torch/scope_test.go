@@ -15,17 +15,6 @@ import (
 
 var float32s = torch.Options{}
 
-// panics runs f and returns the text of what it panicked with, empty if it did not.
-func panics(f func()) (text string) {
-	defer func() {
-		if r := recover(); r != nil {
-			text = fmt.Sprint(r)
-		}
-	}()
-	f()
-	return ""
-}
-
 func TestKeepReturnFree(t *testing.T) {
 	before := torch.Live()
 	var kept, returned, plain torch.Tensor

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hdas/torch"
+	"hdas/torch/torchtest"
 )
 
 // geometry is that of a window that moves over planes; index 0 is vertical.
@@ -79,7 +80,7 @@ func newConv(r *rand.Rand, g geometry, groups, n, in, out, h, w int64) conv {
 	return c
 }
 
-func (c conv) check(t failer, k kind, biased bool) {
+func (c conv) check(t torchtest.T, k kind, biased bool) {
 	t.Helper()
 	o := torch.ConvOptions{Stride: c.stride[:], Padding: c.padding[:], Dilation: c.dilation[:], Groups: c.groups}
 	// A number that holds in both directions may stand alone, and a default may be left out.
@@ -235,7 +236,7 @@ func pool(largest bool, g geometry, x, dy array) (y, dx array) {
 
 func TestPooling(t *testing.T) {
 	run := map[bool]func(x torch.Tensor, kernel, stride, padding int64) torch.Tensor{true: torch.MaxPool2d, false: torch.AvgPool2d}
-	check := func(t failer, k kind, largest bool, kernel, stride, padding int64, x, dy array) {
+	check := func(t torchtest.T, k kind, largest bool, kernel, stride, padding int64, x, dy array) {
 		t.Helper()
 		y, dx := pool(largest, square(kernel, stride, padding, 1), x, dy)
 		var gotY, gotDx array

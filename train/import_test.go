@@ -14,6 +14,7 @@ import (
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/torchtest"
 	"hdas/train"
 	"hdas/weights"
 )
@@ -37,20 +38,7 @@ func origin(t *testing.T, name string) train.Origin {
 }
 
 // do runs f inside torch.Do; it may leave no tensor behind.
-func do(t *testing.T, f func() error) {
-	t.Helper()
-	before := torch.Live()
-	var err error
-	if failure := torch.Do(func(*torch.Scope) { err = f() }); failure != nil {
-		t.Fatal(failure)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := torch.Live() - before; n != 0 {
-		t.Errorf("%d tensors left alive", n)
-	}
-}
+var do = torchtest.Try
 
 // reference is the checkpoint that DARTS' own script saved.
 func reference(t *testing.T) weights.File {

@@ -144,7 +144,7 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	}
 	r.Test = test
 	err = torch.Do(func(*torch.Scope) { r.Train = t.meter.Score() })
-	return r, false, errors.Join(err, r.Train.Finite())
+	return r, false, errors.Join(err, r.Train.Finite(), r.Test.Finite())
 }
 
 // Checkpoint is the whole state: weights, optimizer, generators and figures.

@@ -3,8 +3,7 @@ package train_test
 import (
 	"bytes"
 	"context"
-	"errors"
-	"os"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/run"
+	"hdas/run/runtest"
 	"hdas/torch"
 	"hdas/train"
 )
@@ -43,21 +43,9 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	unbroken := t.TempDir()
 	want := teach(t, unbroken, 0)
 	for _, step := range []int{2, 3, 5} {
-		broken := t.TempDir()
+		broken := filepath.Join(t.TempDir(), fmt.Sprintf("stopped-after-%d", step))
 		teach(t, broken, step)
-		for _, name := range []string{"checkpoint.safetensors", "epochs.jsonl"} {
-			a, err := os.ReadFile(filepath.Join(unbroken, name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			b, err := os.ReadFile(filepath.Join(broken, name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(a, b) {
-				t.Errorf("stopped after step %d: %s differs", step, name)
-			}
-		}
+		runtest.Same(t, unbroken, broken, "checkpoint.safetensors", "epochs.jsonl")
 	}
 	var m *train.Model
 	var err error
@@ -82,35 +70,9 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 
 func teach(t *testing.T, folder string, stop int) train.Epoch {
 	t.Helper()
-	d, err := run.Create(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	steps := 0
-	last, err := train.Run(ctx, setup(t), d, func(p run.Progress) {
-		if p.Batch > 0 {
-			if steps++; steps == stop {
-				cancel()
-			}
-		}
+	return runtest.ToEnd(t, folder, stop, func(ctx context.Context, d *run.Dir, observe func(run.Progress)) (train.Epoch, error) {
+		return train.Run(ctx, setup(t), d, observe)
 	})
-	d.Close()
-	if stop > 0 {
-		if !errors.Is(err, run.ErrStopped) {
-			t.Fatalf("the stopped training ended with %v", err)
-		}
-		if d, err = run.Open(folder); err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		last, err = train.Run(context.Background(), setup(t), d, func(run.Progress) {})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return last
 }
 
 // A loss that is no number ends the training at its step, before it gets into the weights, and the

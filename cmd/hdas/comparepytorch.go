@@ -37,7 +37,9 @@ to; with the seconds of a step and the memory it takes.
 
 PyTorch runs a twin of these networks and searches that was written for this
 comparison, or, with --reference, a checkout of quark0/darts as it is: its chain
-network of --genotype and its cell search.
+network of --genotype and its cell search. The networks are those of chains and
+of stages in both wirings, and the supernets of all searches, with every option
+of a search that changes a loss or a gradient: --only names them.
 
 A difference is the largest of a tensor over its largest value; of a group the
 worst tensor's is printed. In float64 logits, losses and gradients may differ by
@@ -85,7 +87,7 @@ Memory is the most that the steps made resident beyond the loaded libraries.`,
 	f := c.Flags()
 	f.StringVar(&s.Reference, "reference", "", "checkout of quark0/darts to compare with; default: the twin")
 	f.StringVar(&name, "genotype", "", fmt.Sprintf("of the derived network; default: %s and %s", parityChain, parityStages))
-	f.StringSliceVar(&only, "only", nil, "of "+strings.Join(parity.Networks, ", ")+"; default: all that the other side has")
+	f.StringSliceVar(&only, "only", nil, "of "+strings.Join(parity.Networks(), ", ")+"; default: all that the other side has")
 	f.StringVar(&s.Preset, "preset", models.CIFAR, "of the derived network: cifar or imagenet")
 	f.Int64Var(&s.Channels, "channels", 4, "initial channels C")
 	f.IntVar(&s.Layers, "layers", 8, "cells of a chain")
@@ -105,8 +107,8 @@ Memory is the most that the steps made resident beyond the loaded libraries.`,
 // parityCases are the networks to compare.
 func parityCases(name string, only []string, s parity.Settings) ([]parity.Case, error) {
 	for _, n := range only {
-		if !slices.Contains(parity.Networks, n) {
-			return nil, fmt.Errorf("--only %s is unknown; known are %s", n, strings.Join(parity.Networks, ", "))
+		if !slices.Contains(parity.Networks(), n) {
+			return nil, fmt.Errorf("--only %s is unknown; known are %s", n, strings.Join(parity.Networks(), ", "))
 		}
 	}
 	cells, err := genotype.Load(defaultCells)
@@ -126,25 +128,25 @@ func parityCases(name string, only []string, s parity.Settings) ([]parity.Case, 
 		derived = map[string]string{kind: name}
 	}
 	var cases []parity.Case
-	for _, network := range parity.Networks {
+	for _, network := range parity.Networks() {
 		asked := slices.Contains(only, network)
 		if len(only) > 0 && !asked {
 			continue
 		}
-		c := parity.Case{Network: network, Genotype: cells}
-		switch network {
+		c := parity.Case{Network: network}
+		switch given := parity.Given(network); given {
 		case parity.Chain, parity.Staged:
-			if derived[network] == "" {
+			if derived[given] == "" {
 				if asked {
 					return nil, fmt.Errorf("--only %s, but %s is none", network, name)
 				}
 				continue
 			}
-			if c.Genotype, err = loadGenotype(derived[network]); err != nil {
+			if c.Genotype, err = loadGenotype(derived[given]); err != nil {
 				return nil, err
 			}
 		case parity.Cell:
-			c.Genotype = genotype.Genotype{}
+			c.Genotype = cells
 		}
 		if err := parity.Fits(c, s); err != nil {
 			if asked || s.Reference == "" || network == parity.Chain {

@@ -69,7 +69,7 @@ printf '\000\000\000\000\145\315\315\101' | dd of=pytorch.safetensors bs=1 seek=
 
 func TestComparePyTorchUsage(t *testing.T) {
 	for _, c := range []struct{ args, words string }{
-		{"--only all", "known are chain, staged, cell, distribution, stage"},
+		{"--only all", "known are chain, staged, paired, paired-last, cell, cell-partial, distribution,"},
 		{"--genotype DARTS_V1 --only staged", "--only staged, but DARTS_V1 is none"},
 		{"--genotype NOTHING", "unknown"},
 		{"--batch 1 --steps 0 --precision half --order third", "batch 1 is not at least 2"},

@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,7 +16,9 @@ import (
 	"testing"
 
 	"hdas/configs"
+	"hdas/run"
 	"hdas/search"
+	"hdas/torch"
 )
 
 // ownImages writes a folder of red and blue images, n of each.
@@ -141,6 +144,33 @@ func TestTrainOnOwnImages(t *testing.T) {
 	}
 	if code, _, errs := call(t, "eval", filepath.Join(out, "skips"), "--data-dir", other); code != exitFailed || !strings.Contains(errs, "rose") {
 		t.Errorf("other classes: exit %d, %s", code, errs)
+	}
+}
+
+// A training set that leaves a single image to the last batch is learned from, to weights that are
+// numbers: the features of these images are single pixels at the end, so that of one image there is
+// no variance.
+func TestTrainOnOneImageMoreThanBatches(t *testing.T) {
+	dir, out := ownImages(t, 5), filepath.Join(t.TempDir(), "run") // 4 of each class are learned from
+	code, _, errs := call(t, "train", "--genotype", "DARTS_V1", "--config", "tiny-train", "--data-dir", dir, "--out", out,
+		"--set", "data.name=folder", "--set", "data.size=4", "--set", "network.layers=5", "--set", "network.channels=2",
+		"--set", "train.epochs=2", "--set", "train.batch=7")
+	if code != 0 {
+		t.Fatalf("exit %d, %s", code, errs)
+	}
+	err := torch.Do(func(*torch.Scope) {
+		state, _, err := run.ReadTensors(filepath.Join(out, "checkpoint.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, v := range state {
+			if sum := v.Sum().Item(); math.IsNaN(sum) || math.IsInf(sum, 0) {
+				t.Errorf("the sum of %s is %v", name, sum)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -36,8 +36,11 @@ type seeds struct {
 	Set    []string `json:"select_set"`
 }
 
-// seedsFile keeps them in the folder.
-const seedsFile = "seeds.json"
+// seedsFile keeps them in the folder, selectionFile the resolved configuration of the training.
+const (
+	seedsFile     = "seeds.json"
+	selectionFile = "selection.yaml"
+)
 
 func (s *seeds) flags(c *cobra.Command) {
 	f := c.Flags()
@@ -72,7 +75,7 @@ func (s *seeds) check(c *cobra.Command, r *place) error {
 	if s.Select == "" && len(s.Set) > 0 {
 		return usageError{errors.New("--select-set changes the training of --select, which is missing")}
 	}
-	if s.Select != "" {
+	if s.Select != "" && !begun {
 		if _, err := s.selection(); err != nil {
 			return usageError{err}
 		}
@@ -82,6 +85,32 @@ func (s *seeds) check(c *cobra.Command, r *place) error {
 
 func (s *seeds) selection() (configs.Train, error) {
 	return configs.LoadTrain(configs.Overrides{File: s.Select, Set: s.Set})
+}
+
+// keep writes what the seeds are begun with into their folder: what is there already stays.
+func (s *seeds) keep(c configs.Search, dir *run.Dir) error {
+	resolved, err := c.YAML()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir.Path(selectionFile)); s.Select != "" && err != nil {
+		t, err := s.selection()
+		if err != nil {
+			return err
+		}
+		training, err := t.YAML()
+		if err != nil {
+			return err
+		}
+		if err := dir.WriteFile(selectionFile, training); err != nil {
+			return err
+		}
+	}
+	return errors.Join(dir.WriteFile(seedsFile, text), dir.WriteFile(configFile, resolved))
 }
 
 // seedResult is what one seed came to.
@@ -104,30 +133,24 @@ type summary struct {
 
 // searchSeeds runs a search with several seeds, in processes of their own, and sums them up.
 func (p *program) searchSeeds(ctx context.Context, c configs.Search, s seeds, dir *run.Dir) error {
-	resolved, err := c.YAML()
-	if err != nil {
+	if err := s.keep(c, dir); err != nil {
 		return err
 	}
-	text, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(dir.WriteFile(seedsFile, text), dir.WriteFile(configFile, resolved)); err != nil {
-		return err
-	}
+	again := fmt.Sprintf("hdas search %s --resume --out %s", c.Search.Kind, dir.Path())
 	if err := p.searchAll(ctx, c, s, dir); err != nil {
-		return resumable(err, fmt.Sprintf("hdas search %s --resume --out %s", c.Search.Kind, dir.Path()))
+		return resumable(err, again)
 	}
 	sum, err := sumUp(c, s, dir)
 	if err != nil {
 		return err
 	}
 	if s.Select != "" {
-		if err := p.selectBest(ctx, s, &sum, dir); err != nil {
-			return err
+		if err := p.selectBest(ctx, &sum, dir); err != nil {
+			return resumable(err, again)
 		}
 	}
-	if text, err = json.MarshalIndent(sum, "", "  "); err != nil {
+	text, err := json.MarshalIndent(sum, "", "  ")
+	if err != nil {
 		return err
 	}
 	if err := dir.WriteFile("summary.json", append(text, '\n')); err != nil {
@@ -175,19 +198,28 @@ func (p *program) searchAll(ctx context.Context, c configs.Search, s seeds, dir 
 	return nil
 }
 
-// searchOne is the search of one seed, begun or gone on with.
+// searchOne is the search of one seed, begun or gone on with. What the seeds were begun with is in
+// their folder, so that going on depends on no file and no variable of the environment.
 func (p *program) searchOne(ctx context.Context, self string, c configs.Search, s seeds, dir *run.Dir, seed uint64) error {
 	folder := seedFolder(dir, seed)
-	line := []string{"search", string(c.Search.Kind), "--out", folder}
-	if _, err := os.Stat(filepath.Join(folder, configFile)); err == nil {
-		line = append(line, "--resume")
-	} else {
-		line = append(line, "--config", dir.Path(configFile), "--set", fmt.Sprintf("seed=%d", seed))
-		if s.Jobs > 1 && c.Threads == 0 {
-			line = append(line, "--threads", fmt.Sprint(max(1, runtime.NumCPU()/s.Jobs)))
+	if _, err := os.Stat(filepath.Join(folder, configFile)); err != nil {
+		if c.Seed = seed; s.Jobs > 1 && c.Threads == 0 {
+			c.Threads = max(1, runtime.NumCPU()/s.Jobs)
+		}
+		text, err := c.YAML()
+		if err != nil {
+			return err
+		}
+		if err := dir.WriteFile(filepath.Join(filepath.Base(folder), configFile), text); err != nil {
+			return err
 		}
 	}
-	child := exec.CommandContext(ctx, self, line...)
+	child := exec.CommandContext(ctx, self, "search", string(c.Search.Kind), "--resume", "--out", folder)
+	// A search that outlived this process, were that killed, would keep its folder from being gone on
+	// with. The signal comes at the end of the thread that starts it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
 	child.WaitDelay = 10 * time.Minute // for the step under way and the checkpoint
 	var last bytes.Buffer
@@ -255,8 +287,8 @@ func lastEpoch(folder string) (e search.Epoch, err error) {
 
 // selectBest trains what each seed found on one half of the training data and keeps the one that
 // does best on the other, as DARTS selects among its runs.
-func (p *program) selectBest(ctx context.Context, s seeds, sum *summary, dir *run.Dir) error {
-	c, err := s.selection()
+func (p *program) selectBest(ctx context.Context, sum *summary, dir *run.Dir) error {
+	c, err := configs.LoadTrain(configs.Overrides{File: dir.Path(selectionFile), Alone: true})
 	if err != nil {
 		return err
 	}

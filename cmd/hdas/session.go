@@ -49,14 +49,15 @@ func loadModel(path string, c configs.Common) (m *train.Model, o torch.Options, 
 	return m, o, func() { torch.Do(func(*torch.Scope) { m.Free() }) }, err
 }
 
-// loader makes the loader of a data set; one that is not for learning keeps order and pixels.
+// loader makes the loader of a data set; one that is not for learning keeps order and pixels. Of
+// one image batch norm cannot learn.
 func (p *program) loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
 	l := &datasets.Loader{Dataset: d, Batch: batch, Seed: c.Seed, Workers: c.Data.Workers}
 	if c.Data.Damaged == configs.Skip {
 		l.Damaged = p.skipped()
 	}
 	if learn {
-		l.Shuffle, l.Transform = true, c.Data.Transform
+		l.Shuffle, l.Least, l.Transform = true, 2, c.Data.Transform
 	}
 	return l
 }

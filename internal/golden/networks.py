@@ -5,7 +5,7 @@
 It reads the genotypes in their authors' notation, builds them with the twin beside it and shares no code with the
 program. For each genotype and preset:
 parameters with and without the auxiliary head, and multiply-adds of convolutions and linear maps, both counted on the
-modules of the full network; and of a small network in float64, whose weights and images are cosines: logits in
+modules of the full network; and of a small network in float64, whose weights and images are a fixed noise: logits in
 evaluation mode, and the norm over all weights of the gradient of half the sum of their squares.
 """
 import json
@@ -14,6 +14,7 @@ import pathlib
 import re
 import zlib
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -46,7 +47,7 @@ def describe(g, preset, c, layers, classes, auxiliary):
     stages = [dict(of(f"DAG{s}"), cell="normal", reduce="reduce" if s < 3 else "") for s in (1, 2, 3) if f"DAG{s}" in g]
     cells = {name: of(name) for name in g if re.fullmatch(r"(normal|reduce)\d?", name)}
     return dict(preset=preset, channels=c, layers=layers, classes=classes, auxiliary=auxiliary, pool_norm=bool(stages),
-                cells=cells, stages=stages, candidates=[], pairs=[])
+                cells=cells, stages=stages, wiring="summed", pairs=[])
 
 
 def count(network, image):
@@ -65,26 +66,29 @@ def count(network, image):
     return {"parameters": whole - head, "with_auxiliary": whole, "macs": macs}
 
 
-def cosines(name, shape):
-    """A tensor of its own for every name, in [-1, 1]."""
-    n = math.prod(shape)
-    return torch.cos(zlib.crc32(name.encode()) % 1000 + torch.arange(n, dtype=torch.float64)).reshape(shape)
+def noise(name, shape):
+    """Numbers uniform in [-1, 1), others for every name: those of splitmix64, which any program can make again."""
+    x = np.arange(1, math.prod(shape) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(zlib.crc32(name.encode()) << 32)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
+    x ^= x >> np.uint64(31)
+    return torch.from_numpy((x >> np.uint64(11)).astype(np.float64) / 2**52 - 1).reshape(tuple(shape))
+
+
+def weight(name, shape):
+    """What the parameter or statistic of that name is given."""
+    v = noise(name, shape)
+    if len(shape) > 1:
+        return v * math.sqrt(3 / math.prod(shape[1:]))
+    return 1 + v / 2 if name.endswith(("weight", "running_var")) else v / 4
 
 
 def numbers(network, size):
     network = network.double().eval()
     for name, t in network.state_dict().items():
-        if name.endswith("num_batches_tracked"):
-            continue
-        v = cosines(name, tuple(t.shape))
-        if t.dim() > 1:
-            v = v * math.sqrt(3 / math.prod(t.shape[1:]))
-        elif name.endswith(("weight", "running_var")):
-            v = 1 + v / 2
-        else:
-            v = v / 4
-        t.copy_(v)
-    logits, _ = network(cosines("image", (2, 3, size, size)))
+        if not name.endswith("num_batches_tracked"):
+            t.copy_(weight(name, t.shape))
+    logits, _ = network(noise("image", (2, 3, size, size)))
     (logits.square().sum() / 2).backward()
     norm = math.sqrt(sum(p.grad.square().sum().item() for p in network.parameters() if p.grad is not None))
     return {"logits": logits.flatten().tolist(), "gradient": norm}

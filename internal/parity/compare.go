@@ -81,10 +81,16 @@ func read(folder, side string) (v values, m measured, err error) {
 	if err != nil {
 		return nil, m, fmt.Errorf("%s's side left no figures: %w", side, err)
 	}
+	v, err = tensors(filepath.Join(folder, side+".safetensors"))
+	return v, m, err
+}
+
+// tensors reads a side's.
+func tensors(file string) (v values, err error) {
 	v = values{}
 	failure := torch.Do(func(*torch.Scope) {
 		var tensors map[string]torch.Tensor
-		if tensors, _, err = run.ReadTensors(filepath.Join(folder, side+".safetensors")); err != nil {
+		if tensors, _, err = run.ReadTensors(file); err != nil {
 			return
 		}
 		for full, t := range tensors {
@@ -95,7 +101,7 @@ func read(folder, side string) (v values, m measured, err error) {
 			v[group][name] = t.Float64s()
 		}
 	})
-	return v, m, errors.Join(failure, err)
+	return v, errors.Join(failure, err)
 }
 
 // groups compares what both sides made.

@@ -3,10 +3,7 @@ package parity
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"hdas/torch/torchtest"
 )
 
-func TestMain(m *testing.M) {
-	// The goroutine that does all tensor work lives as long as the process.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("hdas/torch.serve"))
-}
+func TestMain(m *testing.M) { torchtest.Main(m) }

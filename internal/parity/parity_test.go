@@ -206,6 +206,8 @@ func TestFind(t *testing.T) {
 
 func TestFits(t *testing.T) {
 	reference := func(s Settings) Settings { s.Reference = "darts"; return s }
+	odd := small(8)
+	odd.Channels = 3
 	for _, c := range []struct {
 		Case
 		Settings
@@ -216,6 +218,8 @@ func TestFits(t *testing.T) {
 		{Case{Chain, load(t, "Hc_DAS_cells")}, reference(small(8)), "normal1"},
 		{Case{Chain, load(t, "FairDARTS_a")}, reference(small(8)), "nodes of two edges"},
 		{Case{Chain, load(t, "DARTS_V2")}, small(1), "at least 2"},
+		{Case{Network: "joint"}, reference(small(8)), "has no joint network"},
+		{Case{Network: "cell-partial"}, odd, "3 channels of the cell-partial supernet do not divide by 2"},
 	} {
 		if err := Fits(c.Case, c.Settings); err == nil || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("error %v does not say %q", err, c.words)

@@ -3,6 +3,7 @@
 package parity
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -15,18 +16,6 @@ import (
 	"hdas/search"
 	"hdas/torch"
 )
-
-// The networks that can be compared: two derived ones, and the supernets of the searches.
-const (
-	Chain        = "chain"
-	Staged       = "staged"
-	Cell         = string(search.Cell)
-	Distribution = string(search.Distribution)
-	Stage        = string(search.Stage)
-)
-
-// Networks are all of them.
-var Networks = []string{Chain, Staged, Cell, Distribution, Stage}
 
 // The orders of a bilevel step.
 const (
@@ -79,23 +68,23 @@ func (s Settings) dtype() (torch.DType, error) {
 
 // Case is one network to compare.
 type Case struct {
-	Network  string
-	Genotype genotype.Genotype // of a derived network; of a stage's or distribution's supernet, the cells
+	Network  string            // of Networks
+	Genotype genotype.Genotype // as Given says
 }
 
 // Title names the case in a table.
 func (c Case) Title() string {
-	switch c.Network {
+	switch Given(c.Network) {
 	case Chain, Staged:
 		return fmt.Sprintf("%s network %s", c.Network, c.Genotype.Name)
 	case Cell:
-		return "cell supernet"
+		return fmt.Sprintf("%s supernet over %s cells", c.Network, c.Genotype.Name)
 	}
-	return fmt.Sprintf("%s supernet over %s cells", c.Network, c.Genotype.Name)
+	return c.Network + " supernet"
 }
 
 // derived reports whether the network is none of a search.
-func (c Case) derived() bool { return c.Network == Chain || c.Network == Staged }
+func (c Case) derived() bool { return c.network().kind == "" }
 
 // task is the file that both sides read. Net describes the network to the Python side, which builds
 // it by itself; this program reads the genotype beside it.
@@ -110,16 +99,17 @@ type task struct {
 
 // net describes a network, or the cells under a searched stage.
 type net struct {
-	Preset     string         `json:"preset"`
-	Channels   int64          `json:"channels"`
-	Layers     int            `json:"layers"`
-	Classes    int64          `json:"classes"`
-	Auxiliary  bool           `json:"auxiliary"`
-	PoolNorm   bool           `json:"pool_norm"`
-	Cells      map[string]dag `json:"cells"`
-	Stages     []stage        `json:"stages"`
-	Candidates []string       `json:"candidates"` // both of a search, which fills them in itself
-	Pairs      [][]int        `json:"pairs"`
+	Preset      string         `json:"preset"`
+	Channels    int64          `json:"channels"`
+	Layers      int            `json:"layers"`
+	Classes     int64          `json:"classes"`
+	Auxiliary   bool           `json:"auxiliary"`
+	PoolNorm    bool           `json:"pool_norm"`
+	Cells       map[string]dag `json:"cells"`
+	Stages      []stage        `json:"stages"`
+	Wiring      string         `json:"wiring"`
+	StageOutput string         `json:"stage_output"`
+	Pairs       [][]int        `json:"pairs"` // of a search, which fills them in itself
 }
 
 type dag struct {
@@ -135,17 +125,21 @@ type stage struct {
 
 // space says what a search may find and what its architecture's loss is.
 type space struct {
-	Kind            search.Kind `json:"kind"`
-	StageSpecific   bool        `json:"stage_specific"`
-	Nodes           int         `json:"nodes"`
-	CellPrimitives  []string    `json:"cell_primitives"`
-	Lengths         []int       `json:"lengths"`
-	Window          int         `json:"window"`
-	MinCells        int         `json:"min_cells"`
-	StagePrimitives []string    `json:"stage_primitives"`
-	Delta           float64     `json:"delta"`
-	Gamma           float64     `json:"gamma"`
-	Thetas          []float64   `json:"thetas"`
+	Kind              search.Kind `json:"kind"`
+	StageSpecific     bool        `json:"stage_specific"`
+	Nodes             int         `json:"nodes"`
+	CellPrimitives    []string    `json:"cell_primitives"`
+	Lengths           []int       `json:"lengths"`
+	Window            int         `json:"window"`
+	MinCells          int         `json:"min_cells"`
+	Shared            bool        `json:"shared"`
+	StagePrimitives   []string    `json:"stage_primitives"`
+	PartialChannels   int         `json:"partial_channels"`
+	EdgeNormalization bool        `json:"edge_normalization"`
+	Delta             float64     `json:"delta"`
+	DepthWeights      string      `json:"depth_weights"`
+	Gamma             float64     `json:"gamma"`
+	Thetas            []float64   `json:"thetas"`
 }
 
 type weights struct {
@@ -172,9 +166,11 @@ func classes(preset string) int64 {
 
 // newTask says what is to be run for a case. The rates and the losses are the paper's.
 func newTask(c Case, s Settings) task {
-	config := search.Default(search.Cell) // of derived networks it is the weights' part that counts
+	config, n := search.Default(search.Cell), c.network() // of derived networks it is the weights' part that counts
 	if !c.derived() {
-		config = search.Default(search.Kind(c.Network))
+		if config = search.Default(n.kind); n.change != nil {
+			n.change(&config)
+		}
 		config.StageSpecific = config.StageSpecific && s.Reference == "" // DARTS has two cells
 		s.Preset = models.CIFAR
 	}
@@ -184,7 +180,8 @@ func newTask(c Case, s Settings) task {
 		Alpha:   alpha{config.Alpha.LR, config.Alpha.Beta1, config.Alpha.Beta2, config.Alpha.WeightDecay},
 		Net: net{
 			Preset: s.Preset, Channels: s.Channels, Layers: s.Layers, Classes: classes(s.Preset),
-			Auxiliary: c.derived(), PoolNorm: c.Network != Chain, Cells: map[string]dag{}, Stages: []stage{}, Candidates: []string{}, Pairs: [][]int{},
+			Auxiliary: c.derived(), PoolNorm: c.Network != Chain, Cells: map[string]dag{}, Stages: []stage{},
+			Wiring: n.wiring, StageOutput: n.output, Pairs: [][]int{},
 		},
 	}
 	for name, d := range c.Genotype.Cells {
@@ -198,8 +195,9 @@ func newTask(c Case, s Settings) task {
 	}
 	t.Search = &space{
 		Kind: config.Kind, StageSpecific: config.StageSpecific, Nodes: config.Nodes, CellPrimitives: config.CellPrimitives,
-		Lengths: config.Lengths, Window: config.Window, MinCells: config.MinCells, StagePrimitives: config.StagePrimitives,
-		Delta: config.Delta, Gamma: config.Gamma, Thetas: slices.Repeat([]float64{1}, len(config.Lengths)),
+		Lengths: config.Lengths, Window: config.Window, MinCells: config.MinCells, Shared: config.Shared, StagePrimitives: config.StagePrimitives,
+		PartialChannels: config.PartialChannels, EdgeNormalization: config.EdgeNormalization,
+		Delta: config.Delta, DepthWeights: config.DepthWeights, Gamma: config.Gamma, Thetas: slices.Repeat([]float64{1}, len(config.Lengths)),
 	}
 	return t
 }
@@ -218,7 +216,10 @@ func edges(d genotype.DAG) dag {
 
 // macro is the network's size.
 func (t task) macro() models.Macro {
-	return models.Macro{Preset: t.Preset, Channels: t.Channels, Layers: t.Layers, Classes: t.Net.Classes, Auxiliary: t.Net.Auxiliary, PoolNorm: "auto", Wiring: models.Summed}
+	return models.Macro{
+		Preset: t.Preset, Channels: t.Channels, Layers: t.Layers, Classes: t.Net.Classes, Auxiliary: t.Net.Auxiliary,
+		PoolNorm: "auto", Wiring: cmp.Or(t.Net.Wiring, models.Summed), StageOutput: t.Net.StageOutput,
+	}
 }
 
 func (t task) image() layer.Shape {
@@ -230,9 +231,11 @@ func (t task) image() layer.Shape {
 
 // config is the search's.
 func (t task) config(folder string) search.Config {
-	c := search.Default(t.Search.Kind)
-	c.StageSpecific, c.Cells = t.Search.StageSpecific, genotypeFile(folder)
-	c.Lengths, c.Window = t.Search.Lengths, t.Search.Window
+	c, s := search.Default(t.Search.Kind), t.Search
+	c.Cells, c.StageSpecific, c.Nodes, c.CellPrimitives = genotypeFile(folder), s.StageSpecific, s.Nodes, s.CellPrimitives
+	c.Lengths, c.Window, c.MinCells, c.Shared, c.StagePrimitives = s.Lengths, s.Window, s.MinCells, s.Shared, s.StagePrimitives
+	c.PartialChannels, c.EdgeNormalization = s.PartialChannels, s.EdgeNormalization
+	c.Delta, c.DepthWeights, c.Gamma = s.Delta, s.DepthWeights, s.Gamma
 	return c
 }
 
@@ -247,8 +250,11 @@ func Fits(c Case, s Settings) error {
 	} else if err := t.macro().Validate(); err != nil {
 		return err
 	}
-	if c.Network == Cell && s.Layers < 5 {
+	if c.network().kind == search.Cell && s.Layers < 5 {
 		return fmt.Errorf("%d layers leave a stage of the cell supernet without a normal cell; at least 5", s.Layers)
+	}
+	if !c.derived() && s.Channels%int64(t.Search.PartialChannels) != 0 {
+		return fmt.Errorf("%d channels of the %s supernet do not divide by %d, one in so many of which is mixed", s.Channels, c.Network, t.Search.PartialChannels)
 	}
 	if s.Reference == "" || c.Network == Cell {
 		return nil

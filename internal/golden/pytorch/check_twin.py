@@ -35,7 +35,7 @@ def published(name):
 
 
 def describe(cells, stages=(), **other):
-    net = dict(preset="cifar", channels=4, layers=8, classes=10, auxiliary=True, pool_norm=bool(stages), candidates=[], pairs=[])
+    net = dict(preset="cifar", channels=4, layers=8, classes=10, auxiliary=True, pool_norm=bool(stages), wiring="summed", pairs=[])
     return dict(net, cells=cells, stages=list(stages), **other)
 
 

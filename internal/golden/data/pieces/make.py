@@ -101,7 +101,7 @@ def whole_cells():
     for number, case, dag, c, reduction, halve in ((1, "normal", NORMAL, 2, False, False), (2, "reduction", REDUCE, 4, True, False), (3, "behind", NORMAL, 4, False, True)):
         for norm in (False, True):
             widths = {"normal": [6, 4], "reduction": [4, 4], "behind": [4, 8]}[case]
-            cell = scatter(cells.Cell(dag, widths, c, reduction, halve, norm))
+            cell = scatter(cells.Cell(dag, widths, c, reduction, [halve, False], norm))
             size = 8 if not halve else 4
             record(out, "%s.%s" % (case, "norm" if norm else "bare"), named("cells", number, cell),
                    {"first": image(widths[0], 8), "second": image(widths[1], size)}, cell)

@@ -9,40 +9,44 @@ def undecided(dag):
     return any(op is None for node in dag["nodes"] for op, _ in node)
 
 
-def edges(dag, c, stride_of, affine, pool_norm, candidates):
+def edge(op, dag, c, stride, affine, pool_norm):
+    """The module of an edge."""
+    if op is not None:
+        return ops.operation(op, c, stride, affine, pool_norm)
+    if dag["share"] > 1:
+        return ops.Partial(dag["candidates"], c, stride, dag["share"])
+    return ops.Mixture(dag["candidates"], c, stride)
+
+
+def edges(dag, c, stride_of, affine, pool_norm):
     """The modules of a DAG's edges, in order."""
-    made = nn.ModuleList()
-    for node in dag["nodes"]:
-        for op, state in node:
-            stride = stride_of(state)
-            made.append(ops.Mixture(candidates, c, stride) if op is None else ops.operation(op, c, stride, affine, pool_norm))
-    return made
+    return nn.ModuleList(edge(op, dag, c, stride_of(state), affine, pool_norm) for node in dag["nodes"] for op, state in node)
 
 
 def gather(dag, modules, i, states, weights):
-    """What node i receives: the sum of its edges. weights has a row for every edge of a searched DAG."""
+    """What node i receives: the sum of its edges. Of a searched DAG weights are the operations' (edges,
+    candidates), and the edges' own (edges) or None."""
     first = sum(len(node) for node in dag["nodes"][:i])
     total = 0
     for row, (op, state) in enumerate(dag["nodes"][i], first):
         if op is None:
-            total = total + modules[row](states[state], weights[row])
+            y = modules[row](states[state], weights[0][row])
+            total = total + (y if weights[1] is None else weights[1][row] * y)
         else:
             total = total + modules[row](states[state])
     return total
 
 
 class Cell(nn.Module):
-    """A cell of c channels a node, on inputs of widths[0] and widths[1] channels. halve: the first input has twice the
-    resolution of the second."""
+    """A cell of c channels a node, on inputs of widths[0] and widths[1] channels. halve says of each input that it has twice
+    the resolution at which the cell works."""
 
-    def __init__(self, dag, widths, c, reduction, halve, pool_norm, candidates=()):
+    def __init__(self, dag, widths, c, reduction, halve, pool_norm):
         super().__init__()
         self.dag, self.width = dag, c * len(dag["out"])
         affine = not undecided(dag)
-        read = ops.FactorizedReduce if halve else ops.pointwise
-        self.preprocess0 = read(widths[0], c, affine)
-        self.preprocess1 = ops.pointwise(widths[1], c, affine)
-        self._ops = edges(dag, c, lambda state: 2 if reduction and state < 2 else 1, affine, pool_norm, candidates)
+        self.preprocess0, self.preprocess1 = [(ops.FactorizedReduce if h else ops.pointwise)(w, c, affine) for h, w in zip(halve, widths)]
+        self._ops = edges(dag, c, lambda state: 2 if reduction and state < 2 else 1, affine, pool_norm)
 
     def forward(self, first, second, weights=None):
         states = [self.preprocess0(first), self.preprocess1(second)]

@@ -1,6 +1,7 @@
 """The operations of an edge: DARTS (arXiv:1806.09055), NASNet (arXiv:1707.07012)."""
 import torch
 from torch import nn
+from torch.nn import functional
 
 
 def conv(inputs, outputs, kernel, **geometry):
@@ -95,3 +96,20 @@ class Mixture(nn.Module):
 
     def forward(self, x, weights):
         return sum(w * op(x) for w, op in zip(weights, self._ops))
+
+
+class Partial(Mixture):
+    """PC-DARTS (arXiv:1907.05737): the first of `share` parts of the channels is mixed, the others go past, at a stride through a
+    max pooling. Then the channels are taken from each part in turn, so that the next mixture gets others."""
+
+    def __init__(self, candidates, c, stride, share):
+        super().__init__(candidates, c // share, stride)
+        self.share, self.stride = share, stride
+
+    def forward(self, x, weights):
+        mixed = x.shape[1] // self.share
+        past = x[:, mixed:]
+        if self.stride == 2:
+            past = functional.max_pool2d(past, 2)
+        y = torch.cat([super().forward(x[:, :mixed], weights), past], 1)
+        return y.unflatten(1, (self.share, -1)).transpose(1, 2).flatten(1, 2)

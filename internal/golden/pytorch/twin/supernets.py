@@ -1,51 +1,65 @@
-"""The supernets of the three searches, with the losses of their architectures (H-DAS eq. 2 to 6)."""
+"""The supernets of the searches, with the losses of their architectures (H-DAS eq. 2 to 6)."""
 import torch
 from torch.nn import functional
 
-from . import networks
+from . import cells, networks
+
+# What a search has that does not say otherwise.
+DEFAULTS = dict(min_cells=0, shared=False, partial_channels=1, edge_normalization=False, depth_weights="softmax")
 
 
-def dense(nodes, window, out):
+def dense(name, nodes, window, out, candidates, share=1):
     """A DAG whose node i has an undecided edge from each of the `window` states before it."""
-    return {"nodes": [[[None, state] for state in range(max(0, i + 2 - window), i + 2)] for i in range(nodes)], "out": out}
+    return {"name": name, "candidates": candidates, "share": share, "out": out,
+            "nodes": [[[None, state] for state in range(max(0, i + 2 - window), i + 2)] for i in range(nodes)]}
 
 
 def supernet_of(net, search):
     """The description of a search's network: `net` is that of the cells that are given, `search` says what is searched."""
-    net = dict(net, auxiliary=False, stages=[], pairs=[])
-    if search["kind"] == "cell":
+    net, kind = dict(net, auxiliary=False, pool_norm=True, wiring="summed", stages=[], pairs=[]), search["kind"]
+    if kind in ("cell", "joint"):
         n = search["nodes"]
         names = ["normal1", "reduce1", "normal2", "reduce2", "normal3"] if search["stage_specific"] else ["normal", "reduce"]
-        return dict(net, candidates=search["cell_primitives"], pool_norm=True,
-                    cells={name: dense(n, n + 1, list(range(2, n + 2))) for name in names})
-    stages = len(search["lengths"])
+        net["cells"] = {name: dense(name, n, n + 1, list(range(2, n + 2)), search["cell_primitives"], search["partial_channels"]) for name in names}
+    if kind == "cell":
+        return net
     for i, n in enumerate(search["lengths"]):
-        name = {kind: kind if kind in net["cells"] else kind + str(i + 1) for kind in ("normal", "reduce")}
-        stage = dense(n, search["window"], [n, n + 1])
-        net["stages"].append(dict(stage, cell=name["normal"], reduce=name["reduce"] if i < stages - 1 else ""))
-    if search["kind"] == "distribution":
+        own = {kind: kind if kind in net["cells"] else kind + str(i + 1) for kind in ("normal", "reduce")}
+        stage = dense("stage%d" % (1 if search["shared"] else i + 1), n, search["window"], [n, n + 1], search["stage_primitives"])
+        net["stages"].append(dict(stage, cell=own["normal"], reduce=own["reduce"] if i < len(search["lengths"]) - 1 else ""))
+    if search["min_cells"]:
         # Pair j is the cells j+least-1 and j+least, counted from 1: the states j+least and j+least+1.
         net["pairs"] = [list(range(search["min_cells"], n + 1)) for n in search["lengths"]]
-    return dict(net, candidates=search["stage_primitives"], pool_norm=True)
+    return net
+
+
+def by_node(dag, values):
+    """The softmax of values (edges) over the edges of each node."""
+    return torch.cat([v.softmax(0) for v in values.split([len(node) for node in dag["nodes"]])])
 
 
 class Supernet:
-    """weights is the network as a module; arch its architecture parameters by name."""
+    """weights is the network as a module; arch its architecture parameters by name: alpha.DAG (edges, candidates), beta.DAG
+    (outputs) and edge.DAG (edges)."""
 
     def __init__(self, net, search):
-        self.search, self.net = search, supernet_of(net, search)
+        self.search = dict(DEFAULTS, **search)
+        self.net = supernet_of(net, self.search)
         self.weights = networks.build(self.net)
-        self.arch = {}
-        searched = dict(self.net["cells"]) if search["kind"] == "cell" else {"stage%d" % (i + 1): s for i, s in enumerate(self.net["stages"])}
-        for name, dag in searched.items():
-            self.arch["alpha." + name] = torch.zeros(sum(map(len, dag["nodes"])), len(self.net["candidates"]))
-        for i, pairs in enumerate(self.net["pairs"]):
-            self.arch["beta.stage%d" % (i + 1)] = torch.zeros(len(pairs))
-        for parameter in self.arch.values():
-            parameter.requires_grad_()
+        self.dags = {dag["name"]: dag for dag in [*self.net["cells"].values(), *self.net["stages"]] if cells.undecided(dag)}
+        shapes = {"alpha." + name: (sum(map(len, dag["nodes"])), len(dag["candidates"])) for name, dag in self.dags.items()}
+        shapes.update(("beta." + stage["name"], (len(pairs),)) for stage, pairs in zip(self.net["stages"], self.net["pairs"]))
+        if self.search["edge_normalization"]:
+            shapes.update(("edge." + name, (sum(map(len, dag["nodes"])),)) for name, dag in self.dags.items())
+        self.arch = {name: torch.zeros(shape, requires_grad=True) for name, shape in shapes.items()}
 
     def softmax(self):
-        return {name: parameter.softmax(-1) for name, parameter in self.arch.items()}
+        """What the network's edges and outputs weigh."""
+        arch = {name: beta.softmax(0) for name, beta in self.arch.items() if name.startswith("beta.")}
+        for name, dag in self.dags.items():
+            edge = self.arch.get("edge." + name)
+            arch[name] = (self.arch["alpha." + name].softmax(1), edge if edge is None else by_node(dag, edge))
+        return arch
 
     def logits(self, images, parameters=None):
         """With the given parameters, by name, in the place of the network's own."""
@@ -59,19 +73,30 @@ class Supernet:
     def arch_loss(self, images, labels, parameters=None):
         """Cross-entropy + delta * depth + gamma * complexity (eq. 6)."""
         loss = functional.cross_entropy(self.logits(images, parameters), labels)
-        if self.search["kind"] != "cell":
+        if self.net["stages"]:
             loss = loss + self.search["delta"] * self.depth()
-        if self.search["kind"] == "distribution":
+        if self.net["pairs"]:
             loss = loss + self.search["gamma"] * self.complexity()
         return loss
 
+    def carried(self, stage):
+        """What every edge of a stage carries: the weight of all but `none`, times the edge's own; or, as the H-DAS authors have
+        it, `raw`, the sum of its alphas, or `edge_softmax`, the softmax over a cell's edges of their largest alpha but `none`'s."""
+        alpha, (weights, edge) = self.arch["alpha." + stage["name"]], self.softmax()[stage["name"]]
+        carries = [k for k, name in enumerate(stage["candidates"]) if name != "none"]
+        if self.search["depth_weights"] == "raw":
+            return alpha.sum(1)
+        if self.search["depth_weights"] == "edge_softmax":
+            return by_node(stage, alpha[:, carries].amax(1))
+        soft = weights[:, carries].sum(1)
+        return soft if edge is None else soft * edge
+
     def depth(self):
-        """Eq. 2, 4: minus the mean depth of each stage's cells. An edge carries the weight of all but `none`."""
+        """Eq. 2, 4: minus the mean depth of each stage's cells."""
         soft, total = self.softmax(), 0
-        carries = torch.tensor([float(name != "none") for name in self.net["candidates"]])
-        for s, stage in enumerate(self.net["stages"]):
-            carried = iter(soft["alpha.stage%d" % (s + 1)] @ carries)
-            beta = soft.get("beta.stage%d" % (s + 1))
+        for stage in self.net["stages"]:
+            carried = iter(self.carried(stage))
+            beta = soft.get("beta." + stage["name"])
             depths = [0, 0]
             for i, node in enumerate(stage["nodes"]):
                 depth = sum(next(carried) * (depths[state] + 1 if state >= 2 else 1) for _, state in node) / len(node)
@@ -85,7 +110,7 @@ class Supernet:
     def complexity(self):
         """Eq. 5: the expected number of cells of each stage, times what one of them costs."""
         soft, total = self.softmax(), 0
-        for s, theta in enumerate(self.search["thetas"]):
-            beta = soft["beta.stage%d" % (s + 1)]
+        for stage, theta in zip(self.net["stages"], self.search["thetas"]):
+            beta = soft["beta." + stage["name"]]
             total = total + theta * sum((self.search["min_cells"] + j) * b for j, b in enumerate(beta))
         return total

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Several seeds, killed or stopped in the middle of a search, then of another, of a selecting
+// training and of another, and resumed each time, end as unbroken ones: all that they leave is the
+// same, byte for byte.
+func TestKilledSeeds(t *testing.T) {
+	training := filepath.Join(t.TempDir(), "training.yaml")
+	begin := func(folder string) []string {
+		put(t, training, []byte("data: {name: digits, size: 16, padding: 1, cutout: 0}\nnetwork: {preset: imagenet, channels: 2, auxiliary: false}\ntrain: {epochs: 4, batch: 500}\n"))
+		return append(brief(folder), "--seeds", "2", "--seed", "5", "--select", training, "--select-set", "threads=1")
+	}
+	unbroken := filepath.Join(t.TempDir(), "unbroken")
+	if c, errs := process(t, "yes", begin(unbroken)...); c.Run() != nil {
+		t.Fatal(errs)
+	}
+	folder := filepath.Join(t.TempDir(), "killed")
+	args := begin(folder)
+	for _, at := range []struct {
+		file string
+		how  syscall.Signal
+	}{
+		{"seed-5/epochs.jsonl", syscall.SIGKILL}, {"seed-6/checkpoint.safetensors", syscall.SIGTERM},
+		{"seed-5/selection/epochs.jsonl", syscall.SIGKILL}, {"seed-6/selection/epochs.jsonl", syscall.SIGTERM},
+	} {
+		c, errs := process(t, "yes", args...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ends := make(chan error, 1)
+		go func() { ends <- c.Wait() }()
+		for there := false; !there; {
+			select {
+			case err := <-ends:
+				t.Fatalf("it ended before it left %s: %v: %s", at.file, err, errs)
+			case <-time.After(time.Millisecond):
+				_, err := os.Stat(filepath.Join(folder, at.file))
+				there = err == nil
+			}
+		}
+		c.Process.Signal(at.how)
+		err := <-ends
+		var exit *exec.ExitError
+		switch {
+		case !errors.As(err, &exit):
+			t.Fatalf("it ended before the signal, after %s: %v", at.file, err)
+		case at.how == syscall.SIGTERM && (exit.ExitCode() != exitStopped || !strings.Contains(errs.String(), "hdas search stage --resume --out "+folder)):
+			t.Fatalf("%v: %s", err, errs)
+		case at.how == syscall.SIGKILL && !exit.Sys().(syscall.WaitStatus).Signaled():
+			t.Fatalf("%v: %s", err, errs)
+		}
+		// What it was begun with is in its folder alone.
+		args = []string{"search", "stage", "--resume", "--out", folder}
+		os.Remove(training)
+		t.Setenv("HDAS_SEARCH_EPOCHS", "3")
+		t.Setenv("HDAS_TRAIN_EPOCHS", "3")
+	}
+	if c, errs := process(t, "yes", args...); c.Run() != nil {
+		t.Fatal(errs)
+	}
+	want, got := left(t, unbroken), left(t, folder)
+	for name, text := range want {
+		want[name] = strings.ReplaceAll(text, unbroken, folder) // as the summary names the runs
+	}
+	compare(t, want, got)
+}

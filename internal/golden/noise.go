@@ -1,0 +1,39 @@
+package golden
+
+import (
+	"hash/crc32"
+	"math"
+	"strings"
+
+	"hdas/torch"
+)
+
+// Weight is what networks.py gives to the parameter or statistic of that name.
+func Weight(name string, shape ...int64) torch.Tensor {
+	v := Noise(name, shape...)
+	switch {
+	case len(shape) > 1:
+		fanIn := v.Numel() / shape[0]
+		return v.MulScalar(math.Sqrt(3 / float64(fanIn)))
+	case strings.HasSuffix(name, "weight") || strings.HasSuffix(name, "running_var"):
+		return v.MulScalar(0.5).AddScalar(1)
+	}
+	return v.MulScalar(0.25)
+}
+
+// Noise are numbers uniform in [-1, 1), others for every name, in float64: those of splitmix64.
+func Noise(name string, shape ...int64) torch.Tensor {
+	n := int64(1)
+	for _, s := range shape {
+		n *= s
+	}
+	v := make([]float64, n)
+	state := uint64(crc32.ChecksumIEEE([]byte(name))) << 32
+	for i := range v {
+		state += 0x9e3779b97f4a7c15
+		x := (state ^ state>>30) * 0xbf58476d1ce4e5b9
+		x = (x ^ x>>27) * 0x94d049bb133111eb
+		v[i] = float64((x^x>>31)>>11)/(1<<52) - 1
+	}
+	return torch.FromFloat64(v, shape...)
+}

@@ -1,0 +1,78 @@
+package parity
+
+import (
+	"slices"
+
+	"hdas/models"
+	"hdas/search"
+)
+
+// The networks that others refer to.
+const (
+	Chain        = "chain"
+	Staged       = "staged"
+	Cell         = string(search.Cell)
+	Distribution = string(search.Distribution)
+	Stage        = string(search.Stage)
+)
+
+// network is one that can be compared: a derived one, or the supernet of a search.
+type network struct {
+	name string
+	// Of a derived network with stages: how they are wired, and what the paired ones put out.
+	wiring, output string
+	// Of a supernet: its search, and what that has beside the default.
+	kind   search.Kind
+	change func(*search.Config)
+}
+
+// networks are all of them. Between them the supernets have every option of a search that changes
+// a loss or a gradient.
+var networks = []network{
+	{name: Chain},
+	{name: Staged, wiring: models.Summed},
+	{name: "paired", wiring: models.Paired, output: models.LastTwo},
+	{name: "paired-last", wiring: models.Paired, output: models.Last},
+	{name: Cell, kind: search.Cell},
+	{name: "cell-partial", kind: search.Cell, change: func(c *search.Config) { c.PartialChannels, c.EdgeNormalization = 2, true }},
+	{name: Distribution, kind: search.Distribution},
+	{name: "distribution-shared", kind: search.Distribution, change: func(c *search.Config) {
+		c.Lengths, c.MinCells, c.Shared, c.DepthWeights = []int{5, 5, 5}, 3, true, search.EdgeSoftmax
+	}},
+	{name: Stage, kind: search.Stage},
+	{name: "stage-raw", kind: search.Stage, change: func(c *search.Config) { c.DepthWeights = search.Raw }},
+	{name: "stage-shared", kind: search.Stage, change: func(c *search.Config) { c.Shared, c.EdgeNormalization = true, true }},
+	{name: "joint", kind: search.Joint, change: func(c *search.Config) { c.Lengths = []int{3, 3, 3} }},
+	{name: "joint-partial", kind: search.Joint, change: func(c *search.Config) {
+		c.Lengths, c.MinCells, c.StageSpecific = []int{3, 4, 3}, 2, true
+		c.PartialChannels, c.EdgeNormalization = 2, true
+	}},
+}
+
+// Networks are the names of all of them.
+func Networks() []string {
+	var names []string
+	for _, n := range networks {
+		names = append(names, n.name)
+	}
+	return names
+}
+
+// network is that of the case's name.
+func (c Case) network() network {
+	return networks[slices.IndexFunc(networks, func(n network) bool { return n.name == c.Network })]
+}
+
+// Given is what genotype a network of that name takes: Chain, or Staged, one of such a network; Cell
+// one whose cells are used; nothing none.
+func Given(name string) string {
+	switch n := (Case{Network: name}).network(); {
+	case n.wiring != "":
+		return Staged
+	case n.kind == "":
+		return Chain
+	case n.kind == search.Distribution || n.kind == search.Stage:
+		return Cell
+	}
+	return ""
+}
