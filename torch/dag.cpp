@@ -71,8 +71,9 @@ template <class T> std::vector<T> widened(const Numbers &v) {
 
 void add_to(Tensor &t, const Numbers &v) {
   AT_DISPATCH_FLOATING_TYPES(t.scalar_type(), "add_to", [&] {
+    scalar_t *p = t.data_ptr<scalar_t>();
     for (size_t i = 0; i < v.size(); ++i)
-      t.data_ptr<scalar_t>()[i] += scalar_t(v[i]);
+      p[i] += scalar_t(v[i]);
   });
 }
 
@@ -478,6 +479,17 @@ private:
     }
   }
 
+  // Adds all parts to the first, in order.
+  static void add_up(const std::vector<Buffer<T>> &parts, int64_t size) {
+    constexpr int64_t piece = 4096;
+    parallel((size + piece - 1) / piece, [&](Turns &turns) {
+      for (int64_t i; turns.take(i);)
+        for (size_t k = 1; k < parts.size(); ++k)
+          for (int64_t j = i * piece; j < std::min(size, (i + 1) * piece); ++j)
+            parts[0].get()[j] += parts[k].get()[j];
+    });
+  }
+
   void affine(const Round &r, double factor, Numbers ones, Numbers products) {
     for (size_t k = 0; k < ones.size(); ++k) {
       ones[k] *= factor;
@@ -557,10 +569,11 @@ private:
           }
         }
       });
-      if (weights)
-        for (const Buffer<T> &part : partial)
-          k.unlay(part.get(), wants(round.window) ? made(round.window) : Tensor(), wants(round.point) ? made(round.point) : Tensor(),
-                  wants(round.shifted) ? made(round.shifted) : Tensor());
+      if (weights) {
+        add_up(partial, k.grad_size());
+        k.unlay(partial[0].get(), wants(round.window) ? made(round.window) : Tensor(), wants(round.point) ? made(round.point) : Tensor(),
+                wants(round.shifted) ? made(round.shifted) : Tensor());
+      }
       if (first)
         break;
       ones.assign(before, 0);

@@ -61,13 +61,15 @@ Kernel<T>::Kernel(const Round &r, const std::vector<Tensor> &weights, int64_t c,
     wout_ = wide<T>(out_);
     point_ = Buffer<T>(k_ * wout_, T(0));
     turned_ = Buffer<T>(out_ * k_, T(0));
-    for (int64_t o = 0; o < out_; ++o)
+    const T *first = data<T>(a), *second = b.defined() ? data<T>(b) : nullptr;
+    for (int64_t o = 0; o < out_; ++o) {
+      const T *v = o < half_ ? first + o * c : second + (o - half_) * c;
+      const int64_t col = o < half_ ? 0 : w_; // the second phase's columns are behind the first's
       for (int64_t i = 0; i < c; ++i) {
-        T v = o < half_ ? data<T>(a)[o * c + i] : data<T>(b)[(o - half_) * c + i];
-        int64_t col = o < half_ ? i : w_ + i; // the second phase's columns are behind the first's
-        point_.get()[col * wout_ + o] = v;
-        turned_.get()[o * k_ + col] = v;
+        point_.get()[(col + i) * wout_ + o] = v[i];
+        turned_.get()[o * k_ + col + i] = v[i];
       }
+    }
   } else {
     wout_ = w_;
   }
@@ -196,10 +198,12 @@ template <class T> void Kernel<T>::unlay(const T *grad, Tensor window, Tensor po
         v[i * taps() + t] += grad[out_ * k_ + t * w_ + i];
   }
   auto part = [&](Tensor to, int64_t first, int64_t col) {
-    if (to.defined())
-      for (int64_t o = 0; o < to.size(0); ++o)
-        for (int64_t i = 0; i < c_; ++i)
-          to.data_ptr<T>()[o * c_ + i] += grad[(first + o) * k_ + col + i];
+    if (!to.defined())
+      return;
+    T *v = to.data_ptr<T>();
+    for (int64_t o = 0, rows = to.size(0); o < rows; ++o)
+      for (int64_t i = 0; i < c_; ++i)
+        v[o * c_ + i] += grad[(first + o) * k_ + col + i];
   };
   part(point, 0, 0);
   part(shifted, half_, w_);
