@@ -147,21 +147,12 @@ private:
   }
 };
 
-void parallel(int64_t n, const std::function<void(Turns &)> &body) {
-  static Pool *pool = new Pool; // its threads outlive everything
-  static std::mutex busy;
-  const int seats = int(std::min<int64_t>(n, at::get_num_threads()));
-  Turns turns(n, std::max(seats, 1));
-  std::unique_lock<std::mutex> alone(busy, std::defer_lock);
-  if (seats < 2 || !alone.try_lock()) // one thread, or inside of body
-    body(turns);
-  else
-    pool->run(turns, body);
-}
-
+// Lets OpenMP's threads, which libtorch's operations run on, sleep rather than spin while they wait, for they
+// would do it where a worker is to run; unless the environment says how they are to wait.
+//
 // libgomp spins 300,000 times, some milliseconds, before a thread sleeps, but only 100 times where
 // there are more threads than processors (its manual, GOMP_SPINCOUNT). So there are.
-void patient_openmp() {
+static void patient_openmp() {
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT"))
     return;
   start([] {
@@ -171,6 +162,20 @@ void patient_openmp() {
     for (;;)
       pause();
   });
+}
+
+void parallel(int64_t n, const std::function<void(Turns &)> &body) {
+  static std::mutex busy;
+  const int seats = int(std::min<int64_t>(n, at::get_num_threads()));
+  Turns turns(n, std::max(seats, 1));
+  std::unique_lock<std::mutex> alone(busy, std::defer_lock);
+  if (seats < 2 || !alone.try_lock()) // one thread, or inside of body
+    return body(turns);
+  static Pool *pool = [] {
+    patient_openmp();
+    return new Pool; // its threads outlive everything
+  }();
+  pool->run(turns, body);
 }
 
 } // namespace hdas

@@ -38,10 +38,6 @@ private:
 // throws is thrown here.
 void parallel(int64_t n, const std::function<void(Turns &)> &body);
 
-// Lets OpenMP's threads, which libtorch's operations run on, wait sleeping rather than spinning, unless
-// the environment says how they are to wait.
-void patient_openmp();
-
 } // namespace hdas
 
 #endif

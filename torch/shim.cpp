@@ -1,5 +1,4 @@
 #include "guard.h"
-#include "pool.h"
 #include "shim.h"
 
 #include <ATen/Parallel.h>
@@ -51,7 +50,6 @@ void hdas_init(void) {
   mallopt(M_MMAP_THRESHOLD, 32 << 20); // the largest that it accepts
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
-  hdas::patient_openmp();
 }
 
 char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, int dtype) {
