@@ -33,7 +33,7 @@ rebuilds the network alone.`,
 			if batch < 1 {
 				return usageError{fmt.Errorf("--batch %d is not at least 1", batch)}
 			}
-			m, o, free, err := loadModel(a[0], configs.Common{Device: device, Threads: threads})
+			m, o, free, err := loadModel(a[0], configs.Common{Device: device, Threads: threads, Precision: "float32"})
 			if err != nil {
 				return err
 			}
