@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,29 +60,16 @@ func TestBench(t *testing.T) {
 
 // Beside another program, its steps come in turns, and ratios are of the same round.
 func TestBenchBeside(t *testing.T) {
-	python := filepath.Join(t.TempDir(), "python")
-	write := func(steps string) {
-		script := `#!/bin/sh
-if [ "$1" = -c ]; then
-	echo '{"python": "3.11", "torch": "2.1.2", "numpy": "1.24.4", "safetensors": "0.4.5"}'
-	exit
-fi
-test -f "$2" -a -f "$3/task.json" || exit 1
-` + steps
-		if err := os.WriteFile(python, []byte(script), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("while read line; do echo '{\"seconds\": 1000, \"cpu\": 2000, \"peak\": 1e12}'; done\n")
-	r := benched(t, "train", "--pytorch", "--python", python, "--rounds", "4")[0]
+	steps := python(t, "while read line; do echo '{\"seconds\": 1000, \"cpu\": 2000, \"peak\": 1e12}'; done\n")
+	r := benched(t, "train", "--pytorch", "--python", steps, "--rounds", "4")[0]
 	if r.PyTorch == nil || r.PyTorch.Seconds != 1000 || r.PyTorch.CPU != 2000 || r.Memory != r.Peak/1e12 {
 		t.Fatalf("%+v", r)
 	}
 	if s := r.Speed; len(s) != 3 || s[1] > s[0] || s[0] > s[2] || s[0] < 999/r.Seconds || s[0] > 1001/r.Seconds {
 		t.Errorf("%v of %v s", s, r.Seconds)
 	}
-	write("read line; echo 'ValueError: no such thing' >&2; exit 3\n")
-	code, _, errs := call(t, append(smallBench, "train", "--pytorch", "--python", python)...)
+	fails := python(t, "read line; echo 'ValueError: no such thing' >&2; exit 3\n")
+	code, _, errs := call(t, append(smallBench, "train", "--pytorch", "--python", fails)...)
 	if code != exitFailed || !strings.Contains(errs, "exit status 3: ValueError: no such thing") {
 		t.Errorf("exit %d, %s", code, errs)
 	}

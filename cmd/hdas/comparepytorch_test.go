@@ -14,14 +14,21 @@ import (
 // echo is a Python whose PyTorch makes what this program makes; after is what it does to that.
 func echo(t *testing.T, after string) string {
 	t.Helper()
+	return python(t, `cd "$3" && cp hdas.json pytorch.json && cp hdas.safetensors pytorch.safetensors`+"\n"+after+"\n")
+}
+
+// python stands for a Python with PyTorch: it says that it is one, and runs those lines of a shell
+// where it is given a program, $2, and a folder with a task, $3.
+func python(t *testing.T, lines string) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "python")
 	script := `#!/bin/sh
 if [ "$1" = -c ]; then
 	echo '{"python": "3.11", "torch": "2.1.2", "numpy": "1.24.4", "safetensors": "0.4.5"}'
 	exit
 fi
-test -f "$2" && cd "$3" && cp hdas.json pytorch.json && cp hdas.safetensors pytorch.safetensors
-` + after + "\n"
+test -f "$2" -a -f "$3/task.json" || exit 1
+` + lines
 	if err := os.WriteFile(file, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}

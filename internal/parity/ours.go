@@ -121,11 +121,6 @@ func sample(t task, input map[string]torch.Tensor, half string, step int64) sear
 
 // train looks at a derived network and takes steps of SGD.
 func (o *outcome) train(t task, s *subject, input map[string]torch.Tensor) error {
-	losses := func(b search.Sample) (logits, aux, loss torch.Tensor) {
-		logits, aux = s.derived.Forward(&nn.Ctx{Train: true}, b.Images)
-		loss = torch.CrossEntropy(logits, b.Labels, 0)
-		return logits, aux, loss.Add(torch.CrossEntropy(aux, b.Labels, 0).MulScalar(t.AuxiliaryWeight))
-	}
 	if err := s.fill(input); err != nil {
 		return err
 	}
@@ -136,7 +131,7 @@ func (o *outcome) train(t task, s *subject, input map[string]torch.Tensor) error
 			logits, _ := s.derived.Forward(&nn.Ctx{}, first.Images)
 			o.put("eval logits", "logits", logits)
 		})
-		logits, aux, loss := losses(first)
+		logits, aux, loss := s.losses(t, &nn.Ctx{Train: true}, first)
 		o.put("train logits", "logits", logits)
 		o.put("auxiliary logits", "logits", aux)
 		o.put("loss", "loss", loss)
@@ -145,10 +140,10 @@ func (o *outcome) train(t task, s *subject, input map[string]torch.Tensor) error
 	if err := s.fill(input); err != nil {
 		return err
 	}
-	sgd := optim.NewSGD(params, torch.SGDOptions{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay})
+	sgd := t.sgd(params)
 	defer sgd.Free()
 	o.steps("training", t.Steps, func(i int64) {
-		_, _, loss := losses(sample(t, input, "train", i))
+		_, _, loss := s.losses(t, &nn.Ctx{Train: true}, sample(t, input, "train", i))
 		grads := torch.Grad(loss, nn.Tensors(params))
 		torch.ClipGradNorm(grads, t.Weights.Clip)
 		sgd.Step(t.Weights.LR, grads)
@@ -177,8 +172,8 @@ func (o *outcome) search(t task, s *subject, input map[string]torch.Tensor) erro
 			return err
 		}
 		suffix := ", " + order + " order"
-		sgd := optim.NewSGD(params, torch.SGDOptions{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay})
-		adam := optim.NewAdam(archParams, torch.AdamOptions{Beta1: t.Alpha.Beta1, Beta2: t.Alpha.Beta2, Eps: 1e-8, WeightDecay: t.Alpha.WeightDecay})
+		sgd := t.sgd(params)
+		adam := t.adam(archParams)
 		o.steps(order+" order", t.Steps, func(i int64) {
 			hyper := func(n *search.Supernet, sgd *optim.SGD, lr float64, train, valid search.Sample) ([]torch.Tensor, search.Losses) {
 				grads, losses := hypers[order](n, sgd, lr, train, valid)

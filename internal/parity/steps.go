@@ -102,12 +102,12 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 		if s.subject, err = buildOn(s.device, t.task, folder); err != nil {
 			return
 		}
-		sgd := optim.NewSGD(s.weights.Weights(), torch.SGDOptions{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay})
+		sgd := t.sgd(s.weights.Weights())
 		s.free = func() { s.subject.free(); sgd.Free() }
 		switch {
 		case s.supernet != nil:
 			s.supernet.Recompute, s.supernet.Autocast = again, precision.Autocast
-			adam := optim.NewAdam(s.supernet.Arch.Store.Weights(), torch.AdamOptions{Beta1: t.Alpha.Beta1, Beta2: t.Alpha.Beta2, Eps: 1e-8, WeightDecay: t.Alpha.WeightDecay})
+			adam := t.adam(s.supernet.Arch.Store.Weights())
 			s.free = func() { s.subject.free(); sgd.Free(); adam.Free() }
 			s.step = s.searching(sgd, adam, &nn.Ctx{Train: true, Recompute: again, Autocast: precision.Autocast})
 		case t.Evaluate:
@@ -144,8 +144,7 @@ func (s *stepper) searching(sgd *optim.SGD, adam *optim.Adam, how *nn.Ctx) func(
 
 func (s *stepper) training(sgd *optim.SGD, how *nn.Ctx) func(*clock, search.Sample, search.Sample) {
 	return func(c *clock, train, _ search.Sample) {
-		logits, aux := s.derived.Forward(how, train.Images)
-		loss := torch.CrossEntropy(logits, train.Labels, 0).Add(torch.CrossEntropy(aux, train.Labels, 0).MulScalar(s.AuxiliaryWeight))
+		_, _, loss := s.losses(s.task, how, train)
 		c.end("forward")
 		s.learn(c, loss, sgd)
 	}
@@ -229,10 +228,9 @@ func (s *stepper) take() (took Took, err error) {
 
 func (s *stepper) sample(image layer.Shape) search.Sample {
 	o := s.weights.Options()
-	labels := torch.Zeros(torch.Options{}, s.Batch).Uniform_(0, float64(s.Net.Classes))
 	return search.Sample{
 		Images: torch.Randn(o, s.Batch, image.C, image.H, image.W),
-		Labels: torch.FromInt64(labels.Int64s(), s.Batch).ToDevice(s.device),
+		Labels: s.labels(s.Batch).ToDevice(s.device),
 	}
 }
 

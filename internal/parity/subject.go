@@ -15,6 +15,7 @@ import (
 	"hdas/search"
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/torch/optim"
 )
 
 // subject is this program's network of a task.
@@ -64,6 +65,27 @@ func buildOn(device torch.Device, t task, folder string) (*subject, error) {
 	return s, nil
 }
 
+// losses are the logits and the loss of a derived network, the auxiliary head's included.
+func (s *subject) losses(t task, c *nn.Ctx, b search.Sample) (logits, aux, loss torch.Tensor) {
+	logits, aux = s.derived.Forward(c, b.Images)
+	loss = torch.CrossEntropy(logits, b.Labels, 0)
+	return logits, aux, loss.Add(torch.CrossEntropy(aux, b.Labels, 0).MulScalar(t.AuxiliaryWeight))
+}
+
+// sgd is the optimizer of weights, adam that of the architecture's parameters.
+func (t task) sgd(params []nn.Param) *optim.SGD {
+	return optim.NewSGD(params, torch.SGDOptions{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay})
+}
+
+func (t task) adam(params []nn.Param) *optim.Adam {
+	return optim.NewAdam(params, torch.AdamOptions{Beta1: t.Alpha.Beta1, Beta2: t.Alpha.Beta2, Eps: 1e-8, WeightDecay: t.Alpha.WeightDecay})
+}
+
+// labels are random ones.
+func (t task) labels(shape ...int64) torch.Tensor {
+	return torch.FromInt64(torch.Zeros(torch.Options{}, shape...).Uniform_(0, float64(t.Net.Classes)).Int64s(), shape...)
+}
+
 func (s *subject) free() {
 	if s.supernet != nil {
 		s.supernet.Free()
@@ -93,11 +115,8 @@ func under(tensors map[string]torch.Tensor, prefix string) map[string]torch.Tens
 // prepare writes what both sides start from: the task, the genotype, random weights and batches of
 // random images and labels, a batch of both halves for every step. It runs inside torch.Do.
 func prepare(t task, g genotype.Genotype, folder string) error {
-	if len(g.Cells) > 0 {
-		var text bytes.Buffer
-		if err := errors.Join(g.Encode(&text), os.WriteFile(genotypeFile(folder), text.Bytes(), 0o600)); err != nil {
-			return err
-		}
+	if err := writeTask(folder, t, g); err != nil {
+		return err
 	}
 	torch.Seed(t.Seed)
 	s, err := build(t, folder)
@@ -119,15 +138,7 @@ func prepare(t task, g genotype.Genotype, folder string) error {
 	for _, half := range []string{"train", "valid"} {
 		n := int64(t.Steps)
 		add(half+".images", torch.Randn(torch.Options{}, n, t.Batch, s.image.C, s.image.H, s.image.W))
-		labels := torch.Zeros(torch.Options{}, n, t.Batch).Uniform_(0, float64(t.Net.Classes))
-		add(half+".labels", torch.FromInt64(labels.Int64s(), n, t.Batch))
-	}
-	text, err := json.MarshalIndent(t, "", " ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(taskFile(folder), append(text, '\n'), 0o600); err != nil {
-		return err
+		add(half+".labels", t.labels(n, t.Batch))
 	}
 	return run.WriteTensors(inputFile(folder), tensors, nil)
 }
@@ -145,6 +156,21 @@ func scatter(p nn.Param) {
 			v.Uniform_(-0.2, 0.2)
 		}
 	})
+}
+
+// writeTask writes what both sides read of a task, and the genotype beside it.
+func writeTask(folder string, t any, g genotype.Genotype) error {
+	if len(g.Cells) > 0 {
+		var text bytes.Buffer
+		if err := errors.Join(g.Encode(&text), os.WriteFile(genotypeFile(folder), text.Bytes(), 0o600)); err != nil {
+			return err
+		}
+	}
+	text, err := json.MarshalIndent(t, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(taskFile(folder), append(text, '\n'), 0o600)
 }
 
 func readTask(folder string) (task, error) {

@@ -1,9 +1,7 @@
 package parity
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -167,21 +165,6 @@ func (t Timing) loader(s Size) (timed, Case, Size, error) {
 	return timed{task: task{Settings: Settings{Batch: s.Batch, Threads: s.Threads}}, Device: torch.CPU.String(), Loader: true}, Case{}, s, err
 }
 
-// write puts a workload's task into a folder.
-func (t timed) write(folder string, g genotype.Genotype) error {
-	if len(g.Cells) > 0 {
-		var text bytes.Buffer
-		if err := errors.Join(g.Encode(&text), os.WriteFile(genotypeFile(folder), text.Bytes(), 0o600)); err != nil {
-			return err
-		}
-	}
-	text, err := json.Marshal(t)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(taskFile(folder), text, 0o600)
-}
-
 // Timing runs workloads, this program alone or beside PyTorch.
 type Timing struct {
 	Self      []string // the command that calls Steps on the folder that is its last argument
@@ -202,7 +185,7 @@ func (t Timing) Run(ctx context.Context, name string, s Size) (Timed, error) {
 		return Timed{}, err
 	}
 	defer os.RemoveAll(folder)
-	if err := w.write(folder, c.Genotype); err != nil {
+	if err := writeTask(folder, w, c.Genotype); err != nil {
 		return Timed{}, err
 	}
 	commands := [][]string{append(slices.Clone(t.Self), folder)}
