@@ -222,6 +222,7 @@ func (s *stepper) take() (took Took, err error) {
 	})
 	if err == nil {
 		took.Go, err = secondsOfGo(&profiled)
+		took.Go = min(took.Go, took.CPU) // a sample stands for 10 ms, which a short step has not got
 	}
 	return took, err
 }
