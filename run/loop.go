@@ -17,8 +17,8 @@ var ErrStopped = errors.New("stopped; --resume goes on")
 type Task[B any] interface {
 	// Batches yields the batches of an epoch, from that one on.
 	Batches(ctx context.Context, epoch, from int) iter.Seq2[B, error]
-	// Step learns from one batch. It runs inside torch.Do.
-	Step(epoch int, b B) error
+	// Step learns from one batch and returns what it came to. It runs inside torch.Do.
+	Step(epoch int, b B) []Figure
 	// EndEpoch evaluates after the last batch and returns the epoch's record, one JSON object, and
 	// whether the run is to end with it, though epochs are left.
 	EndEpoch(ctx context.Context, epoch int) (record any, enough bool, err error)
@@ -38,12 +38,33 @@ type Span struct {
 	Epochs, Batches int // in all, and of an epoch
 	Epoch, Batch    int // where to begin, from 0
 	Every           int // steps between two checkpoints of an epoch; 0: none but at its end
+	// Defer leaves the figures of steps where they were computed until the next checkpoint or the end
+	// of the epoch, so that the device need not wait after each step.
+	Defer    bool
+	Diverged string // what to do where a figure is no number
 }
 
 // Loop runs epochs of a task, with a checkpoint and a record in dir after each. Where ctx is
-// cancelled before the end, it stops after the step or the epoch under way, with ErrStopped.
+// cancelled before the end, it stops after the step or the epoch under way, with ErrStopped. A
+// figure that is no number ends it, with an error that names its step, before any checkpoint.
 func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(Progress)) error {
+	var figures unread
+	defer torch.Do(func(*torch.Scope) { figures.free() })
+	// check is an error where one of the steps before that batch came to no number.
+	check := func(epoch, batch int) error {
+		var err error
+		failure := torch.Do(func(*torch.Scope) {
+			first := batch - len(figures.names)
+			if step, fault := figures.read(); fault != nil {
+				err = fmt.Errorf("epoch %d, step %d: %w: %s%s", epoch+1, first+step+1, fault, s.Diverged, dir.lastGood())
+			}
+		})
+		return errors.Join(failure, err)
+	}
 	save := func(epoch, batch int, done bool) error {
+		if err := check(epoch, batch); err != nil {
+			return err
+		}
 		var err error
 		failure := torch.Do(func(*torch.Scope) {
 			var c Checkpoint
@@ -66,11 +87,15 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 			if err != nil {
 				return err
 			}
-			var fault error
-			if err := torch.Do(func(*torch.Scope) { fault = t.Step(epoch, b) }); err != nil || fault != nil {
-				return fmt.Errorf("epoch %d, step %d: %w%s", epoch+1, batch+1, errors.Join(err, fault), dir.lastGood())
+			if err := torch.Do(func(*torch.Scope) { figures.add(t.Step(epoch, b)) }); err != nil {
+				return fmt.Errorf("epoch %d, step %d: %w%s", epoch+1, batch+1, err, dir.lastGood())
 			}
 			batch++
+			if !s.Defer {
+				if err := check(epoch, batch); err != nil {
+					return err
+				}
+			}
 			observe(Progress{Epoch: epoch, Epochs: s.Epochs, Batch: batch, Batches: s.Batches})
 			if ctx.Err() != nil {
 				return stop(epoch, batch)
@@ -80,6 +105,9 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 					return err
 				}
 			}
+		}
+		if err := check(epoch, batch); err != nil {
+			return err
 		}
 		record, enough, err := t.EndEpoch(ctx, epoch)
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"os"
 	"testing"
 
@@ -20,9 +21,11 @@ const epochs, batches = 3, 4
 type sum struct {
 	w        torch.Tensor
 	step     func(epoch, batch int) error // called after a step, if any
+	diverges func(epoch, batch int) bool  // where a figure is to be no number
 	endEpoch func(epoch int) error        // called at the end of EndEpoch, if any
 	enough   int                          // the epoch to end with, from 1; 0: the last
 	every    int                          // steps between checkpoints
+	wait     bool                         // figures are read back late
 }
 
 func (s *sum) Batches(_ context.Context, epoch, from int) iter.Seq2[int, error] {
@@ -32,12 +35,18 @@ func (s *sum) Batches(_ context.Context, epoch, from int) iter.Seq2[int, error] 
 	}
 }
 
-func (s *sum) Step(epoch, batch int) error {
+func (s *sum) Step(epoch, batch int) []run.Figure {
 	s.w.AddScalar_(float64(epoch*batches + batch)).Add_(torch.Randn(torch.Options{DType: torch.Float64}))
 	if s.step != nil {
-		return s.step(epoch, batch)
+		if err := s.step(epoch, batch); err != nil {
+			panic(&torch.Error{Op: "step", Err: err})
+		}
 	}
-	return nil
+	one := torch.Ones(torch.Options{})
+	if s.diverges != nil && s.diverges(epoch, batch) {
+		return []run.Figure{{Name: "one", Value: one}, {Name: "sum", Value: s.w.MulScalar(math.Inf(1))}}
+	}
+	return []run.Figure{{Name: "sum", Value: s.w}}
 }
 
 func (s *sum) EndEpoch(_ context.Context, epoch int) (r any, enough bool, err error) {
@@ -72,7 +81,7 @@ func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	})
 	check(t, failure)
 	defer func() { torch.Do(func(*torch.Scope) { s.w.Free() }) }()
-	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every}, func(run.Progress) {})
+	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every, Defer: s.wait, Diverged: "add less"}, func(run.Progress) {})
 }
 
 // whole is what a run left, to be compared.
@@ -230,6 +239,57 @@ func TestFaultsOfALoop(t *testing.T) {
 			t.Fatalf("stopped with no checkpoint to go on from: %v", err)
 		}
 	})
+}
+
+// A figure that is no number ends the loop, at once or where the figures are read: with the step that
+// it was the first of, after the last checkpoint before it, and with no checkpoint after it.
+func TestADivergedLoop(t *testing.T) {
+	live := torch.Live()
+	for _, every := range []int{0, 1, 2, 3} {
+		for at := range epochs * batches {
+			for _, wait := range []bool{false, true} {
+				taken := 0
+				ctx, cancel := context.WithCancel(context.Background())
+				d := create(t)
+				err := loop(t, ctx, d, &sum{every: every, wait: wait, diverges: func(epoch, batch int) bool {
+					taken = epoch*batches + batch
+					if taken == at+1 {
+						cancel() // stopping must not save it either
+					}
+					return taken >= at
+				}})
+				cancel()
+				epoch, batch := at/batches, at%batches
+				words := []string{fmt.Sprintf("epoch %d, step %d: one 1, sum +Inf: add less; ", epoch+1, batch+1), "last good checkpoint"}
+				last := batch
+				if every == 0 {
+					last = 0
+				} else {
+					last -= batch % every
+				}
+				if epoch == 0 && last == 0 {
+					words[1] = "there is no checkpoint yet"
+				}
+				fails(t, err, words...)
+				if errors.Is(err, run.ErrStopped) {
+					t.Error("stopped, with nothing to go on from")
+				}
+				do(t, func() error {
+					c, ok, err := d.Latest()
+					if ok != (epoch > 0 || last > 0) || ok && (c.Meta.Epoch != epoch || c.Meta.Batch != last) {
+						t.Errorf("every %d, diverged at epoch %d, batch %d: a checkpoint of %d, %d", every, epoch, batch, c.Meta.Epoch, c.Meta.Batch)
+					}
+					return err
+				})
+				if !wait && taken != at {
+					t.Errorf("went on to step %d after step %d", taken, at)
+				}
+			}
+		}
+	}
+	if n := torch.Live() - live; n != 0 {
+		t.Errorf("%d tensors left alive", n)
+	}
 }
 
 // reached fails where d's checkpoint is not of the start of that epoch.

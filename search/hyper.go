@@ -53,18 +53,15 @@ func unrolled(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample, radi
 	grads := torch.Grad(losses.Total, slices.Concat(arch, params))
 	hyper, v := grads[:len(arch)], grads[len(arch):]
 
-	// Minus lr times the mixed second derivative of L_train along v.
-	norm := torch.Norm(v).Item()
-	if norm == 0 {
-		return hyper, losses
-	}
-	r := radius / norm
+	// Minus lr times the mixed second derivative of L_train along v. The norm stays on the device.
+	norm := torch.Norm(v)
+	step := norm.AddScalar(1e-30).Reciprocal().MulScalar(radius) // where v is 0, finite
 	slope := func(sign float64) []torch.Tensor {
 		torch.NoGrad(func() {
 			for i, p := range params {
 				p.Copy_(here[i])
 				if v[i].Defined() {
-					p.Add_(v[i].MulScalar(sign * r))
+					p.Add_(v[i].Mul(step).MulScalar(sign))
 				}
 			}
 		})
@@ -72,11 +69,12 @@ func unrolled(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample, radi
 		return torch.Grad(loss, arch)
 	}
 	up, down := slope(1), slope(-1)
+	factor := norm.MulScalar(-lr / (2 * radius))
 	for i := range hyper {
 		if !up[i].Defined() {
 			continue // the training loss does not depend on it
 		}
-		mixed := up[i].Sub(down[i]).MulScalar(-lr / (2 * r))
+		mixed := up[i].Sub(down[i]).Mul(factor)
 		if hyper[i].Defined() {
 			mixed = hyper[i].Add(mixed)
 		}

@@ -112,7 +112,7 @@ func (a *Arch) complexityLoss(theta []float64) torch.Tensor {
 		for j := range cells {
 			cells[j] = float64(j + a.space.MinCells)
 		}
-		n := beta.Mul(torch.FromFloat64(cells, int64(len(cells))).To(o.DType).ToDevice(o.Device)).Sum()
+		n := beta.Mul(torch.FromFloat64(cells, int64(len(cells))).Upload(o.Device).To(o.DType)).Sum()
 		for _, i := range d.Stages {
 			total = total.Add(n.MulScalar(theta[i]))
 		}

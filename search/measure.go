@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hdas/metric"
+	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
 )
@@ -42,7 +43,7 @@ func Measure(ctx context.Context, s Setup) (Estimate, error) {
 		for range 2 {
 			began := time.Now()
 			var fault error
-			step := func() { fault = t.Step(epoch, p) }
+			step := func() { fault = run.Finite(t.Step(epoch, p)) }
 			if err := torch.Do(func(*torch.Scope) {
 				if device := s.Options.Device; device.IsCUDA() {
 					e.PeakBytes = max(e.PeakBytes, torch.PeakMemory(device, step))

@@ -10,6 +10,7 @@ import (
 
 	"hdas/models"
 	"hdas/models/genotype"
+	"hdas/run"
 	"hdas/search/space"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -124,7 +125,7 @@ func threeSteps(t *testing.T, c Config, m models.Macro, name string) {
 	n.config.Alpha.LR = 0.01
 	for range 3 {
 		f := Step(n, orders[c.Order], adam, sgd, 0.01, sample(8), sample(8))
-		if err := f.Finite(); err != nil {
+		if err := run.Finite(f.All()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
@@ -180,7 +181,7 @@ func TestPublishedCellsInStages(t *testing.T) {
 			c, m, _ := little(t, k)
 			c.Cells = name
 			learning(t, mustSpace(t, c), c, m, func(n *Supernet, adam *optim.Adam, sgd *optim.SGD) {
-				if err := Step(n, FirstOrder, adam, sgd, 0.05, sample(4), sample(4)).Finite(); err != nil {
+				if err := run.Finite(Step(n, FirstOrder, adam, sgd, 0.05, sample(4), sample(4)).All()); err != nil {
 					t.Errorf("%s search over %s: %v", k, name, err)
 				}
 			})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hdas/models/layer"
+	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
@@ -30,7 +31,7 @@ func stepped(t *testing.T, k Kind, image layer.Shape, change func(n *Supernet)) 
 		train, valid := sample(8), sample(8)
 		train.Images, valid.Images = torch.Randn(torch.Options{}, 8, image.C, image.H, image.W), torch.Randn(torch.Options{}, 8, image.C, image.H, image.W)
 		figures := Step(n, FirstOrder, adam, sgd, 0.025, train, valid)
-		if err := figures.Finite(); err != nil {
+		if err := run.Finite(figures.All()); err != nil {
 			t.Fatal(err)
 		}
 		if d := figures.Train.DType(); d != torch.Float32 {

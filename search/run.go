@@ -3,7 +3,6 @@ package search
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"hdas/datasets"
@@ -45,7 +44,8 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	}
 	defer t.free()
 	t.dir = dir
-	span := run.Span{Epochs: s.Config.Epochs, Batches: t.batches(), Every: s.Config.CheckpointSteps}
+	span := run.Span{Epochs: s.Config.Epochs, Batches: t.batches(), Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
+		Diverged: "the search has diverged; lower search.weights.lr or search.alpha.lr, or clip harder"}
 	failure := torch.Do(func(*torch.Scope) { span.Epoch, span.Batch, err = t.restore() })
 	if err := errors.Join(failure, err); err != nil {
 		return Result{}, err
@@ -138,7 +138,7 @@ func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[pair, err
 
 // Step learns the architecture on the validation half, but for the epochs of warm-up, then the
 // weights on the training half.
-func (t *task) Step(epoch int, p pair) error {
+func (t *task) Step(epoch int, p pair) []run.Figure {
 	o := t.Options
 	var valid, train Sample
 	valid.Images, valid.Labels = metric.Tensors(p.valid, o)
@@ -148,9 +148,6 @@ func (t *task) Step(epoch int, p pair) error {
 		hyper = nil
 	}
 	f := Step(t.net, hyper, t.adam, t.sgd, t.rate(epoch), train, valid)
-	if err := f.Finite(); err != nil {
-		return fmt.Errorf("%w: the search has diverged; lower search.weights.lr or search.alpha.lr, or clip harder", err)
-	}
 	t.meter.Add(f.Train, f.Logits, train.Labels)
-	return nil
+	return f.All()
 }

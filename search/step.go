@@ -1,11 +1,9 @@
 package search
 
 import (
-	"errors"
-	"fmt"
-	"math"
-	"strings"
+	"slices"
 
+	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/optim"
 )
@@ -28,8 +26,10 @@ func Step(n *Supernet, hyper HyperGrad, adam *optim.Adam, sgd *optim.SGD, lr flo
 		torch.Within(func(s *torch.Scope) {
 			var grads []torch.Tensor
 			grads, f.Arch = hyper(n, sgd, lr, train, valid)
-			for _, part := range f.Arch.parts() {
-				*part.value = s.Return(part.value.Detach())
+			for _, l := range []*torch.Tensor{&f.Arch.Total, &f.Arch.Classification, &f.Arch.Depth, &f.Arch.Complexity} {
+				if l.Defined() {
+					*l = s.Return(l.Detach())
+				}
 			}
 			if n.ArchScale.Unscale(grads) {
 				f.ArchNorm = s.Return(torch.Norm(grads))
@@ -51,45 +51,15 @@ func Step(n *Supernet, hyper HyperGrad, adam *optim.Adam, sgd *optim.SGD, lr flo
 	return f
 }
 
-// part is a loss by its name.
-type part struct {
-	name  string
-	value *torch.Tensor
-}
-
-// parts are the losses that there are.
-func (l *Losses) parts() []part {
-	var there []part
-	for _, p := range []part{{"architecture's loss", &l.Total}, {"classification", &l.Classification}, {"depth", &l.Depth}, {"complexity", &l.Complexity}} {
-		if p.value.Defined() {
-			there = append(there, p)
-		}
-	}
-	return there
-}
-
-// Finite is an error that names every figure where one of them is no number.
-func (f Figures) Finite() error {
-	parts := f.Arch.parts()
-	if f.ArchNorm.Defined() {
-		parts = append(parts, part{"norm of its gradient", &f.ArchNorm})
-	}
-	parts = append(parts, part{"training loss", &f.Train})
-	if f.Norm.Defined() {
-		parts = append(parts, part{"norm of its gradient", &f.Norm})
-	}
-	values := make([]torch.Tensor, len(parts))
-	for i, p := range parts {
-		values[i] = p.value.To(torch.Float64).Reshape(1)
-	}
-	var text []string
-	bad := false
-	for i, v := range torch.Cat(values, 0).Float64s() { // read back at once
-		bad = bad || math.IsNaN(v) || math.IsInf(v, 0)
-		text = append(text, fmt.Sprintf("%s %v", parts[i].name, v))
-	}
-	if !bad {
-		return nil
-	}
-	return errors.New(strings.Join(text, ", "))
+// All are the scalars that there are, by name.
+func (f Figures) All() []run.Figure {
+	return slices.DeleteFunc([]run.Figure{
+		{Name: "architecture's loss", Value: f.Arch.Total},
+		{Name: "classification", Value: f.Arch.Classification},
+		{Name: "depth", Value: f.Arch.Depth},
+		{Name: "complexity", Value: f.Arch.Complexity},
+		{Name: "norm of its gradient", Value: f.ArchNorm},
+		{Name: "training loss", Value: f.Train},
+		{Name: "norm of its gradient", Value: f.Norm},
+	}, func(f run.Figure) bool { return !f.Value.Defined() })
 }

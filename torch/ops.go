@@ -96,6 +96,11 @@ func (t Tensor) Mul(u Tensor) Tensor {
 	return call("mul", func(out *lib.Ctensor) { lib.AtgMul(out, t.c(), u.c()) }, t, u)
 }
 
+// Reciprocal is 1/t.
+func (t Tensor) Reciprocal() Tensor {
+	return call("reciprocal", func(out *lib.Ctensor) { lib.AtgReciprocal(out, t.c()) }, t)
+}
+
 // AddScalar is t + v.
 func (t Tensor) AddScalar(v float64) (r Tensor) {
 	scalar(v, func(s lib.Cscalar) {

@@ -85,6 +85,7 @@ func TestArithmetic(t *testing.T) {
 		"mul scalar":  {torch.Tensor.MulScalar, func(a, v float64) float64 { return a * v }},
 		"mul_ scalar": {func(a torch.Tensor, v float64) torch.Tensor { return a.Clone().MulScalar_(v) }, func(a, v float64) float64 { return a * v }},
 		"relu":        {func(a torch.Tensor, _ float64) torch.Tensor { return a.ReLU() }, func(a, _ float64) float64 { return max(a, 0) }},
+		"reciprocal":  {func(a torch.Tensor, _ float64) torch.Tensor { return a.Reciprocal() }, func(a, _ float64) float64 { return 1 / a }},
 		"zero_":       {func(a torch.Tensor, _ float64) torch.Tensor { return a.Clone().Zero_() }, func(_, _ float64) float64 { return 0 }},
 		"clone":       {func(a torch.Tensor, _ float64) torch.Tensor { return a.Clone() }, func(a, _ float64) float64 { return a }},
 		"detach":      {func(a torch.Tensor, _ float64) torch.Tensor { return a.Detach() }, func(a, _ float64) float64 { return a }},

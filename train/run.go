@@ -49,7 +49,9 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 		return last, err
 	}
 	defer t.free()
-	if err := run.Loop(ctx, dir, t, run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch}, observe); err != nil {
+	span := run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch, Defer: s.Options.Device.IsCUDA(),
+		Diverged: "the network has diverged; lower train.lr or clip gradients harder (train.clip)"}
+	if err := run.Loop(ctx, dir, t, span, observe); err != nil {
 		return last, err
 	}
 	err = dir.Records(func(line []byte) error { return json.Unmarshal(line, &last) })
@@ -116,15 +118,12 @@ func (t *task) dropPath(epoch int) float64 {
 }
 
 // Step is one step of SGD along the clipped gradient of the loss, the auxiliary head's included.
-func (t *task) Step(epoch int, b datasets.Batch) error {
+func (t *task) Step(epoch int, b datasets.Batch) []run.Figure {
 	images, labels := metric.Tensors(b, t.Options)
 	logits, aux := t.model.Net.Forward(&nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast}, images)
 	loss := metric.CrossEntropy(logits, labels, b, t.Config.LabelSmoothing)
 	if aux.Defined() {
 		loss = loss.Add(metric.CrossEntropy(aux, labels, b, t.Config.LabelSmoothing).MulScalar(t.Config.AuxiliaryWeight))
-	}
-	if err := (metric.Score{Loss: loss.Item()}).Finite(); err != nil {
-		return err // before it gets into the weights
 	}
 	grads := t.scale.Grad(loss, nn.Tensors(t.model.Weights.Weights()))
 	if t.scale.Unscale(grads) {
@@ -132,7 +131,7 @@ func (t *task) Step(epoch int, b datasets.Batch) error {
 		t.sgd.Step(t.rate(epoch), grads)
 	}
 	t.meter.Add(loss.Detach(), logits.Detach(), labels)
-	return nil
+	return []run.Figure{{Name: "loss", Value: loss}}
 }
 
 // EndEpoch scores the network on the test set.

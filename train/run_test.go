@@ -75,8 +75,8 @@ func teach(t *testing.T, folder string, stop int) train.Epoch {
 	})
 }
 
-// A loss that is no number ends the training at its step, before it gets into the weights, and the
-// error names the last good checkpoint.
+// A loss that is no number ends the training at its step, and the error names the last good
+// checkpoint.
 func TestDivergedTraining(t *testing.T) {
 	s := setup(t)
 	s.Config.LR, s.Config.WeightDecay, s.Config.Warmup = 1e30, 1e30, 0
