@@ -13,9 +13,7 @@ import (
 
 	"hdas/configs"
 	"hdas/datasets"
-	"hdas/models"
 	"hdas/models/genotype"
-	"hdas/models/layer"
 	"hdas/models/ops"
 	"hdas/run"
 	"hdas/search"
@@ -162,9 +160,7 @@ func (p *program) contest(ctx context.Context, c configs.Train, g genotype.Genot
 	if err != nil {
 		return contestant{}, err
 	}
-	m, info := c.Network, test.Info()
-	m.Classes = int64(len(info.Classes))
-	plan, err := models.NewPlan(g, m, layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}, models.Search{})
+	plan, err := planned(g, c.Network, test.Info())
 	if err != nil {
 		return contestant{}, err
 	}

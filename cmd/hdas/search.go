@@ -159,7 +159,7 @@ func (p *program) runSearch(ctx context.Context, c configs.Search, dir *run.Dir)
 	if err := dir.WriteFile(configFile, setup.Resolved); err != nil {
 		return search.Result{}, err
 	}
-	observe, end := progress(p.err, string(c.Search.Kind)+" search")
+	observe, end := progress(p.err, fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed))
 	defer end()
 	found, err := search.Run(ctx, setup, dir, observe)
 	if err != nil {

@@ -56,8 +56,19 @@ func TestSeeds(t *testing.T) {
 		"--select", "tiny-train", "--select-set", "train.epochs=1", "--select-set", "train.batch=500", "--select-set", "network.preset=imagenet", "--select-set", "network.channels=2"},
 		quick("--set", "search.lengths=[2,2,2]")...)
 	var first, second summary
-	if err := json.Unmarshal([]byte(must(t, begin...)), &first); err != nil {
-		t.Fatal(err)
+	code, text, log := call(t, begin...)
+	if err := json.Unmarshal([]byte(text), &first); err != nil {
+		t.Fatalf("exit %d, %v: %s", code, err, log)
+	}
+	for _, seed := range []string{"seed 5", "seed 6"} {
+		if !strings.Contains(log, seed+`"`) {
+			t.Errorf("no line of %s in %s", seed, log)
+		}
+	}
+	for line := range strings.Lines(log) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("not a whole line: %q", line)
+		}
 	}
 	if len(first.Seeds) != 2 || first.Seeds[1].Seed != 6 || first.Valid.N != 2 || first.Agreement.N != 1 || first.Agreement.Mean < 0 || first.Agreement.Mean > 1 {
 		t.Errorf("%+v", first)
@@ -91,6 +102,27 @@ func TestFailingSeed(t *testing.T) {
 	args := append([]string{"search", "stage", "--config", "tiny-stage", "--seeds", "2", "--out", out}, quick("--set", "search.weights.lr=1e30", "--set", "search.weights.weight_decay=1e30", "--set", "search.epochs=2")...)
 	if code, _, errs := call(t, args...); code != exitFailed || !strings.Contains(errs, "seed 0") || !strings.Contains(errs, "training loss") {
 		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
+// A training that cannot be is known before any search.
+func TestSelectionThatCannotBe(t *testing.T) {
+	t.Setenv(asProgram, "yes")
+	for words, settings := range map[string][]string{
+		"auxiliary head does not fit": {"network.auxiliary=true"},
+		"/nowhere":                    {"data.name=cifar10", "data.dir=/nowhere"},
+	} {
+		out := filepath.Join(t.TempDir(), "seeds")
+		args := append([]string{"search", "stage", "--config", "tiny-stage", "--seeds", "2", "--out", out, "--select", "tiny-train"}, quick()...)
+		for _, s := range settings {
+			args = append(args, "--select-set", s)
+		}
+		if code, _, errs := call(t, args...); code == 0 || !strings.Contains(errs, words) || !strings.Contains(errs, "--select tiny-train") {
+			t.Errorf("%s: exit %d, %s", settings, code, errs)
+		}
+		if found, _ := filepath.Glob(filepath.Join(out, "seed-*")); len(found) > 0 {
+			t.Errorf("%s: searches were begun: %v", settings, found)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
@@ -102,6 +103,9 @@ func (s *seeds) keep(c configs.Search, dir *run.Dir) error {
 		if err != nil {
 			return err
 		}
+		if err := trainable(c, t); err != nil {
+			return fmt.Errorf("what the search finds could not be trained with --select %s: %w", s.Select, err)
+		}
 		training, err := t.YAML()
 		if err != nil {
 			return err
@@ -111,6 +115,24 @@ func (s *seeds) keep(c configs.Search, dir *run.Dir) error {
 		}
 	}
 	return errors.Join(dir.WriteFile(seedsFile, text), dir.WriteFile(configFile, resolved))
+}
+
+// trainable plans the training of a genotype out of the search's space.
+func trainable(c configs.Search, t configs.Train) error {
+	sp, err := c.Search.Space()
+	if err != nil {
+		return err
+	}
+	drawn, err := draws(sp, 1, c.Seed)
+	if err != nil {
+		return err
+	}
+	data, err := t.Data.Open(datasets.Train)
+	if err != nil {
+		return err
+	}
+	_, err = planned(drawn[0], t.Network, data.Info())
+	return err
 }
 
 // seedResult is what one seed came to.
@@ -175,6 +197,7 @@ func (p *program) searchAll(ctx context.Context, c configs.Search, s seeds, dir 
 		next <- c.Seed + uint64(i)
 	}
 	close(next)
+	log := zerolog.SyncWriter(p.err) // of all that run
 	var running sync.WaitGroup
 	for range min(s.Jobs, s.N) {
 		running.Go(func() {
@@ -182,7 +205,7 @@ func (p *program) searchAll(ctx context.Context, c configs.Search, s seeds, dir 
 				if ctx.Err() != nil {
 					return
 				}
-				if err := p.searchOne(ctx, self, c, s, dir, seed); err != nil {
+				if err := p.searchOne(ctx, log, self, c, s, dir, seed); err != nil {
 					cancel(fmt.Errorf("seed %d: %w", seed, err))
 				}
 			}
@@ -200,7 +223,7 @@ func (p *program) searchAll(ctx context.Context, c configs.Search, s seeds, dir 
 
 // searchOne is the search of one seed, begun or gone on with. What the seeds were begun with is in
 // their folder, so that going on depends on no file and no variable of the environment.
-func (p *program) searchOne(ctx context.Context, self string, c configs.Search, s seeds, dir *run.Dir, seed uint64) error {
+func (p *program) searchOne(ctx context.Context, log io.Writer, self string, c configs.Search, s seeds, dir *run.Dir, seed uint64) error {
 	folder := seedFolder(dir, seed)
 	if _, err := os.Stat(filepath.Join(folder, configFile)); err != nil {
 		if c.Seed = seed; s.Jobs > 1 && c.Threads == 0 {
@@ -223,7 +246,7 @@ func (p *program) searchOne(ctx context.Context, self string, c configs.Search, 
 	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
 	child.WaitDelay = 10 * time.Minute // for the step under way and the checkpoint
 	var last bytes.Buffer
-	child.Stderr = io.MultiWriter(p.err, &last) // no terminal: bars of several would overwrite each other
+	child.Stderr = io.MultiWriter(log, &last) // no terminal: bars of several would overwrite each other
 	err := child.Run()
 	var exit *exec.ExitError
 	switch {

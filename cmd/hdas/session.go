@@ -13,7 +13,9 @@ import (
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/models"
 	"hdas/models/genotype"
+	"hdas/models/layer"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/train"
@@ -60,6 +62,12 @@ func (p *program) loader(c configs.Common, d datasets.Dataset, batch int, learn 
 		l.Shuffle, l.Least, l.Transform = true, 2, c.Data.Transform
 	}
 	return l
+}
+
+// planned is the network of g for the images and classes of a data set.
+func planned(g genotype.Genotype, m models.Macro, info datasets.Info) (models.Plan, error) {
+	m.Classes = int64(len(info.Classes))
+	return models.NewPlan(g, m, layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}, models.Search{})
 }
 
 // checkClasses refuses data whose classes are not those: its labels would mean something else. Classes
