@@ -30,9 +30,6 @@ struct Dag {
   Recompute recompute;
 };
 
-// Of batch norms.
-constexpr double momentum = 0.1, eps = 1e-5;
-
 // Whether all tensors are such as the kernels work on.
 bool fits(const Dag &d);
 Tensor by_kernels(std::shared_ptr<Dag> d);

@@ -1,6 +1,7 @@
 // A Dag by libtorch's operations: on every device, in every type, with gradients in evaluation too.
 // The ReLU, a pooling and its norm are computed once for all terms that read a state, the factor of
 // a term is the scale of its last norm, and sums are accumulated in place.
+#include "channels.h"
 #include "dag.h"
 
 #include <ATen/autocast_mode.h>

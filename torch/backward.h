@@ -1,0 +1,301 @@
+// The gradients of a Dag by the kernels.
+#ifndef HDAS_BACKWARD_H
+#define HDAS_BACKWARD_H
+
+#include "forward.h"
+
+namespace hdas {
+
+// The samples of one group are one thread's, in order, and their sums are added up by group: what
+// comes out is the same for any number of threads.
+constexpr int64_t groups = 16;
+
+template <class T> class Backward : public Forward<T> {
+public:
+  // grads[i] is made for every tensor i that needs it.
+  Backward(const Dag &d, std::vector<Tensor> &state, std::vector<Branch> &branches, const std::vector<bool> &need, std::vector<Tensor> &grads)
+      : Forward<T>(d, state, branches), need(need), needed(d.states, false), grads(grads), gradient(d.states) {
+    for (int i = 0; i < d.inputs; ++i)
+      needed[i] = need[i];
+    for (const Term &t : d.terms)
+      needed[t.to] = needed[t.to] || needed[t.from] || wants(t.scale) || weighed(t);
+  }
+
+  // result is the gradient of the output. The states are gone afterwards.
+  void backward(const Tensor &result) {
+    int64_t at = 0;
+    for (int i : d.out) {
+      side_by_side(result, at, started(gradient[i], state[i]), /*out=*/false);
+      at += state[i].size(1);
+    }
+    for (int i = d.states - 1; i >= 0; --i) {
+      for (Branch &b : branches)
+        if (b.from == i && b.gradient.defined())
+          pooled(b);
+      if (i < d.inputs)
+        continue;
+      if (needed[i] && gradient[i].defined())
+        node(i);
+      gradient[i] = state[i] = Tensor();
+    }
+    for (int i = 0; i < d.inputs; ++i)
+      if (need[i])
+        grads[i] = gradient[i];
+  }
+
+private:
+  using Forward<T>::d, Forward<T>::state, Forward<T>::branches, Forward<T>::branch, Forward<T>::readers;
+  using Forward<T>::like, Forward<T>::sample, Forward<T>::flat, Forward<T>::side_by_side;
+  using Forward<T>::factor, Forward<T>::kept, Forward<T>::numbers, Forward<T>::value, Forward<T>::ensure, Forward<T>::reading;
+
+  const std::vector<bool> &need;   // of every tensor, whether its gradient is asked for
+  std::vector<bool> needed;        // of every state
+  std::vector<Tensor> &grads;      // of tensors
+  std::vector<Tensor> gradient;    // of states
+
+  bool wants(int tensor) const { return tensor >= 0 && need[tensor]; }
+  bool weighed(const Term &t) const {
+    for (const Round &r : t.rounds)
+      if (wants(r.window) || wants(r.point) || wants(r.shifted) || wants(r.gamma) || wants(r.beta))
+        return true;
+    return false;
+  }
+
+  // The gradient of a tensor, to be added to; none where it is not asked for.
+  Tensor made(int tensor) {
+    if (!wants(tensor))
+      return Tensor();
+    Tensor &g = grads[tensor];
+    if (!g.defined())
+      g = at::zeros(d.tensors[tensor].sizes(), d.tensors[tensor].options());
+    return g;
+  }
+  void add_to(int tensor, int64_t at, const Numbers &v) {
+    const Tensor g = made(tensor);
+    for (size_t i = 0; g.defined() && i < v.size(); ++i)
+      g.data_ptr<T>()[at + i] += T(v[i]);
+  }
+
+  // The gradient of a state or of a pooling, to be added to.
+  static Tensor &started(Tensor &g, const Tensor &shape) {
+    if (!g.defined()) {
+      g = like(shape);
+      parallel(g.size(0), [&](Turns &turns) {
+        for (int64_t n; turns.take(n);)
+          std::fill_n(sample(g, n), flat(g), T(0));
+      });
+    }
+    return g;
+  }
+
+  // What the gradient of a sum does for one of its terms.
+  struct Part {
+    int term;
+    bool products;          // whether the sum of g x is asked for
+    Tensor *into = nullptr; // where a handed on or pooled gradient is added to
+    std::vector<T> mean, scale;
+    Numbers sums; // (samples, c): of g (x - mean)
+  };
+
+  // The gradient of state i is complete: hands it to the terms that it is the sum of.
+  void node(int i) {
+    const Tensor g = gradient[i];
+    const int64_t c = g.size(1), samples = g.size(0), length = flat(g), p = period<T>(c);
+    std::vector<Part> parts;
+    for (int t : readers[i]) {
+      const Term &term = d.terms[t];
+      if (!wants(term.scale) && !weighed(term) && !needed[term.from])
+        continue;
+      ensure(t);
+      const bool conv = branch[t] >= 0 && !term.rounds[0].pool();
+      Part part{t, wants(term.scale) || weighed(term) || conv};
+      const bool normed = branch[t] >= 0 && term.rounds.back().mean >= 0;
+      part.mean = normed ? table<T>(branches[branch[t]].moments.back().mean, p) : std::vector<T>(p, T(0));
+      if (!conv && needed[term.from]) {
+        Tensor &to = branch[t] < 0 ? gradient[term.from] : branches[branch[t]].gradient;
+        part.into = &started(to, value(t));
+        Numbers a(c, factor(term));
+        if (normed)
+          times(a, numbers(term.rounds.back().gamma, c, 1));
+        part.scale = table<T>(a, p);
+      }
+      if (part.products)
+        part.sums.resize(samples * c);
+      parts.push_back(std::move(part));
+    }
+    Numbers sums(samples * c); // of g
+    const std::vector<T> zero(p, T(0));
+    parallel(samples, [&](Turns &turns) {
+      Adder<T> add(c, length);
+      std::vector<T> a(p);
+      for (int64_t n; turns.take(n);) {
+        const T *gn = sample(g, n);
+        add.sum(gn, &sums[n * c]);
+        for (Part &part : parts) {
+          if (part.products)
+            add.dot(gn, sample(value(part.term), n), part.mean.data(), &part.sums[n * c]);
+          if (part.into) {
+            const double m = kept(d.terms[part.term], n);
+            for (int64_t j = 0; j < p; ++j)
+              a[j] = T(m * part.scale[j]);
+            leaves<T>().blend(length, p, gn, a.data(), zero.data(), sample(*part.into, n), true);
+          }
+        }
+      }
+    });
+    for (const Part &part : parts)
+      if (part.products)
+        finish(part, g, sums);
+  }
+
+  // The gradients of what a term is made of; g is that of its sum, and sums (samples, c) what it adds up to.
+  void finish(const Part &part, const Tensor &g, const Numbers &sums) {
+    const Term &term = d.terms[part.term];
+    const int64_t c = g.size(1);
+    auto keep = [&](int64_t n) { return kept(term, n); };
+    const Numbers ones = total(sums, c, keep);
+    Numbers products = total(part.sums, c, keep); // of g and the normalised value
+    const Round *end = branch[part.term] >= 0 ? &term.rounds.back() : nullptr;
+    Numbers gamma(c, 1), beta(c, 0);
+    if (end && end->mean >= 0) {
+      times(products, branches[branch[part.term]].moments.back().inverse);
+      gamma = numbers(end->gamma, c, 1);
+      beta = numbers(end->beta, c, 0);
+    }
+    if (wants(term.scale)) {
+      double w = 0;
+      for (int64_t k = 0; k < c; ++k)
+        w += gamma[k] * products[k] + beta[k] * ones[k];
+      add_to(term.scale, term.at, {w});
+    }
+    if (end && !end->pool())
+      convolved(part.term, g, ones, products);
+    else if (end)
+      affine(*end, factor(term), ones, products);
+  }
+
+  // The gradients of a norm's weights.
+  void affine(const Round &r, double factor, Numbers ones, Numbers products) {
+    const Numbers w(ones.size(), factor);
+    times(ones, w);
+    times(products, w);
+    add_to(r.gamma, 0, products);
+    add_to(r.beta, 0, ones);
+  }
+
+  // The gradient of a term of convolutions; g is that of its sum, ones and products as slope has them.
+  void convolved(int t, Tensor g, Numbers ones, Numbers products) {
+    const Term &term = d.terms[t];
+    Branch &b = branches[branch[t]];
+    double w = factor(term);
+    for (size_t r = b.rounds->size(); r-- > 0;) {
+      const Round &round = (*b.rounds)[r];
+      affine(round, w, ones, products);
+      const Tensor x = r == 0 ? state[term.from] : b.y[r - 1], y = b.y[r];
+      Kernel<T> k(round, d.tensors, x.size(1), x.size(2), x.size(3));
+      std::vector<T> scale, shift;
+      const Load load = reading(b, r, x.size(1), scale, shift);
+      const int64_t c = k.out(), samples = x.size(0), p = period<T>(c), before = x.size(1);
+      Numbers gamma(c, w);
+      times(gamma, numbers(round.gamma, c, 1));
+      const Slope s = slope(b.moments[r], gamma, ones, products, y.numel() / c);
+      const std::vector<T> sa = table<T>(s.a, p), sb = table<T>(s.b, p), sc = table<T>(s.c, p);
+      const bool weights = wants(round.window) || wants(round.point) || wants(round.shifted);
+      const bool first = r == 0, all = term.keep < 0 || r + 1 < b.rounds->size();
+      Tensor dx = !first ? (x.sizes() == y.sizes() ? y : like(x)) : needed[term.from] ? started(gradient[term.from], x) : Tensor();
+      if (!dx.defined() && !weights)
+        break;
+      const int64_t count = std::min(groups, samples);
+      std::vector<Buffer<T>> partial(count);
+      Numbers sums(first ? 0 : samples * before), dots(sums.size());
+      const bool normed = !first && b.moments[r - 1].known();
+      const std::vector<T> mean = table<T>(normed ? b.moments[r - 1].mean : Numbers(before, 0), period<T>(before));
+      parallel(count, [&](Turns &turns) {
+        typename Kernel<T>::Scratch scratch(k);
+        Adder<T> add(before, flat(x));
+        std::vector<T> a(sa);
+        for (int64_t group; turns.take(group);) {
+          if (weights)
+            partial[group] = Buffer<T>(k.grad_size(), T(0));
+          for (int64_t n = group * samples / count; n < (group + 1) * samples / count; ++n) {
+            if (!all)
+              for (int64_t j = 0; j < p; ++j)
+                a[j] = T(kept(term, n) * sa[j]);
+            T *dy = scratch.flat.get();
+            leaves<T>().slope(flat(y), p, sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), dy);
+            k.backward({sample(x, n), load, scale.data(), shift.data()}, dy, scratch, dx.defined() ? sample(dx, n) : nullptr, first,
+                       weights ? partial[group].get() : nullptr);
+            if (first)
+              continue;
+            add.sum(sample(dx, n), &sums[n * before]);
+            add.dot(sample(dx, n), sample(x, n), mean.data(), &dots[n * before]);
+          }
+        }
+      });
+      if (weights) {
+        add_up(partial, k.grad_size());
+        k.unlay(partial[0].get(), made(round.window), made(round.point), made(round.shifted));
+      }
+      if (first)
+        break;
+      ones = total(sums, before);
+      products = total(dots, before);
+      if (normed)
+        times(products, b.moments[r - 1].inverse);
+      g = dx;
+      w = 1;
+      b.y[r] = Tensor();
+    }
+    b.y.clear();
+  }
+
+  // Adds all parts to the first, in order.
+  static void add_up(const std::vector<Buffer<T>> &parts, int64_t size) {
+    constexpr int64_t piece = 4096;
+    parallel((size + piece - 1) / piece, [&](Turns &turns) {
+      for (int64_t i; turns.take(i);)
+        for (size_t k = 1; k < parts.size(); ++k)
+          for (int64_t j = i * piece; j < std::min(size, (i + 1) * piece); ++j)
+            parts[0].get()[j] += parts[k].get()[j];
+    });
+  }
+
+  // The gradient of a pooling, once all its readers have added theirs, their norms' weights in it.
+  void pooled(Branch &b) {
+    ensure(b);
+    const Tensor x = state[b.from], y = b.y[0], g = b.gradient;
+    Kernel<T> k((*b.rounds)[0], d.tensors, x.size(1), x.size(2), x.size(3));
+    const int64_t c = k.out(), samples = x.size(0), p = period<T>(c);
+    const Moments &m = b.moments[0];
+    Numbers sums(samples * c, 0), dots(samples * c, 0);
+    if (m.known()) {
+      const std::vector<T> mean = table<T>(m.mean, p);
+      parallel(samples, [&](Turns &turns) {
+        Adder<T> add(c, flat(y));
+        for (int64_t n; turns.take(n);) {
+          add.sum(sample(g, n), &sums[n * c]);
+          add.dot(sample(g, n), sample(y, n), mean.data(), &dots[n * c]);
+        }
+      });
+    }
+    Numbers products = total(dots, c);
+    if (m.known())
+      times(products, m.inverse);
+    const Slope s = slope(m, Numbers(c, 1), total(sums, c), products, samples * k.pixels());
+    const std::vector<T> sa = table<T>(s.a, p), sb = table<T>(s.b, p), sc = table<T>(s.c, p);
+    const Tensor dx = started(gradient[b.from], x);
+    parallel(samples, [&](Turns &turns) {
+      typename Kernel<T>::Scratch scratch(k);
+      for (int64_t n; turns.take(n);) {
+        leaves<T>().slope(flat(y), p, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
+        k.backward({sample(x, n), Load::copy, nullptr, nullptr}, scratch.flat.get(), scratch, sample(dx, n), true, nullptr);
+      }
+    });
+    b.gradient = Tensor();
+    b.y.clear();
+  }
+};
+
+} // namespace hdas
+
+#endif

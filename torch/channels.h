@@ -1,0 +1,135 @@
+// What batch norms come to, in numbers of channels.
+#ifndef HDAS_CHANNELS_H
+#define HDAS_CHANNELS_H
+
+#include "leaves.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+namespace hdas {
+
+// Of batch norms.
+constexpr double momentum = 0.1, eps = 1e-5;
+
+using Numbers = std::vector<double>; // by channel
+
+template <class T> int64_t period(int64_t c) {
+  int64_t p = std::lcm(c, lanes<T>), least = 8 * lanes<T>;
+  return p * ((least + p - 1) / p);
+}
+template <class T> std::vector<T> table(const Numbers &v, int64_t length) {
+  std::vector<T> t(length);
+  for (int64_t i = 0; i < length; ++i)
+    t[i] = T(v[i % v.size()]);
+  return t;
+}
+// The same for wide coefficients: zero behind the channels.
+template <class T> std::vector<T> widened(const Numbers &v) {
+  std::vector<T> t(wide<T>(v.size()), T(0));
+  std::copy(v.begin(), v.end(), t.begin());
+  return t;
+}
+
+inline void times(Numbers &v, const Numbers &by) {
+  for (size_t i = 0; i < v.size(); ++i)
+    v[i] *= by[i];
+}
+
+// Adds up flat samples by channel; the tables are of a period.
+template <class T> class Adder {
+  const int64_t c, length, period_;
+  std::vector<T> sums;
+
+  double *fold(double *to) const {
+    std::fill_n(to, c, 0.0);
+    for (int64_t i = 0; i < period_; i += c)
+      for (int64_t k = 0; k < c; ++k)
+        to[k] += sums[i + k];
+    return to;
+  }
+  T *cleared() {
+    std::fill(sums.begin(), sums.end(), T(0));
+    return sums.data();
+  }
+
+public:
+  Adder(int64_t c, int64_t length) : c(c), length(length), period_(period<T>(c)), sums(period_) {}
+  double *sum(const T *x, double *to) {
+    leaves<T>().sum(length, period_, x, cleared());
+    return fold(to);
+  }
+  // of (x - mean)^2
+  double *square(const T *x, const T *mean, double *to) {
+    leaves<T>().square(length, period_, x, mean, cleared());
+    return fold(to);
+  }
+  // of g (x - mean)
+  double *dot(const T *g, const T *x, const T *mean, double *to) {
+    leaves<T>().dot(length, period_, g, x, mean, cleared());
+    return fold(to);
+  }
+};
+
+// by (samples, c): the sum over samples, each times its factor.
+template <class Factor> Numbers total(const Numbers &by, int64_t c, Factor factor) {
+  Numbers sum(c, 0);
+  for (size_t i = 0; i < by.size(); ++i)
+    sum[i % c] += factor(i / c) * by[i];
+  return sum;
+}
+inline Numbers total(const Numbers &by, int64_t c) {
+  return total(by, c, [](int64_t) { return 1; });
+}
+
+// Mean and one over the standard deviation of a batch.
+struct Moments {
+  Numbers mean, inverse, variance;
+  bool known() const { return !mean.empty(); }
+};
+
+// means and squares (samples, c): of each sample, the mean and the sum of squares about it.
+inline Moments moments(const Numbers &means, const Numbers &squares, int64_t c, int64_t pixels) {
+  const double samples = double(means.size()) / c;
+  Moments m{total(means, c), Numbers(c), Numbers(c, 0)};
+  for (double &v : m.mean)
+    v /= samples;
+  for (size_t i = 0; i < means.size(); ++i) {
+    double apart = means[i] - m.mean[i % c];
+    m.variance[i % c] += (squares[i] / pixels + apart * apart) / samples;
+  }
+  for (int64_t k = 0; k < c; ++k)
+    m.inverse[k] = 1 / std::sqrt(m.variance[k] + eps);
+  return m;
+}
+
+// y = scale x + shift
+struct Affine {
+  Numbers scale, shift;
+};
+
+// dx of a batch norm is a g + b x + c.
+struct Slope {
+  Numbers a, b, c;
+};
+
+// ones and products are the sums over the batch, of that many pixels, of g and of g times the
+// normalised x; the norm's result is times gamma. Where there is no norm, only g is.
+inline Slope slope(const Moments &m, Numbers gamma, const Numbers &ones, const Numbers &products, int64_t pixels) {
+  const size_t n = ones.size();
+  Slope s{std::move(gamma), Numbers(n, 0), Numbers(n, 0)};
+  if (!m.known())
+    return s;
+  times(s.a, m.inverse);
+  for (size_t k = 0; k < n; ++k) {
+    s.b[k] = -s.a[k] * m.inverse[k] * products[k] / pixels;
+    s.c[k] = -s.a[k] * ones[k] / pixels - s.b[k] * m.mean[k];
+  }
+  return s;
+}
+
+} // namespace hdas
+
+#endif
