@@ -1,0 +1,57 @@
+package search
+
+import (
+	"math"
+	"testing"
+
+	"hdas/torch"
+)
+
+// The depth loss of a stage worked out by hand: alphas 0 make every softmax 1/4, so an edge
+// carries 3/4. Cells: d1 = 3/4, d2 = mean(3/4, 3/4, 3/4 (d1+1)), d3 likewise.
+func TestDepthLossByHand(t *testing.T) {
+	c := Default(Stage)
+	c.Lengths = []int{3, 3, 3}
+	atZero(t, c, func(n *Supernet) {
+		a := 0.75
+		d1 := a
+		d2 := (a + a + a*(d1+1)) / 3
+		d3 := (a + a*(d1+1) + a*(d2+1)) / 3 // window 3: states 1, 2, 3
+		if got, want := n.Arch.depthLoss().Item(), -(d1+d2+d3)/3*3; math.Abs(got-want) > 1e-12 {
+			t.Errorf("depth loss %v, not %v", got, want)
+		}
+	})
+}
+
+// With betas 0 each of 2 pairs weighs 1/2 and stands for 2 or 3 cells: 2.5 a stage; the cells that
+// end a pair, i = 1 and 2 from 0, are deeper by 1 + i/2.
+func TestDistributionLossesByHand(t *testing.T) {
+	c := Default(Distribution)
+	c.Lengths, c.MinCells = []int{3, 3, 3}, 2
+	atZero(t, c, func(n *Supernet) {
+		if got := n.Arch.complexityLoss(n.theta).Item(); math.Abs(got-7.5) > 1e-12 {
+			t.Errorf("complexity loss %v, not 7.5", got)
+		}
+		a := 0.75
+		d1 := a
+		d2 := (a + a + a*(d1+1)) / 3 * (1 + 1*0.5)
+		d3 := (a + a*(d1+1) + a*(d2+1)) / 3 * (1 + 2*0.5)
+		if got, want := n.Arch.depthLoss().Item(), -(d1+d2+d3)/3*3; math.Abs(got-want) > 1e-12 {
+			t.Errorf("depth loss %v, not %v", got, want)
+		}
+	})
+}
+
+// atZero runs f on a supernet whose architecture parameters are 0, so that every softmax is even.
+func atZero(t *testing.T, c Config, f func(n *Supernet)) {
+	t.Helper()
+	within(t, func() {
+		n := supernetOf(t, mustSpace(t, c), c, macro(2, 0), tiny)
+		defer n.Free()
+		for p := range n.Arch.Store.All() {
+			torch.NoGrad(func() { p.Tensor.Zero_() })
+		}
+		n.Arch.softmax(false)
+		f(n)
+	})
+}

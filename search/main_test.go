@@ -1,0 +1,118 @@
+package search
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"hdas/models"
+	"hdas/models/genotype"
+	"hdas/models/layer"
+	"hdas/search/space"
+	"hdas/torch"
+	"hdas/torch/nn"
+	"hdas/torch/optim"
+)
+
+var tiny = layer.Shape{C: 3, H: 8, W: 8}
+
+// little is a search of each kind, small enough for finite differences.
+func little(t *testing.T, k Kind) (Config, models.Macro, space.Space) {
+	t.Helper()
+	c := Default(k)
+	c.Nodes = 2
+	c.CellPrimitives = []string{"none", "skip_connect", "sep_conv_3x3", "avg_pool_3x3"}
+	c.Lengths, c.MinCells, c.Cells = []int{3, 2, 3}, 2, littleCells(t)
+	if k == Distribution {
+		c.Theta = ThetaFLOPs
+	}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Space()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, macro(4, 5), s
+}
+
+// littleCells are two cells of two nodes each, as a file.
+func littleCells(t *testing.T) string {
+	t.Helper()
+	cell := genotype.DAG{Out: []int{2, 3}, Nodes: []genotype.Node{
+		{In: []genotype.Edge{{From: 0, Op: "skip_connect"}, {From: 1, Op: "sep_conv_3x3"}}},
+		{In: []genotype.Edge{{From: 0, Op: "dil_conv_3x3"}, {From: 2, Op: "skip_connect"}}},
+	}}
+	g := genotype.Genotype{Version: 1, Name: "little", Cells: map[string]genotype.DAG{"normal": cell, "reduce": cell}}
+	var text bytes.Buffer
+	file := filepath.Join(t.TempDir(), "little.yaml")
+	if err := errors.Join(g.Encode(&text), os.WriteFile(file, text.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// learning runs f on a supernet of tiny images with its optimizers. No tensor may be left.
+func learning(t *testing.T, s space.Space, c Config, m models.Macro, f func(n *Supernet, adam *optim.Adam, sgd *optim.SGD)) {
+	t.Helper()
+	within(t, func() {
+		torch.Seed(7)
+		n := supernetOf(t, s, c, m, tiny)
+		defer n.Free()
+		adam, sgd := optimizers(n)
+		defer adam.Free()
+		defer sgd.Free()
+		f(n, adam, sgd)
+	})
+}
+
+func sample(n int64) Sample {
+	labels := make([]int64, n)
+	for i := range labels {
+		labels[i] = int64(i*7) % 10
+	}
+	return Sample{torch.Randn(double, n, tiny.C, tiny.H, tiny.W), torch.FromInt64(labels, n)}
+}
+
+// snapshot are all weights and architecture parameters, with the running statistics or without.
+func snapshot(n *Supernet, statistics bool) map[string][]float64 {
+	all := map[string][]float64{}
+	for _, s := range []*nn.Store{n.Weights, n.Arch.Store} {
+		for p := range s.All() {
+			if p.Trainable || statistics {
+				all[p.Name] = p.Tensor.Float64s()
+			}
+		}
+	}
+	return all
+}
+
+func unchanged(t *testing.T, before, after map[string][]float64) {
+	t.Helper()
+	for name, was := range before {
+		if !slices.Equal(was, after[name]) {
+			t.Errorf("%s was changed", name)
+		}
+	}
+}
+
+func difference(a, b torch.Tensor) float64 {
+	d, x, y := 0.0, a.Float64s(), b.Float64s()
+	for i := range x {
+		d = math.Max(d, math.Abs(x[i]-y[i]))
+	}
+	return d
+}
+
+func mustSpace(t *testing.T, c Config) space.Space {
+	t.Helper()
+	s, err := c.Space()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
