@@ -25,6 +25,7 @@ type Config struct {
 	AuxiliaryWeight float64 `mapstructure:"auxiliary_weight" yaml:"auxiliary_weight"` // of the auxiliary head's loss
 	DropPath        float64 `mapstructure:"drop_path" yaml:"drop_path"`               // at the end; it grows from 0 with the epoch
 	LabelSmoothing  float64 `mapstructure:"label_smoothing" yaml:"label_smoothing"`
+	CheckpointSteps int     `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps"` // between two checkpoints of an epoch; 0: none but at its end
 }
 
 // The schedules of the learning rate.
@@ -69,6 +70,7 @@ func (c Config) Validate() error {
 	check(c.AuxiliaryWeight >= 0, "auxiliary_weight %v is negative", c.AuxiliaryWeight)
 	check(c.DropPath >= 0 && c.DropPath < 1, "drop_path %v is not in [0,1)", c.DropPath)
 	check(c.LabelSmoothing >= 0 && c.LabelSmoothing < 1, "label_smoothing %v is not in [0,1)", c.LabelSmoothing)
+	check(c.CheckpointSteps >= 0, "checkpoint_steps %d is negative", c.CheckpointSteps)
 	return errors.Join(faults...)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,6 +67,43 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	if n := torch.Live() - live; n != 0 {
 		t.Errorf("%d tensors left alive", n)
 	}
+}
+
+// A training that is killed goes on from the last checkpoint within its epoch, and ends as an unbroken
+// one, byte for byte.
+func TestKilledTrainingGoesOnWithinAnEpoch(t *testing.T) {
+	unbroken, killed := t.TempDir(), filepath.Join(t.TempDir(), "killed")
+	training := func(d *run.Dir, observe func(run.Progress)) {
+		t.Helper()
+		s := setup(t)
+		s.Config.CheckpointSteps = 2
+		if _, err := train.Run(context.Background(), s, d, observe); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := run.Create(unbroken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	training(d, func(p run.Progress) {
+		if p.Epoch == 1 && p.Batch == 3 { // what a kill would leave
+			if err := os.CopyFS(killed, os.DirFS(unbroken)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if d, err = run.Open(killed); err != nil {
+		t.Fatal(err)
+	}
+	var seen []run.Progress
+	training(d, func(p run.Progress) { seen = append(seen, p) })
+	if from := seen[0]; from.Epoch != 1 || from.Batch != 2 {
+		t.Errorf("it went on from batch %d of epoch %d", from.Batch, from.Epoch)
+	}
+	runtest.Same(t, unbroken, killed, "checkpoint.safetensors", "epochs.jsonl")
 }
 
 func teach(t *testing.T, folder string, stop int) train.Epoch {
