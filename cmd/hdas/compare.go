@@ -265,5 +265,5 @@ func (r comparison) write(w io.Writer) {
 		fmt.Fprintf(t, "%s\t%s\t\n", n.Name, percent(n.Top1))
 	}
 	t.Flush()
-	fmt.Fprintf(w, "\nfound   %s\nrandom  %s\nRI      %.2f +- %.2f (the paper: 0.44, DARTS 0.32)\nruns    %s\n", r.Found.percent(), r.Random.percent(), r.RI.Mean, r.RI.SD, r.Folder)
+	fmt.Fprintf(w, "\nfound   %s\nrandom  %s\nRI      %s; the paper: 0.44, DARTS 0.32\nruns    %s\n", r.Found.percent(), r.Random.percent(), r.RI.text(1, ""), r.Folder)
 }

@@ -28,8 +28,14 @@ func spreadOf(values []float64) spread {
 	return s
 }
 
-func (s spread) percent() string {
-	return fmt.Sprintf("%.2f %% +- %.2f (standard deviation of %d)", 100*s.Mean, 100*s.SD, s.N)
+func (s spread) percent() string { return s.text(100, " %") }
+
+// text writes the mean and, of more than one number, the deviation, both times scale.
+func (s spread) text(scale float64, unit string) string {
+	if s.N < 2 {
+		return fmt.Sprintf("%.2f%s", scale*s.Mean, unit)
+	}
+	return fmt.Sprintf("%.2f%s +- %.2f (standard deviation of %d)", scale*s.Mean, unit, scale*s.SD, s.N)
 }
 
 // duration writes seconds as people read them.

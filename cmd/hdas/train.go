@@ -104,7 +104,7 @@ func (p *program) trainOn(ctx context.Context, c configs.Train, g genotype.Genot
 		Train: p.loader(c.Common, learn, c.Train.Batch, true),
 		Test:  p.loader(c.Common, test, 2*c.Train.Batch, false),
 	}
-	observe, end := progress(p.err, "training")
+	observe, end := progress(p.err, "training of "+g.Name)
 	defer end()
 	return train.Run(ctx, setup, dir, observe)
 }
