@@ -15,9 +15,9 @@ import (
 // A Dag of random operations equals the same operations run one after the other by libtorch: values,
 // gradients of the input, of all weights and of the scales, and running statistics, in both types, on
 // random and odd sizes, with drop path, with states read several times, stored or computed again.
-// Gradients through batch norms of a few pixels are ill-conditioned: in float32 libtorch's own are
-// off by as much as the tolerance here; equality is shown in float64. By the kernels, and by libtorch's
-// operations shared.
+// In float32 gradients are ill-conditioned: behind batch norms of a few pixels, and where rounding
+// takes a value to the other side of a ReLU; there libtorch's own are off by as much as their tolerance
+// here. Equality is shown in float64. By the kernels, and by libtorch's operations shared.
 func TestDagEqualsModules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { equal(t, true) })
 }
@@ -163,9 +163,19 @@ func equal(t *rapid.T, train bool) {
 		}
 		got, followed := run(ours)
 		want, followedWant := run(plain)
+		// In float32 a gradient that cancels to nothing is as exact as what it is the sum of.
+		single, gradients := dtype == torch.Float32, 1.0
+		for _, w := range want[1:] {
+			if w.Defined() && single {
+				gradients = max(gradients, 0.01*largest(w.Float64s()))
+			}
+		}
 		for i := range want {
-			what := "value"
+			what, floor, tolerance := "value", 1.0, tolerance
 			if i > 0 {
+				if single {
+					floor, tolerance = gradients, 3e-2
+				}
 				what = fmt.Sprintf("gradient %d", i-1)
 				if k := i - 1 - 3; k >= 0 {
 					what = "gradient of " + store.Weights()[k].Name
@@ -174,11 +184,11 @@ func equal(t *rapid.T, train bool) {
 			if want[i].Defined() != got[i].Defined() {
 				t.Errorf("%s: defined %v, not %v", what, got[i].Defined(), want[i].Defined())
 			} else if want[i].Defined() {
-				near(t, what, got[i].Float64s(), want[i].Float64s(), tolerance)
+				near(t, what, got[i].Float64s(), want[i].Float64s(), floor, tolerance)
 			}
 		}
 		for name, v := range followedWant {
-			near(t, name, followed[name], v, tolerance)
+			near(t, name, followed[name], v, 1, tolerance)
 		}
 	})
 	if failure != nil {
@@ -194,17 +204,25 @@ func copies(s *nn.Store) map[string]torch.Tensor {
 	return m
 }
 
-// near fails where the largest difference exceeds tolerance times the largest value, or times 1.
-func near(t *rapid.T, what string, got, want []float64, tolerance float64) {
+// near fails where the largest difference exceeds tolerance times the largest value, or times floor.
+func near(t *rapid.T, what string, got, want []float64, floor, tolerance float64) {
 	if len(got) != len(want) {
 		t.Errorf("%s: %d values, not %d", what, len(got), len(want))
 		return
 	}
-	diff, size := 0.0, 1.0
+	diff, size := 0.0, max(floor, largest(want))
 	for i := range want {
-		diff, size = max(diff, math.Abs(got[i]-want[i])), max(size, math.Abs(want[i]))
+		diff = max(diff, math.Abs(got[i]-want[i]))
 	}
 	if !(diff <= tolerance*size) {
 		t.Errorf("%s differs by %g, of %g", what, diff, size)
 	}
+}
+
+// largest is the largest magnitude.
+func largest(v []float64) (size float64) {
+	for _, x := range v {
+		size = max(size, math.Abs(x))
+	}
+	return size
 }
