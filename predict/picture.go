@@ -2,10 +2,10 @@ package predict
 
 import (
 	"fmt"
+	"hdas/models/plan"
 	"os"
 
 	"hdas/datasets"
-	"hdas/models"
 	"hdas/train"
 )
 
@@ -28,7 +28,7 @@ func viewOf(d train.Description) datasets.View {
 	switch {
 	case datasets.OfFiles(d.Data.Name):
 		return d.Data.View()
-	case d.Macro.Preset == models.ImageNet:
+	case d.Macro.Preset == plan.ImageNet:
 		return datasets.Spec{Size: size}.View()
 	}
 	return datasets.View{Size: size}

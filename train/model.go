@@ -4,6 +4,7 @@ package train
 import (
 	"encoding/json"
 	"fmt"
+	"hdas/models/plan"
 	"strings"
 
 	"hdas/datasets"
@@ -17,7 +18,7 @@ import (
 
 // Description is what a checkpoint says of its network besides the genotype.
 type Description struct {
-	Macro   models.Macro  `json:"macro"`
+	Macro   plan.Macro    `json:"macro"`
 	Image   layer.Shape   `json:"image"`
 	Dataset string        `json:"dataset"` // that it was trained on, by name
 	Data    datasets.Spec `json:"data"`    // how to open it again
@@ -44,12 +45,12 @@ type Model struct {
 
 // NewModel makes a network with fresh weights. It runs inside torch.Do; the caller frees it.
 func NewModel(g genotype.Genotype, d Description, o torch.Options) (*Model, error) {
-	plan, err := models.NewPlan(g, d.Macro, d.Image, models.Search{})
+	network, err := plan.New(g, d.Macro, d.Image, genotype.Candidates{})
 	if err != nil {
 		return nil, err
 	}
 	m := &Model{Description: d, Genotype: g, Weights: nn.NewStore(o)}
-	if m.Net, err = models.Build(m.Weights.Root(), plan, models.Decided{}); err != nil {
+	if m.Net, err = models.Build(m.Weights, network); err != nil {
 		m.Free()
 		return nil, err
 	}

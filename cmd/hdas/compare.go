@@ -197,11 +197,11 @@ func (b baseline) space(name string, g genotype.Genotype, window bool) (string, 
 		s := space.Cells(g.CellNames(), len(g.Cells[g.CellNames()[0]].Nodes), ops.Cell)
 		return string(search.Cell), s, nil
 	}
-	l := space.Layout{Window: b.window, Ops: ops.Stage}
+	var lengths []int
 	for _, s := range g.Stages {
-		l.Lengths = append(l.Lengths, len(s.Nodes))
+		lengths = append(lengths, len(s.Nodes))
 	}
-	s, err := space.Fixed(g).Under(l)
+	s, err := space.Fixed(g).Under(lengths, b.window, genotype.Candidates{Stage: ops.Stage})
 	return string(search.Stage), s, err
 }
 

@@ -138,7 +138,7 @@ func randomLike(found genotype.Genotype, stages search.Config, seed uint64) (gen
 	if err != nil {
 		return found, err
 	}
-	s, err := space.Fixed(drawn).Under(space.Layout{Lengths: stages.Lengths, Window: stages.Window, Ops: stages.StagePrimitives})
+	s, err := space.Fixed(drawn).Under(stages.Lengths, stages.Window, genotype.Candidates{Stage: stages.StagePrimitives})
 	if err != nil {
 		return found, err
 	}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
+	"hdas/models/plan"
 	"io"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"hdas/models"
 	"hdas/models/genotype"
 )
 
@@ -28,8 +28,8 @@ type listed struct {
 }
 
 // list prints the published genotypes, with their sizes under one preset, or all if it is "".
-func (p *program) list(c *cobra.Command, m models.Macro, preset, cells string) error {
-	presets := []string{models.CIFAR, models.ImageNet}
+func (p *program) list(c *cobra.Command, m plan.Macro, preset, cells string) error {
+	presets := []string{plan.CIFAR, plan.ImageNet}
 	if preset != "" {
 		presets = []string{preset}
 	}
@@ -71,7 +71,7 @@ func table(w io.Writer, rows []listed, presets []string) {
 		fmt.Fprintf(t, "%s\t%s\t", r.Name, r.Kind)
 		for _, preset := range presets {
 			found := r.Reported.CIFAR10
-			if preset == models.ImageNet {
+			if preset == plan.ImageNet {
 				found = r.Reported.ImageNet
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\t", thousands(r.Sizes[preset].Parameters), thousands(r.Sizes[preset].MACs), errorRate(found))

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"hdas/models/plan"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 
 	"hdas/configs"
 	"hdas/datasets"
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/run"
@@ -65,9 +65,9 @@ func (p *program) loader(c configs.Common, d datasets.Dataset, batch int, learn 
 }
 
 // planned is the network of g for the images and classes of a data set.
-func planned(g genotype.Genotype, m models.Macro, info datasets.Info) (models.Plan, error) {
+func planned(g genotype.Genotype, m plan.Macro, info datasets.Info) (plan.Network, error) {
 	m.Classes = int64(len(info.Classes))
-	return models.NewPlan(g, m, layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}, models.Search{})
+	return plan.New(g, m, layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}, genotype.Candidates{})
 }
 
 // checkClasses refuses data whose classes are not those: its labels would mean something else. Classes

@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
+	"hdas/models/plan"
 	"io"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/genotype/text"
 	"hdas/models/layer"
@@ -36,7 +36,7 @@ type sizes struct {
 const defaultCells = "DARTS_V1"
 
 func (p *program) show() *cobra.Command {
-	m := models.Macro{}
+	m := plan.Macro{}
 	var cells string
 	var notation bool
 	c := &cobra.Command{
@@ -90,22 +90,22 @@ Errors are those that were published, of networks trained elsewhere.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&m.Preset, "preset", models.CIFAR, "cifar or imagenet")
+	f.StringVar(&m.Preset, "preset", plan.CIFAR, "cifar or imagenet")
 	f.Int64Var(&m.Channels, "channels", 0, "initial channels C; 0: the preset's")
 	f.IntVar(&m.Layers, "layers", 0, "cells of a chain; 0: the preset's")
 	f.Int64Var(&m.Classes, "classes", 0, "classes; 0: the preset's")
-	f.StringVar(&m.Wiring, "wiring", models.Summed, "of stages: summed (a cell reads the sum of its edges), paired (edge k feeds input k)")
-	f.StringVar(&m.StageOutput, "stage-output", models.LastTwo, "of stages in the paired wiring: last_two or last cell")
+	f.StringVar(&m.Wiring, "wiring", plan.Summed, "of stages: summed (a cell reads the sum of its edges), paired (edge k feeds input k)")
+	f.StringVar(&m.StageOutput, "stage-output", plan.LastTwo, "of stages in the paired wiring: last_two or last cell")
 	f.StringVar(&m.PoolNorm, "pool-norm", "auto", "batch norm after pooling: on, off; auto: on in stages, off in chains")
 	f.BoolVar(&notation, "text", false, "print the genotype itself, in the notation of DARTS' program")
 	f.StringVar(&cells, "cells", defaultCells, "cells under stages that have none")
 	return c
 }
 
-func measure(c *cobra.Command, g genotype.Genotype, m models.Macro) (sizes, error) {
+func measure(c *cobra.Command, g genotype.Genotype, m plan.Macro) (sizes, error) {
 	image := layer.Shape{C: 3, H: 32, W: 32}
 	channels, layers, classes := int64(36), 20, int64(10)
-	if m.Preset == models.ImageNet {
+	if m.Preset == plan.ImageNet {
 		image.H, image.W = 224, 224
 		channels, layers, classes = 48, 14, 1000
 	}
@@ -125,13 +125,13 @@ func measure(c *cobra.Command, g genotype.Genotype, m models.Macro) (sizes, erro
 			set()
 		}
 	}
-	plan, err := models.NewPlan(g, m, image, models.Search{})
+	network, err := plan.New(g, m, image, genotype.Candidates{})
 	if err != nil {
 		return sizes{}, err
 	}
 	r := sizes{Name: g.Name, Preset: m.Preset, Channels: m.Channels, Classes: m.Classes, PoolNorm: m.PoolNorm,
-		Image: [2]int64{image.H, image.W}, Parameters: plan.Cost.Parameters, MACs: plan.Cost.MACs,
-		ParametersAuxiliary: plan.Cost.Parameters + plan.AuxiliaryCost.Parameters}
+		Image: [2]int64{image.H, image.W}, Parameters: network.Cost.Parameters, MACs: network.Cost.MACs,
+		ParametersAuxiliary: network.Cost.Parameters + network.AuxiliaryCost.Parameters}
 	if g.Reported != (genotype.Reported{}) {
 		found := reported(g.Reported)
 		r.Reported = &found
@@ -142,7 +142,7 @@ func measure(c *cobra.Command, g genotype.Genotype, m models.Macro) (sizes, erro
 	if r.PoolNorm == "auto" {
 		r.PoolNorm = map[bool]string{true: "on", false: "off"}[staged]
 	}
-	for _, s := range plan.Stages {
+	for _, s := range network.Stages {
 		r.Layers += len(s.Cells)
 		if s.Reduce != nil {
 			r.Layers++

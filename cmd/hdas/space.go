@@ -125,7 +125,7 @@ func (s shape) space() (space.Space, error) {
 	if !s.stages {
 		return sp, nil
 	}
-	return sp.Under(space.Layout{Lengths: s.lengths, Window: s.window, Ops: counted(s.stageOps), MinCells: s.least, Shared: s.sharedly})
+	return sp.Under(s.lengths, s.window, genotype.Candidates{Stage: counted(s.stageOps), MinCells: s.least, Shared: s.sharedly})
 }
 
 // counted are n operations of which one is null.

@@ -17,15 +17,17 @@ import (
 // allowed is what each package may import of this module, besides itself: data flows one way. A
 // package that is not here may not be there.
 var allowed = map[string][]string{
-	"torch":                 {},
-	"torch/nn":              {"torch"},
+	"torch":                 {"torch/kernel"},
+	"torch/kernel":          {},
+	"torch/nn":              {"torch", "torch/kernel"},
 	"torch/optim":           {"torch", "torch/nn"},
 	"torch/torchtest":       {"torch"},
 	"models/genotype":       {},
 	"models/genotype/text":  {"models/genotype"},
-	"models/layer":          {"torch", "torch/nn"},
-	"models/ops":            {"models/layer"},
-	"models":                {"models/genotype", "models/layer", "models/ops", "torch", "torch/nn"},
+	"models/layer":          {},
+	"models/ops":            {"models/layer", "torch/kernel"},
+	"models/plan":           {"models/genotype", "models/layer", "models/ops"},
+	"models":                {"models/layer", "models/ops", "models/plan", "torch", "torch/nn"},
 	"draw":                  {"models/genotype"},
 	"datasets":              {"internal/pickle", "datasets/fetch", "datasets/imagefile", "datasets/raster"},
 	"datasets/fetch":        {},
@@ -37,11 +39,11 @@ var allowed = map[string][]string{
 	"run/runtest":           {"run"},
 	"search/space":          {"models/genotype"},
 	"weights":               {"internal/pickle"},
-	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
-	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
-	"predict":               {"datasets", "datasets/imagefile", "models", "torch", "torch/nn", "train"},
-	"configs":               {"datasets", "models", "search", "torch", "train"},
-	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/nn", "torch/optim", "train", "weights"},
+	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "torch", "torch/kernel", "torch/nn", "torch/optim"},
+	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "torch/optim", "weights"},
+	"predict":               {"datasets", "datasets/imagefile", "models/plan", "torch", "torch/nn", "train"},
+	"configs":               {"datasets", "models/plan", "search", "torch", "train"},
+	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "metric", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "predict", "run", "search", "search/space", "torch", "torch/nn", "torch/optim", "train", "weights"},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {},
 	"internal/pickle":       {},
@@ -49,11 +51,11 @@ var allowed = map[string][]string{
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
-	"internal/parity":         {"datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "run", "search", "torch", "torch/nn", "torch/optim"},
+	"internal/parity":         {"datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "models/plan", "run", "search", "torch", "torch/kernel", "torch/nn", "train"},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle"}
+var pure = []string{"torch/kernel", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}
