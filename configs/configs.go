@@ -19,9 +19,7 @@ import (
 
 	"hdas/datasets"
 	"hdas/models"
-	"hdas/search"
 	"hdas/torch"
-	"hdas/train"
 )
 
 // Common is what every run has.
@@ -37,15 +35,18 @@ type Common struct {
 // Data says which images, and how they are augmented.
 type Data struct {
 	datasets.Spec      `mapstructure:",squash" yaml:",inline"`
-	Workers            int    `mapstructure:"workers" yaml:"workers"` // of the loader; 0: one for each processor
-	Damaged            string `mapstructure:"damaged" yaml:"damaged"` // what image files do that cannot be decoded: fail, skip
+	Workers            int     `mapstructure:"workers" yaml:"workers"` // of the loader; 0: one for each processor
+	Damaged            Damaged `mapstructure:"damaged" yaml:"damaged"` // what image files do that cannot be decoded: fail, skip
 	datasets.Transform `mapstructure:",squash" yaml:",inline"`
 }
 
+// Damaged says what becomes of a run whose data has damaged files.
+type Damaged string
+
 // What becomes of a run whose data has damaged files.
 const (
-	Fail = "fail" // it ends
-	Skip = "skip" // it goes on without them, and names them
+	FailOnDamaged Damaged = "fail" // it ends
+	SkipDamaged   Damaged = "skip" // it goes on without them, and names them
 )
 
 // Validate names every impossible value.
@@ -54,8 +55,8 @@ func (d Data) Validate() error {
 	if d.Workers < 0 || d.Workers > 1024 {
 		faults = append(faults, fmt.Errorf("workers: %d is not in 0..1024", d.Workers))
 	}
-	if d.Damaged != Fail && d.Damaged != Skip {
-		faults = append(faults, fmt.Errorf("damaged: %q is unknown; known are %s, %s", d.Damaged, Fail, Skip))
+	if d.Damaged != FailOnDamaged && d.Damaged != SkipDamaged {
+		faults = append(faults, fmt.Errorf("damaged: %q is unknown; known are %s, %s", d.Damaged, FailOnDamaged, SkipDamaged))
 	}
 	return errors.Join(append(faults, d.Spec.Validate(), d.Transform.Validate())...)
 }
@@ -63,25 +64,25 @@ func (d Data) Validate() error {
 // Search is a search's configuration.
 type Search struct {
 	Common `mapstructure:",squash" yaml:",inline"`
-	Search search.Config `mapstructure:"search" yaml:"search"`
+	Search SearchSection `mapstructure:"search" yaml:"search"`
 }
 
 // Train is a training's configuration.
 type Train struct {
 	Common `mapstructure:",squash" yaml:",inline"`
-	Train  train.Config `mapstructure:"train" yaml:"train"`
+	Train  TrainSection `mapstructure:"train" yaml:"train"`
 }
 
 // DefaultSearch is the paper's search of that kind, on CIFAR-10.
-func DefaultSearch(k search.Kind) Search {
-	c := Search{common(16, 8), search.Default(k)}
+func DefaultSearch(k Kind) Search {
+	c := Search{common(16, 8), DefaultSearchSection(k)}
 	c.Data.Cutout = 0
 	return c
 }
 
 // DefaultTrain is the paper's training of a found network on CIFAR-10.
 func DefaultTrain() Train {
-	c := Train{common(36, 20), train.Default()}
+	c := Train{common(36, 20), DefaultTrainSection()}
 	c.Network.Auxiliary = true
 	return c
 }
@@ -90,7 +91,7 @@ func common(channels int64, layers int) Common {
 	return Common{
 		Device: "auto", Precision: "float32",
 		Data: Data{
-			Spec: datasets.Spec{Name: "cifar10", Interpolation: "bilinear"}, Damaged: Fail,
+			Spec: datasets.Spec{Name: "cifar10", Interpolation: "bilinear"}, Damaged: FailOnDamaged,
 			Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16, AutoAugment: "none", RandAugment: datasets.RandAugment{Magnitude: 9}},
 		},
 		Network: models.Macro{Preset: models.CIFAR, Channels: channels, Layers: layers, PoolNorm: "auto", Wiring: models.Summed, StageOutput: models.LastTwo},
@@ -124,7 +125,7 @@ func (c Search) Validate() error {
 	if p := int64(c.Search.PartialChannels); p > 1 && c.Network.Channels%p != 0 {
 		faults = append(faults, fmt.Errorf("search.partial_channels: network.channels %d do not divide by %d", c.Network.Channels, p))
 	}
-	if p := c.Precision; (p == "bf16" || p == "fp16") && c.Search.Order == search.OrderSecond {
+	if p := c.Precision; (p == "bf16" || p == "fp16") && c.Search.Order == SecondOrder {
 		faults = append(faults, fmt.Errorf("precision: %s is too coarse for the finite difference of search.order=second; use float32", p))
 	}
 	return errors.Join(faults...)
@@ -157,7 +158,7 @@ type Overrides struct {
 }
 
 // LoadSearch reads the configuration of a search of that kind.
-func LoadSearch(k search.Kind, o Overrides) (Search, error) {
+func LoadSearch(k Kind, o Overrides) (Search, error) {
 	c := DefaultSearch(k)
 	given, err := load(&c, o)
 	if err != nil {
@@ -188,7 +189,7 @@ func (c Search) idle() map[string]string {
 	for _, key := range []string{"data.mixup", "data.cutmix"} {
 		keys[key] = "a search learns from whole images; it has a use in a training only"
 	}
-	if c.Search.Kind != search.Cell {
+	if c.Search.Kind != CellSearch {
 		keys["network.layers"] = "the stages have their own number of cells: search.lengths"
 	}
 	for key, why := range c.Search.Idle() {
@@ -291,7 +292,7 @@ func envName(key string) string {
 // strangers are the HDAS_ variables that no configuration knows.
 func strangers() []error {
 	names := map[string]bool{"HDAS_DATA": true, "HDAS_CACHE": true}
-	s, t := DefaultSearch(search.Cell), DefaultTrain()
+	s, t := DefaultSearch(CellSearch), DefaultTrain()
 	for _, c := range []any{&s, &t} {
 		if m, err := asMap(c); err == nil {
 			for _, key := range keys("", m) {

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"hdas/configs"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/ops"
@@ -16,7 +17,7 @@ import (
 type Arch struct {
 	Store  *nn.Store
 	space  space.Space
-	config Config
+	config configs.SearchSection
 	dags   []space.DAG
 	// weights are the softmax of every parameter, by its DAG, for the forward pass under way; alpha
 	// has the edges' in it.
@@ -27,7 +28,7 @@ type Arch struct {
 const initialStd = 1e-3
 
 // NewArch makes the parameters of a space. It runs inside torch.Do.
-func NewArch(o torch.Options, s space.Space, c Config) *Arch {
+func NewArch(o torch.Options, s space.Space, c configs.SearchSection) *Arch {
 	a := &Arch{Store: nn.NewStore(o), space: s, config: c, dags: s.DAGs()}
 	for _, d := range a.dags {
 		a.add("alpha."+d.Name, int64(d.Rows()), int64(len(d.Ops)))
@@ -99,7 +100,7 @@ func (a *Arch) Weights() space.Weights {
 		a.softmax(false)
 		for _, d := range a.dags {
 			alpha := a.alpha[d.Name]
-			if a.config.Derivation == Raw {
+			if a.config.Derivation == configs.DerivationRaw {
 				alpha = a.parameter("alpha." + d.Name)
 			}
 			w.Alpha[d.Name] = rows(alpha)

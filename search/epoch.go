@@ -77,7 +77,7 @@ func (r *Epoch) describe(n *Supernet) {
 		r.Alpha[p.Name] = p.Tensor.Float64s()
 	}
 	n.Arch.softmax(false)
-	if n.config.Kind.stages() {
+	if n.config.Kind.FindsStages() {
 		r.Depth = number(n.Arch.depthLoss())
 	}
 	if n.theta != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"hdas/configs"
 	"hdas/internal/golden"
 	"hdas/models"
 	"hdas/models/ops"
@@ -21,7 +22,7 @@ func TestGoldenMixtures(t *testing.T) {
 				within(t, func() {
 					torch.SetPath(path)
 					defer torch.SetPath(torch.Kernels)
-					a := NewArch(double, space.Cells([]string{"normal"}, 1, candidates), Default(Cell))
+					a := NewArch(double, space.Cells([]string{"normal"}, 1, candidates), configs.DefaultSearchSection(configs.CellSearch))
 					defer a.Store.Free()
 					f := golden.Read(t, "pieces/mixtures.safetensors")
 					golden.Piece(t, f, fmt.Sprintf("%s.%d", name, stride), []string{"input", "alpha"}, 1e-10, func(s *nn.Store) golden.Forward {

@@ -3,6 +3,7 @@ package search
 import (
 	"slices"
 
+	"hdas/configs"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
@@ -13,13 +14,7 @@ import (
 // and lr say how the weights will step on train. The gradient is to be unscaled by n.ArchScale.
 type HyperGrad func(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample) ([]torch.Tensor, Losses)
 
-// The orders of the hypergradient.
-const (
-	OrderFirst  = "first"  // FirstOrder
-	OrderSecond = "second" // Unrolled
-)
-
-var orders = map[string]HyperGrad{OrderFirst: FirstOrder, OrderSecond: Unrolled}
+var orders = map[configs.Order]HyperGrad{configs.FirstOrder: FirstOrder, configs.SecondOrder: Unrolled}
 
 // FirstOrder takes the weights as they are, as if they did not depend on the architecture. It
 // computes no gradient of theirs. The running statistics follow the validation batch.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 
+	"hdas/configs"
 	"hdas/datasets"
 	"hdas/metric"
 	"hdas/models"
@@ -17,7 +18,7 @@ import (
 
 // Setup is all that a search starts from.
 type Setup struct {
-	Config       Config
+	Config       configs.SearchSection
 	Macro        models.Macro
 	Train, Valid *datasets.Loader // the halves: of the weights, and of the architecture
 	Test         *datasets.Loader // the validation half again, in order and unaugmented, for the score of an epoch

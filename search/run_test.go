@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/configs"
 	"hdas/datasets"
 	"hdas/datasets/datasetstest"
 	"hdas/models/genotype"
@@ -18,7 +19,7 @@ import (
 )
 
 // setup is a search over few small images: two epochs of three steps.
-func setup(t *testing.T, k Kind) Setup {
+func setup(t *testing.T, k configs.Kind) Setup {
 	c, m, _ := little(t, k)
 	m.Classes = 3
 	c.Epochs, c.Batch = 2, 4
@@ -37,11 +38,11 @@ func setup(t *testing.T, k Kind) Setup {
 // A search that is stopped after any step and resumed ends as an unbroken one: checkpoints, records
 // and genotypes are the same files, byte for byte.
 func TestResumedSearchEqualsUnbroken(t *testing.T) {
-	for name, change := range map[string]func(*Config){
+	for name, change := range map[string]func(*configs.SearchSection){
 		"cell": nil, "distribution": nil, "stage": nil, "joint": nil,
-		"cell, second order and more": func(c *Config) {
-			c.Order, c.EdgeNormalization, c.PartialChannels, c.Alpha.Warmup = OrderSecond, true, 2, 1
-			c.Epochs, c.Stop, c.MaxSkips = 3, Stop{Ratio: 0.1, Window: 1}, 1
+		"cell, second order and more": func(c *configs.SearchSection) {
+			c.Order, c.EdgeNormalization, c.PartialChannels, c.Alpha.Warmup = configs.SecondOrder, true, 2, 1
+			c.Epochs, c.Stop, c.MaxSkips = 3, configs.EarlyStop{Ratio: 0.1, Window: 1}, 1
 			c.Nodes, c.StageSpecific = 1, false
 		},
 	} {
@@ -53,7 +54,7 @@ func TestResumedSearchEqualsUnbroken(t *testing.T) {
 			}
 			setup := func() Setup {
 				kind, _, _ := strings.Cut(name, ",")
-				s := setup(t, Kind(kind))
+				s := setup(t, configs.Kind(kind))
 				if change != nil {
 					change(&s.Config)
 				}
@@ -75,7 +76,7 @@ func TestResumedSearchEqualsUnbroken(t *testing.T) {
 
 // In the epochs of warm-up the architecture stays as it began, and then moves.
 func TestWarmup(t *testing.T) {
-	s := setup(t, Stage)
+	s := setup(t, configs.StageSearch)
 	s.Config.Alpha.Warmup = 1
 	begin, err := start(s)
 	if err != nil {

@@ -6,6 +6,7 @@ package search
 import (
 	"fmt"
 
+	"hdas/configs"
 	"hdas/models"
 	"hdas/models/layer"
 	"hdas/search/space"
@@ -26,12 +27,12 @@ type Supernet struct {
 	// Scales are those of the losses of the architecture and of the weights; nil for none.
 	ArchScale, WeightScale *optim.Scaler
 	theta                  []float64
-	config                 Config
+	config                 configs.SearchSection
 }
 
 // NewSupernet makes the supernet of a space for images of that shape. It runs inside torch.Do;
 // the caller frees it.
-func NewSupernet(s space.Space, c Config, m models.Macro, image layer.Shape, o torch.Options) (*Supernet, error) {
+func NewSupernet(s space.Space, c configs.SearchSection, m models.Macro, image layer.Shape, o torch.Options) (*Supernet, error) {
 	m.Auxiliary = false // a supernet has no auxiliary head
 	plan, err := models.NewPlan(s.Dense, m, image, undecided(s))
 	if err != nil {

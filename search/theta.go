@@ -4,33 +4,24 @@ import (
 	"slices"
 	"time"
 
+	"hdas/configs"
 	"hdas/torch"
 	"hdas/torch/nn"
 )
 
-// Theta names what a cell costs in the complexity loss.
-const (
-	ThetaOne        = "one"
-	ThetaFLOPs      = "flops"
-	ThetaParameters = "parameters"
-	ThetaLatency    = "latency" // measured on this device when the search begins
-)
-
-var thetaNames = []string{ThetaOne, ThetaFLOPs, ThetaParameters, ThetaLatency}
-
 // thetas are what one cell of each stage costs, divided by their mean over the stages: in its own
 // unit it would swamp the other losses.
-func (n *Supernet) thetas(kind string) []float64 {
+func (n *Supernet) thetas(kind configs.Theta) []float64 {
 	var theta []float64
 	mean := 0.0
 	for i, s := range n.Net.Plan.Stages {
 		cost := 1.0
 		switch kind {
-		case ThetaFLOPs:
+		case configs.ThetaFLOPs:
 			cost = float64(s.Cells[0].Cost.MACs)
-		case ThetaParameters:
+		case configs.ThetaParameters:
 			cost = float64(s.Cells[0].Cost.Parameters)
-		case ThetaLatency:
+		case configs.ThetaLatency:
 			cost = n.latency(i)
 		}
 		theta = append(theta, cost)

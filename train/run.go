@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 
+	"hdas/configs"
 	"hdas/datasets"
 	"hdas/metric"
 	"hdas/models"
@@ -21,7 +22,7 @@ import (
 
 // Setup is all that a training starts from.
 type Setup struct {
-	Config      Config
+	Config      configs.TrainSection
 	Macro       models.Macro
 	Genotype    genotype.Genotype
 	Train, Test *datasets.Loader
@@ -72,7 +73,7 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 	info := s.Train.Dataset.Info()
 	d := Description{Macro: s.Macro, Dataset: info.Name, Data: s.Data, Classes: info.Classes, Mean: info.Mean, Std: info.Std,
 		Image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}}
-	t = &task{Setup: s, rate: s.Config.Rate()}
+	t = &task{Setup: s, rate: Rate(s.Config)}
 	if s.Autocast == torch.Float16 {
 		t.scale = optim.NewScaler()
 	}

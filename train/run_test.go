@@ -1,7 +1,6 @@
 package train_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/configs"
 	"hdas/datasets"
 	"hdas/datasets/datasetstest"
 	"hdas/metric"
@@ -26,7 +26,7 @@ func setup(t *testing.T) train.Setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := train.Default()
+	c := configs.DefaultTrainSection()
 	c.Epochs, c.Batch, c.LR, c.DropPath, c.LabelSmoothing, c.Nesterov, c.Warmup = 3, 8, 0.05, 0.4, 0.1, true, 1
 	data := datasetstest.Synthetic(24, 32)
 	return train.Setup{Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
@@ -131,26 +131,16 @@ func TestDivergedTraining(t *testing.T) {
 
 // The learning rates of the recipe's schedules: the full rate at epoch 0, and warm-up from its share.
 func TestRates(t *testing.T) {
-	c := train.Default()
-	if r := c.Rate(); r(0) != 0.025 || r(300) != 0.0125 || r(600) > 1e-18 {
+	c := configs.DefaultTrainSection()
+	if r := train.Rate(c); r(0) != 0.025 || r(300) != 0.0125 || r(600) > 1e-18 {
 		t.Errorf("cosine rates %v %v %v", r(0), r(300), r(600))
 	}
-	c.Warmup, c.WarmupFrom, c.Schedule, c.LR = 10, 1e-3, train.Linear, 1
-	if r := c.Rate(); r(0) != 1e-3 || r(10) != 1-10.0/600 {
+	c.Warmup, c.WarmupFrom, c.Schedule, c.LR = 10, 1e-3, configs.LinearSchedule, 1
+	if r := train.Rate(c); r(0) != 1e-3 || r(10) != 1-10.0/600 {
 		t.Errorf("warm-up rates %v %v", r(0), r(10))
 	}
-	c.Warmup, c.Schedule, c.StepEvery, c.StepFactor = 0, train.Step, 1, 0.97
-	if r := c.Rate(); r(0) != 1 || r(2) != 0.97*0.97 {
+	c.Warmup, c.Schedule, c.StepEvery, c.StepFactor = 0, configs.StepSchedule, 1, 0.97
+	if r := train.Rate(c); r(0) != 1 || r(2) != 0.97*0.97 {
 		t.Errorf("step rates %v %v", r(0), r(2))
-	}
-}
-
-func TestConfigNamesEveryFault(t *testing.T) {
-	c := train.Config{Schedule: "x", Momentum: 2, DropPath: 1}
-	err := c.Validate()
-	for _, word := range []string{"epochs", "batch", "lr", "schedule", "momentum", "clip", "drop_path"} {
-		if err == nil || !bytes.Contains([]byte(err.Error()), []byte(word)) {
-			t.Errorf("%v does not name %s", err, word)
-		}
 	}
 }

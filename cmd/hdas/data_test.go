@@ -17,7 +17,6 @@ import (
 
 	"hdas/configs"
 	"hdas/run"
-	"hdas/search"
 	"hdas/torch"
 )
 
@@ -192,7 +191,7 @@ func TestDataConfigurationRefuses(t *testing.T) {
 			t.Errorf("%v does not have %q", err, want)
 		}
 	}
-	if _, err := configs.LoadSearch(search.Cell, configs.Overrides{Set: []string{"data.mixup=1"}, Alone: true}); err == nil || !strings.Contains(err.Error(), "in a training only") {
+	if _, err := configs.LoadSearch(configs.CellSearch, configs.Overrides{Set: []string{"data.mixup=1"}, Alone: true}); err == nil || !strings.Contains(err.Error(), "in a training only") {
 		t.Errorf("mixup in a search gives %v", err)
 	}
 }

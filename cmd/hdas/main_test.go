@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"hdas/configs"
-	"hdas/search"
 )
 
 // call runs a command line in process.
@@ -174,7 +173,7 @@ func TestUsageErrors(t *testing.T) {
 
 func TestUnknownEnvironmentVariable(t *testing.T) {
 	t.Setenv("HDAS_SEARCH_EPOCH", "3")
-	if _, err := configs.LoadSearch(search.Cell, configs.Overrides{}); err == nil || !strings.Contains(err.Error(), "HDAS_SEARCH_EPOCH") {
+	if _, err := configs.LoadSearch(configs.CellSearch, configs.Overrides{}); err == nil || !strings.Contains(err.Error(), "HDAS_SEARCH_EPOCH") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -182,7 +181,7 @@ func TestUnknownEnvironmentVariable(t *testing.T) {
 // Defaults, file, environment, --set: the later wins; and the built-in configurations load.
 func TestConfigurationLayers(t *testing.T) {
 	t.Setenv("HDAS_SEARCH_EPOCHS", "7")
-	c, err := configs.LoadSearch(search.Stage, configs.Overrides{File: "tiny-stage", Set: []string{"search.batch=9", "search.lengths=[4,5,6]"}})
+	c, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: "tiny-stage", Set: []string{"search.batch=9", "search.lengths=[4,5,6]"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +202,7 @@ func TestConfigurationLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("HDAS_SEARCH_EPOCHS", "8")
-	again, err := configs.LoadSearch(search.Stage, configs.Overrides{File: saved, Alone: true})
+	again, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: saved, Alone: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +215,7 @@ func TestBuiltinConfigurations(t *testing.T) {
 	for _, name := range configs.Names() {
 		var err error
 		loaded := false
-		for _, k := range search.Kinds {
+		for _, k := range configs.Kinds {
 			if _, err = configs.LoadSearch(k, configs.Overrides{File: name}); err == nil {
 				loaded = true
 			}

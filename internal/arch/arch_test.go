@@ -37,10 +37,10 @@ var allowed = map[string][]string{
 	"run/runtest":           {"run"},
 	"search/space":          {"models/genotype"},
 	"weights":               {"internal/pickle"},
-	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
-	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
+	"search":                {"configs", "datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
+	"train":                 {"configs", "datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
 	"predict":               {"datasets", "datasets/imagefile", "models", "torch", "torch/nn", "train"},
-	"configs":               {"datasets", "models", "search", "torch", "train"},
+	"configs":               {"datasets", "models", "models/genotype", "models/ops", "search/space", "torch"},
 	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/nn", "torch/optim", "train", "weights"},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {},
@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
-	"internal/parity":         {"datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "run", "search", "torch", "torch/nn", "torch/optim"},
+	"internal/parity":         {"configs", "datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "run", "search", "torch", "torch/nn", "torch/optim"},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.

@@ -1,4 +1,4 @@
-package search
+package configs
 
 import (
 	"errors"
@@ -10,39 +10,39 @@ import (
 )
 
 // Validate names every impossible value, and every combination that cannot be.
-func (c Config) Validate() error {
-	f := faults{}
+func (c SearchSection) Validate() error {
+	f := &faults{}
 	f.check(slices.Contains(Kinds, c.Kind), "kind %q is unknown; known are %v", c.Kind, Kinds)
-	f.known("recompute", c.Recompute, "none", "edge", "cell")
-	c.validateLearning(&f)
-	c.validateDerivation(&f)
-	if c.Kind.cells() {
+	known(f, "recompute", c.Recompute, "none", "edge", "cell")
+	c.validateLearning(f)
+	c.validateDerivation(f)
+	if c.Kind.FindsCells() {
 		f.check(c.Nodes >= 1 && c.Nodes <= 16, "nodes %d is not in 1..16", c.Nodes)
 		f.candidates("cell_primitives", c.CellPrimitives, ops.InCell)
 		f.check(c.PartialChannels >= 1 && c.PartialChannels <= 64, "partial_channels %d is not in 1..64", c.PartialChannels)
 	}
-	if c.Kind.stages() {
+	if c.Kind.FindsStages() {
 		f.candidates("stage_primitives", c.StagePrimitives, ops.InStage)
 		f.check(len(c.Lengths) >= 2, "lengths %v are not at least two stages", c.Lengths)
-		f.known("depth_weights", c.DepthWeights, Softmax, Raw, EdgeSoftmax)
-		f.check(c.Kind != Distribution || c.MinCells > 0, "min_cells 0 leaves a distribution search nothing to decide about the cells; at least 2")
-		f.check(!c.EdgeNormalization || c.DepthWeights == Softmax, "depth_weights %q reads alphas alone, which edge_normalization scales by weights of the edges; use %s", c.DepthWeights, Softmax)
+		known(f, "depth_weights", c.DepthWeights, DepthSoftmax, DepthRaw, DepthEdgeSoftmax)
+		f.check(c.Kind != DistributionSearch || c.MinCells > 0, "min_cells 0 leaves a distribution search nothing to decide about the cells; at least 2")
+		f.check(!c.EdgeNormalization || c.DepthWeights == DepthSoftmax, "depth_weights %q reads alphas alone, which edge_normalization scales by weights of the edges; use %s", c.DepthWeights, DepthSoftmax)
 	}
 	if c.least() > 0 {
-		f.known("theta", c.Theta, thetaNames...)
-		f.check(c.Kind != Joint || c.Theta == ThetaOne, "theta %q is the cost of a cell, which a joint search does not know before it is found; use %s", c.Theta, ThetaOne)
+		known(f, "theta", c.Theta, ThetaOne, ThetaFLOPs, ThetaParameters, ThetaLatency)
+		f.check(c.Kind != JointSearch || c.Theta == ThetaOne, "theta %q is the cost of a cell, which a joint search does not know before it is found; use %s", c.Theta, ThetaOne)
 	}
-	if len(f) == 0 { // the rest is the space's to say
+	if len(*f) == 0 { // the rest is the space's to say
 		_, err := c.Space()
 		f.check(err == nil, "%v", err)
 	}
-	return errors.Join(f...)
+	return errors.Join(*f...)
 }
 
-func (c Config) validateLearning(f *faults) {
+func (c SearchSection) validateLearning(f *faults) {
 	f.check(c.Epochs >= 1, "epochs %d is not at least 1", c.Epochs)
 	f.check(c.Batch >= 2, "batch %d is not at least 2, which batch norm needs", c.Batch)
-	f.known("order", c.Order, OrderFirst, OrderSecond)
+	known(f, "order", c.Order, FirstOrder, SecondOrder)
 	f.check(c.CheckpointSteps >= 0, "checkpoint_steps %d is negative", c.CheckpointSteps)
 	w, a := c.Weights, c.Alpha
 	f.check(w.LR > 0 && w.MinLR >= 0 && w.MinLR <= w.LR, "weights.lr %v and weights.min_lr %v are not 0 <= min_lr <= lr, lr > 0", w.LR, w.MinLR)
@@ -55,15 +55,15 @@ func (c Config) validateLearning(f *faults) {
 	f.check(a.Warmup >= 0 && a.Warmup < c.Epochs, "alpha.warmup %d is not in 0..%d: of %d epochs at least one is for the architecture", a.Warmup, c.Epochs-1, c.Epochs)
 }
 
-func (c Config) validateDerivation(f *faults) {
-	f.known("derivation", c.Derivation, Softmax, Raw)
-	f.check(c.Derivation != Raw || !c.EdgeNormalization, "derivation %q compares alphas, which may be negative, so that the weights of edge_normalization cannot scale them; use %s", Raw, Softmax)
+func (c SearchSection) validateDerivation(f *faults) {
+	known(f, "derivation", c.Derivation, DerivationSoftmax, DerivationRaw)
+	f.check(c.Derivation != DerivationRaw || !c.EdgeNormalization, "derivation %q compares alphas, which may be negative, so that the weights of edge_normalization cannot scale them; use %s", DerivationRaw, DerivationSoftmax)
 	f.check(c.Stop.Ratio >= 0 && c.Stop.Ratio < 1, "stop.ratio %v is not in [0,1)", c.Stop.Ratio)
 	if c.Stop.Ratio > 0 {
 		f.check(c.Stop.Window >= 1, "stop.window %d is not at least 1", c.Stop.Window)
 		f.check(c.Epochs > 2*c.Stop.Window, "stop.window %d needs more than %d epochs to compare two windows before the end, not %d", c.Stop.Window, 2*c.Stop.Window, c.Epochs)
 	}
-	if c.Kind.cells() {
+	if c.Kind.FindsCells() {
 		f.check(c.MaxSkips >= -1, "max_skips %d is not at least 0, or -1 for any number", c.MaxSkips)
 		other := slices.ContainsFunc(c.CellPrimitives, func(op string) bool { return !ops.IsNull(op) && !isSkip(op) })
 		f.check(c.MaxSkips < 0 || other, "max_skips %d leaves no operation to take a skip's place in cell_primitives %v", c.MaxSkips, c.CellPrimitives)
@@ -71,25 +71,25 @@ func (c Config) validateDerivation(f *faults) {
 }
 
 // Idle are the settings, by their keys, that this search has no use for, each with the reason.
-func (c Config) Idle() map[string]string {
+func (c SearchSection) Idle() map[string]string {
 	idle := map[string]string{}
 	add := func(why string, keys ...string) {
 		for _, key := range keys {
 			idle[key] = why
 		}
 	}
-	if c.Kind.cells() {
+	if c.Kind.FindsCells() {
 		add(fmt.Sprintf("it has no use in a %s search, which finds the cells", c.Kind), "cells")
 	} else {
 		add("it has a use in a cell or joint search only", "stage_specific", "nodes", "cell_primitives", "partial_channels", "max_skips")
 	}
-	if !c.Kind.stages() {
+	if !c.Kind.FindsStages() {
 		add("it has no use in a cell search: a chain has no stages to decide", "lengths", "window", "stage_primitives", "shared", "delta", "depth_weights")
 	}
 	if c.least() == 0 {
 		add("it has a use in a distribution search only, or in a joint one with min_cells", "gamma", "theta")
 	}
-	if c.Kind != Distribution && c.Kind != Joint {
+	if c.Kind != DistributionSearch && c.Kind != JointSearch {
 		add("it has a use in a distribution search only, or in a joint one", "min_cells")
 	}
 	if c.Stop.Ratio == 0 {
@@ -107,8 +107,17 @@ func (f *faults) check(ok bool, format string, args ...any) {
 	}
 }
 
-func (f *faults) known(key, value string, values ...string) {
-	f.check(slices.Contains(values, value), "%s %q is unknown; known are %s", key, value, strings.Join(values, ", "))
+func known[T ~string](f *faults, key string, value T, values ...T) {
+	f.check(slices.Contains(values, value), "%s %q is unknown; known are %s", key, value, words(values))
+}
+
+// words lists names, with commas between them.
+func words[T ~string](list []T) string {
+	var names []string
+	for _, name := range list {
+		names = append(names, string(name))
+	}
+	return strings.Join(names, ", ")
 }
 
 // candidates checks a list of operations.
