@@ -6,6 +6,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/search/space"
+	"hdas/setting"
 )
 
 // Kind says what a search finds.
@@ -28,6 +29,9 @@ func (k Kind) FindsCells() bool { return k == CellSearch || k == JointSearch }
 // FindsStages reports whether a search of that kind decides the edges of stages.
 func (k Kind) FindsStages() bool { return k != CellSearch }
 
+// UnmarshalText reads one of Kinds.
+func (k *Kind) UnmarshalText(text []byte) error { return setting.Parse(k, text, Kinds) }
+
 // Order is that of the architecture's gradient.
 type Order string
 
@@ -36,6 +40,11 @@ const (
 	FirstOrder  Order = "first"  // at the weights as they are
 	SecondOrder Order = "second" // at the weights after their next step (DARTS eq. 7-8)
 )
+
+var orders = []Order{FirstOrder, SecondOrder}
+
+// UnmarshalText reads one of the words above.
+func (o *Order) UnmarshalText(text []byte) error { return setting.Parse(o, text, orders) }
 
 // DepthWeights says which weight an edge of a stage has in the depth loss.
 type DepthWeights string
@@ -46,6 +55,11 @@ const (
 	DepthRaw         DepthWeights = "raw"          // its alphas, summed, as in the H-DAS authors' stage search
 	DepthEdgeSoftmax DepthWeights = "edge_softmax" // the softmax, over the edges of its cell, of its largest alpha that is not none's, as in their distribution search
 )
+
+var depthWeights = []DepthWeights{DepthSoftmax, DepthRaw, DepthEdgeSoftmax}
+
+// UnmarshalText reads one of the words above.
+func (d *DepthWeights) UnmarshalText(text []byte) error { return setting.Parse(d, text, depthWeights) }
 
 // Theta says what a cell costs in the complexity loss.
 type Theta string
@@ -58,6 +72,11 @@ const (
 	ThetaLatency    Theta = "latency" // measured on the device of the search when it begins
 )
 
+var thetas = []Theta{ThetaOne, ThetaFLOPs, ThetaParameters, ThetaLatency}
+
+// UnmarshalText reads one of the words above.
+func (t *Theta) UnmarshalText(text []byte) error { return setting.Parse(t, text, thetas) }
+
 // Derivation says by which numbers the genotype is read off the architecture parameters.
 type Derivation string
 
@@ -66,6 +85,11 @@ const (
 	DerivationSoftmax Derivation = "softmax" // by the softmax of the alphas
 	DerivationRaw     Derivation = "raw"     // by the alphas as they are
 )
+
+var derivations = []Derivation{DerivationSoftmax, DerivationRaw}
+
+// UnmarshalText reads one of the words above.
+func (d *Derivation) UnmarshalText(text []byte) error { return setting.Parse(d, text, derivations) }
 
 // SearchSection is what a search depends on besides its data and the size of its supernet: the
 // section "search" of a configuration. Idle returns the settings that a search does not use.
@@ -153,22 +177,30 @@ func DefaultSearchSection(k Kind) SearchSection {
 	return c
 }
 
-// Space is what the search may find.
+// Space returns what the search may find. The error is a fault of one of its settings.
 func (c SearchSection) Space() (space.Space, error) {
 	var s space.Space
+	blamed := setting.Fault{Key: "cells", Value: c.Cells}
 	if c.Kind.FindsCells() {
 		s = space.Cells(space.ChainCells(c.StageSpecific), c.Nodes, c.CellPrimitives)
+		blamed = setting.Fault{Key: "lengths", Value: c.Lengths}
 	} else {
 		cells, err := genotype.Load(c.Cells)
 		if err != nil {
-			return s, err
+			blamed.Err = err
+			return s, &blamed
 		}
 		s = space.Fixed(cells)
 	}
 	if !c.Kind.FindsStages() {
 		return s, nil
 	}
-	return s.Under(space.Layout{Lengths: c.Lengths, Window: c.Window, Ops: c.StagePrimitives, MinCells: c.least(), Shared: c.Shared})
+	s, err := s.Under(space.Layout{Lengths: c.Lengths, Window: c.Window, Ops: c.StagePrimitives, MinCells: c.least(), Shared: c.Shared})
+	if err == nil || len(setting.All(err)) > 0 {
+		return s, err
+	}
+	blamed.Err = err // there is no cell for one of the stages
+	return s, &blamed
 }
 
 // least is how many cells a stage keeps at least, 0 where their number is not searched.

@@ -1,76 +1,85 @@
 package configs
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"hdas/models/ops"
+	"hdas/setting"
 )
 
-// Validate names every impossible value, and every combination that cannot be.
+// Validate returns every fault of the section, combinations that are not possible among them.
 func (c SearchSection) Validate() error {
-	f := &faults{}
-	f.check(slices.Contains(Kinds, c.Kind), "kind %q is unknown; known are %v", c.Kind, Kinds)
-	known(f, "recompute", c.Recompute, "none", "edge", "cell")
-	c.validateLearning(f)
-	c.validateDerivation(f)
+	var f setting.Faults
+	setting.Word(&f, "kind", c.Kind, Kinds)
+	setting.Word(&f, "order", c.Order, orders)
+	setting.Word(&f, "depth_weights", c.DepthWeights, depthWeights)
+	setting.Word(&f, "theta", c.Theta, thetas)
+	setting.Word(&f, "derivation", c.Derivation, derivations)
+	setting.Word(&f, "recompute", c.Recompute, []string{"none", "edge", "cell"})
+	c.checkLearning(&f)
+	c.checkDerivation(&f)
 	if c.Kind.FindsCells() {
-		f.check(c.Nodes >= 1 && c.Nodes <= 16, "nodes %d is not in 1..16", c.Nodes)
-		f.candidates("cell_primitives", c.CellPrimitives, ops.InCell)
-		f.check(c.PartialChannels >= 1 && c.PartialChannels <= 64, "partial_channels %d is not in 1..64", c.PartialChannels)
+		f.Check(c.Nodes >= 1 && c.Nodes <= 16, "nodes", c.Nodes, "is not in 1..16")
+		checkCandidates(&f, "cell_primitives", c.CellPrimitives, ops.InCell)
+		f.Check(c.PartialChannels >= 1 && c.PartialChannels <= 64, "partial_channels", c.PartialChannels, "is not in 1..64")
 	}
 	if c.Kind.FindsStages() {
-		f.candidates("stage_primitives", c.StagePrimitives, ops.InStage)
-		f.check(len(c.Lengths) >= 2, "lengths %v are not at least two stages", c.Lengths)
-		known(f, "depth_weights", c.DepthWeights, DepthSoftmax, DepthRaw, DepthEdgeSoftmax)
-		f.check(c.Kind != DistributionSearch || c.MinCells > 0, "min_cells 0 leaves a distribution search nothing to decide about the cells; at least 2")
-		f.check(!c.EdgeNormalization || c.DepthWeights == DepthSoftmax, "depth_weights %q reads alphas alone, which edge_normalization scales by weights of the edges; use %s", c.DepthWeights, DepthSoftmax)
+		checkCandidates(&f, "stage_primitives", c.StagePrimitives, ops.InStage)
+		f.Check(len(c.Lengths) >= 2, "lengths", c.Lengths, "are not at least two stages")
+		f.Check(c.Kind != DistributionSearch || c.MinCells > 0, "min_cells", c.MinCells, "leaves a distribution search nothing to decide about the cells; at least 2")
+		f.Check(!c.EdgeNormalization || c.DepthWeights == DepthSoftmax, "depth_weights", c.DepthWeights, "reads alphas alone, which edge_normalization scales by weights of the edges; use %s", DepthSoftmax)
 	}
-	if c.least() > 0 {
-		known(f, "theta", c.Theta, ThetaOne, ThetaFLOPs, ThetaParameters, ThetaLatency)
-		f.check(c.Kind != JointSearch || c.Theta == ThetaOne, "theta %q is the cost of a cell, which a joint search does not know before it is found; use %s", c.Theta, ThetaOne)
+	f.Check(c.Kind != JointSearch || c.least() == 0 || c.Theta == ThetaOne, "theta", c.Theta, "is the cost of a cell, which a joint search does not know before it is found; use %s", ThetaOne)
+	f.Finite(c)
+	if len(f) > 0 {
+		return f.Err()
 	}
-	if len(*f) == 0 { // the rest is the space's to say
-		_, err := c.Space()
-		f.check(err == nil, "%v", err)
-	}
-	return errors.Join(*f...)
+	_, err := c.Space()
+	return err
 }
 
-func (c SearchSection) validateLearning(f *faults) {
-	f.check(c.Epochs >= 1, "epochs %d is not at least 1", c.Epochs)
-	f.check(c.Batch >= 2, "batch %d is not at least 2, which batch norm needs", c.Batch)
-	known(f, "order", c.Order, FirstOrder, SecondOrder)
-	f.check(c.CheckpointSteps >= 0, "checkpoint_steps %d is negative", c.CheckpointSteps)
+func (c SearchSection) checkLearning(f *setting.Faults) {
+	f.Check(c.Epochs >= 1, "epochs", c.Epochs, "is not at least 1")
+	f.Check(c.Batch >= 2, "batch", c.Batch, "is not at least 2, which batch norm needs")
+	f.Check(c.CheckpointSteps >= 0, "checkpoint_steps", c.CheckpointSteps, "is negative")
 	w, a := c.Weights, c.Alpha
-	f.check(w.LR > 0 && w.MinLR >= 0 && w.MinLR <= w.LR, "weights.lr %v and weights.min_lr %v are not 0 <= min_lr <= lr, lr > 0", w.LR, w.MinLR)
-	f.check(w.Momentum >= 0 && w.Momentum < 1, "weights.momentum %v is not in [0,1)", w.Momentum)
-	f.check(w.WeightDecay >= 0, "weights.weight_decay %v is negative", w.WeightDecay)
-	f.check(w.Clip > 0, "weights.clip %v is not positive", w.Clip)
-	f.check(a.LR > 0, "alpha.lr %v is not positive", a.LR)
-	f.check(a.WeightDecay >= 0, "alpha.weight_decay %v is negative", a.WeightDecay)
-	f.check(a.Beta1 >= 0 && a.Beta1 < 1 && a.Beta2 >= 0 && a.Beta2 < 1, "alpha.beta1 %v or alpha.beta2 %v is not in [0,1)", a.Beta1, a.Beta2)
-	f.check(a.Warmup >= 0 && a.Warmup < c.Epochs, "alpha.warmup %d is not in 0..%d: of %d epochs at least one is for the architecture", a.Warmup, c.Epochs-1, c.Epochs)
+	checkRates(f, "weights.lr", w.LR, "weights.min_lr", w.MinLR)
+	checkShare(f, "weights.momentum", w.Momentum)
+	checkNotNegative(f, "weights.weight_decay", w.WeightDecay)
+	checkPositive(f, "weights.clip", w.Clip)
+	checkPositive(f, "alpha.lr", a.LR)
+	checkNotNegative(f, "alpha.weight_decay", a.WeightDecay)
+	checkShare(f, "alpha.beta1", a.Beta1)
+	checkShare(f, "alpha.beta2", a.Beta2)
+	f.Check(a.Warmup >= 0 && a.Warmup < c.Epochs, "alpha.warmup", a.Warmup, "is not in 0..%d: of %d epochs at least one is for the architecture", c.Epochs-1, c.Epochs)
 }
 
-func (c SearchSection) validateDerivation(f *faults) {
-	known(f, "derivation", c.Derivation, DerivationSoftmax, DerivationRaw)
-	f.check(c.Derivation != DerivationRaw || !c.EdgeNormalization, "derivation %q compares alphas, which may be negative, so that the weights of edge_normalization cannot scale them; use %s", DerivationRaw, DerivationSoftmax)
-	f.check(c.Stop.Ratio >= 0 && c.Stop.Ratio < 1, "stop.ratio %v is not in [0,1)", c.Stop.Ratio)
+func (c SearchSection) checkDerivation(f *setting.Faults) {
+	f.Check(c.Derivation != DerivationRaw || !c.EdgeNormalization, "derivation", c.Derivation, "compares alphas, which may be negative, so that the weights of edge_normalization cannot scale them; use %s", DerivationSoftmax)
+	checkShare(f, "stop.ratio", c.Stop.Ratio)
 	if c.Stop.Ratio > 0 {
-		f.check(c.Stop.Window >= 1, "stop.window %d is not at least 1", c.Stop.Window)
-		f.check(c.Epochs > 2*c.Stop.Window, "stop.window %d needs more than %d epochs to compare two windows before the end, not %d", c.Stop.Window, 2*c.Stop.Window, c.Epochs)
+		f.Check(c.Stop.Window >= 1, "stop.window", c.Stop.Window, "is not at least 1")
+		f.Check(c.Epochs > 2*c.Stop.Window, "stop.window", c.Stop.Window, "needs more than %d epochs to compare two windows before the end, not %d", 2*c.Stop.Window, c.Epochs)
 	}
 	if c.Kind.FindsCells() {
-		f.check(c.MaxSkips >= -1, "max_skips %d is not at least 0, or -1 for any number", c.MaxSkips)
+		f.Check(c.MaxSkips >= -1, "max_skips", c.MaxSkips, "is not at least 0, or -1 for any number")
 		other := slices.ContainsFunc(c.CellPrimitives, func(op string) bool { return !ops.IsNull(op) && !isSkip(op) })
-		f.check(c.MaxSkips < 0 || other, "max_skips %d leaves no operation to take a skip's place in cell_primitives %v", c.MaxSkips, c.CellPrimitives)
+		f.Check(c.MaxSkips < 0 || other, "max_skips", c.MaxSkips, "leaves no operation to take a skip's place in cell_primitives %v", c.CellPrimitives)
 	}
 }
 
-// Idle are the settings, by their keys, that this search has no use for, each with the reason.
+// Fits returns the faults of the section for a network of that many channels. coarse says that
+// convolutions are computed in 16 bits.
+func (c SearchSection) Fits(channels int64, coarse bool) error {
+	var f setting.Faults
+	p := int64(c.PartialChannels)
+	f.Check(!c.Kind.FindsCells() || p < 1 || channels%p == 0, "partial_channels", p, "does not divide the network's %d channels", channels)
+	f.Check(!coarse || c.Order != SecondOrder, "order", c.Order, "takes a finite difference, for which bf16 and fp16 are too coarse; use precision=float32")
+	return f.Err()
+}
+
+// Idle returns the keys that this search does not use, each with the reason.
 func (c SearchSection) Idle() map[string]string {
 	idle := map[string]string{}
 	add := func(why string, keys ...string) {
@@ -98,36 +107,34 @@ func (c SearchSection) Idle() map[string]string {
 	return idle
 }
 
-// faults are what is wrong with a configuration.
-type faults []error
-
-func (f *faults) check(ok bool, format string, args ...any) {
-	if !ok {
-		*f = append(*f, fmt.Errorf(format, args...))
-	}
-}
-
-func known[T ~string](f *faults, key string, value T, values ...T) {
-	f.check(slices.Contains(values, value), "%s %q is unknown; known are %s", key, value, words(values))
-}
-
-// words lists names, with commas between them.
-func words[T ~string](list []T) string {
-	var names []string
-	for _, name := range list {
-		names = append(names, string(name))
-	}
-	return strings.Join(names, ", ")
-}
-
-// candidates checks a list of operations.
-func (f *faults) candidates(key string, list []string, fits func(string) bool) {
+// checkCandidates checks a list of operations; fits says which ones may be in it.
+func checkCandidates(f *setting.Faults, key string, list []string, fits func(string) bool) {
+	known := slices.DeleteFunc(ops.Names(), func(name string) bool { return !fits(name) })
 	carries := false
 	for i, op := range list {
-		f.check(fits(op), "%s holds %q; known are %s", key, op, strings.Join(slices.DeleteFunc(ops.Names(), func(n string) bool { return !fits(n) }), ", "))
-		f.check(!slices.Contains(list[:i], op), "%s holds %q twice", key, op)
+		f.Check(fits(op), key, list, "holds %q; known are %s", op, setting.List(known))
+		f.Check(!slices.Contains(list[:i], op), key, list, "holds %q twice", op)
 		carries = carries || fits(op) && !ops.IsNull(op)
 	}
-	f.check(len(list) != 1, "%s %v leaves an edge nothing to decide; at least two candidates", key, list)
-	f.check(carries, "%s %v holds nothing that carries data", key, list)
+	f.Check(len(list) != 1, key, list, "leaves an edge nothing to decide; at least two candidates")
+	f.Check(carries, key, list, "holds nothing that carries data")
+}
+
+// checkRates checks the first learning rate and the last one.
+func checkRates(f *setting.Faults, key string, lr float64, minKey string, minLR float64) {
+	checkPositive(f, key, lr)
+	f.Check(minLR >= 0 && minLR <= lr, minKey, minLR, "is not in 0..%v, the first learning rate", lr)
+}
+
+func checkPositive(f *setting.Faults, key string, x float64) {
+	f.Check(x > 0, key, x, "is not positive")
+}
+
+func checkNotNegative(f *setting.Faults, key string, x float64) {
+	f.Check(x >= 0, key, x, "is not at least 0")
+}
+
+// checkShare checks that x is in [0,1).
+func checkShare(f *setting.Faults, key string, x float64) {
+	f.Check(x >= 0 && x < 1, key, x, "is not in [0,1)")
 }

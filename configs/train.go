@@ -1,9 +1,6 @@
 package configs
 
-import (
-	"errors"
-	"fmt"
-)
+import "hdas/setting"
 
 // TrainSection is how a network is trained: the section "train" of a configuration.
 type TrainSection struct {
@@ -36,6 +33,11 @@ const (
 	StepSchedule   Schedule = "step"   // times step_factor every step_every epochs
 )
 
+var schedules = []Schedule{CosineSchedule, LinearSchedule, StepSchedule}
+
+// UnmarshalText reads one of the words above.
+func (s *Schedule) UnmarshalText(text []byte) error { return setting.Parse(s, text, schedules) }
+
 // DefaultTrainSection is the paper's CIFAR-10 recipe of Hc-DAS (section 6.4); Hs-DAS has batches of 128.
 func DefaultTrainSection() TrainSection {
 	return TrainSection{
@@ -44,33 +46,27 @@ func DefaultTrainSection() TrainSection {
 	}
 }
 
-// Validate names every impossible value.
+// Validate returns every fault of the section.
 func (c TrainSection) Validate() error {
-	var faults []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			faults = append(faults, fmt.Errorf(format, args...))
-		}
+	var f setting.Faults
+	f.Check(c.Epochs >= 1, "epochs", c.Epochs, "is not at least 1")
+	f.Check(c.Batch >= 2, "batch", c.Batch, "is not at least 2, which batch norm needs")
+	checkRates(&f, "lr", c.LR, "min_lr", c.MinLR)
+	setting.Word(&f, "schedule", c.Schedule, schedules)
+	if c.Schedule == StepSchedule {
+		f.Check(c.StepFactor > 0 && c.StepFactor <= 1, "step_factor", c.StepFactor, "is not in (0,1]")
+		f.Check(c.StepEvery >= 1, "step_every", c.StepEvery, "is not at least 1")
 	}
-	check(c.Epochs >= 1, "epochs %d is not at least 1", c.Epochs)
-	check(c.Batch >= 2, "batch %d is not at least 2, which batch norm needs", c.Batch)
-	check(c.LR > 0 && c.MinLR >= 0 && c.MinLR <= c.LR, "lr %v and min_lr %v are not 0 <= min_lr <= lr, lr > 0", c.LR, c.MinLR)
-	switch c.Schedule {
-	case CosineSchedule, LinearSchedule:
-	case StepSchedule:
-		check(c.StepFactor > 0 && c.StepFactor <= 1 && c.StepEvery >= 1, "step_factor %v is not in (0,1] or step_every %d is not at least 1", c.StepFactor, c.StepEvery)
-	default:
-		check(false, "schedule %q is unknown; known are %s, %s, %s", c.Schedule, CosineSchedule, LinearSchedule, StepSchedule)
-	}
-	check(c.Warmup >= 0 && c.Warmup <= c.Epochs, "warmup %d is not in 0..%d epochs", c.Warmup, c.Epochs)
-	check(c.WarmupFrom >= 0 && c.WarmupFrom <= 1, "warmup_from %v is not in [0,1]", c.WarmupFrom)
-	check(c.Momentum >= 0 && c.Momentum < 1, "momentum %v is not in [0,1)", c.Momentum)
-	check(!c.Nesterov || c.Momentum > 0, "nesterov needs momentum")
-	check(c.WeightDecay >= 0, "weight_decay %v is negative", c.WeightDecay)
-	check(c.Clip > 0, "clip %v is not positive", c.Clip)
-	check(c.AuxiliaryWeight >= 0, "auxiliary_weight %v is negative", c.AuxiliaryWeight)
-	check(c.DropPath >= 0 && c.DropPath < 1, "drop_path %v is not in [0,1)", c.DropPath)
-	check(c.LabelSmoothing >= 0 && c.LabelSmoothing < 1, "label_smoothing %v is not in [0,1)", c.LabelSmoothing)
-	check(c.CheckpointSteps >= 0, "checkpoint_steps %d is negative", c.CheckpointSteps)
-	return errors.Join(faults...)
+	f.Check(c.Warmup >= 0 && c.Warmup <= c.Epochs, "warmup", c.Warmup, "is not in 0..%d epochs", c.Epochs)
+	f.Check(c.WarmupFrom >= 0 && c.WarmupFrom <= 1, "warmup_from", c.WarmupFrom, "is not in [0,1]")
+	checkShare(&f, "momentum", c.Momentum)
+	f.Check(!c.Nesterov || c.Momentum > 0, "nesterov", c.Nesterov, "needs momentum")
+	checkNotNegative(&f, "weight_decay", c.WeightDecay)
+	checkPositive(&f, "clip", c.Clip)
+	checkNotNegative(&f, "auxiliary_weight", c.AuxiliaryWeight)
+	checkShare(&f, "drop_path", c.DropPath)
+	checkShare(&f, "label_smoothing", c.LabelSmoothing)
+	f.Check(c.CheckpointSteps >= 0, "checkpoint_steps", c.CheckpointSteps, "is negative")
+	f.Finite(c)
+	return f.Err()
 }

@@ -1,8 +1,14 @@
 package configs
 
 import (
+	"encoding"
+	"math"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"hdas/setting"
 )
 
 func TestImpossibleConfigurations(t *testing.T) {
@@ -48,5 +54,102 @@ func TestTrainSectionNamesEveryFault(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), word) {
 			t.Errorf("%v does not name %s", err, word)
 		}
+	}
+}
+
+// floats returns a pointer to every number of a section that is a float, by its key.
+func floats(key string, v reflect.Value, visit func(key string, set func(float64))) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			floats(strings.Trim(key+"."+name, "."), v.Field(i), visit)
+		}
+	case reflect.Float64:
+		visit(key, v.SetFloat)
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Float64 {
+			visit(key, func(x float64) { v.Set(reflect.ValueOf([]float64{x, x, x})) })
+		}
+	}
+}
+
+// No number may be NaN or infinite, whether it is read or set by a Go program.
+func TestNumbersAreFinite(t *testing.T) {
+	tested := 0
+	check := func(kind string, fresh func() (c configuration, fields reflect.Value)) {
+		_, fields := fresh()
+		var keys []string
+		floats("", fields, func(key string, _ func(float64)) { keys = append(keys, key) })
+		for _, key := range keys {
+			for text, x := range map[string]float64{".nan": math.NaN(), ".inf": math.Inf(1), "-.inf": math.Inf(-1)} {
+				tested++
+				c, fields := fresh()
+				floats("", fields, func(k string, set func(float64)) {
+					if k == key {
+						set(x)
+					}
+				})
+				list := text
+				if key == "data.mean" || key == "data.std" || strings.HasPrefix(key, "data.crop_") {
+					list = "[" + text + "," + text + "," + text + "]"
+				}
+				_, loaded := loaders()[kind](Overrides{Set: []string{key + "=" + list}})
+				for how, err := range map[string]error{"in Go": c.Validate(), "read": loaded} {
+					if !slices.ContainsFunc(setting.All(err), func(f *setting.Fault) bool { return f.Key == key }) {
+						t.Errorf("%s, %s=%s %s: %v is no fault of that key", kind, key, list, how, err)
+					}
+				}
+			}
+		}
+	}
+	check("train", func() (configuration, reflect.Value) {
+		c := DefaultTrain()
+		return &c, reflect.ValueOf(&c).Elem()
+	})
+	for _, k := range Kinds {
+		check(string(k), func() (configuration, reflect.Value) {
+			c := DefaultSearch(k)
+			return &c, reflect.ValueOf(&c).Elem()
+		})
+	}
+	if tested < 300 {
+		t.Errorf("only %d numbers", tested)
+	}
+}
+
+// Every setting that is one of a closed set of words refuses others, in every configuration.
+func TestWordsAreKnown(t *testing.T) {
+	tested := map[reflect.Type]bool{}
+	var words func(key string, v reflect.Value, validate func() error)
+	words = func(key string, v reflect.Value, validate func() error) {
+		if v.Kind() == reflect.Struct {
+			for i := range v.NumField() {
+				name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+				words(strings.Trim(key+"."+name, "."), v.Field(i), validate)
+			}
+			return
+		}
+		if _, closed := v.Addr().Interface().(encoding.TextUnmarshaler); !closed {
+			return
+		}
+		tested[v.Type()] = true
+		was := v.String()
+		v.SetString("frist")
+		if err := validate(); !slices.ContainsFunc(setting.All(err), func(f *setting.Fault) bool {
+			return f.Key == key && f.Value == v.Interface() && strings.Contains(f.Why, "is unknown; known are ")
+		}) {
+			t.Errorf("%s %q: %v", key, "frist", err)
+		}
+		v.SetString(was)
+	}
+	for _, k := range Kinds {
+		c := DefaultSearch(k)
+		words("", reflect.ValueOf(&c).Elem(), func() error { return c.Validate() })
+	}
+	c := DefaultTrain()
+	words("", reflect.ValueOf(&c).Elem(), func() error { return c.Validate() })
+	if len(tested) < 7 {
+		t.Errorf("only the types %v", tested)
 	}
 }

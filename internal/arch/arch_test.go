@@ -17,6 +17,7 @@ import (
 // allowed is what each package may import of this module, besides itself: data flows one way. A
 // package that is not here may not be there.
 var allowed = map[string][]string{
+	"setting":               {},
 	"torch":                 {},
 	"torch/nn":              {"torch"},
 	"torch/optim":           {"torch", "torch/nn"},
@@ -27,7 +28,7 @@ var allowed = map[string][]string{
 	"models/ops":            {"models/layer"},
 	"models":                {"models/genotype", "models/layer", "models/ops", "torch", "torch/nn"},
 	"draw":                  {"models/genotype"},
-	"datasets":              {"internal/pickle", "datasets/fetch", "datasets/imagefile", "datasets/raster"},
+	"datasets":              {"internal/pickle", "datasets/fetch", "datasets/imagefile", "datasets/raster", "setting"},
 	"datasets/fetch":        {},
 	"datasets/imagefile":    {},
 	"datasets/raster":       {},
@@ -35,12 +36,12 @@ var allowed = map[string][]string{
 	"metric":                {"datasets", "torch", "torch/nn"},
 	"run":                   {"torch", "torch/nn"},
 	"run/runtest":           {"run"},
-	"search/space":          {"models/genotype"},
+	"search/space":          {"models/genotype", "setting"},
 	"weights":               {"internal/pickle"},
-	"search":                {"configs", "datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
-	"train":                 {"configs", "datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
+	"search":                {"configs", "datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "setting", "torch", "torch/nn", "torch/optim"},
+	"train":                 {"configs", "datasets", "metric", "models", "models/genotype", "models/layer", "run", "setting", "torch", "torch/nn", "torch/optim", "weights"},
 	"predict":               {"datasets", "datasets/imagefile", "models", "torch", "torch/nn", "train"},
-	"configs":               {"datasets", "models", "models/genotype", "models/ops", "search/space", "torch"},
+	"configs":               {"datasets", "models", "models/genotype", "models/ops", "search/space", "setting", "torch"},
 	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/nn", "torch/optim", "train", "weights"},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {},
@@ -53,7 +54,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle"}
+var pure = []string{"setting", "models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}

@@ -3,11 +3,11 @@
 package space
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
 	"hdas/models/genotype"
+	"hdas/setting"
 )
 
 // Space is a dense genotype: every candidate edge is in it, and those to be decided have the
@@ -39,7 +39,7 @@ func Cells(names []string, nodes int, ops []string) Space {
 	return s
 }
 
-// Layout says which stages may be found.
+// Layout says which stages may be found. Its faults have the keys that a search's settings have.
 type Layout struct {
 	Lengths []int // cells of each stage
 	// Window: cell i, from 0, may read that many states before it, states 0 and 1 being the stage's
@@ -56,21 +56,17 @@ func Fixed(cells genotype.Genotype) Space {
 	return Space{Dense: cells}
 }
 
+// maxCells is the most cells of a stage.
+const maxCells = 1000
+
 // Under is the space of stages over the cells of s, themselves decided or not. The output of a
 // stage is its last two cells (Rule 2).
 func (s Space) Under(l Layout) (Space, error) {
 	s.Stage, s.MinCells, s.Shared = l.Ops, l.MinCells, l.Shared
 	g := genotype.Genotype{Version: 1, Name: "stages"}
 	for i, n := range l.Lengths {
-		switch {
-		case n < 2:
-			return s, fmt.Errorf("stage %d of %d cells has no last two; at least 2", i+1, n)
-		case l.Window < 2 || l.Window > n+1:
-			return s, fmt.Errorf("window %d is not in 2..%d for a stage of %d cells", l.Window, n+1, n)
-		case l.MinCells != 0 && (l.MinCells < 2 || l.MinCells > n):
-			return s, fmt.Errorf("min_cells %d is not in 2..%d, the cells of stage %d", l.MinCells, n, i+1)
-		case l.Shared && n != l.Lengths[0]:
-			return s, fmt.Errorf("lengths %v differ, but shared stages are one and the same DAG", l.Lengths)
+		if err := l.check(i, n); err != nil {
+			return s, err
 		}
 		stage := genotype.Stage{Cell: "normal", DAG: dense(n, l.Window, []int{n, n + 1})}
 		if i < len(l.Lengths)-1 {
@@ -81,6 +77,20 @@ func (s Space) Under(l Layout) (Space, error) {
 	var err error
 	s.Dense, err = genotype.Combine(s.Dense, g)
 	return s, err
+}
+
+// check returns the first fault of stage i, of n cells.
+func (l Layout) check(i, n int) error {
+	var f setting.Faults
+	f.Check(n >= 2, "lengths", l.Lengths, "has a stage of %d cells, which has no last two; at least 2", n)
+	f.Check(n <= maxCells, "lengths", l.Lengths, "has a stage of %d cells; at most %d", n, maxCells)
+	f.Check(!l.Shared || n == l.Lengths[0], "lengths", l.Lengths, "differ, but shared stages are one and the same DAG")
+	f.Check(l.Window >= 2 && l.Window <= n+1, "window", l.Window, "is not in 2..%d for a stage of %d cells", n+1, n)
+	f.Check(l.MinCells == 0 || l.MinCells >= 2 && l.MinCells <= n, "min_cells", l.MinCells, "is not in 2..%d, the cells of stage %d", n, i+1)
+	if len(f) > 0 {
+		return f[0]
+	}
+	return nil
 }
 
 // dense is a DAG whose node i has an undecided edge from each of the `window` states before it.
