@@ -121,7 +121,7 @@ func TestEarlyStop(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer d.Close()
-		r, err := Run(context.Background(), s, d, func(run.Progress) {})
+		r, err := Run(context.Background(), s, d, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +170,7 @@ func TestDivergedSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	_, err = Run(context.Background(), s, d, func(run.Progress) {})
+	_, err = Run(context.Background(), s, d, nil)
 	if err == nil {
 		t.Fatal("it went on")
 	}

@@ -12,6 +12,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/run"
+	"hdas/setting"
 	"hdas/torch"
 	"hdas/torch/optim"
 )
@@ -29,6 +30,11 @@ type Setup struct {
 	Resolved     []byte // the whole configuration, kept in the checkpoint
 }
 
+// validate returns every fault of the settings, with the keys of the section "search".
+func (s Setup) validate() error {
+	return setting.In("search", errors.Join(s.Config.Validate(), s.Config.Fits(s.Macro.Channels, s.Autocast != torch.Float32)))
+}
+
 // Result is what a search found.
 type Result struct {
 	Genotype genotype.Genotype // the last epoch's; of a search that stopped early, that of the epoch to which it went back
@@ -37,7 +43,8 @@ type Result struct {
 }
 
 // Run searches, from the start or from where dir's checkpoint stands, until the end or until ctx
-// is cancelled (run.ErrStopped).
+// is cancelled (run.ErrStopped). observe may be nil. A setting that cannot be is an error, a
+// setting.Fault, before anything is computed.
 func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (Result, error) {
 	t, err := start(s)
 	if err != nil {
@@ -73,6 +80,9 @@ type task struct {
 
 // start makes a search at its start.
 func start(s Setup) (t *task, err error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
 	sp, err := s.Config.Space()
 	if err != nil {
 		return nil, err

@@ -3,7 +3,9 @@ package search
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/run/runtest"
+	"hdas/setting"
 	"hdas/torch"
 )
 
@@ -111,5 +114,37 @@ func search(t *testing.T, s Setup, folder string, stop int) {
 	}
 	if r.Epoch.Epoch != s.Config.Epochs {
 		t.Errorf("the result is epoch %d's", r.Epoch.Epoch)
+	}
+}
+
+// A Go program's settings are refused like those that are read, before any tensor is made.
+func TestRefusedSettings(t *testing.T) {
+	live := torch.Live()
+	for key, set := range map[string]func(*Setup){
+		"search.order":            func(s *Setup) { s.Config.Order = "frist" },
+		"search.delta":            func(s *Setup) { s.Config.Delta = math.NaN() },
+		"search.weights.clip":     func(s *Setup) { s.Config.Weights.Clip = 0 },
+		"search.weights.momentum": func(s *Setup) { s.Config.Weights.Momentum = 1 },
+		"search.cells":            func(s *Setup) { s.Config.Cells = "NOPE" },
+		"search.lengths":          func(s *Setup) { s.Config.Lengths = []int{1, 2} },
+	} {
+		s := setup(t, configs.StageSearch)
+		set(&s)
+		_, measured := Measure(context.Background(), s)
+		_, run := Run(context.Background(), s, nil, nil)
+		for _, err := range []error{measured, run} {
+			var f *setting.Fault
+			if !errors.As(err, &f) || f.Key != key {
+				t.Errorf("%v is no fault of %s", err, key)
+			}
+		}
+	}
+	s := setup(t, configs.CellSearch)
+	s.Config.Order, s.Autocast, s.Config.PartialChannels = configs.SecondOrder, torch.BFloat16, 64
+	if faults := setting.All(s.validate()); len(faults) != 2 || faults[0].Key != "search.partial_channels" || faults[1].Key != "search.order" {
+		t.Errorf("%v", faults)
+	}
+	if n := torch.Live() - live; n != 0 {
+		t.Errorf("%d tensors left alive", n)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/run"
+	"hdas/setting"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
@@ -43,8 +44,12 @@ type Epoch struct {
 }
 
 // Run trains, from the start or from where dir's checkpoint stands, until the end or until ctx is
-// cancelled (run.ErrStopped). The result is the last epoch's, not the best one's.
+// cancelled (run.ErrStopped). The result is the last epoch's, not the best one's. observe may be
+// nil. A setting that cannot be is an error, a setting.Fault, before anything is computed.
 func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (last Epoch, err error) {
+	if err := setting.In("train", s.Config.Validate()); err != nil {
+		return last, err
+	}
 	t, epoch, batch, err := start(s, dir)
 	if err != nil {
 		return last, err

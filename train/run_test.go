@@ -2,7 +2,9 @@ package train_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/run/runtest"
+	"hdas/setting"
 	"hdas/torch"
 	"hdas/train"
 )
@@ -123,7 +126,7 @@ func TestDivergedTraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	_, err = train.Run(context.Background(), s, d, func(run.Progress) {})
+	_, err = train.Run(context.Background(), s, d, nil)
 	if err == nil || !strings.Contains(err.Error(), "epoch 1, step") || !strings.Contains(err.Error(), "NaN") || !strings.Contains(err.Error(), "checkpoint") {
 		t.Errorf("error %v", err)
 	}
@@ -142,5 +145,21 @@ func TestRates(t *testing.T) {
 	c.Warmup, c.Schedule, c.StepEvery, c.StepFactor = 0, configs.StepSchedule, 1, 0.97
 	if r := train.Rate(c); r(0) != 1 || r(2) != 0.97*0.97 {
 		t.Errorf("step rates %v %v", r(0), r(2))
+	}
+}
+
+// A Go program's settings are refused like those that are read.
+func TestRefusedSettings(t *testing.T) {
+	for key, set := range map[string]func(*configs.TrainSection){
+		"train.schedule":     func(c *configs.TrainSection) { c.Schedule = "cosinus" },
+		"train.clip":         func(c *configs.TrainSection) { c.Clip = 0 },
+		"train.weight_decay": func(c *configs.TrainSection) { c.WeightDecay = math.Inf(1) },
+	} {
+		s := setup(t)
+		set(&s.Config)
+		var f *setting.Fault
+		if _, err := train.Run(context.Background(), s, nil, nil); !errors.As(err, &f) || f.Key != key {
+			t.Errorf("%v is no fault of %s", err, key)
+		}
 	}
 }
