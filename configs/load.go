@@ -39,7 +39,7 @@ func LoadSearch(k Kind, o Overrides) (Search, error) {
 		return c, f.Err()
 	}
 	c.settle()
-	if f.Check(c.Search.Kind == k, "search.kind", c.Search.Kind, "is another search than %s", k); len(f) > 0 {
+	if f.Check(c.Search.Kind == k, "search.kind", c.Search.Kind, "is not the kind of search that was asked for: %s", k); len(f) > 0 {
 		return c, f.Err()
 	}
 	return c, c.Validate()

@@ -148,7 +148,7 @@ func TestRefused(t *testing.T) {
 		{"distribution", "search.theta=watts", "search.theta", "known are one, flops, parameters, latency"},
 		{"cell", "search.derivation=guess", "search.derivation", "known are softmax, raw"},
 		{"cell", "search.kind=cells", "search.kind", "known are cell, distribution, stage, joint"},
-		{"cell", "search.kind=stage", "search.kind", "is another search than cell"},
+		{"cell", "search.kind=stage", "search.kind", "is not the kind of search that was asked for: cell"},
 		{"train", "train.schedule=cosinus", "train.schedule", "known are cosine, linear, step"},
 		{"train", "data.damaged=warn", "data.damaged", "known are fail, skip"},
 		{"train", "precision=fp8", "precision", "known are float32, float64, bf16, fp16"},
