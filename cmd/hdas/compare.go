@@ -18,7 +18,6 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/run"
-	"hdas/search"
 	"hdas/search/space"
 	"hdas/train"
 )
@@ -178,7 +177,7 @@ func (b baseline) space(name string, g genotype.Genotype, window bool) (string, 
 			return "", space.Space{}, err
 		}
 		var kind struct {
-			Search struct{ Kind search.Kind }
+			Search struct{ Kind configs.Kind }
 		}
 		if err := yaml.Unmarshal(text, &kind); err != nil || kind.Search.Kind == "" {
 			return "", space.Space{}, fmt.Errorf("%s is not the configuration of a search: name the search's folder, or a genotype", file)
@@ -195,14 +194,14 @@ func (b baseline) space(name string, g genotype.Genotype, window bool) (string, 
 			return "", space.Space{}, fmt.Errorf("%s is a chain; --window is about stages", g.Name)
 		}
 		s := space.Cells(g.CellNames(), len(g.Cells[g.CellNames()[0]].Nodes), ops.Cell)
-		return string(search.Cell), s, nil
+		return string(configs.CellSearch), s, nil
 	}
 	var lengths []int
 	for _, s := range g.Stages {
 		lengths = append(lengths, len(s.Nodes))
 	}
 	s, err := space.Fixed(g).Under(lengths, b.window, genotype.Candidates{Stage: ops.Stage})
-	return string(search.Stage), s, err
+	return string(configs.StageSearch), s, err
 }
 
 // runComparison trains what is not trained yet and sums up.

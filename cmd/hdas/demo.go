@@ -16,7 +16,6 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/run"
-	"hdas/search"
 	"hdas/search/space"
 	"hdas/train"
 )
@@ -71,11 +70,11 @@ space. One seed says little about which of the two is better: see README.md.`,
 
 func (p *program) runDemo(ctx context.Context, out string, set []string) (tour, error) {
 	start := time.Now()
-	if _, _, err := p.step(ctx, search.Cell, filepath.Join(out, "1-cells"), set); err != nil {
+	if _, _, err := p.step(ctx, configs.CellSearch, filepath.Join(out, "1-cells"), set); err != nil {
 		return tour{}, err
 	}
 	over := append(set, "search.cells="+filepath.Join(out, "1-cells", "genotype.yaml"))
-	distribution, _, err := p.step(ctx, search.Distribution, filepath.Join(out, "2-distribution"), over)
+	distribution, _, err := p.step(ctx, configs.DistributionSearch, filepath.Join(out, "2-distribution"), over)
 	if err != nil {
 		return tour{}, err
 	}
@@ -84,7 +83,7 @@ func (p *program) runDemo(ctx context.Context, out string, set []string) (tour, 
 		lengths = append(lengths, len(s.Nodes))
 	}
 	over = append(over, fmt.Sprintf("search.lengths=%s", list(lengths)))
-	found, stages, err := p.step(ctx, search.Stage, filepath.Join(out, "3-stages"), over)
+	found, stages, err := p.step(ctx, configs.StageSearch, filepath.Join(out, "3-stages"), over)
 	if err != nil {
 		return tour{}, err
 	}
@@ -113,7 +112,7 @@ func (p *program) runDemo(ctx context.Context, out string, set []string) (tour, 
 }
 
 // step runs one of the demo's searches and returns what it found and its settings.
-func (p *program) step(ctx context.Context, k search.Kind, folder string, set []string) (genotype.Genotype, search.Config, error) {
+func (p *program) step(ctx context.Context, k configs.Kind, folder string, set []string) (genotype.Genotype, configs.SearchSection, error) {
 	config, err := configs.LoadSearch(k, configs.Overrides{File: "tiny-" + string(k), Set: set, Alone: true})
 	if err != nil {
 		return genotype.Genotype{}, config.Search, err
@@ -128,9 +127,9 @@ func (p *program) step(ctx context.Context, k search.Kind, folder string, set []
 }
 
 // randomLike draws cells and stages from the space that a network was found in.
-func randomLike(found genotype.Genotype, stages search.Config, seed uint64) (genotype.Genotype, error) {
+func randomLike(found genotype.Genotype, stages configs.SearchSection, seed uint64) (genotype.Genotype, error) {
 	r := rand.New(rand.NewPCG(seed, 0x72616e646f6d)) // "random"
-	cells, err := search.Default(search.Cell).Space()
+	cells, err := configs.DefaultSearchSection(configs.CellSearch).Space()
 	if err != nil {
 		return found, err
 	}

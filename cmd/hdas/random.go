@@ -13,7 +13,6 @@ import (
 	"hdas/configs"
 	"hdas/models/genotype"
 	"hdas/models/ops"
-	"hdas/search"
 	"hdas/search/space"
 )
 
@@ -28,7 +27,7 @@ write them to random-1.yaml, random-2.yaml, ... in a folder. Nothing is learned.
 		Example: "  hdas search random stage --config tiny-stage -n 4 --seed 7 --out runs/random",
 		Args:    args(cobra.ExactArgs(1)), ValidArgs: []string{"cell", "distribution", "stage", "joint"},
 		RunE: func(c *cobra.Command, a []string) error {
-			config, err := configs.LoadSearch(search.Kind(a[0]), s.overrides(c))
+			config, err := configs.LoadSearch(configs.Kind(a[0]), s.overrides(c))
 			if err != nil {
 				return usageError{err}
 			}

@@ -55,7 +55,7 @@ func loadModel(path string, c configs.Common) (m *train.Model, o torch.Options, 
 // one image batch norm cannot learn.
 func (p *program) loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
 	l := &datasets.Loader{Dataset: d, Batch: batch, Seed: c.Seed, Workers: c.Data.Workers}
-	if c.Data.Damaged == configs.Skip {
+	if c.Data.Damaged == configs.SkipDamaged {
 		l.Damaged = p.skipped()
 	}
 	if learn {

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hdas/configs"
 	"hdas/models/genotype"
 	"hdas/models/ops"
-	"hdas/search"
 	"hdas/search/space"
 )
 
@@ -40,11 +40,11 @@ numbers. Counts of primitives include "none".`,
 		RunE: func(c *cobra.Command, a []string) error {
 			if len(a) == 0 {
 				if c.Flags().NFlag() > 0 && !(c.Flags().NFlag() == 1 && p.json) {
-					return usageError{fmt.Errorf("name the space that the flags are about: %v", search.Kinds)}
+					return usageError{fmt.Errorf("name the space that the flags are about: %v", configs.Kinds)}
 				}
 				return p.paperSpaces()
 			}
-			name, err := s.named(c, search.Kind(a[0]))
+			name, err := s.named(c, configs.Kind(a[0]))
 			if err != nil {
 				return usageError{err}
 			}
@@ -68,9 +68,9 @@ numbers. Counts of primitives include "none".`,
 }
 
 // named completes a shape by the kind of space, and refuses flags that it has no use for.
-func (s *shape) named(c *cobra.Command, k search.Kind) (string, error) {
-	only := map[search.Kind]string{search.Cell: "cell or joint", search.Stage: "stage, distribution or joint"}
-	refuse := func(kind search.Kind, flags ...string) error {
+func (s *shape) named(c *cobra.Command, k configs.Kind) (string, error) {
+	only := map[configs.Kind]string{configs.CellSearch: "cell or joint", configs.StageSearch: "stage, distribution or joint"}
+	refuse := func(kind configs.Kind, flags ...string) error {
 		for _, flag := range flags {
 			if c.Flags().Changed(flag) {
 				return fmt.Errorf("--%s is about a %s space", flag, only[kind])
@@ -78,21 +78,21 @@ func (s *shape) named(c *cobra.Command, k search.Kind) (string, error) {
 		}
 		return nil
 	}
-	s.searchedCells, s.stages = k == search.Cell || k == search.Joint, k != search.Cell
+	s.searchedCells, s.stages = k == configs.CellSearch || k == configs.JointSearch, k != configs.CellSearch
 	var err error
 	switch k {
-	case search.Cell:
-		err = refuse(search.Stage, "lengths", "window", "min-cells", "stage-primitives", "shared")
-	case search.Stage, search.Distribution:
-		err = refuse(search.Cell, "cells", "nodes", "cell-primitives")
-	case search.Joint:
+	case configs.CellSearch:
+		err = refuse(configs.StageSearch, "lengths", "window", "min-cells", "stage-primitives", "shared")
+	case configs.StageSearch, configs.DistributionSearch:
+		err = refuse(configs.CellSearch, "cells", "nodes", "cell-primitives")
+	case configs.JointSearch:
 	default:
-		err = fmt.Errorf("space %q is unknown; known are %v", k, search.Kinds)
+		err = fmt.Errorf("space %q is unknown; known are %v", k, configs.Kinds)
 	}
-	if k == search.Stage && c.Flags().Changed("min-cells") {
+	if k == configs.StageSearch && c.Flags().Changed("min-cells") {
 		err = fmt.Errorf("--min-cells is about a distribution or joint space")
 	}
-	if k == search.Distribution {
+	if k == configs.DistributionSearch {
 		if !c.Flags().Changed("min-cells") {
 			s.least = 4
 		}
