@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"hdas/datasets/raster"
+	"hdas/internal/raster"
 )
 
 // Spec says which data set is meant, and at which size its images are seen.

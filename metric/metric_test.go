@@ -6,11 +6,11 @@ import (
 	"testing"
 
 	"hdas/datasets"
-	"hdas/datasets/datasetstest"
+	"hdas/internal/datasetstest"
+	"hdas/internal/torchtest"
 	"hdas/metric"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/torchtest"
 )
 
 func within(t *testing.T, f func()) {

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/models"
 	"hdas/models/layer"
 	"hdas/search/space"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
-	"hdas/torch/torchtest"
 )
 
 var (

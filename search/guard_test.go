@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/runtest"
 	"hdas/run"
-	"hdas/run/runtest"
 	"hdas/torch"
 )
 

@@ -10,10 +10,10 @@ import (
 	"testing"
 
 	"hdas/datasets"
-	"hdas/datasets/datasetstest"
+	"hdas/internal/datasetstest"
+	"hdas/internal/runtest"
 	"hdas/models/genotype"
 	"hdas/run"
-	"hdas/run/runtest"
 	"hdas/torch"
 )
 

@@ -9,12 +9,12 @@ import (
 
 	"hdas/datasets"
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/torchtest"
 	"hdas/train"
 	"hdas/weights"
 )

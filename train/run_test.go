@@ -10,12 +10,12 @@ import (
 	"testing"
 
 	"hdas/datasets"
-	"hdas/datasets/datasetstest"
+	"hdas/internal/datasetstest"
+	"hdas/internal/runtest"
 	"hdas/metric"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/run"
-	"hdas/run/runtest"
 	"hdas/torch"
 	"hdas/train"
 )

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/datasets"
-	"hdas/datasets/imagefile"
+	"hdas/internal/imagefile"
 	"hdas/torch"
 )
 

@@ -20,32 +20,32 @@ var allowed = map[string][]string{
 	"torch":                 {},
 	"torch/nn":              {"torch"},
 	"torch/optim":           {"torch", "torch/nn"},
-	"torch/torchtest":       {"torch"},
 	"models/genotype":       {},
 	"models/genotype/text":  {"models/genotype"},
 	"models/layer":          {"torch", "torch/nn"},
 	"models/ops":            {"models/layer"},
 	"models":                {"models/genotype", "models/layer", "models/ops", "torch", "torch/nn"},
 	"draw":                  {"models/genotype"},
-	"datasets":              {"internal/pickle", "datasets/fetch", "datasets/imagefile", "datasets/raster"},
-	"datasets/fetch":        {},
-	"datasets/imagefile":    {},
-	"datasets/raster":       {},
-	"datasets/datasetstest": {"datasets"},
+	"datasets":              {"internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster"},
 	"metric":                {"datasets", "torch", "torch/nn"},
 	"run":                   {"torch", "torch/nn"},
-	"run/runtest":           {"run"},
 	"search/space":          {"models/genotype"},
 	"weights":               {"internal/pickle"},
 	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
 	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
-	"predict":               {"datasets", "datasets/imagefile", "models", "torch", "torch/nn", "train"},
+	"predict":               {"datasets", "internal/imagefile", "models", "torch", "torch/nn", "train"},
 	"configs":               {"datasets", "models", "search", "torch", "train"},
-	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/nn", "torch/optim", "train", "weights"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/nn", "torch/optim", "train", "weights"},
+	"internal/arch":         {},
+	"internal/datasetstest": {"datasets"},
+	"internal/fetch":        {},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {},
+	"internal/imagefile":    {},
 	"internal/pickle":       {},
-	"internal/arch":         {},
+	"internal/raster":       {},
+	"internal/runtest":      {"run"},
+	"internal/torchtest":    {"torch"},
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
@@ -53,10 +53,10 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle"}
+var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "search/space", "weights", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster"}
 
 // Packages with C code. All but torch have a twin of it in Go.
-var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}
+var cgo = []string{"torch", "internal/imagefile", "internal/raster"}
 
 const module = "hdas/"
 
