@@ -20,7 +20,7 @@ import (
 	"hdas/datasets"
 	"hdas/models"
 	"hdas/search"
-	"hdas/torch"
+	"hdas/torch/dtype"
 	"hdas/train"
 )
 
@@ -110,7 +110,7 @@ func (c Common) validate() error {
 	if c.Threads < 0 || c.Threads > 1024 {
 		faults = append(faults, fmt.Errorf("threads: %d is not in 0..1024", c.Threads))
 	}
-	if _, err := torch.ParsePrecision(c.Precision, torch.CUDA(0)); err != nil { // the device is found later
+	if _, err := dtype.ParsePrecision(c.Precision, true); err != nil { // the device is found later
 		faults = append(faults, err)
 	}
 	m := c.Network

@@ -17,6 +17,7 @@ import (
 	"hdas/models/layer"
 	"hdas/search"
 	"hdas/torch"
+	"hdas/torch/dtype"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
 )
@@ -88,7 +89,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 	if err != nil {
 		return nil, err
 	}
-	precision, err := torch.ParsePrecision(t.Autocast, s.device)
+	precision, err := dtype.ParsePrecision(t.Autocast, s.device.IsCUDA())
 	if err != nil {
 		return nil, err
 	}
