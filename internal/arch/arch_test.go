@@ -29,9 +29,10 @@ var allowed = map[string][]string{
 	"draw":                  {"models/genotype"},
 	"datasets":              {"internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster"},
 	"metric":                {"datasets", "torch", "torch/nn"},
-	"run":                   {"torch", "torch/nn"},
+	"run":                   {"torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype"},
-	"weights":               {"internal/pickle"},
+	"weights":               {"internal/pickle", "torch/dtype", "weights/safetensors"},
+	"weights/safetensors":   {"torch/dtype"},
 	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
 	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
 	"predict":               {"datasets", "internal/imagefile", "models", "torch", "torch/nn", "train"},
@@ -41,7 +42,7 @@ var allowed = map[string][]string{
 	"internal/datasetstest": {"datasets"},
 	"internal/fetch":        {},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
-	"internal/golden/raw":   {},
+	"internal/golden/raw":   {"torch/dtype", "weights/safetensors"},
 	"internal/imagefile":    {},
 	"internal/pickle":       {},
 	"internal/raster":       {},
@@ -54,7 +55,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"torch/dtype", "models/genotype", "models/genotype/text", "draw", "datasets", "search/space", "weights", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster"}
+var pure = []string{"torch/dtype", "models/genotype", "models/genotype/text", "draw", "datasets", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "internal/imagefile", "internal/raster"}
