@@ -33,11 +33,11 @@ var allowed = map[string][]string{
 	"search/space":          {"models/genotype"},
 	"weights":               {"internal/pickle", "torch/dtype", "weights/safetensors"},
 	"weights/safetensors":   {"torch/dtype"},
-	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
+	"search":                {"datasets", "internal/proc", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
 	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
 	"predict":               {"datasets", "internal/imagefile", "models", "torch", "torch/nn", "train"},
 	"configs":               {"datasets", "models", "search", "torch", "torch/dtype", "train"},
-	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/dtype", "torch/nn", "torch/optim", "train", "weights"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "internal/proc", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/dtype", "torch/nn", "torch/optim", "train", "weights"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
 	"internal/fetch":        {},
@@ -45,17 +45,18 @@ var allowed = map[string][]string{
 	"internal/golden/raw":   {"torch/dtype", "weights/safetensors"},
 	"internal/imagefile":    {},
 	"internal/pickle":       {},
+	"internal/proc":         {},
 	"internal/raster":       {},
 	"internal/runtest":      {"run"},
 	"internal/torchtest":    {"torch"},
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
-	"internal/parity":         {"datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "run", "search", "torch", "torch/dtype", "torch/nn", "torch/optim"},
+	"internal/parity":         {"datasets", "internal/golden/pytorch", "internal/proc", "models", "models/genotype", "models/layer", "run", "search", "torch", "torch/dtype", "torch/nn", "torch/optim"},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"torch/dtype", "models/genotype", "models/genotype/text", "draw", "datasets", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster"}
+var pure = []string{"torch/dtype", "models/genotype", "models/genotype/text", "draw", "datasets", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/proc", "internal/raster"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "internal/imagefile", "internal/raster"}

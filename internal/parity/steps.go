@@ -14,6 +14,7 @@ import (
 	"github.com/google/pprof/profile"
 
 	"hdas/datasets"
+	"hdas/internal/proc"
 	"hdas/models/layer"
 	"hdas/search"
 	"hdas/torch"
@@ -215,7 +216,7 @@ func (s *stepper) take() (took Took, err error) {
 			s.peak = max(s.peak, torch.PeakMemory(s.device, step))
 		} else {
 			step()
-			s.peak = status("VmHWM")
+			s.peak = proc.Process("VmHWM")
 		}
 		took.Seconds, took.CPU = time.Since(start).Seconds(), processors()-cpu
 		pprof.StopCPUProfile()
