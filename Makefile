@@ -4,7 +4,7 @@ RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
 PURE := ./models/genotype ./models/genotype/text ./draw ./datasets ./weights/... ./search/space ./torch/dtype \
-	./internal/arch ./internal/fetch ./internal/imagefile ./internal/pickle ./internal/proc ./internal/raster
+	./torch/optim/schedule ./internal/arch ./internal/fetch ./internal/imagefile ./internal/pickle ./internal/proc ./internal/raster
 
 .DEFAULT_GOAL := build
 .PHONY: help build setup env demo test check race soak bench golden parity lint clean

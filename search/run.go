@@ -13,6 +13,7 @@ import (
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/optim"
+	"hdas/torch/optim/schedule"
 )
 
 // Setup is all that a search starts from.
@@ -64,7 +65,7 @@ type task struct {
 	image  layer.Shape
 	sgd    *optim.SGD
 	adam   *optim.Adam
-	rate   optim.Schedule
+	rate   schedule.Schedule
 	meter  metric.Meter
 	best   float64 // the best supernet's top-1
 	bestAt int     // its epoch, from 0
@@ -80,7 +81,7 @@ func start(s Setup) (t *task, err error) {
 	w, a := s.Config.Weights, s.Config.Alpha
 	t = &task{Setup: s, best: -1,
 		image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)},
-		rate:  optim.Cosine(w.LR, w.MinLR, s.Config.Epochs)}
+		rate:  schedule.Cosine(w.LR, w.MinLR, s.Config.Epochs)}
 	failure := torch.Do(func(*torch.Scope) {
 		torch.Seed(s.Seed)
 		if t.net, err = NewSupernet(sp, s.Config, s.Macro, t.image, s.Options); err != nil {

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"hdas/torch/optim"
+	"hdas/torch/optim/schedule"
 )
 
 // Config is how a found network is trained.
@@ -75,18 +75,18 @@ func (c Config) Validate() error {
 }
 
 // Rate is the learning rate of every epoch, from 0.
-func (c Config) Rate() optim.Schedule {
-	var s optim.Schedule
+func (c Config) Rate() schedule.Schedule {
+	var s schedule.Schedule
 	switch c.Schedule {
 	case Linear:
-		s = optim.Linear(c.LR, c.MinLR, c.Epochs)
+		s = schedule.Linear(c.LR, c.MinLR, c.Epochs)
 	case Step:
-		s = optim.Step(c.LR, c.StepFactor, c.StepEvery)
+		s = schedule.Step(c.LR, c.StepFactor, c.StepEvery)
 	default:
-		s = optim.Cosine(c.LR, c.MinLR, c.Epochs)
+		s = schedule.Cosine(c.LR, c.MinLR, c.Epochs)
 	}
 	if c.Warmup > 0 {
-		s = optim.Warmup(s, c.Warmup, c.WarmupFrom)
+		s = schedule.Warmup(s, c.Warmup, c.WarmupFrom)
 	}
 	return s
 }

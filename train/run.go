@@ -17,6 +17,7 @@ import (
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
+	"hdas/torch/optim/schedule"
 )
 
 // Setup is all that a training starts from.
@@ -64,7 +65,7 @@ type task struct {
 	model *Model
 	sgd   *optim.SGD
 	scale *optim.Scaler // of the loss; nil for none
-	rate  optim.Schedule
+	rate  schedule.Schedule
 	meter metric.Meter
 }
 

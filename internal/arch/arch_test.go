@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"torch/dtype":           {},
 	"torch/nn":              {"torch"},
 	"torch/optim":           {"torch", "torch/nn"},
+	"torch/optim/schedule":  {},
 	"models/genotype":       {},
 	"models/genotype/text":  {"models/genotype"},
 	"models/layer":          {"torch", "torch/nn"},
@@ -33,8 +34,8 @@ var allowed = map[string][]string{
 	"search/space":          {"models/genotype"},
 	"weights":               {"internal/pickle", "torch/dtype", "weights/safetensors"},
 	"weights/safetensors":   {"torch/dtype"},
-	"search":                {"datasets", "internal/proc", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
-	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "weights"},
+	"search":                {"datasets", "internal/proc", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim", "torch/optim/schedule"},
+	"train":                 {"datasets", "metric", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "torch/optim", "torch/optim/schedule", "weights"},
 	"predict":               {"datasets", "internal/imagefile", "models", "torch", "torch/nn", "train"},
 	"configs":               {"datasets", "models", "search", "torch", "torch/dtype", "train"},
 	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "internal/proc", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/dtype", "torch/nn", "torch/optim", "train", "weights"},
@@ -56,7 +57,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"torch/dtype", "models/genotype", "models/genotype/text", "draw", "datasets", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/proc", "internal/raster"}
+var pure = []string{"torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/proc", "internal/raster"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "internal/imagefile", "internal/raster"}
