@@ -3,7 +3,7 @@
 RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
-PURE := ./models/genotype ./models/genotype/text ./draw ./datasets ./weights/... ./search/space ./torch/dtype \
+PURE := ./models/genotype ./models/genotype/text ./draw ./datasets ./weights/... ./search/space ./metric/score ./torch/dtype \
 	./torch/optim/schedule ./internal/arch ./internal/fetch ./internal/imagefile ./internal/pickle ./internal/proc ./internal/raster
 
 .DEFAULT_GOAL := build

@@ -29,7 +29,8 @@ var allowed = map[string][]string{
 	"models":                {"models/genotype", "models/layer", "models/ops", "torch", "torch/nn"},
 	"draw":                  {"models/genotype"},
 	"datasets":              {"internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster"},
-	"metric":                {"datasets", "torch", "torch/nn"},
+	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
+	"metric/score":          {},
 	"run":                   {"torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype"},
 	"weights":               {"internal/pickle", "torch/dtype", "weights/safetensors"},
@@ -57,7 +58,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/proc", "internal/raster"}
+var pure = []string{"torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/proc", "internal/raster"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "internal/imagefile", "internal/raster"}
