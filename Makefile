@@ -3,7 +3,8 @@
 RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
-PURE := ./torch/kernel ./models/genotype/... ./models/layer ./models/ops ./models/plan ./draw ./datasets/... ./weights ./search/space ./internal/arch ./internal/pickle
+PURE := ./setting ./configs ./draw ./datasets ./weights/... ./search/space ./metric/score ./models/genotype/... ./models/layer ./models/ops ./models/plan \
+	./torch/dtype ./torch/kernel ./torch/optim/schedule ./internal/arch ./internal/fetch ./internal/imagefile ./internal/pickle ./internal/proc ./internal/raster
 
 .DEFAULT_GOAL := build
 .PHONY: help build setup env demo test check race soak bench golden parity lint clean

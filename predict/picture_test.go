@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"hdas/datasets"
-	"hdas/datasets/raster"
 	"hdas/models/layer"
 	"hdas/train"
 )
@@ -28,8 +27,8 @@ func TestViewOf(t *testing.T) {
 	own := description(plan.CIFAR, 48, 3)
 	own.Data = datasets.Spec{Name: "folder", Size: 48, Resize: 50, Interpolation: "bicubic"}
 	for want, d := range map[datasets.View]train.Description{
-		{Size: 224, Resize: 256}:                       description(plan.ImageNet, 224, 3),
-		{Size: 48, Resize: 50, Filter: raster.Bicubic}: own,
+		{Size: 224, Resize: 256}:                         description(plan.ImageNet, 224, 3),
+		{Size: 48, Resize: 50, Filter: datasets.Bicubic}: own,
 		{Size: 32}: description(plan.CIFAR, 32, 3),
 	} {
 		if got := viewOf(d); got != want {

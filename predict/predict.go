@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"hdas/datasets/imagefile"
+	"hdas/internal/imagefile"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/train"

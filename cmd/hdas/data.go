@@ -16,7 +16,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"hdas/datasets"
-	"hdas/datasets/fetch"
+	"hdas/internal/fetch"
 )
 
 // cifarURL is where the authors of CIFAR-10 and CIFAR-100 publish them.

@@ -18,6 +18,7 @@ import (
 	"hdas/models/layer"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/dtype"
 	"hdas/train"
 )
 
@@ -28,7 +29,7 @@ func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error
 	if err != nil {
 		return o, 0, usageError{err}
 	}
-	p, err := torch.ParsePrecision(c.Precision, d)
+	p, err := dtype.ParsePrecision(c.Precision, d.IsCUDA())
 	if err != nil {
 		return o, 0, usageError{err}
 	}
