@@ -5,13 +5,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
+	"hdas/internal/testseed"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -24,7 +25,7 @@ var (
 
 func TestTensorsComeBackBitForBit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "t.safetensors")
-	r := rand.New(rand.NewPCG(1, 2))
+	r := testseed.Rand(t, 1)
 	for _, none := range []bool{false, true} {
 		do(t, func() error {
 			var params []nn.Param
@@ -99,6 +100,7 @@ func TestTensorsAreWrittenAsTheFormatSays(t *testing.T) {
 func TestEqualTensorsGiveEqualFiles(t *testing.T) {
 	dir := t.TempDir()
 	var first []byte
+	r := testseed.Rand(t, uint64(time.Now().UnixNano()))
 	for i := range 10 {
 		path := filepath.Join(dir, fmt.Sprint(i))
 		do(t, func() error {
@@ -106,7 +108,7 @@ func TestEqualTensorsGiveEqualFiles(t *testing.T) {
 			for j := range 30 {
 				params = append(params, nn.Param{Name: fmt.Sprint("p", j), Tensor: torch.Ones(torch.Options{DType: allTypes[3+j%4]}, int64(j%3))})
 			}
-			rand.Shuffle(len(params), func(a, b int) { params[a], params[b] = params[b], params[a] })
+			r.Shuffle(len(params), func(a, b int) { params[a], params[b] = params[b], params[a] })
 			return run.WriteTensors(path, params, map[string]string{"a": "1", "b": "2", "c": "3"})
 		})
 		data, err := os.ReadFile(path)

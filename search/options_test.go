@@ -3,11 +3,11 @@ package search
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"hdas/internal/testseed"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -55,7 +55,7 @@ var choices = [][]option{
 func TestOptionsTogether(t *testing.T) {
 	for _, k := range Kinds {
 		t.Run(string(k), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(uint64(len(k)), 5))
+			r := testseed.Rand(t, uint64(len(k)))
 			// Row i takes value i of every choice, each choice shuffled by itself.
 			const rows = 6
 			var columns [][]option

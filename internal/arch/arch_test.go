@@ -46,6 +46,7 @@ var allowed = map[string][]string{
 	"internal/golden/raw":   {},
 	"internal/pickle":       {},
 	"internal/arch":         {},
+	"internal/testseed":     {},
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
@@ -53,7 +54,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle"}
+var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle", "internal/testseed"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}
