@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"torch/nn":              {"torch"},
 	"torch/optim":           {"torch", "torch/nn"},
 	"torch/torchtest":       {"torch"},
+	"torch/leaftest":        {"torch"},
 	"models/genotype":       {},
 	"models/genotype/text":  {"models/genotype"},
 	"models/layer":          {"torch", "torch/nn"},
@@ -56,8 +57,8 @@ var allowed = map[string][]string{
 // Packages that test in milliseconds because nothing of libtorch is in them.
 var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle", "internal/testseed"}
 
-// Packages with C code. All but torch have a twin of it in Go.
-var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}
+// Packages with C code. All but torch, and leaftest, which is for its tests, have a twin of it in Go.
+var cgo = []string{"torch", "torch/leaftest", "datasets/imagefile", "datasets/raster"}
 
 const module = "hdas/"
 
