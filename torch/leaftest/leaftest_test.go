@@ -250,7 +250,7 @@ func route[T float](a *arena[T]) {
 func TestMultiply(t *testing.T) { eachKind(t, "multiply", multiply[float32], multiply[float64]) }
 
 func multiply[T float](a *arena[T]) {
-	m, n, k := a.size("m", 1, 20), a.lanes()*a.size("n", 1, 6), a.size("k", 0, 20)
+	m, n, k := a.size("m", 1, 20), a.lanes()*a.size("n", 1, 8), a.size("k", 0, 20)
 	row, col := k, int64(1)
 	if a.size("transposed", 0, 1) == 1 {
 		row, col = 1, m
