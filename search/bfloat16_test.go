@@ -3,6 +3,7 @@ package search
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -28,12 +29,13 @@ func shallowCells(t *testing.T) string {
 	return file
 }
 
-// gradients are those of a shallow supernet's weights and architecture parameters, computed in
-// bfloat16 or float32, by name. They are from one seed the same in every call.
+// gradients are those of a shallow supernet's weights, by name, and of its architecture parameters, by
+// name and operation, computed in bfloat16 or float32. One seed gives the same in every call.
 func gradients(t *testing.T, k Kind, seed uint64, cast torch.DType, again torch.Recompute) (weights, alphas map[string][]float64) {
 	t.Helper()
 	c, m, _ := little(t, k)
 	c.Lengths, c.Cells = []int{2, 2, 2}, shallowCells(t)
+	c.Delta, c.Gamma = 0, 0 // other losses than the classification's would hide its gradient
 	c.CellPrimitives = []string{"none", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "avg_pool_3x3", "max_pool_3x3"}
 	s := mustSpace(t, c)
 	within(t, func() {
@@ -58,7 +60,15 @@ func gradients(t *testing.T, k Kind, seed uint64, cast torch.DType, again torch.
 		_, grads, _ := n.WeightGrad(b)
 		weights = read(n.Weights.Weights(), grads)
 		grads, _ = FirstOrder(n, nil, 0, Sample{}, b)
-		alphas = read(n.Arch.Store.Weights(), grads)
+		alphas = map[string][]float64{}
+		for name, v := range read(n.Arch.Store.Weights(), grads) {
+			p, _ := n.Arch.Store.Get(name)
+			ops := int(p.Tensor.Size(-1))
+			for i, x := range v {
+				column := fmt.Sprint(name, i%ops)
+				alphas[column] = append(alphas[column], x)
+			}
+		}
 	})
 	return weights, alphas
 }
@@ -104,7 +114,8 @@ func hold(t *testing.T, what string, least, most float64, values ...float64) {
 // Gradients in bfloat16 are those of float32 but for rounding, in every parameter, and the same again
 // where they are computed anew. Rounding turns them by the more the deeper the network is, and those
 // of a few parameters, which are small, by any angle; most of them it hardly touches, and their sizes
-// less. Each bound lies a little beyond the worst of five seeds.
+// less. Each bound for the weights lies a little beyond the worst of five seeds, and for the architecture
+// beyond what this seed gives.
 func TestBFloat16Gradients(t *testing.T) {
 	for k, bound := range map[Kind]struct {
 		weights, tenth, median float64 // the least cosines: of all weights' gradients, a tenth from the worst, in the middle
@@ -114,7 +125,7 @@ func TestBFloat16Gradients(t *testing.T) {
 		Cell:         {weights: 0.95, tenth: 0.94, median: 0.965, alphas: 0.96, spread: 1.07},
 		Joint:        {weights: 0.87, tenth: 0.85, median: 0.93, alphas: 0.95, spread: 1.15},
 		Stage:        {weights: 0.8, tenth: 0.75, median: 0.92, alphas: 0.88, spread: 1.4},
-		Distribution: {weights: 0.8, tenth: 0.72, median: 0.91, alphas: 0.88, spread: 1.45},
+		Distribution: {weights: 0.8, tenth: 0.72, median: 0.91, alphas: 0.84, spread: 1.45},
 	} {
 		t.Run(string(k), func(t *testing.T) {
 			weights, alphas := gradients(t, k, 1, torch.Float32, torch.RecomputeNone)
@@ -129,7 +140,7 @@ func TestBFloat16Gradients(t *testing.T) {
 			hold(t, "norm of any", 0.3, 3.5, g.sizes[0], g.sizes[n-1])
 			a := agree(t, alphas, lowAlphas)
 			hold(t, "cosine of the architecture's gradient", bound.alphas, 1, a.whole)
-			hold(t, "norm of any of the architecture's", 1/1.4, 1.4, a.sizes[0], a.sizes[len(a.sizes)-1])
+			hold(t, "norm of any of the architecture's", 0.25, 2.5, a.sizes[0], a.sizes[len(a.sizes)-1])
 			for again := torch.RecomputeEdge; again <= torch.RecomputeCell; again++ {
 				weights, alphas := gradients(t, k, 1, torch.BFloat16, again)
 				for _, g := range []agreement{agree(t, low, weights), agree(t, lowAlphas, alphas)} {
