@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"torch/nn":              {"torch", "torch/kernel"},
 	"torch/optim":           {"torch", "torch/nn"},
 	"torch/optim/schedule":  {},
+	"internal/leaftest":     {"torch"},
 	"models/genotype":       {},
 	"models/genotype/text":  {"models/genotype"},
 	"models/layer":          {},
@@ -42,7 +43,7 @@ var allowed = map[string][]string{
 	"train":                 {"configs", "datasets", "metric", "models", "models/genotype", "models/layer", "models/plan", "run", "setting", "torch", "torch/dtype", "torch/nn", "torch/optim", "torch/optim/schedule", "weights"},
 	"predict":               {"datasets", "internal/imagefile", "models/plan", "torch", "torch/nn", "train"},
 	"configs":               {"datasets", "models/genotype", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
-	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "internal/proc", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/dtype", "torch/nn", "torch/optim", "train", "weights"},
+	"cmd/hdas":              {"models/plan", "configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "internal/proc", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/dtype", "torch/nn", "torch/optim", "train", "weights"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
 	"internal/fetch":        {},
@@ -54,6 +55,7 @@ var allowed = map[string][]string{
 	"internal/raster":       {},
 	"internal/runtest":      {"run"},
 	"internal/torchtest":    {"torch"},
+	"internal/testseed":     {},
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
@@ -61,10 +63,10 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/proc", "internal/raster"}
+var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster"}
 
-// Packages with C code. All but torch have a twin of it in Go.
-var cgo = []string{"torch", "internal/imagefile", "internal/raster"}
+// Packages with C code. All but torch, and leaftest, which is for its tests, have a twin of it in Go.
+var cgo = []string{"torch", "internal/leaftest", "internal/imagefile", "internal/raster"}
 
 const module = "hdas/"
 
