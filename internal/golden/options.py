@@ -34,7 +34,7 @@ def described(cells, stages=(), **other):
 
 def searched(kind, lengths=(), **other):
     """The paper's losses: delta 1, gamma 0.4."""
-    found = dict(kind=kind, nodes=4, cell_primitives=CELL, lengths=lengths, window=3, stage_primitives=STAGE, delta=1, gamma=0.4, thetas=[1, 1, 1])
+    found = dict(kind=kind, nodes=4, cell_primitives=CELL, lengths=lengths, window=3, stage_primitives=STAGE, delta=1, gamma=0.4)
     return dict(found, **other)
 
 

@@ -130,7 +130,7 @@ func (o *outcome) train(t task, s *subject, input map[string]torch.Tensor) error
 	defer step.Free()
 	o.steps("training", t.Steps, func(i int64) {
 		b := sample(t, input, "train", i)
-		loss, _ := step.Take(&nn.Ctx{Train: true, Path: o.path}, t.Weights.LR, b.Images, crossEntropy(b.Labels))
+		loss, _ := step.Take(&nn.Ctx{Train: true, Path: o.path}, t.Weights.Of.LR, b.Images, crossEntropy(b.Labels))
 		o.put("losses of the steps", fmt.Sprintf("step%d", i), loss)
 	})
 	o.params("weights after", params)
@@ -165,7 +165,7 @@ func (o *outcome) search(t task, s *subject, input map[string]torch.Tensor) erro
 			return grads, losses
 		}
 		o.steps(order+" order", t.Steps, func(i int64) {
-			figures := learn.Step(t.Weights.LR, true, sample(t, input, "train", i), sample(t, input, "valid", i))
+			figures := learn.Step(t.Weights.Of.LR, true, sample(t, input, "train", i), sample(t, input, "valid", i))
 			o.put("losses of the steps"+suffix, fmt.Sprintf("step%d", i), figures.Train)
 		})
 		learn.Free()

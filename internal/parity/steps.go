@@ -111,7 +111,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 			s.free = func() { s.subject.free(); learn.Free() }
 			s.step = func(c *clock, train, valid search.Sample) {
 				learn.Phase = c.end
-				learn.Step(s.Weights.LR, true, train, valid).Train.Item()
+				learn.Step(s.Weights.Of.LR, true, train, valid).Train.Item()
 			}
 		case t.Evaluate:
 			s.free = s.subject.free
@@ -121,7 +121,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 			s.free = func() { s.subject.free(); step.Free() }
 			s.step = func(c *clock, train, _ search.Sample) {
 				step.Phase = c.end
-				loss, _ := step.Take(how, s.Weights.LR, train.Images, crossEntropy(train.Labels))
+				loss, _ := step.Take(how, s.Weights.Of.LR, train.Images, crossEntropy(train.Labels))
 				loss.Item()
 			}
 		}

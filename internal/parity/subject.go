@@ -76,7 +76,8 @@ func (s *subject) losses(t task, c *nn.Ctx, b search.Sample) (logits, aux, loss 
 
 // training takes steps of a derived network as the task says; the caller frees it.
 func (t task) training(s *subject) train.Stepper {
-	c := configs.TrainSection{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay, Clip: t.Weights.Clip, AuxiliaryWeight: t.AuxiliaryWeight}
+	w := t.Weights.Of
+	c := configs.TrainSection{Momentum: w.Momentum, WeightDecay: w.WeightDecay, Clip: w.Clip, AuxiliaryWeight: t.AuxiliaryWeight}
 	return train.NewStepper(s.derived, s.weights, c)
 }
 

@@ -4,6 +4,7 @@ package parity
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hdas/configs"
@@ -15,6 +16,8 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/torch"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // The orders of a bilevel step.
@@ -90,11 +93,11 @@ func (c Case) derived() bool { return c.network().kind == "" }
 // it by itself; this program reads the genotype beside it.
 type task struct {
 	Settings
-	Net             net     `json:"net"`
-	Search          *space  `json:"search"` // nil: a derived network
-	AuxiliaryWeight float64 `json:"auxiliary_weight"`
-	Weights         weights `json:"weights"`
-	Alpha           alpha   `json:"alpha"`
+	Net             net                             `json:"net"`
+	Search          *section[configs.SearchSection] `json:"search"` // nil: a derived network
+	AuxiliaryWeight float64                         `json:"auxiliary_weight"`
+	Weights         section[configs.SGD]            `json:"weights"`
+	Alpha           section[configs.Adam]           `json:"alpha"`
 }
 
 // net describes a network, or the cells under a searched stage.
@@ -123,38 +126,24 @@ type stage struct {
 	Reduce string `json:"reduce"`
 }
 
-// space says what a search may find and what its architecture's loss is.
-type space struct {
-	Kind              configs.Kind         `json:"kind"`
-	StageSpecific     bool                 `json:"stage_specific"`
-	Nodes             int                  `json:"nodes"`
-	CellPrimitives    []string             `json:"cell_primitives"`
-	Lengths           []int                `json:"lengths"`
-	Window            int                  `json:"window"`
-	MinCells          int                  `json:"min_cells"`
-	Shared            bool                 `json:"shared"`
-	StagePrimitives   []string             `json:"stage_primitives"`
-	PartialChannels   int                  `json:"partial_channels"`
-	EdgeNormalization bool                 `json:"edge_normalization"`
-	Delta             float64              `json:"delta"`
-	DepthWeights      configs.DepthWeights `json:"depth_weights"`
-	Gamma             float64              `json:"gamma"`
-	Thetas            []float64            `json:"thetas"`
+// section is a section of a configuration, written with its own keys.
+type section[T any] struct{ Of T }
+
+// MarshalJSON writes the section's YAML as JSON.
+func (s section[T]) MarshalJSON() ([]byte, error) {
+	text, err := yaml.Marshal(s.Of)
+	if err != nil {
+		return nil, err
+	}
+	var keys map[string]any
+	if err := yaml.Unmarshal(text, &keys); err != nil {
+		return nil, err
+	}
+	return json.Marshal(keys)
 }
 
-type weights struct {
-	LR          float64 `json:"lr"`
-	Momentum    float64 `json:"momentum"`
-	WeightDecay float64 `json:"weight_decay"`
-	Clip        float64 `json:"clip"`
-}
-
-type alpha struct {
-	LR          float64 `json:"lr"`
-	Beta1       float64 `json:"beta1"`
-	Beta2       float64 `json:"beta2"`
-	WeightDecay float64 `json:"weight_decay"`
-}
+// UnmarshalJSON reads it: JSON is YAML.
+func (s *section[T]) UnmarshalJSON(text []byte) error { return yaml.Unmarshal(text, &s.Of) }
 
 // classes of a preset's data set.
 func classes(preset string) int64 {
@@ -176,8 +165,7 @@ func newTask(c Case, s Settings) task {
 	}
 	t := task{
 		Settings: s, AuxiliaryWeight: 0.4,
-		Weights: weights{config.Weights.LR, config.Weights.Momentum, config.Weights.WeightDecay, config.Weights.Clip},
-		Alpha:   alpha{config.Alpha.LR, config.Alpha.Beta1, config.Alpha.Beta2, config.Alpha.WeightDecay},
+		Weights: section[configs.SGD]{config.Weights}, Alpha: section[configs.Adam]{config.Alpha},
 		Net: net{
 			Preset: s.Preset, Channels: s.Channels, Layers: s.Layers, Classes: classes(s.Preset),
 			Auxiliary: c.derived(), PoolNorm: c.Network != Chain, Cells: map[string]dag{}, Stages: []stage{},
@@ -193,12 +181,7 @@ func newTask(c Case, s Settings) task {
 		}
 		return t
 	}
-	t.Search = &space{
-		Kind: config.Kind, StageSpecific: config.StageSpecific, Nodes: config.Nodes, CellPrimitives: config.CellPrimitives,
-		Lengths: config.Lengths, Window: config.Window, MinCells: config.MinCells, Shared: config.Shared, StagePrimitives: config.StagePrimitives,
-		PartialChannels: config.PartialChannels, EdgeNormalization: config.EdgeNormalization,
-		Delta: config.Delta, DepthWeights: config.DepthWeights, Gamma: config.Gamma, Thetas: slices.Repeat([]float64{1}, len(config.Lengths)),
-	}
+	t.Search = &section[configs.SearchSection]{config}
 	return t
 }
 
@@ -229,13 +212,10 @@ func (t task) image() layer.Shape {
 	return layer.Shape{C: 3, H: 32, W: 32}
 }
 
-// config is the search's.
+// config is the search's, over the cells in a folder.
 func (t task) config(folder string) configs.SearchSection {
-	c, s := configs.DefaultSearchSection(t.Search.Kind), t.Search
-	c.Cells, c.StageSpecific, c.Nodes, c.CellPrimitives = genotypeFile(folder), s.StageSpecific, s.Nodes, s.CellPrimitives
-	c.Lengths, c.Window, c.MinCells, c.Shared, c.StagePrimitives = s.Lengths, s.Window, s.MinCells, s.Shared, s.StagePrimitives
-	c.PartialChannels, c.EdgeNormalization = s.PartialChannels, s.EdgeNormalization
-	c.Delta, c.DepthWeights, c.Gamma = s.Delta, s.DepthWeights, s.Gamma
+	c := t.Search.Of
+	c.Cells = genotypeFile(folder)
 	return c
 }
 
@@ -253,8 +233,8 @@ func Fits(c Case, s Settings) error {
 	if c.network().kind == configs.CellSearch && s.Layers < 5 {
 		return fmt.Errorf("%d layers leave a stage of the cell supernet without a normal cell; at least 5", s.Layers)
 	}
-	if !c.derived() && s.Channels%int64(t.Search.PartialChannels) != 0 {
-		return fmt.Errorf("%d channels of the %s supernet do not divide by %d, one in so many of which is mixed", s.Channels, c.Network, t.Search.PartialChannels)
+	if !c.derived() && s.Channels%int64(t.Search.Of.PartialChannels) != 0 {
+		return fmt.Errorf("%d channels of the %s supernet do not divide by %d, one in so many of which is mixed", s.Channels, c.Network, t.Search.Of.PartialChannels)
 	}
 	if s.Reference == "" || c.Network == Cell {
 		return nil

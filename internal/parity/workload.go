@@ -134,16 +134,16 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	}
 	task := timed{task: newTask(c, settings), Device: s.Device, Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate}
 	if task.Search != nil && w.plain {
-		task.Search.StageSpecific = false
+		task.Search.Of.StageSpecific = false
 	}
 	if staged {
 		if s.Cells > 0 {
-			task.Search.Lengths = slices.Repeat([]int{s.Cells}, len(task.Search.Lengths))
+			task.Search.Of.Lengths = slices.Repeat([]int{s.Cells}, len(task.Search.Of.Lengths))
 		}
 		if s.Window > 0 {
-			task.Search.Window = s.Window
+			task.Search.Of.Window = s.Window
 		}
-		s.Cells, s.Window = task.Search.Lengths[0], task.Search.Window
+		s.Cells, s.Window = task.Search.Of.Lengths[0], task.Search.Of.Window
 		config := task.config("")
 		config.Cells = w.genotype
 		if _, err := config.Space(); err != nil {

@@ -108,9 +108,9 @@ class Supernet:
         return total
 
     def complexity(self):
-        """Eq. 5: the expected number of cells of each stage, times what one of them costs."""
+        """Eq. 5 with a theta of one: the expected number of cells, of all stages."""
         soft, total = self.softmax(), 0
-        for stage, theta in zip(self.net["stages"], self.search["thetas"]):
+        for stage in self.net["stages"]:
             beta = soft["beta." + stage["name"]]
-            total = total + theta * sum((self.search["min_cells"] + j) * b for j, b in enumerate(beta))
+            total = total + sum((self.search["min_cells"] + j) * b for j, b in enumerate(beta))
         return total
