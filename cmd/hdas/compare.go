@@ -128,7 +128,7 @@ type begun struct {
 
 // draw draws the random genotypes.
 func (b baseline) draw(name string, window bool, seed uint64) (contest, error) {
-	g, err := loadGenotype(name)
+	g, err := run.LoadGenotype(name)
 	if err != nil {
 		return contest{}, err
 	}
@@ -163,7 +163,7 @@ func (c contest) write(config configs.Train, dir *run.Dir) error {
 		return err
 	}
 	// The configuration last: with it the folder can be gone on with.
-	return errors.Join(dir.WriteFile(contestFile, text), dir.WriteFile(configFile, resolved))
+	return errors.Join(dir.WriteFile(contestFile, text), dir.WriteConfig(resolved))
 }
 
 // space is where the found genotype comes from.
@@ -172,7 +172,7 @@ func (b baseline) space(name string, g genotype.Genotype, window bool) (string, 
 		if window {
 			return "", space.Space{}, errors.New("--window is about genotypes that are no search's; the search has its own")
 		}
-		file := filepath.Join(name, configFile)
+		file := filepath.Join(name, run.ConfigFile)
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return "", space.Space{}, err
@@ -217,7 +217,7 @@ func (p *program) runComparison(ctx context.Context, c configs.Train, dir *run.D
 	}
 	result := comparison{Folder: dir.Path(), Space: b.Space}
 	learn := func(name string, seed uint64) (float64, error) {
-		g, err := loadGenotype(dir.Path(name + ".yaml"))
+		g, err := run.LoadGenotype(dir.Path(name + ".yaml"))
 		if err != nil {
 			return 0, err
 		}

@@ -74,7 +74,7 @@ func (p *program) runDemo(ctx context.Context, out string, set []string) (tour, 
 	if _, _, err := p.step(ctx, search.Cell, filepath.Join(out, "1-cells"), set); err != nil {
 		return tour{}, err
 	}
-	over := append(set, "search.cells="+filepath.Join(out, "1-cells", "genotype.yaml"))
+	over := append(set, "search.cells="+filepath.Join(out, "1-cells", run.GenotypeFile))
 	distribution, _, err := p.step(ctx, search.Distribution, filepath.Join(out, "2-distribution"), over)
 	if err != nil {
 		return tour{}, err
@@ -182,7 +182,7 @@ func (t tour) write(w io.Writer) {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%.2f\t%s\t\n", r.Name, list(r.Cells), thousands(r.Parameters), thousands(r.MACs), r.Dead, r.Longest, r.Mean, percent(r.Accuracy))
 	}
 	tw.Flush()
-	fmt.Fprintf(w, "\n%.0f seconds. Runs, checkpoints, genotypes: %s\nDrawings: %s\n", t.Seconds, t.Folder, filepath.Join(t.Folder, "*", "genotype.svg"))
+	fmt.Fprintf(w, "\n%.0f seconds. Runs, checkpoints, genotypes: %s\nDrawings: %s\n", t.Seconds, t.Folder, filepath.Join(t.Folder, "*", run.DrawingFile))
 }
 
 // list writes [3,4,3].

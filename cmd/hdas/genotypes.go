@@ -9,6 +9,7 @@ import (
 
 	"hdas/models"
 	"hdas/models/genotype"
+	"hdas/run"
 )
 
 // reported is what was published of a network; errors in percent.
@@ -33,7 +34,7 @@ func (p *program) list(c *cobra.Command, m models.Macro, preset, cells string) e
 	if preset != "" {
 		presets = []string{preset}
 	}
-	under, err := loadGenotype(cells)
+	under, err := run.LoadGenotype(cells)
 	if err != nil {
 		return usageError{err}
 	}

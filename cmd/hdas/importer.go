@@ -92,7 +92,7 @@ func (f *importer) origin() (o train.Origin, err error) {
 		return o, fmt.Errorf("preset %q is unknown; known are %s, %s", f.preset, models.CIFAR, models.ImageNet)
 	}
 	o.Preset = f.preset
-	if o.Genotype, err = loadGenotype(f.genotype); err != nil {
+	if o.Genotype, err = run.LoadGenotype(f.genotype); err != nil {
 		return o, err
 	}
 	if o.Dataset, err = datasets.Describe(f.dataset); err != nil {

@@ -83,14 +83,14 @@ func (p *program) searchKind(kind search.Kind, short string) *cobra.Command {
 }
 
 func describeResult(w io.Writer, found search.Result, dir *run.Dir) {
-	fmt.Fprintf(w, "found %s\n", dir.Path("genotype.yaml"))
+	fmt.Fprintf(w, "found %s\n", dir.Path(run.GenotypeFile))
 	if err := found.Genotype.Encode(w); err != nil {
 		fmt.Fprintln(w, err)
 	}
 	if at := found.Epoch.StopAt; at > 0 {
 		fmt.Fprintf(w, "\nstopped after epoch %d: the loss curves ever more sharply (search.stop); the genotype is epoch %d's\n", found.Epoch.Epoch, at)
 	}
-	fmt.Fprintf(w, "\nvalidation accuracy of the supernet %s\ndrawing %s\n", percent(found.Epoch.Valid.Top1), dir.Path("genotype.svg"))
+	fmt.Fprintf(w, "\nvalidation accuracy of the supernet %s\ndrawing %s\n", percent(found.Epoch.Valid.Top1), dir.Path(run.DrawingFile))
 }
 
 // estimate says what a search would take.
@@ -156,7 +156,7 @@ func (p *program) runSearch(ctx context.Context, c configs.Search, dir *run.Dir)
 	if err != nil {
 		return search.Result{}, err
 	}
-	if err := dir.WriteFile(configFile, setup.Resolved); err != nil {
+	if err := dir.WriteConfig(setup.Resolved); err != nil {
 		return search.Result{}, err
 	}
 	observe, end := progress(p.err, fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed))
@@ -182,7 +182,7 @@ func drawing(dir *run.Dir, g genotype.Genotype) error {
 	if err := draw.Genotype(&svg, g); err != nil {
 		return err
 	}
-	return dir.WriteFile("genotype.svg", svg.Bytes())
+	return dir.WriteDrawing(svg.Bytes())
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hdas/models/genotype"
+	"hdas/run"
 	"hdas/search"
 )
 
@@ -32,7 +33,7 @@ func TestEverySearch(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "run")
 			must(t, append([]string{"search", string(c.kind), "--config", "tiny-" + string(c.kind), "--out", out}, quick(c.more...)...)...)
 			must(t, "search", string(c.kind), "--resume", "--out", out) // done already
-			g, err := loadGenotype(out)
+			g, err := run.LoadGenotype(out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -233,11 +234,11 @@ func TestCompare(t *testing.T) {
 	if first.RI != second.RI {
 		t.Errorf("RI %v, then %v", first.RI, second.RI)
 	}
-	found, err := loadGenotype(filepath.Join(out, "found-1"))
+	found, err := run.LoadGenotype(filepath.Join(out, "found-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	random, err := loadGenotype(filepath.Join(out, "random-1"))
+	random, err := run.LoadGenotype(filepath.Join(out, "random-1"))
 	if err != nil {
 		t.Fatal(err)
 	}

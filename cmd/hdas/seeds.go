@@ -114,7 +114,7 @@ func (s *seeds) keep(c configs.Search, dir *run.Dir) error {
 			return err
 		}
 	}
-	return errors.Join(dir.WriteFile(seedsFile, text), dir.WriteFile(configFile, resolved))
+	return errors.Join(dir.WriteFile(seedsFile, text), dir.WriteConfig(resolved))
 }
 
 // trainable plans the training of a genotype out of the search's space.
@@ -225,7 +225,7 @@ func (p *program) searchAll(ctx context.Context, c configs.Search, s seeds, dir 
 // their folder, so that going on depends on no file and no variable of the environment.
 func (p *program) searchOne(ctx context.Context, log io.Writer, self string, c configs.Search, s seeds, dir *run.Dir, seed uint64) error {
 	folder := seedFolder(dir, seed)
-	if _, err := os.Stat(filepath.Join(folder, configFile)); err != nil {
+	if !run.Begun(folder) {
 		if c.Seed = seed; s.Jobs > 1 && c.Threads == 0 {
 			c.Threads = max(1, runtime.NumCPU()/s.Jobs)
 		}
@@ -233,7 +233,11 @@ func (p *program) searchOne(ctx context.Context, log io.Writer, self string, c c
 		if err != nil {
 			return err
 		}
-		if err := dir.WriteFile(filepath.Join(filepath.Base(folder), configFile), text); err != nil {
+		d, err := run.Create(folder)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.WriteConfig(text), d.Close()); err != nil {
 			return err
 		}
 	}
@@ -269,7 +273,7 @@ func sumUp(c configs.Search, s seeds, dir *run.Dir) (summary, error) {
 	for i := range s.N {
 		r := seedResult{Seed: c.Seed + uint64(i)}
 		r.Run = seedFolder(dir, r.Seed)
-		if r.genotype, err = loadGenotype(r.Run); err != nil {
+		if r.genotype, err = run.LoadGenotype(r.Run); err != nil {
 			return sum, err
 		}
 		last, err := lastEpoch(r.Run)
@@ -335,18 +339,14 @@ func (p *program) selectBest(ctx context.Context, sum *summary, dir *run.Dir) er
 			best = i
 		}
 	}
-	sum.Selected = dir.Path("genotype.yaml")
-	var text bytes.Buffer
-	if err := sum.Seeds[best].genotype.Encode(&text); err != nil {
-		return err
-	}
-	return errors.Join(dir.WriteFile("genotype.yaml", text.Bytes()), drawing(dir, sum.Seeds[best].genotype))
+	sum.Selected = dir.Path(run.GenotypeFile)
+	return errors.Join(dir.WriteGenotype(sum.Seeds[best].genotype), drawing(dir, sum.Seeds[best].genotype))
 }
 
 // inFolder runs f in the folder of a run, new or gone on with.
 func (p *program) inFolder(folder string, f func(d *run.Dir) error) error {
 	open := run.Create
-	if _, err := os.Stat(filepath.Join(folder, configFile)); err == nil {
+	if run.Begun(folder) {
 		open = run.Open
 	}
 	d, err := open(folder)

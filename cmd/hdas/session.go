@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -92,9 +90,6 @@ func (r *place) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&r.resume, "resume", false, "go on with the run in --out, with its own configuration")
 }
 
-// configFile is where a run folder keeps its configuration.
-const configFile = "config.yaml"
-
 // open opens the run's folder: that of --resume, whose configuration it puts into s, or a new one.
 // load reads everything else that the user asked for: a mistake in it leaves no new folder.
 func (r *place) open(c *cobra.Command, s *settings, name string, load func() error) (*run.Dir, error) {
@@ -117,22 +112,10 @@ func (r *place) open(c *cobra.Command, s *settings, name string, load func() err
 	if err != nil {
 		return nil, err
 	}
-	s.File, s.Alone = d.Path(configFile), true
+	s.File, s.Alone = d.Path(run.ConfigFile), true
 	if err := load(); err != nil {
 		d.Close()
 		return nil, usageError{err}
 	}
 	return d, nil
-}
-
-// loadGenotype loads a genotype by name, file, CELLS+STAGES, or the folder of the search that
-// found it.
-func loadGenotype(name string) (genotype.Genotype, error) {
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		name = filepath.Join(name, "genotype.yaml")
-		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-			return genotype.Genotype{}, fmt.Errorf("%w; the search has not ended, or the folder is none of a search", err)
-		}
-	}
-	return genotype.Load(name)
 }

@@ -12,6 +12,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/genotype/text"
 	"hdas/models/layer"
+	"hdas/run"
 )
 
 // sizes is what show prints of a network.
@@ -64,7 +65,7 @@ Errors are those that were published, of networks trained elsewhere.`,
 				}
 				return p.list(c, m, preset, cells)
 			}
-			g, err := loadGenotype(a[0])
+			g, err := run.LoadGenotype(a[0])
 			if err != nil {
 				return usageError{err}
 			}
@@ -72,7 +73,7 @@ Errors are those that were published, of networks trained elsewhere.`,
 				return p.notation(g)
 			}
 			if len(g.Cells) == 0 {
-				under, err := loadGenotype(cells)
+				under, err := run.LoadGenotype(cells)
 				if err != nil {
 					return usageError{err}
 				}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,9 +38,9 @@ the search that found it. The result is the last epoch's, not the best one's.`,
 					return err
 				}
 				if r.resume {
-					name = filepath.Join(r.out, "genotype.yaml")
+					name = filepath.Join(r.out, run.GenotypeFile)
 				}
-				g, err = loadGenotype(name)
+				g, err = run.LoadGenotype(name)
 				return err
 			})
 			if err != nil {
@@ -54,7 +53,7 @@ the search that found it. The result is the last epoch's, not the best one's.`,
 			}
 			return p.print(last, func(w io.Writer) {
 				fmt.Fprintf(w, "test accuracy of the last epoch: top-1 %s, top-5 %s\ncheckpoint %s\n",
-					percent(last.Test.Top1), percent(last.Test.Top5), dir.Path("checkpoint.safetensors"))
+					percent(last.Test.Top1), percent(last.Test.Top5), dir.Path(run.CheckpointFile))
 			})
 		},
 	}
@@ -92,8 +91,7 @@ func (p *program) trainOn(ctx context.Context, c configs.Train, g genotype.Genot
 	if err != nil {
 		return train.Epoch{}, err
 	}
-	var text bytes.Buffer
-	if err := errors.Join(g.Encode(&text), dir.WriteFile(configFile, resolved), dir.WriteFile("genotype.yaml", text.Bytes()), drawing(dir, g)); err != nil {
+	if err := errors.Join(dir.WriteGenotype(g), drawing(dir, g), dir.WriteConfig(resolved)); err != nil {
 		return train.Epoch{}, err
 	}
 	m := c.Network

@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"datasets/raster":       {},
 	"datasets/datasetstest": {"datasets"},
 	"metric":                {"datasets", "torch", "torch/nn"},
-	"run":                   {"torch", "torch/nn"},
+	"run":                   {"models/genotype", "torch", "torch/nn"},
 	"run/runtest":           {"run"},
 	"search/space":          {"models/genotype"},
 	"weights":               {"internal/pickle"},
