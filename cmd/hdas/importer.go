@@ -9,12 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/datasets"
+	"hdas/model"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/run"
-	"hdas/torch"
-	"hdas/train"
-	"hdas/weights"
 )
 
 // imported is what import prints.
@@ -55,33 +53,17 @@ func (f *importer) checkpoint(file string) (r imported, err error) {
 	if err != nil {
 		return r, usageError{err}
 	}
-	w, err := weights.Read(file, f.key)
+	i, err := model.ImportTo(f.out, file, f.key, o)
 	if err != nil {
 		return r, err
 	}
-	r = imported{File: f.out, Key: w.Key, Genotype: o.Genotype.Name}
-	failure := torch.Do(func(*torch.Scope) {
-		var c run.Checkpoint
-		var d train.Description
-		if c, d, err = train.Import(w, o); err != nil {
-			err = fmt.Errorf("%s: %w", file, err)
-			return
-		}
-		m := d.Macro
-		r.Preset, r.Channels, r.Layers, r.Classes, r.Auxiliary, r.PoolNorm, r.Dataset = m.Preset, m.Channels, m.Layers, m.Classes, m.Auxiliary, m.PoolNorm, d.Dataset
-		for _, p := range c.State["weights"] {
-			r.Parameters += p.Tensor.Numel()
-		}
-		err = run.Write(f.out, c)
-	})
-	if failure != nil {
-		err = failure
-	}
-	return r, err
+	m := i.Macro
+	return imported{File: f.out, Key: i.Key, Genotype: o.Genotype.Name, Preset: m.Preset, Channels: m.Channels, Layers: m.Layers, Classes: m.Classes,
+		Auxiliary: m.Auxiliary, PoolNorm: m.PoolNorm, Dataset: i.Dataset, Parameters: i.Parameters}, nil
 }
 
 // origin is what the flags say.
-func (f *importer) origin() (o train.Origin, err error) {
+func (f *importer) origin() (o model.Origin, err error) {
 	if f.genotype == "" || f.out == "" {
 		return o, fmt.Errorf("import needs --genotype, whose network the weights are of, and -o, the checkpoint to write")
 	}

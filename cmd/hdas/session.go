@@ -11,12 +11,12 @@ import (
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/model"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/run"
 	"hdas/torch"
-	"hdas/train"
 )
 
 // prepare sets libtorch up as the configuration says. autocast is for learning; scores are computed
@@ -39,11 +39,11 @@ func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error
 
 // loadModel rebuilds a checkpoint's network, set up as the configuration says; the caller calls
 // free.
-func loadModel(path string, c configs.Common) (m *train.Model, o torch.Options, free func(), err error) {
+func loadModel(path string, c configs.Common) (m *model.Model, o torch.Options, free func(), err error) {
 	if o, _, err = prepare(c); err != nil {
 		return nil, o, nil, err
 	}
-	if failure := torch.Do(func(*torch.Scope) { m, _, err = train.Load(path, o) }); failure != nil {
+	if failure := torch.Do(func(*torch.Scope) { m, _, err = model.Load(path, o) }); failure != nil {
 		err = failure
 	}
 	return m, o, func() { torch.Do(func(*torch.Scope) { m.Free() }) }, err
