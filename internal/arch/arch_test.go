@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"train":                 {"datasets", "metric", "model", "models", "models/genotype", "run", "torch", "torch/nn", "torch/optim"},
 	"predict":               {"datasets", "datasets/imagefile", "model", "models", "run", "torch", "torch/nn"},
 	"configs":               {"datasets", "models", "search", "torch", "train"},
+	"lab/jobs":              {},
 	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "metric", "model", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/nn", "torch/optim", "train", "weights"},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {},
@@ -54,7 +55,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle"}
+var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle", "lab/jobs"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}
