@@ -58,6 +58,14 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
+// Begin opens the folder of a run that was begun, as Open does, or makes one, as Create does.
+func Begin(path string) (*Dir, error) {
+	if Begun(path) {
+		return Open(path)
+	}
+	return Create(path)
+}
+
 func open(path string) (*Dir, error) {
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"hdas/configs"
+	"hdas/lab"
 	"hdas/run"
 	"hdas/search"
 	"hdas/torch"
@@ -133,7 +134,7 @@ func TestTrainOnOwnImages(t *testing.T) {
 	if code != 0 || !strings.Contains(errs, "broken") {
 		t.Fatalf("exit %d, %s", code, errs)
 	}
-	var r evaluation
+	var r lab.Evaluation
 	_, text, errs := call(t, "eval", filepath.Join(out, "skips"), "--skip-damaged", "--json")
 	if err := json.Unmarshal([]byte(text), &r); err != nil || r.Dataset != "folder" || r.Samples < 9 || r.Samples > 11 {
 		t.Errorf("%+v, %v, %s", r, err, errs)

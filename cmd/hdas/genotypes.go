@@ -7,25 +7,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hdas/lab"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/run"
 )
 
-// reported is what was published of a network; errors in percent.
-type reported struct {
-	CIFAR10  float64 `json:"cifar10_error,omitempty"`
-	ImageNet float64 `json:"imagenet_error,omitempty"` // top-1
-	Source   string  `json:"source"`
-}
-
 // listed is a row of show genotypes.
 type listed struct {
-	Name     string           `json:"name"`
-	Kind     string           `json:"kind"` // cells, or stages over those of some name
-	Source   string           `json:"source"`
-	Reported reported         `json:"reported"`
-	Sizes    map[string]sizes `json:"sizes"` // by preset
+	Name     string              `json:"name"`
+	Kind     string              `json:"kind"` // cells, or stages over those of some name
+	Source   string              `json:"source"`
+	Reported lab.Reported        `json:"reported"`
+	Sizes    map[string]lab.Size `json:"sizes"` // by preset
 }
 
 // list prints the published genotypes, with their sizes under one preset, or all if it is "".
@@ -44,7 +38,7 @@ func (p *program) list(c *cobra.Command, m models.Macro, preset, cells string) e
 		if err != nil {
 			return err
 		}
-		r := listed{Name: name, Kind: "cells", Source: g.Source, Reported: reported(g.Reported), Sizes: map[string]sizes{}}
+		r := listed{Name: name, Kind: "cells", Source: g.Source, Reported: lab.Reported(g.Reported), Sizes: map[string]lab.Size{}}
 		if len(g.Cells) == 0 {
 			r.Kind = "stages over " + under.Name
 			if g, err = genotype.Combine(under, g); err != nil {

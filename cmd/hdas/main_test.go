@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"hdas/configs"
+	"hdas/lab"
 	"hdas/search"
 )
 
@@ -115,7 +116,7 @@ func TestImportText(t *testing.T) {
 			t.Fatalf("exit %d, %s%s", code, out, errs)
 		}
 		_, out, errs := call(t, "show", yaml, "--json")
-		var r sizes
+		var r lab.Size
 		// The count of PyTorch's modules.
 		if err := json.Unmarshal([]byte(out), &r); err != nil || r.Name != name || r.Parameters != 2899054 {
 			t.Errorf("%+v, %v, %s", r, err, errs)

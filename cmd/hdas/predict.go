@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/lab"
 	"hdas/predict"
 )
 
@@ -40,7 +41,7 @@ normalised already, and -o is the safetensors file that gets the tensor "logits"
 			if err := f.check(c, a[1:]); err != nil {
 				return usageError{err}
 			}
-			m, _, free, err := loadModel(a[0], f.common)
+			m, free, err := lab.Load(a[0], f.common)
 			if err != nil {
 				return err
 			}

@@ -8,30 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hdas/lab"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/genotype/text"
-	"hdas/models/layer"
 	"hdas/run"
 )
-
-// sizes is what show prints of a network.
-type sizes struct {
-	Name                string              `json:"name"`
-	Preset              string              `json:"preset"`
-	Channels            int64               `json:"channels"`
-	Layers              int                 `json:"layers"` // cells, reduction cells included
-	Classes             int64               `json:"classes"`
-	Wiring              string              `json:"wiring,omitempty"`       // of stages
-	StageOutput         string              `json:"stage_output,omitempty"` // of stages
-	PoolNorm            string              `json:"pool_norm"`
-	Image               [2]int64            `json:"image"`                // height, width
-	Parameters          int64               `json:"parameters"`           // without the auxiliary head
-	ParametersAuxiliary int64               `json:"parameters_auxiliary"` // with it
-	MACs                int64               `json:"macs"`                 // of convolutions and linear maps, without the auxiliary head
-	Stages              []genotype.Topology `json:"stages"`
-	Reported            *reported           `json:"reported,omitempty"`
-}
 
 // defaultCells stand under stages that come without cells of their own.
 const defaultCells = "DARTS_V1"
@@ -87,7 +69,7 @@ Errors are those that were published, of networks trained elsewhere.`,
 			if err != nil {
 				return usageError{err}
 			}
-			return p.print(r, func(w io.Writer) { r.write(w, g) })
+			return p.print(r, func(w io.Writer) { writeSize(w, r, g) })
 		},
 	}
 	f := c.Flags()
@@ -103,57 +85,31 @@ Errors are those that were published, of networks trained elsewhere.`,
 	return c
 }
 
-func measure(c *cobra.Command, g genotype.Genotype, m models.Macro) (sizes, error) {
-	image := layer.Shape{C: 3, H: 32, W: 32}
-	channels, layers, classes := int64(36), 20, int64(10)
-	if m.Preset == models.ImageNet {
-		image.H, image.W = 224, 224
-		channels, layers, classes = 48, 14, 1000
-	}
+// measure measures a network of the preset's size, but for what flags say.
+func measure(c *cobra.Command, g genotype.Genotype, m models.Macro) (lab.Size, error) {
 	staged := len(g.Stages) > 0
 	if staged && c.Flags().Changed("layers") {
-		return sizes{}, fmt.Errorf("%s has stages with their own number of cells; --layers is for chains", g.Name)
+		return lab.Size{}, fmt.Errorf("%s has stages with their own number of cells; --layers is for chains", g.Name)
 	}
 	for _, flag := range []string{"wiring", "stage-output"} {
 		if !staged && c.Flags().Changed(flag) {
-			return sizes{}, fmt.Errorf("%s is a chain, without stages to wire; --%s is for genotypes with stages", g.Name, flag)
+			return lab.Size{}, fmt.Errorf("%s is a chain, without stages to wire; --%s is for genotypes with stages", g.Name, flag)
 		}
 	}
-	for flag, set := range map[string]func(){
-		"channels": func() { m.Channels = channels }, "layers": func() { m.Layers = layers }, "classes": func() { m.Classes = classes },
-	} {
-		if !c.Flags().Changed(flag) {
-			set()
-		}
+	published, _ := lab.Published(m.Preset)
+	if !c.Flags().Changed("channels") {
+		m.Channels = published.Channels
 	}
-	plan, err := models.NewPlan(g, m, image, models.Search{})
-	if err != nil {
-		return sizes{}, err
+	if !c.Flags().Changed("layers") {
+		m.Layers = published.Layers
 	}
-	r := sizes{Name: g.Name, Preset: m.Preset, Channels: m.Channels, Classes: m.Classes, PoolNorm: m.PoolNorm,
-		Image: [2]int64{image.H, image.W}, Parameters: plan.Cost.Parameters, MACs: plan.Cost.MACs,
-		ParametersAuxiliary: plan.Cost.Parameters + plan.AuxiliaryCost.Parameters}
-	if g.Reported != (genotype.Reported{}) {
-		found := reported(g.Reported)
-		r.Reported = &found
+	if !c.Flags().Changed("classes") {
+		m.Classes = published.Classes
 	}
-	if staged {
-		r.Wiring, r.StageOutput = m.Wiring, m.StageOutput
-	}
-	if r.PoolNorm == "auto" {
-		r.PoolNorm = map[bool]string{true: "on", false: "off"}[staged]
-	}
-	for _, s := range plan.Stages {
-		r.Layers += len(s.Cells)
-		if s.Reduce != nil {
-			r.Layers++
-		}
-		r.Stages = append(r.Stages, s.DAG().Topology())
-	}
-	return r, nil
+	return lab.Measure(g, m)
 }
 
-func (r sizes) write(w io.Writer, g genotype.Genotype) {
+func writeSize(w io.Writer, r lab.Size, g genotype.Genotype) {
 	fmt.Fprintf(w, "%s\n", r.Name)
 	if g.Source != "" {
 		fmt.Fprintf(w, "  source                 %s\n", g.Source)
