@@ -54,7 +54,7 @@ func put(t *testing.T, path string, data []byte) {
 
 func TestDataCheck(t *testing.T) {
 	dir := ownImages(t, 10)
-	var list []inspection
+	var list []lab.Inspection
 	code, out, errs := call(t, "data", "check", dir, "--json", "--size", "16")
 	if err := json.Unmarshal([]byte(out), &list); code != 0 || err != nil || len(list) != 1 {
 		t.Fatalf("exit %d, %v, %s", code, err, errs)

@@ -7,14 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"hdas/models/genotype"
-	"hdas/models/genotype/text"
-	"hdas/models/ops"
+	"hdas/lab"
 )
 
 func (p *program) importing() *cobra.Command {
@@ -84,7 +80,7 @@ func (p *program) importGenotype(in io.Reader, notation, name, out string) error
 	if out == "" {
 		return usageError{errors.New("--output is missing, or - for standard output; usage: hdas import --genotype-text FILE|- -o FILE.yaml")}
 	}
-	g, err := importText(in, notation, name)
+	g, err := lab.ImportGenotype(in, notation, name)
 	if err != nil {
 		return usageError{err}
 	}
@@ -100,26 +96,4 @@ func (p *program) importGenotype(in io.Reader, notation, name, out string) error
 		return err
 	}
 	return p.print(map[string]string{"name": g.Name, "file": out}, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", out, g.Name) })
-}
-
-// importText is the genotype of a file in DARTS' notation, or of in where the file is "-".
-func importText(in io.Reader, file, name string) (g genotype.Genotype, err error) {
-	stem, source := "", "standard input"
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return g, err
-		}
-		defer f.Close()
-		in, source = f, filepath.Base(file)
-		stem = strings.TrimSuffix(source, filepath.Ext(source))
-	}
-	if g, err = text.Parse(in, cmp.Or(stem, "imported"), text.Known{Cell: ops.Names(), Stage: ops.Stage}); err != nil {
-		return g, fmt.Errorf("%s: %w", source, err)
-	}
-	if name != "" {
-		g.Name = name
-	}
-	g.Source = "text in " + source
-	return g, g.Validate(genotype.Ops{})
 }

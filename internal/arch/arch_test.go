@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"train":                 {"datasets", "metric", "model", "models", "models/genotype", "run", "torch", "torch/nn", "torch/optim"},
 	"predict":               {"datasets", "datasets/imagefile", "model", "models", "run", "torch", "torch/nn"},
 	"configs":               {"datasets", "models", "search", "torch", "train"},
-	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models", "models/genotype", "models/layer", "models/ops", "run", "search", "search/space", "torch", "train"},
+	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "run", "search", "search/space", "torch", "train"},
 	"lab/jobs":              {},
 	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "lab", "model", "models", "models/genotype", "models/genotype/text", "models/ops", "predict", "run", "search", "search/space", "torch"},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
@@ -120,6 +120,24 @@ func TestNobodyExits(t *testing.T) {
 		for _, word := range []string{"os.Exit(", "log.Fatal"} {
 			if strings.Contains(string(text), word) {
 				t.Errorf("%s has %s", file, word)
+			}
+		}
+	})
+}
+
+// The package run alone knows how the files of a run's folder are called.
+func TestNamesOfRunFolders(t *testing.T) {
+	walk(t, func(file string) {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "run/") || file == "internal/parity/task.go" { // whose folder is a comparison's
+			return
+		}
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"config.yaml", "genotype.yaml", "genotype.svg", "genotype-best-supernet", "genotypes/epoch-", "checkpoint.safetensors", "checkpoint-previous", "epochs.jsonl"} {
+			if strings.Contains(string(text), name) {
+				t.Errorf("%s has %s", file, name)
 			}
 		}
 	})

@@ -60,7 +60,7 @@ func TestLimit(t *testing.T) {
 	folder := t.TempDir()
 	var list []jobs.Job
 	for i := range 6 {
-		j := shell(fmt.Sprint(i), fmt.Sprintf(`cd %s && test -e %d.ready && touch run.%d && sleep 0.1 && ls run.* | wc -l >&2; rm run.%d`, folder, i, i, i))
+		j := shell(fmt.Sprint(i), fmt.Sprintf(`cd %s && test -e %d.ready && touch run.%d && sleep 0.1 && set -- run.* && echo $# >&2; rm run.%d`, folder, i, i, i))
 		j.Prepare = func() error { return os.WriteFile(filepath.Join(folder, j.Name+".ready"), nil, 0o600) }
 		list = append(list, j)
 	}
