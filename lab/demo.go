@@ -2,10 +2,10 @@ package lab
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"hdas/configs"
@@ -59,11 +59,7 @@ func Demo(ctx context.Context, folder string, seed uint64, threads int, w Watch)
 	for _, s := range distribution.Stages {
 		lengths = append(lengths, len(s.Nodes))
 	}
-	list, err := json.Marshal(lengths)
-	if err != nil {
-		return t, err
-	}
-	found, stages, err := w.step(ctx, search.Stage, filepath.Join(folder, "3-stages"), append(over, "search.lengths="+string(list)))
+	found, stages, err := w.step(ctx, search.Stage, filepath.Join(folder, "3-stages"), append(over, "search.lengths="+strings.ReplaceAll(fmt.Sprint(lengths), " ", ",")))
 	if err != nil {
 		return t, err
 	}

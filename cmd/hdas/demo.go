@@ -50,15 +50,3 @@ func writeTour(w io.Writer, t lab.Tour) {
 	tw.Flush()
 	fmt.Fprintf(w, "\n%.0f seconds. Runs, checkpoints, genotypes: %s\nDrawings: %s\n", t.Seconds, t.Folder, filepath.Join(t.Folder, "*", run.DrawingFile))
 }
-
-// list writes [3,4,3].
-func list(ns []int) string {
-	s := ""
-	for i, n := range ns {
-		if i > 0 {
-			s += ","
-		}
-		s += fmt.Sprint(n)
-	}
-	return "[" + s + "]"
-}

@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"configs":               {"datasets", "models", "search", "torch", "train"},
 	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "run", "search", "search/space", "torch", "train"},
 	"lab/jobs":              {},
-	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "lab", "model", "models", "models/genotype", "models/genotype/text", "models/ops", "predict", "run", "search", "search/space", "torch"},
+	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "lab", "model", "models", "models/genotype", "models/genotype/text", "predict", "run", "search", "torch"},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {},
 	"internal/pickle":       {},
