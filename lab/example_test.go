@@ -33,7 +33,7 @@ func ExampleSearch() {
 // is scored.
 func ExampleTrain() {
 	config, err := configs.LoadTrain(configs.Overrides{File: "tiny-train", Set: []string{
-		"train.epochs=1", "train.batch=500", "network.channels=2", "network.layers=3", "data.size=32", "network.preset=imagenet"}})
+		"device=cpu", "train.epochs=1", "train.batch=500", "network.channels=2", "network.layers=3", "data.size=32", "network.preset=imagenet"}})
 	check(err)
 	cells, err := genotype.Load("DARTS_V2")
 	check(err)
