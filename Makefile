@@ -3,7 +3,7 @@
 RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
-PURE := ./models/genotype ./models/genotype/text ./draw ./datasets/... ./weights ./search/space ./internal/arch ./internal/pickle ./lab/jobs
+PURE := ./torch/kernel ./models/genotype/... ./models/layer ./models/ops ./models/plan ./draw ./datasets/... ./weights ./search/space ./internal/arch ./internal/pickle ./lab/jobs
 
 .DEFAULT_GOAL := build
 .PHONY: help build setup env demo test check race soak bench golden parity lint clean

@@ -7,6 +7,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"hdas/models/plan"
 	"io/fs"
 	"os"
 	"reflect"
@@ -18,7 +19,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"hdas/datasets"
-	"hdas/models"
 	"hdas/search"
 	"hdas/torch"
 	"hdas/train"
@@ -26,12 +26,12 @@ import (
 
 // Common is what every run has.
 type Common struct {
-	Seed      uint64       `mapstructure:"seed" yaml:"seed"`
-	Device    string       `mapstructure:"device" yaml:"device"`       // auto, cpu, cuda, cuda:N
-	Threads   int          `mapstructure:"threads" yaml:"threads"`     // of operations on the CPU; 0: libtorch's choice
-	Precision string       `mapstructure:"precision" yaml:"precision"` // float32 (fp32), float64; bf16, fp16: float32 weights, convolutions in that type
-	Data      Data         `mapstructure:"data" yaml:"data"`
-	Network   models.Macro `mapstructure:"network" yaml:"network"`
+	Seed      uint64     `mapstructure:"seed" yaml:"seed"`
+	Device    string     `mapstructure:"device" yaml:"device"`       // auto, cpu, cuda, cuda:N
+	Threads   int        `mapstructure:"threads" yaml:"threads"`     // of operations on the CPU; 0: libtorch's choice
+	Precision string     `mapstructure:"precision" yaml:"precision"` // float32 (fp32), float64; bf16, fp16: float32 weights, convolutions in that type
+	Data      Data       `mapstructure:"data" yaml:"data"`
+	Network   plan.Macro `mapstructure:"network" yaml:"network"`
 }
 
 // Data says which images, and how they are augmented.
@@ -93,14 +93,14 @@ func common(channels int64, layers int) Common {
 			Spec: datasets.Spec{Name: "cifar10", Interpolation: "bilinear"}, Damaged: Fail,
 			Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16, AutoAugment: "none", RandAugment: datasets.RandAugment{Magnitude: 9}},
 		},
-		Network: models.Macro{Preset: models.CIFAR, Channels: channels, Layers: layers, PoolNorm: "auto", Wiring: models.Summed, StageOutput: models.LastTwo},
+		Network: plan.Macro{Preset: plan.CIFAR, Channels: channels, Layers: layers, PoolNorm: "auto", Wiring: plan.Summed, StageOutput: plan.LastTwo},
 	}
 }
 
 // settle fills in what hangs on other settings: image files are seen at the size that the network's
 // preset is made for.
 func (c *Common) settle() {
-	if c.Data.Size == 0 && datasets.OfFiles(c.Data.Name) && c.Network.Preset == models.CIFAR {
+	if c.Data.Size == 0 && datasets.OfFiles(c.Data.Name) && c.Network.Preset == plan.CIFAR {
 		c.Data.Size = 32
 	}
 }

@@ -61,11 +61,11 @@ func (f Found) space(window int) (search.Kind, space.Space, error) {
 	case len(g.Stages) == 0:
 		return search.Cell, space.Cells(g.CellNames(), len(g.Cells[g.CellNames()[0]].Nodes), ops.Cell), nil
 	}
-	l := space.Layout{Window: window, Ops: ops.Stage}
+	var lengths []int
 	for _, s := range g.Stages {
-		l.Lengths = append(l.Lengths, len(s.Nodes))
+		lengths = append(lengths, len(s.Nodes))
 	}
-	s, err := space.Fixed(g).Under(l)
+	s, err := space.Fixed(g).Under(lengths, window, genotype.Candidates{Stage: ops.Stage})
 	return search.Stage, s, err
 }
 

@@ -54,7 +54,7 @@ func (s Shape) space() (space.Space, error) {
 	if !s.SearchStages {
 		return sp, nil
 	}
-	return sp.Under(space.Layout{Lengths: s.Lengths, Window: s.Window, Ops: counted(s.StageOps), MinCells: s.MinCells, Shared: s.Shared})
+	return sp.Under(s.Lengths, s.Window, genotype.Candidates{Stage: counted(s.StageOps), MinCells: s.MinCells, Shared: s.Shared})
 }
 
 // counted are n operations of which one is null.

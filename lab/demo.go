@@ -112,7 +112,7 @@ func randomLike(stages search.Config, seed uint64) (genotype.Genotype, error) {
 	if err != nil {
 		return drawn, err
 	}
-	s, err := space.Fixed(drawn).Under(space.Layout{Lengths: stages.Lengths, Window: stages.Window, Ops: stages.StagePrimitives})
+	s, err := space.Fixed(drawn).Under(stages.Lengths, stages.Window, genotype.Candidates{Stage: stages.StagePrimitives})
 	if err != nil {
 		return drawn, err
 	}
@@ -134,11 +134,11 @@ func (w Watch) enter(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err != nil {
 		return Contestant{}, err
 	}
-	plan, err := model.Describe(c.Network, test.Info(), c.Data.Spec).Plan(g)
+	network, err := model.Describe(c.Network, test.Info(), c.Data.Spec).Plan(g)
 	if err != nil {
 		return Contestant{}, err
 	}
-	row := Contestant{Name: g.Name, Parameters: plan.Cost.Parameters, MACs: plan.Cost.MACs, Accuracy: last.Test.Top1, Run: folder}
+	row := Contestant{Name: g.Name, Parameters: network.Cost.Parameters, MACs: network.Cost.MACs, Accuracy: last.Test.Top1, Run: folder}
 	for _, s := range g.Stages {
 		t := s.Topology()
 		row.Cells = append(row.Cells, t.Cells)

@@ -1,9 +1,9 @@
 package lab
 
 import (
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
+	"hdas/models/plan"
 )
 
 // Size is that of a genotype's network.
@@ -32,23 +32,23 @@ type Reported struct {
 }
 
 // Published returns the size that networks of a preset are published with, and their images.
-func Published(preset string) (models.Macro, layer.Shape) {
-	if preset == models.ImageNet {
-		return models.Macro{Preset: preset, Channels: 48, Layers: 14, Classes: 1000}, layer.Shape{C: 3, H: 224, W: 224}
+func Published(preset string) (plan.Macro, layer.Shape) {
+	if preset == plan.ImageNet {
+		return plan.Macro{Preset: preset, Channels: 48, Layers: 14, Classes: 1000}, layer.Shape{C: 3, H: 224, W: 224}
 	}
-	return models.Macro{Preset: preset, Channels: 36, Layers: 20, Classes: 10}, layer.Shape{C: 3, H: 32, W: 32}
+	return plan.Macro{Preset: preset, Channels: 36, Layers: 20, Classes: 10}, layer.Shape{C: 3, H: 32, W: 32}
 }
 
 // Measure returns the size of a genotype's network for the images of its preset. It makes no tensor.
-func Measure(g genotype.Genotype, m models.Macro) (Size, error) {
+func Measure(g genotype.Genotype, m plan.Macro) (Size, error) {
 	_, image := Published(m.Preset)
-	plan, err := models.NewPlan(g, m, image, models.Search{})
+	network, err := plan.New(g, m, image, genotype.Candidates{})
 	if err != nil {
 		return Size{}, err
 	}
 	s := Size{Name: g.Name, Preset: m.Preset, Channels: m.Channels, Classes: m.Classes, PoolNorm: m.PoolNorm,
-		Image: [2]int64{image.H, image.W}, Parameters: plan.Cost.Parameters, MACs: plan.Cost.MACs,
-		ParametersAuxiliary: plan.Cost.Parameters + plan.AuxiliaryCost.Parameters}
+		Image: [2]int64{image.H, image.W}, Parameters: network.Cost.Parameters, MACs: network.Cost.MACs,
+		ParametersAuxiliary: network.Cost.Parameters + network.AuxiliaryCost.Parameters}
 	if g.Reported != (genotype.Reported{}) {
 		found := Reported(g.Reported)
 		s.Reported = &found
@@ -60,7 +60,7 @@ func Measure(g genotype.Genotype, m models.Macro) (Size, error) {
 	if s.PoolNorm == "auto" {
 		s.PoolNorm = map[bool]string{true: "on", false: "off"}[staged]
 	}
-	for _, stage := range plan.Stages {
+	for _, stage := range network.Stages {
 		s.Layers += len(stage.Cells)
 		if stage.Reduce != nil {
 			s.Layers++

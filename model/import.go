@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"hdas/datasets"
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
+	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -132,25 +132,21 @@ func match(own []weights.Entry, g genotype.Genotype, d *Description) (best []wei
 
 // parameters are those of a network, in its order; no tensor is made.
 func parameters(g genotype.Genotype, d Description) ([]weights.Want, error) {
-	plan, err := d.Plan(g)
+	network, err := d.Plan(g)
 	if err != nil {
 		return nil, err
 	}
-	outline := nn.NewOutline()
-	if _, err := models.Build(outline.Root(), plan, models.Decided{}); err != nil {
-		return nil, err
-	}
 	var want []weights.Want
-	for name, shape := range outline.Shapes() {
-		want = append(want, weights.Want{Name: name, Shape: shape})
+	for _, p := range network.Params() {
+		want = append(want, weights.Want{Name: p.Name, Shape: p.Shape})
 	}
 	return want, nil
 }
 
 // size reads a network's size off the shapes of its tensors. What most of them say counts, so that
 // one of another shape is found to be at fault.
-func size(own []weights.Entry, preset string) models.Macro {
-	m := models.Macro{Preset: preset, Wiring: models.Summed}
+func size(own []weights.Entry, preset string) plan.Macro {
+	m := plan.Macro{Preset: preset, Wiring: plan.Summed}
 	channels, classes, cells := map[int64]int{}, map[int64]int{}, map[int]bool{}
 	for _, e := range own {
 		m.Auxiliary = m.Auxiliary || strings.HasPrefix(e.Name, "auxiliary_head.")

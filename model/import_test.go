@@ -10,8 +10,8 @@ import (
 	"hdas/datasets"
 	"hdas/internal/golden"
 	"hdas/model"
-	"hdas/models"
 	"hdas/models/genotype"
+	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -34,7 +34,7 @@ func origin(t *testing.T, name string) model.Origin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return model.Origin{Genotype: g, Preset: models.CIFAR, Dataset: info}
+	return model.Origin{Genotype: g, Preset: plan.CIFAR, Dataset: info}
 }
 
 // do runs f inside torch.Do; it may leave no tensor behind.
@@ -98,11 +98,11 @@ func TestImportedLogitsAreTheOthers(t *testing.T) {
 		classes          int64
 		read             func(t *testing.T) (weights.File, golden.File)
 	}{
-		"darts": {chain, models.CIFAR, 20, 10, func(t *testing.T) (weights.File, golden.File) {
+		"darts": {chain, plan.CIFAR, 20, 10, func(t *testing.T) (weights.File, golden.File) {
 			return reference(t), golden.Read(t, "darts/cifar.safetensors")
 		}},
-		"imagenet": {chain, models.ImageNet, 14, 20, func(t *testing.T) (weights.File, golden.File) { return state(t, "darts/imagenet.safetensors") }},
-		"hdas":     {staged, models.CIFAR, 20, 10, func(t *testing.T) (weights.File, golden.File) { return state(t, "hdas/derived.safetensors") }},
+		"imagenet": {chain, plan.ImageNet, 14, 20, func(t *testing.T) (weights.File, golden.File) { return state(t, "darts/imagenet.safetensors") }},
+		"hdas":     {staged, plan.CIFAR, 20, 10, func(t *testing.T) (weights.File, golden.File) { return state(t, "hdas/derived.safetensors") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "imported.safetensors")
@@ -110,7 +110,7 @@ func TestImportedLogitsAreTheOthers(t *testing.T) {
 				f, want := c.read(t)
 				o := origin(t, c.genotype)
 				o.Preset = c.preset
-				if c.preset == models.ImageNet {
+				if c.preset == plan.ImageNet {
 					o.Dataset, _ = datasets.Describe("imagenet")
 				}
 				d := importTo(t, path, f, o)

@@ -12,6 +12,7 @@ import (
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
+	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -19,7 +20,7 @@ import (
 
 // Description is what a checkpoint says of its network besides the genotype.
 type Description struct {
-	Macro   models.Macro  `json:"macro"`
+	Macro   plan.Macro    `json:"macro"`
 	Image   layer.Shape   `json:"image"`
 	Dataset string        `json:"dataset"` // that it was trained on, by name
 	Data    datasets.Spec `json:"data"`    // how to open it again
@@ -29,15 +30,15 @@ type Description struct {
 }
 
 // Describe returns the description of a network for the images and classes of a data set.
-func Describe(m models.Macro, info datasets.Info, data datasets.Spec) Description {
+func Describe(m plan.Macro, info datasets.Info, data datasets.Spec) Description {
 	m.Classes = int64(len(info.Classes))
 	return Description{Macro: m, Dataset: info.Name, Data: data, Classes: info.Classes, Mean: info.Mean, Std: info.Std,
 		Image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}}
 }
 
 // Plan returns the plan of a genotype's network of that description.
-func (d Description) Plan(g genotype.Genotype) (models.Plan, error) {
-	return models.NewPlan(g, d.Macro, d.Image, models.Search{})
+func (d Description) Plan(g genotype.Genotype) (plan.Network, error) {
+	return plan.New(g, d.Macro, d.Image, genotype.Candidates{})
 }
 
 // Spec is the data set that the network was trained on.
@@ -58,12 +59,12 @@ type Model struct {
 
 // New makes a network with fresh weights. It runs inside torch.Do; the caller frees it.
 func New(g genotype.Genotype, d Description, o torch.Options) (*Model, error) {
-	plan, err := d.Plan(g)
+	network, err := d.Plan(g)
 	if err != nil {
 		return nil, err
 	}
 	m := &Model{Description: d, Genotype: g, Weights: nn.NewStore(o)}
-	if m.Net, err = models.Build(m.Weights.Root(), plan, models.Decided{}); err != nil {
+	if m.Net, err = models.Build(m.Weights, network); err != nil {
 		m.Free()
 		return nil, err
 	}

@@ -1,12 +1,17 @@
 package models
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"hdas/internal/golden"
 	"hdas/models/genotype"
 	"hdas/models/layer"
+	"hdas/models/ops"
+	"hdas/models/plan"
 	"hdas/torch"
+	"hdas/torch/kernel"
 	"hdas/torch/nn"
 )
 
@@ -27,36 +32,48 @@ func pieces() genotype.Genotype {
 	}}
 }
 
-func plan(t *testing.T, preset, poolNorm string, image layer.Shape) Plan {
+func planned(t *testing.T, preset, poolNorm string, image layer.Shape) plan.Network {
 	t.Helper()
-	m := Macro{Preset: preset, Channels: 2, Layers: 6, Classes: 10, Auxiliary: true, PoolNorm: poolNorm, Wiring: Summed}
-	p, err := NewPlan(pieces(), m, image, Search{})
+	m := plan.Macro{Preset: preset, Channels: 2, Layers: 6, Classes: 10, Auxiliary: true, PoolNorm: poolNorm, Wiring: plan.Summed}
+	p, err := plan.New(pieces(), m, image, genotype.Candidates{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
+// handOn is an edge that does nothing.
+func handOn(from int) []plan.Edge {
+	return []plan.Edge{{From: from, Ops: []string{"skip_connect"}, Spec: ops.Spec{Stride: 1}, Partial: 1}}
+}
+
+// by is the context on a path.
+func by(c *nn.Ctx, path kernel.Path) *nn.Ctx {
+	on := *c
+	on.Path = path
+	return &on
+}
+
 // A normal cell, a reduction cell and the normal one behind it, with and without batch norm behind
 // poolings; by every path.
 func TestGoldenCells(t *testing.T) {
 	for kind, poolNorm := range map[string]string{"bare": "off", "norm": "on"} {
-		p := plan(t, CIFAR, poolNorm, layer.Shape{C: 3, H: 32, W: 32})
-		for name, cell := range map[string]Cell{
+		p := planned(t, plan.CIFAR, poolNorm, layer.Shape{C: 3, H: 32, W: 32})
+		for name, cell := range map[string]plan.Cell{
 			"normal": p.Stages[0].Cells[1], "reduction": *p.Stages[0].Reduce, "behind": p.Stages[1].Cells[0],
 		} {
-			cell.Read = [2][]Edge{handOn(0), handOn(1)} // the two inputs alone
-			for path := torch.Kernels; path <= torch.Modules; path++ {
+			cell.Read = [2][]plan.Edge{handOn(0), handOn(1)} // the two inputs alone
+			for path := kernel.Kernels; path <= kernel.Operations; path++ {
 				err := torch.Do(func(*torch.Scope) {
-					torch.SetPath(path)
-					defer torch.SetPath(torch.Kernels)
 					f := golden.Read(t, "pieces/cells.safetensors")
 					golden.Piece(t, f, name+"."+kind, []string{"first", "second"}, 1e-10, func(s *nn.Store) golden.Forward {
-						m, err := buildCell(s.Root(), s.Root().In("stage"), cell, Decided{})
+						b := builder{s}
+						b.make(cell.Params())
+						m, err := b.cell(cell)
 						if err != nil {
 							t.Fatal(err)
 						}
-						return func(c *nn.Ctx, in ...torch.Tensor) torch.Tensor { return m.forward(c, in) }
+						return func(c *nn.Ctx, in ...torch.Tensor) torch.Tensor { return m.forward(by(c, path), in) }
 					})
 				})
 				if err != nil {
@@ -69,14 +86,16 @@ func TestGoldenCells(t *testing.T) {
 
 // Both auxiliary heads.
 func TestGoldenHeads(t *testing.T) {
-	for preset, size := range map[string]int64{CIFAR: 32, ImageNet: 224} {
-		p := plan(t, preset, "auto", layer.Shape{C: 3, H: size, W: size})
+	for preset, size := range map[string]int64{plan.CIFAR: 32, plan.ImageNet: 224} {
+		p := planned(t, preset, "auto", layer.Shape{C: 3, H: size, W: size})
 		err := torch.Do(func(*torch.Scope) {
 			f := golden.Read(t, "pieces/heads.safetensors")
 			golden.Piece(t, f, preset, []string{"input"}, 1e-10, func(s *nn.Store) golden.Forward {
 				var head nn.Sequential
+				b := builder{s}
 				for _, l := range p.Auxiliary {
-					head = append(head, l.New(s.Root()))
+					b.make(l.Params())
+					head = append(head, b.module(l.Name, l.Layer))
 				}
 				for _, w := range s.Weights() {
 					counted(w.Tensor)
@@ -100,4 +119,137 @@ func counted(w torch.Tensor) {
 		v[i] = (float64((i*7919+13)%2003)/2003-0.5)*0.1 + offset
 	}
 	torch.NoGrad(func() { w.Copy_(torch.FromFloat64(v, w.Shape()...)) })
+}
+
+// Every primitive at both strides: as in a mixture, with scale and shift, and without the batch
+// norm behind a pooling; by every path.
+func TestGoldenPrimitives(t *testing.T) {
+	for path := kernel.Kernels; path <= kernel.Operations; path++ {
+		err := torch.Do(func(*torch.Scope) {
+			f := golden.Read(t, "pieces/ops.safetensors")
+			unchecked := f.Cases()
+			for _, name := range ops.Names() {
+				for _, stride := range []int64{1, 2} {
+					for kind, spec := range map[string]ops.Spec{
+						"searched": {C: 2, Stride: stride, PoolNorm: true},
+						"affine":   {C: 2, Stride: stride, Affine: true, PoolNorm: true},
+						"bare":     {C: 2, Stride: stride, Affine: true},
+					} {
+						what := fmt.Sprintf("%s.%d.%s", name, stride, kind)
+						rounds, err := ops.New(name, spec)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if pool := len(rounds) == 1 && rounds[0].Kind().Pooling(); kind == "bare" && !pool {
+							continue
+						}
+						delete(unchecked, what)
+						golden.Piece(t, f, what, []string{"input"}, 1e-10, func(s *nn.Store) golden.Forward {
+							b := builder{s}
+							b.make(rounds.Params())
+							m := b.entry(plan.Entry{Rounds: rounds})
+							return func(c *nn.Ctx, in ...torch.Tensor) torch.Tensor {
+								y := m.run(by(c, path), in)
+								if ops.IsNull(name) {
+									y = y.Detach() // the file has no gradient of zeros
+								}
+								return y
+							}
+						})
+					}
+				}
+			}
+			if len(unchecked) > 0 {
+				t.Errorf("not checked: %v", unchecked)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A mixture of a cell's candidates and one of a stage's, at both strides: output, gradients in
+// alpha, weights and input, running statistics; by every path.
+func TestGoldenMixtures(t *testing.T) {
+	for name, candidates := range map[string][]string{"cell": ops.Cell, "stage": ops.Stage} {
+		for _, stride := range []int64{1, 2} {
+			for path := kernel.Kernels; path <= kernel.Operations; path++ {
+				err := torch.Do(func(*torch.Scope) {
+					f := golden.Read(t, "pieces/mixtures.safetensors")
+					golden.Piece(t, f, fmt.Sprintf("%s.%d", name, stride), []string{"input", "alpha"}, 1e-10, func(s *nn.Store) golden.Forward {
+						e := plan.Edge{Site: plan.Site{DAG: "normal", Row: 1}, Spec: ops.Spec{C: 2, Stride: stride, PoolNorm: true}, Ops: candidates, Partial: 1}
+						m := edgeOf(t, s, e)
+						return func(c *nn.Ctx, in ...torch.Tensor) torch.Tensor {
+							with := by(c, path)
+							with.Mix = &nn.Mix{Alpha: map[string]torch.Tensor{"normal": in[1].Softmax(-1)}}
+							return m.run(with, in[:1])
+						}
+					})
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+// edgeOf makes an edge with its parameters.
+func edgeOf(t *testing.T, s *nn.Store, e plan.Edge) compiled {
+	t.Helper()
+	b := builder{s}
+	candidates, err := e.Candidates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range candidates {
+		b.make(layer.Under(c.At, c.Params()))
+	}
+	m, err := b.edge(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// A partial mixture is PC-DARTS' own: half the channels mixed, the other half handed on, all times
+// the weight of the edge, shuffled; with a stride the other half goes through a max pooling.
+func TestPartialMixture(t *testing.T) {
+	err := torch.Do(func(*torch.Scope) {
+		o := torch.Options{DType: torch.Float64}
+		s := nn.NewStore(o)
+		defer s.Free()
+		e := plan.Edge{Site: plan.Site{DAG: "normal", Row: 1}, Spec: ops.Spec{C: 4, Stride: 1, PoolNorm: true}, Ops: []string{"none", "skip_connect"}, Partial: 2}
+		edge := partialEdge{e, edgeOf(t, s, e)}
+		w, weight := 0.3, 0.7
+		c := &nn.Ctx{Mix: &nn.Mix{
+			Alpha: map[string]torch.Tensor{"normal": torch.FromFloat64([]float64{9, 9, 9, w}, 2, 2)},
+			Edge:  map[string]torch.Tensor{"normal": torch.FromFloat64([]float64{9, weight}, 2)}}}
+		x := torch.FromFloat64([]float64{1, 2, 3, 4}, 1, 4, 1, 1)
+		want := []float64{1 * w, 3 * weight, 2 * w, 4 * weight}
+		if got := edge.run(c, x).Float64s(); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%v, not %v", got, want)
+		}
+		e.Spec.C = 3
+		if _, err := e.Candidates(); err == nil {
+			t.Error("3 channels divide by 2")
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// PC-DARTS' shuffle: 6 channels in 2 groups, 0 1 2 | 3 4 5, come out as 0 3 1 4 2 5.
+func TestShuffleByHand(t *testing.T) {
+	err := torch.Do(func(*torch.Scope) {
+		x := torch.FromFloat64([]float64{0, 1, 2, 3, 4, 5}, 1, 6, 1, 1)
+		if got := shuffle(x, 2).Float64s(); !slices.Equal(got, []float64{0, 3, 1, 4, 2, 5}) {
+			t.Errorf("%v", got)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"hdas/models/plan"
 	"testing"
 
 	"hdas/internal/golden"
@@ -17,14 +18,14 @@ import (
 func TestGolden(t *testing.T) {
 	for _, c := range []struct {
 		file, genotype string
-		macro          models.Macro
+		macro          plan.Macro
 		rename         func(f golden.File) func(string) string
 	}{
-		{"darts/cifar.safetensors", "DARTS_V2", models.Macro{Preset: models.CIFAR, Layers: 20, Classes: 10}, nil},
-		{"darts/imagenet.safetensors", "DARTS_V2", models.Macro{Preset: models.ImageNet, Layers: 14, Classes: 20}, nil},
-		{"hdas/derived.safetensors", "DARTS_V1+Hs_DAS_CIFAR_stages", models.Macro{Preset: models.CIFAR, Classes: 10}, golden.File.HDAS},
+		{"darts/cifar.safetensors", "DARTS_V2", plan.Macro{Preset: plan.CIFAR, Layers: 20, Classes: 10}, nil},
+		{"darts/imagenet.safetensors", "DARTS_V2", plan.Macro{Preset: plan.ImageNet, Layers: 14, Classes: 20}, nil},
+		{"hdas/derived.safetensors", "DARTS_V1+Hs_DAS_CIFAR_stages", plan.Macro{Preset: plan.CIFAR, Classes: 10}, golden.File.HDAS},
 	} {
-		c.macro.Channels, c.macro.Auxiliary, c.macro.PoolNorm, c.macro.Wiring = 4, true, "auto", models.Summed
+		c.macro.Channels, c.macro.Auxiliary, c.macro.PoolNorm, c.macro.Wiring = 4, true, "auto", plan.Summed
 		for _, dtype := range []torch.DType{torch.Float64, torch.Float32} {
 			t.Run(c.file+"/"+dtype.String(), func(t *testing.T) {
 				err := torch.Do(func(*torch.Scope) { equal(t, golden.Read(t, c.file), c.genotype, c.macro, dtype, c.rename) })
@@ -36,7 +37,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func equal(t *testing.T, f golden.File, name string, m models.Macro, dtype torch.DType, names func(golden.File) func(string) string) {
+func equal(t *testing.T, f golden.File, name string, m plan.Macro, dtype torch.DType, names func(golden.File) func(string) string) {
 	var rename func(string) string
 	if names != nil {
 		rename = names(f)
@@ -46,13 +47,13 @@ func equal(t *testing.T, f golden.File, name string, m models.Macro, dtype torch
 		t.Fatal(err)
 	}
 	x := f.Get(t, "input").To(dtype)
-	plan, err := models.NewPlan(g, m, layer.Shape{C: 3, H: x.Size(2), W: x.Size(3)}, models.Search{})
+	plan, err := plan.New(g, m, layer.Shape{C: 3, H: x.Size(2), W: x.Size(3)}, genotype.Candidates{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	store := nn.NewStore(torch.Options{DType: dtype})
 	defer store.Free()
-	net, err := models.Build(store.Root(), plan, models.Decided{})
+	net, err := models.Build(store, plan)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"hdas/models/plan"
 	"math"
 	"testing"
 
@@ -38,11 +39,11 @@ func measurements(t *testing.T) map[string]map[string]measured {
 func TestSizesOfPublished(t *testing.T) {
 	for name, presets := range measurements(t) {
 		for preset, want := range presets {
-			m, image := models.Macro{Preset: preset, Channels: 36, Layers: 20, Classes: 10, PoolNorm: "auto", Wiring: models.Summed}, small
-			if preset == models.ImageNet {
+			m, image := plan.Macro{Preset: preset, Channels: 36, Layers: 20, Classes: 10, PoolNorm: "auto", Wiring: plan.Summed}, small
+			if preset == plan.ImageNet {
 				m.Channels, m.Layers, m.Classes, image = 48, 14, 1000, large
 			}
-			p, err := models.NewPlan(load(t, name), m, image, models.Search{})
+			p, err := plan.New(load(t, name), m, image, genotype.Candidates{})
 			if err != nil {
 				t.Error(err)
 				continue
@@ -62,7 +63,7 @@ func TestNumbersOfPublished(t *testing.T) {
 	for name, presets := range measurements(t) {
 		for preset, want := range presets {
 			m, size := macro(4, 5), int64(16)
-			if m.Classes = 7; preset == models.ImageNet {
+			if m.Classes = 7; preset == plan.ImageNet {
 				m.Preset, size = preset, 64
 			}
 			t.Run(name+"/"+preset, func(t *testing.T) {
@@ -72,14 +73,14 @@ func TestNumbersOfPublished(t *testing.T) {
 	}
 }
 
-func numbers(t *testing.T, name string, m models.Macro, size int64, want measured) {
-	plan, err := models.NewPlan(load(t, name), m, layer.Shape{C: 3, H: size, W: size}, models.Search{})
+func numbers(t *testing.T, name string, m plan.Macro, size int64, want measured) {
+	plan, err := plan.New(load(t, name), m, layer.Shape{C: 3, H: size, W: size}, genotype.Candidates{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	store := nn.NewStore(torch.Options{DType: torch.Float64})
 	defer store.Free()
-	net, err := models.Build(store.Root(), plan, models.Decided{})
+	net, err := models.Build(store, plan)
 	if err != nil {
 		t.Fatal(err)
 	}

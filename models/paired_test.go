@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"hdas/models/plan"
 	"slices"
 	"strings"
 	"testing"
@@ -46,17 +47,17 @@ func TestPairedChainIsDARTS(t *testing.T) {
 		side   int64
 		cells  string
 	}{
-		{models.CIFAR, 20, 16, "DARTS_V2"}, {models.CIFAR, 8, 16, "PDARTS"}, {models.CIFAR, 5, 16, "DARTS_V1"},
-		{models.ImageNet, 14, 64, "DARTS_V2"}, {models.ImageNet, 8, 64, "PDARTS"},
+		{plan.CIFAR, 20, 16, "DARTS_V2"}, {plan.CIFAR, 8, 16, "PDARTS"}, {plan.CIFAR, 5, 16, "DARTS_V1"},
+		{plan.ImageNet, 14, 64, "DARTS_V2"}, {plan.ImageNet, 8, 64, "PDARTS"},
 	} {
 		t.Run(c.preset+"/"+c.cells, func(t *testing.T) {
-			m := models.Macro{Preset: c.preset, Channels: 4, Layers: c.layers, Classes: 10, PoolNorm: "off", Wiring: models.Summed}
+			m := plan.Macro{Preset: c.preset, Channels: 4, Layers: c.layers, Classes: 10, PoolNorm: "off", Wiring: plan.Summed}
 			image := layer.Shape{C: 3, H: c.side, W: c.side}
 			cells := load(t, c.cells)
 			err := torch.Do(func(*torch.Scope) {
 				chain := build(t, cells, m, image)
 				defer chain.Free()
-				m.Wiring, m.StageOutput = models.Paired, models.Last
+				m.Wiring, m.StageOutput = plan.Paired, plan.Last
 				paired := build(t, chainOf(cells, c.layers), m, image)
 				defer paired.Free()
 				if paired.plan.Cost != chain.plan.Cost || paired.plan.AuxiliaryCost != chain.plan.AuxiliaryCost {
@@ -90,17 +91,17 @@ func TestPairedChainIsDARTS(t *testing.T) {
 
 type built struct {
 	*nn.Store
-	plan models.Plan
+	plan plan.Network
 	net  *models.Network
 }
 
-func build(t interface{ Fatal(...any) }, g genotype.Genotype, m models.Macro, image layer.Shape) built {
-	plan, err := models.NewPlan(g, m, image, models.Search{})
+func build(t interface{ Fatal(...any) }, g genotype.Genotype, m plan.Macro, image layer.Shape) built {
+	network, err := plan.New(g, m, image, genotype.Candidates{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := built{nn.NewStore(torch.Options{}), plan, nil}
-	if b.net, err = models.Build(b.Root(), plan, models.Decided{}); err != nil {
+	b := built{nn.NewStore(torch.Options{}), network, nil}
+	if b.net, err = models.Build(b.Store, network); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -139,16 +140,16 @@ func TestWiringsOfAnyStages(t *testing.T) {
 			}
 			g.Stages = append(g.Stages, s)
 		}
-		m := models.Macro{Preset: models.CIFAR, Channels: 2, Classes: 3, PoolNorm: rapid.SampledFrom([]string{"auto", "on", "off"}).Draw(t, "pool_norm"), Wiring: models.Summed}
+		m := plan.Macro{Preset: plan.CIFAR, Channels: 2, Classes: 3, PoolNorm: rapid.SampledFrom([]string{"auto", "on", "off"}).Draw(t, "pool_norm"), Wiring: plan.Summed}
 		image := layer.Shape{C: 3, H: 8, W: 8}
 		if rapid.Bool().Draw(t, "imagenet") {
-			m.Preset, image = models.ImageNet, layer.Shape{C: 3, H: 32, W: 32}
+			m.Preset, image = plan.ImageNet, layer.Shape{C: 3, H: 32, W: 32}
 		}
 		if rapid.Bool().Draw(t, "paired") {
-			m.Wiring, m.StageOutput = models.Paired, rapid.SampledFrom([]string{models.LastTwo, models.Last}).Draw(t, "output")
+			m.Wiring, m.StageOutput = plan.Paired, rapid.SampledFrom([]string{plan.LastTwo, plan.Last}).Draw(t, "output")
 		}
-		if m.Wiring == models.Paired && wide {
-			if _, err := models.NewPlan(g, m, image, models.Search{}); err == nil || !strings.Contains(err.Error(), "2 inputs") {
+		if m.Wiring == plan.Paired && wide {
+			if _, err := plan.New(g, m, image, genotype.Candidates{}); err == nil || !strings.Contains(err.Error(), "2 inputs") {
 				t.Fatalf("three edges into two inputs: %v", err)
 			}
 			return

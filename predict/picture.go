@@ -6,7 +6,7 @@ import (
 
 	"hdas/datasets"
 	"hdas/model"
-	"hdas/models"
+	"hdas/models/plan"
 )
 
 // picture reads an image file as the network takes its images: as where it was tested, if that was
@@ -28,7 +28,7 @@ func viewOf(d model.Description) datasets.View {
 	switch {
 	case datasets.OfFiles(d.Data.Name):
 		return d.Data.View()
-	case d.Macro.Preset == models.ImageNet:
+	case d.Macro.Preset == plan.ImageNet:
 		return datasets.Spec{Size: size}.View()
 	}
 	return datasets.View{Size: size}

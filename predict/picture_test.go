@@ -13,24 +13,24 @@ import (
 	"hdas/datasets"
 	"hdas/datasets/raster"
 	"hdas/model"
-	"hdas/models"
 	"hdas/models/layer"
+	"hdas/models/plan"
 )
 
 func description(preset string, side, channels int64) model.Description {
-	return model.Description{Macro: models.Macro{Preset: preset}, Image: layer.Shape{C: channels, H: side, W: side},
+	return model.Description{Macro: plan.Macro{Preset: preset}, Image: layer.Shape{C: channels, H: side, W: side},
 		Mean: []float64{0.5, 0.25, 0}[:channels], Std: []float64{0.5, 0.25, 1}[:channels]}
 }
 
 // Files are seen as where the network was tested: ImageNet's by Resize(256) and CenterCrop(224), one's
 // own images as the configuration said, whole ones by a network of CIFAR.
 func TestViewOf(t *testing.T) {
-	own := description(models.CIFAR, 48, 3)
+	own := description(plan.CIFAR, 48, 3)
 	own.Data = datasets.Spec{Name: "folder", Size: 48, Resize: 50, Interpolation: "bicubic"}
 	for want, d := range map[datasets.View]model.Description{
-		{Size: 224, Resize: 256}:                       description(models.ImageNet, 224, 3),
+		{Size: 224, Resize: 256}:                       description(plan.ImageNet, 224, 3),
 		{Size: 48, Resize: 50, Filter: raster.Bicubic}: own,
-		{Size: 32}: description(models.CIFAR, 32, 3),
+		{Size: 32}: description(plan.CIFAR, 32, 3),
 	} {
 		if got := viewOf(d); got != want {
 			t.Errorf("%+v, not %+v", got, want)
@@ -51,7 +51,7 @@ func TestPicture(t *testing.T) {
 	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []model.Description{description(models.ImageNet, 64, 3), description(models.CIFAR, 32, 3)} {
+	for _, d := range []model.Description{description(plan.ImageNet, 64, 3), description(plan.CIFAR, 32, 3)} {
 		pix, err := picture(path, d)
 		size := int(d.Image.W * d.Image.H)
 		if err != nil || len(pix) != 3*size || pix[0] != 0 || pix[size] != 60 || pix[3*size-1] != 120 {
@@ -61,7 +61,7 @@ func TestPicture(t *testing.T) {
 	if err := os.WriteFile(path, b.Bytes()[:60], 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := picture(path, description(models.CIFAR, 32, 3)); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := picture(path, description(plan.CIFAR, 32, 3)); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a damaged file gives %v", err)
 	}
 }
@@ -72,7 +72,7 @@ func TestNormalised(t *testing.T) {
 		3: {1, -1, -1, -1, 0.2, 0},
 		1: {float32(2*82.0/255 - 1), -1}, // 0.299*255 + 0.114*51 = 82.06
 	} {
-		got := normalised(nil, pix, description(models.CIFAR, 2, channels))
+		got := normalised(nil, pix, description(plan.CIFAR, 2, channels))
 		for i := range want {
 			if len(got) != len(want) || math.Abs(float64(got[i]-want[i])) > 1e-6 {
 				t.Fatalf("%d channels: %v, not %v", channels, got, want)

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/search/space"
@@ -11,16 +10,12 @@ import (
 
 // Arch holds the architecture parameters: an alpha (edges, operations) for every undecided DAG
 // and, where the distribution of cells is searched, a beta (outputs) for every stage; with edge
-// normalisation, an edge (edges) for every DAG as well. It resolves a supernet's undecided edges to
-// mixtures weighed by them (H-DAS eq. 1 and 3).
+// normalisation, an edge (edges) for every DAG as well.
 type Arch struct {
 	Store  *nn.Store
 	space  space.Space
 	config Config
 	dags   []space.DAG
-	// weights are the softmax of every parameter, by its DAG, for the forward pass under way; alpha
-	// has the edges' in it.
-	alpha, beta, edge map[string]torch.Tensor
 }
 
 // initialStd is the spread of the parameters at the start: 1e-3 * randn.
@@ -49,28 +44,30 @@ func (a *Arch) add(name string, shape ...int64) {
 	a.Store.Root().Weight(name, nn.Normal(initialStd), shape...)
 }
 
-// softmax prepares the weights of a forward pass in the current scope. Without gradients nothing
-// that follows computes one for the parameters.
-func (a *Arch) softmax(gradients bool) {
-	a.alpha, a.beta, a.edge = map[string]torch.Tensor{}, map[string]torch.Tensor{}, map[string]torch.Tensor{}
-	prepare := func() {
+// Mix returns the weights of the supernet's mixtures: the softmax of every parameter (H-DAS eq. 1 and
+// 3), alphas times their edge's. They belong to the innermost scope. Without gradients nothing that
+// follows computes one for the parameters.
+func (a *Arch) Mix(gradients bool) *nn.Mix {
+	m := &nn.Mix{Alpha: map[string]torch.Tensor{}, Edge: map[string]torch.Tensor{}, Beta: map[string]torch.Tensor{}}
+	fill := func() {
 		for _, d := range a.dags {
 			alpha := a.parameter("alpha." + d.Name).Softmax(-1)
 			if edge := a.parameter("edge." + d.Name); edge.Defined() {
-				a.edge[d.Name] = softmaxByNode(d, edge)
-				alpha = alpha.Mul(a.edge[d.Name].Reshape(-1, 1))
+				m.Edge[d.Name] = softmaxByNode(d, edge)
+				alpha = alpha.Mul(m.Edge[d.Name].Reshape(-1, 1))
 			}
-			a.alpha[d.Name] = alpha
+			m.Alpha[d.Name] = alpha
 			if beta := a.parameter("beta." + d.Name); beta.Defined() {
-				a.beta[d.Name] = beta.Softmax(-1)
+				m.Beta[d.Name] = beta.Softmax(-1)
 			}
 		}
 	}
 	if gradients {
-		prepare()
+		fill()
 	} else {
-		torch.NoGrad(prepare)
+		torch.NoGrad(fill)
 	}
+	return m
 }
 
 // softmaxByNode is the softmax of values (edges) over the edges of each node.
@@ -96,15 +93,15 @@ func (a *Arch) parameter(name string) torch.Tensor {
 func (a *Arch) Weights() space.Weights {
 	w := space.Weights{Alpha: map[string][][]float64{}, Beta: map[string][]float64{}}
 	torch.Within(func(*torch.Scope) {
-		a.softmax(false)
+		mix := a.Mix(false)
 		for _, d := range a.dags {
-			alpha := a.alpha[d.Name]
+			alpha := mix.Alpha[d.Name]
 			if a.config.Derivation == Raw {
 				alpha = a.parameter("alpha." + d.Name)
 			}
 			w.Alpha[d.Name] = rows(alpha)
 		}
-		for name, beta := range a.beta {
+		for name, beta := range mix.Beta {
 			w.Beta[name] = beta.Float64s()
 		}
 	})
@@ -123,19 +120,5 @@ func rows(t torch.Tensor) [][]float64 {
 
 // Genotype is what the parameters say now. It runs inside torch.Do.
 func (a *Arch) Genotype(name string) (genotype.Genotype, error) {
-	return a.space.Derive(name, a.Weights(), space.Rules{Null: ops.IsNull, Skip: isSkip, MaxSkips: a.config.MaxSkips})
-}
-
-// Edge is a mixture where the edge is undecided, else its operation.
-func (a *Arch) Edge(p *nn.Path, e models.Edge) (nn.Module, error) {
-	if len(e.Ops) == 1 {
-		return models.Decided{}.Edge(p, e)
-	}
-	return a.mixture(p, e)
-}
-
-// Outputs are the softmax of beta.
-func (a *Arch) Outputs(i, _ int) (func() torch.Tensor, error) {
-	name := undecided(a.space).StageDAG(i)
-	return func() torch.Tensor { return a.beta[name] }, nil
+	return a.space.Derive(name, a.Weights(), space.Rules{Null: ops.IsNull, Skip: ops.IsSkip, MaxSkips: a.config.MaxSkips})
 }

@@ -22,8 +22,8 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	c := run.Checkpoint{
 		Meta: run.Meta{Kind: "search", Config: string(t.Resolved), Genotype: string(text), Epoch: epoch, Batch: batch, Seed: t.Seed,
 			Generators: run.Generators(t.Options.Device), Best: t.best, BestEpoch: t.bestAt},
-		State: map[string][]nn.Param{"sgd": t.sgd.State(), "adam": t.adam.State(), "metrics": t.meter.State(),
-			"scales": append(t.net.ArchScale.State("arch"), t.net.WeightScale.State("weights")...)},
+		State: map[string][]nn.Param{"sgd": t.learn.Weights.State(), "adam": t.learn.Arch.State(), "metrics": t.meter.State(),
+			"scales": append(t.learn.Arch.Scaler.State("arch"), t.learn.Weights.Scaler.State("weights")...)},
 	}
 	for p := range t.net.Weights.All() {
 		c.State["weights"] = append(c.State["weights"], p)
@@ -56,12 +56,12 @@ func (t *task) restore() (epoch, batch int, err error) {
 	}
 	err = errors.Join(
 		t.net.Weights.Load(c.State["weights"]), t.net.Arch.Store.Load(c.State["arch"]),
-		t.sgd.Load(c.State["sgd"]), t.adam.Load(c.State["adam"]), run.SetGenerators(c.Meta.Generators))
+		t.learn.Weights.Load(c.State["sgd"]), t.learn.Arch.Load(c.State["adam"]), run.SetGenerators(c.Meta.Generators))
 	if err != nil {
 		return 0, 0, fmt.Errorf("the checkpoint does not fit this search: %w", err)
 	}
-	t.net.ArchScale.Load("arch", c.State["scales"])
-	t.net.WeightScale.Load("weights", c.State["scales"])
+	t.learn.Arch.Scaler.Load("arch", c.State["scales"])
+	t.learn.Weights.Scaler.Load("weights", c.State["scales"])
 	t.meter.Load(c.State["metrics"], t.Options.Device)
 	if theta, ok := c.State["theta"]["theta"]; ok && t.net.theta != nil {
 		t.net.theta = theta.Float64s()

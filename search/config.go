@@ -3,7 +3,6 @@ package search
 import (
 	"slices"
 
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/search/space"
@@ -117,6 +116,7 @@ func (c Config) Space() (space.Space, error) {
 	var s space.Space
 	if c.Kind.cells() {
 		s = space.Cells(space.ChainCells(c.StageSpecific), c.Nodes, c.CellPrimitives)
+		s.PartialChannels = int64(c.PartialChannels)
 	} else {
 		cells, err := genotype.Load(c.Cells)
 		if err != nil {
@@ -127,7 +127,7 @@ func (c Config) Space() (space.Space, error) {
 	if !c.Kind.stages() {
 		return s, nil
 	}
-	return s.Under(space.Layout{Lengths: c.Lengths, Window: c.Window, Ops: c.StagePrimitives, MinCells: c.least(), Shared: c.Shared})
+	return s.Under(c.Lengths, c.Window, genotype.Candidates{Stage: c.StagePrimitives, MinCells: c.least(), Shared: c.Shared})
 }
 
 // least is how many cells a stage keeps at least, 0 where their number is not searched.
@@ -137,10 +137,3 @@ func (c Config) least() int {
 	}
 	return 0
 }
-
-// undecided is what a plan has to know of a space.
-func undecided(s space.Space) models.Search {
-	return models.Search{Cell: s.Cell, Stage: s.Stage, MinCells: s.MinCells, Shared: s.Shared}
-}
-
-func isSkip(op string) bool { return op == "skip_connect" }

@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"hdas/models/plan"
 	"testing"
 
 	"hdas/models"
@@ -27,7 +28,7 @@ func TestOneHotSupernetIsTheDerivedNetwork(t *testing.T) {
 				for _, train := range []bool{true, false} {
 					x := sample(4).Images
 					want, net := derived(t, g, n, m, x, train)
-					got := n.Logits(&nn.Ctx{Train: train}, x, false)
+					got := n.Logits(&nn.Ctx{Train: train}, x)
 					if d := difference(got, want); d > 1e-9 {
 						t.Errorf("train=%v: logits differ by %g", train, d)
 					}
@@ -85,15 +86,15 @@ func decided(t *testing.T, s space.Space, chosen map[string][]int) genotype.Geno
 
 // derived runs the network of g with the supernet's weights. Its batch norms are affine, with
 // scale 1 and shift 0, where the supernet's have none.
-func derived(t *testing.T, g genotype.Genotype, n *Supernet, m models.Macro, x torch.Tensor, train bool) (torch.Tensor, *nn.Store) {
+func derived(t *testing.T, g genotype.Genotype, n *Supernet, m plan.Macro, x torch.Tensor, train bool) (torch.Tensor, *nn.Store) {
 	t.Helper()
 	m.PoolNorm = "on" // as in a mixture
-	plan, err := models.NewPlan(g, m, tiny, models.Search{})
+	network, err := plan.New(g, m, tiny, genotype.Candidates{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	store := nn.NewStore(double)
-	net, err := models.Build(store.Root(), plan, models.Decided{})
+	net, err := models.Build(store, network)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func derived(t *testing.T, g genotype.Genotype, n *Supernet, m models.Macro, x t
 		values[p.Name] = p.Tensor
 	}
 	copied := 0
-	place := func(prefix string, edges []models.Edge) {
+	place := func(prefix string, edges []plan.Edge) {
 		for _, e := range edges {
 			if columns[e.DAG] == nil {
 				continue
@@ -124,10 +125,10 @@ func derived(t *testing.T, g genotype.Genotype, n *Supernet, m models.Macro, x t
 			}
 		}
 	}
-	for i, s := range plan.Stages {
+	for i, s := range network.Stages {
 		cells := s.Cells
 		if s.Reduce != nil {
-			cells = append(append([]models.Cell(nil), cells...), *s.Reduce)
+			cells = append(append([]plan.Cell(nil), cells...), *s.Reduce)
 		}
 		for _, c := range cells {
 			for _, read := range c.Read {

@@ -10,7 +10,6 @@ import (
 	"hdas/metric"
 	"hdas/models/genotype"
 	"hdas/torch"
-	"hdas/torch/nn"
 )
 
 // Epoch is the record of one epoch.
@@ -38,9 +37,7 @@ type Epoch struct {
 func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	r := Epoch{Epoch: epoch + 1, LR: t.rate(epoch)}
 	var err error
-	r.Valid, err = metric.Evaluate(ctx, func(c *nn.Ctx, images torch.Tensor) torch.Tensor {
-		return t.net.Logits(c, images, false)
-	}, t.Test, t.Options, nil)
+	r.Valid, err = metric.Evaluate(ctx, t.net.Logits, t.Test, t.Options, nil)
 	if err != nil {
 		return nil, false, err
 	}
@@ -76,12 +73,12 @@ func (r *Epoch) describe(n *Supernet) {
 	for p := range n.Arch.Store.All() {
 		r.Alpha[p.Name] = p.Tensor.Float64s()
 	}
-	n.Arch.softmax(false)
+	mix := n.Arch.Mix(false)
 	if n.config.Kind.stages() {
-		r.Depth = number(n.Arch.depthLoss())
+		r.Depth = number(n.Arch.depthLoss(mix))
 	}
 	if n.theta != nil {
-		r.Complexity = number(n.Arch.complexityLoss(n.theta))
+		r.Complexity = number(n.Arch.complexityLoss(mix, n.theta))
 	}
 	for _, d := range n.Arch.dags {
 		r.Entropy[d.Name] = entropy(rows(n.Arch.parameter("alpha." + d.Name).Softmax(-1)))

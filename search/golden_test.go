@@ -2,16 +2,15 @@ package search
 
 import (
 	"fmt"
+	"hdas/models/plan"
 	"slices"
 	"testing"
 
 	"hdas/internal/golden"
-	"hdas/models"
 	"hdas/models/layer"
 	"hdas/search/space"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/optim"
 	"hdas/torch/torchtest"
 )
 
@@ -20,8 +19,8 @@ var (
 	cifar  = layer.Shape{C: 3, H: 32, W: 32}
 )
 
-func macro(channels int64, layers int) models.Macro {
-	return models.Macro{Preset: models.CIFAR, Channels: channels, Layers: layers, Classes: 10, PoolNorm: "auto", Wiring: models.Summed}
+func macro(channels int64, layers int) plan.Macro {
+	return plan.Macro{Preset: plan.CIFAR, Channels: channels, Layers: layers, Classes: 10, PoolNorm: "auto", Wiring: plan.Summed}
 }
 
 // The three bilevel steps of quark0/darts' search, first order and second: see
@@ -41,9 +40,8 @@ func goldenSteps(t *testing.T, hyper HyperGrad, prefix string) {
 		defer n.Free()
 		load(t, n.Weights, f.Under("state.", nil))
 		load(t, n.Arch.Store, map[string]torch.Tensor{"alpha.normal": f.Get(t, "alpha.normal"), "alpha.reduce": f.Get(t, "alpha.reduce")})
-		adam, sgd := optimizers(n)
-		defer adam.Free()
-		defer sgd.Free()
+		learn := bilevel(n)
+		defer learn.Free()
 
 		inputs, labels := f.Get(t, "inputs").To(torch.Float64), f.Get(t, "labels")
 		for step := range int64(3) {
@@ -51,14 +49,14 @@ func goldenSteps(t *testing.T, hyper HyperGrad, prefix string) {
 				return Sample{inputs.Select(0, step).Select(0, h), labels.Select(0, step).Select(0, h)}
 			}
 			train, valid := half(0), half(1)
-			checked := func(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample) ([]torch.Tensor, Losses) {
-				grads, losses := hyper(n, sgd, lr, train, valid)
+			learn.Order = func(b *Bilevel, rate float64, train, valid Sample) ([]torch.Tensor, Losses) {
+				grads, losses := hyper(b, rate, train, valid)
 				for i, p := range n.Arch.Store.Weights() {
 					golden.Check(t, fmt.Sprintf("step %d, gradient of %s", step, p.Name), grads[i], f.Get(t, fmt.Sprintf("%sstep%d.grad.%s", prefix, step, p.Name)), 1e-7)
 				}
 				return grads, losses
 			}
-			loss := Step(n, checked, adam, sgd, 0.025, train, valid).Train
+			loss := learn.Step(0.025, true, train, valid).Train
 			golden.Check(t, fmt.Sprintf("step %d, training loss", step), loss, f.Get(t, fmt.Sprintf("%sstep%d.train_loss", prefix, step)), 1e-7)
 		}
 		after := f.Under(prefix+"after.", nil)
@@ -78,10 +76,10 @@ func goldenSteps(t *testing.T, hyper HyperGrad, prefix string) {
 	})
 }
 
-// optimizers are DARTS'.
-func optimizers(n *Supernet) (*optim.Adam, *optim.SGD) {
-	return optim.NewAdam(n.Arch.Store.Weights(), torch.AdamOptions{Beta1: 0.5, Beta2: 0.999, Eps: 1e-8, WeightDecay: 1e-3}),
-		optim.NewSGD(n.Weights.Weights(), torch.SGDOptions{Momentum: 0.9, WeightDecay: 3e-4})
+// bilevel has DARTS' optimizers.
+func bilevel(n *Supernet) *Bilevel {
+	n.config.Weights.WeightDecay = 3e-4
+	return NewBilevel(n)
 }
 
 // The H-DAS authors' stage and distribution supernets while training.
@@ -95,8 +93,9 @@ func TestGoldenStages(t *testing.T) {
 				weights := f.Under("state.", f.HDAS())
 				load(t, n.Weights, weights)
 				load(t, n.Arch.Store, archOf(t, f, "state.", n))
-				loss, logits := n.ArchLoss(Sample{f.Get(t, "input").To(torch.Float64), f.Get(t, "labels")})
-				golden.Check(t, "train.logits", logits, f.Get(t, "train.logits"), 1e-8)
+				images := f.Get(t, "input").To(torch.Float64)
+				loss := n.ArchLoss(Sample{images, f.Get(t, "labels")})
+				golden.Check(t, "train.logits", n.Logits(n.learning(), images), f.Get(t, "train.logits"), 1e-8)
 				golden.Check(t, "train.loss", loss.Classification, f.Get(t, "train.loss"), 1e-8)
 				params := n.Arch.Store.Weights()
 				stem, _ := n.Weights.Get("stem.0.weight")
@@ -133,7 +132,7 @@ func within(t *testing.T, f func()) {
 	torchtest.Do(t, func(*torch.Scope) { f() })
 }
 
-func supernet(t *testing.T, c Config, m models.Macro) *Supernet {
+func supernet(t *testing.T, c Config, m plan.Macro) *Supernet {
 	t.Helper()
 	s, err := c.Space()
 	if err != nil {
@@ -142,7 +141,7 @@ func supernet(t *testing.T, c Config, m models.Macro) *Supernet {
 	return supernetOf(t, s, c, m, cifar)
 }
 
-func supernetOf(t *testing.T, s space.Space, c Config, m models.Macro, image layer.Shape) *Supernet {
+func supernetOf(t *testing.T, s space.Space, c Config, m plan.Macro, image layer.Shape) *Supernet {
 	t.Helper()
 	n, err := NewSupernet(s, c, m, image, double)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"hdas/metric"
 	"hdas/models/genotype"
+	"hdas/models/ops"
 	"hdas/torch"
 	"hdas/torch/nn"
 )
@@ -35,7 +36,7 @@ func skips(a *Arch, g genotype.Genotype) map[string]int {
 		n[d.Name] = 0
 		for _, node := range d.Of(g).Nodes {
 			for _, e := range node.In {
-				if isSkip(e.Op) {
+				if ops.IsSkip(e.Op) {
 					n[d.Name]++
 				}
 			}
@@ -147,8 +148,8 @@ func (n *Supernet) curve(valid Sample, params, here, v []torch.Tensor, h float64
 				p.Copy_(here[i].Add(v[i].MulScalar(h)))
 			}
 		})
-		loss := torch.CrossEntropy(n.Logits(&nn.Ctx{Train: true, Recompute: n.Recompute}, valid.Images, true), valid.Labels, 0)
-		return torch.Grad(loss, params)
+		logits := n.logits(&nn.Ctx{Train: true, Recompute: n.Recompute, Path: n.Path}, valid.Images, n.Arch.Mix(true))
+		return torch.Grad(torch.CrossEntropy(logits, valid.Labels, 0), params)
 	}
 	up, down := slope(h), slope(-h)
 	out := make([]torch.Tensor, len(params))

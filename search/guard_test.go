@@ -61,7 +61,7 @@ func TestEigenvalue(t *testing.T) {
 func hessian(n *Supernet, valid Sample) [][]float64 {
 	const h = 1e-7
 	slope := func() (all []float64) {
-		l, _ := n.ArchLoss(valid)
+		l := n.ArchLoss(valid)
 		params := n.Arch.Store.Weights()
 		inputs := make([]torch.Tensor, len(params))
 		for i, p := range params {

@@ -8,10 +8,11 @@ import (
 	"hdas/torch/optim"
 )
 
-// HyperGrad returns d(architecture's loss)/d(architecture parameters), in the order of their
-// store, and leaves weights, architecture and the optimizer's state as they are, bit for bit. sgd
-// and lr say how the weights will step on train. The gradient is to be unscaled by n.ArchScale.
-type HyperGrad func(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample) ([]torch.Tensor, Losses)
+// HyperGrad returns the gradient of the architecture's loss in the architecture's parameters, in the
+// order of their store, and leaves weights, architecture and the optimizers' states as they are, bit
+// for bit. rate is that of the weights' next step, on train. The gradient is that of the loss as
+// b.Arch scales it.
+type HyperGrad func(b *Bilevel, rate float64, train, valid Sample) ([]torch.Tensor, Losses)
 
 // The orders of the hypergradient.
 const (
@@ -23,37 +24,43 @@ var orders = map[string]HyperGrad{OrderFirst: FirstOrder, OrderSecond: Unrolled}
 
 // FirstOrder takes the weights as they are, as if they did not depend on the architecture. It
 // computes no gradient of theirs. The running statistics follow the validation batch.
-func FirstOrder(n *Supernet, _ *optim.SGD, _ float64, _, valid Sample) ([]torch.Tensor, Losses) {
-	losses, _ := n.ArchLoss(valid)
-	return n.ArchScale.Grad(losses.Total, nn.Tensors(n.Arch.Store.Weights())), losses
+func FirstOrder(b *Bilevel, _ float64, _, valid Sample) ([]torch.Tensor, Losses) {
+	losses := b.Net.ArchLoss(valid)
+	b.mark("alpha forward")
+	grads := b.Arch.Scaler.Grad(losses.Total, b.Arch.Params)
+	b.mark("alpha backward")
+	return grads, losses
 }
 
 // Unrolled takes the weights where their next step on the training half would lead (DARTS eq. 7),
 // momentum and weight decay included and clipping not, and follows how that step depends on the
 // architecture by a finite difference (eq. 8). The running statistics stay as they are. It is for
 // losses without a scale.
-func Unrolled(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample) ([]torch.Tensor, Losses) {
-	return unrolled(n, sgd, lr, train, valid, radius)
+func Unrolled(b *Bilevel, rate float64, train, valid Sample) ([]torch.Tensor, Losses) {
+	return unrolled(b, rate, train, valid, radius)
 }
 
 // radius is how far the finite difference moves the weights to either side, as DARTS does.
 const radius = 0.01
 
-func unrolled(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample, radius float64) (_ []torch.Tensor, losses Losses) {
+func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ []torch.Tensor, losses Losses) {
+	n := b.Net
 	defer preserve(n.Weights)()
-	params, arch := nn.Tensors(n.Weights.Weights()), nn.Tensors(n.Arch.Store.Weights())
+	params, arch := b.Weights.Params, b.Arch.Params
 	here := clones(params)
 
 	// d L_valid(w') / d(alpha, w'), w' being the weights after the step on train.
 	torch.Within(func(*torch.Scope) {
-		_, grads, _ := n.WeightGrad(train)
-		sgd.LookAhead(lr, grads)
+		loss, _ := n.WeightLoss(train)
+		if err := optim.LookAhead(b.Weights.Optimizer, []float64{rate}, torch.Grad(loss, params)); err != nil {
+			panic(err) // its own state fits
+		}
 	})
-	losses, _ = n.ArchLoss(valid)
+	losses = n.ArchLoss(valid)
 	grads := torch.Grad(losses.Total, slices.Concat(arch, params))
 	hyper, v := grads[:len(arch)], grads[len(arch):]
 
-	// Minus lr times the mixed second derivative of L_train along v. The norm stays on the device.
+	// Minus the rate times the mixed second derivative of L_train along v. The norm stays on the device.
 	norm := torch.Norm(v)
 	step := norm.AddScalar(1e-30).Reciprocal().MulScalar(radius) // where v is 0, finite
 	slope := func(sign float64) []torch.Tensor {
@@ -65,11 +72,11 @@ func unrolled(n *Supernet, sgd *optim.SGD, lr float64, train, valid Sample, radi
 				}
 			}
 		})
-		loss := torch.CrossEntropy(n.Logits(n.learning(), train.Images, true), train.Labels, 0)
-		return torch.Grad(loss, arch)
+		logits := n.logits(n.learning(), train.Images, n.Arch.Mix(true))
+		return torch.Grad(torch.CrossEntropy(logits, train.Labels, 0), arch)
 	}
 	up, down := slope(1), slope(-1)
-	factor := norm.MulScalar(-lr / (2 * radius))
+	factor := norm.MulScalar(-rate / (2 * radius))
 	for i := range hyper {
 		if !up[i].Defined() {
 			continue // the training loss does not depend on it

@@ -17,25 +17,25 @@ func TestHyperGradient(t *testing.T) {
 	for _, k := range Kinds {
 		t.Run(string(k), func(t *testing.T) {
 			c, m, s := little(t, k)
-			learning(t, s, c, m, func(n *Supernet, adam *optim.Adam, sgd *optim.SGD) {
-				n.config.Alpha.LR = 0.1
+			learning(t, s, c, m, func(b *Bilevel) {
+				n := b.Net
+				b.ArchRate = 0.1
 				for range 4 {
-					Step(n, FirstOrder, adam, sgd, 0.02, sample(8), sample(8))
+					b.Step(0.02, true, sample(8), sample(8))
 				}
 				train, valid := sample(8), sample(8)
 				total := func() float64 {
-					l, _ := n.ArchLoss(valid)
-					return l.Total.Item()
+					return n.ArchLoss(valid).Total.Item()
 				}
 
 				before := snapshot(n, false)
-				first, _ := FirstOrder(n, sgd, 0, Sample{}, valid)
+				first, _ := FirstOrder(b, 0, Sample{}, valid)
 				unchanged(t, before, snapshot(n, false))
 				differences(t, n, first, 5, 1e-6, total)
 
 				const lr = 1e-3 // unclipped gradients are large: a longer step leads anywhere
 				before = snapshot(n, true)
-				second, _ := Unrolled(n, sgd, lr, train, valid)
+				second, _ := Unrolled(b, lr, train, valid)
 				unchanged(t, before, snapshot(n, true))
 				apart := 0.0
 				for i := range first {
@@ -47,11 +47,13 @@ func TestHyperGradient(t *testing.T) {
 				}
 				// With DARTS' radius the finite difference is off by kinks of ReLU and max pooling; with
 				// a small one it is the derivative itself, as long as none lies within it: this seed's.
-				second, _ = unrolled(n, sgd, lr, train, valid, 1e-6)
+				second, _ = unrolled(b, lr, train, valid, 1e-6)
 				differences(t, n, second, 2, 1e-4, func() (v float64) {
 					defer preserve(n.Weights)()
-					_, grads, _ := n.WeightGrad(train)
-					sgd.LookAhead(lr, grads)
+					loss, _ := n.WeightLoss(train)
+					if err := optim.LookAhead(b.Weights.Optimizer, []float64{lr}, torch.Grad(loss, b.Weights.Params)); err != nil {
+						t.Fatal(err)
+					}
 					return total()
 				})
 			})
@@ -62,10 +64,10 @@ func TestHyperGradient(t *testing.T) {
 // Looking ahead by nothing is the first order.
 func TestUnrolledWithoutStepIsFirstOrder(t *testing.T) {
 	c, m, s := little(t, Stage)
-	learning(t, s, c, m, func(n *Supernet, _ *optim.Adam, sgd *optim.SGD) {
+	learning(t, s, c, m, func(b *Bilevel) {
 		train, valid := sample(8), sample(8)
-		first, _ := FirstOrder(n, sgd, 0, train, valid)
-		second, _ := Unrolled(n, sgd, 0, train, valid)
+		first, _ := FirstOrder(b, 0, train, valid)
+		second, _ := Unrolled(b, 0, train, valid)
 		for i, g := range first {
 			if d := difference(g, second[i]); d != 0 {
 				t.Errorf("gradient %d differs by %g", i, d)

@@ -5,6 +5,7 @@ import (
 	"hdas/models/ops"
 	"hdas/search/space"
 	"hdas/torch"
+	"hdas/torch/nn"
 )
 
 // Losses are the parts of the architecture's loss, scalars.
@@ -13,15 +14,15 @@ type Losses struct {
 	Depth, Complexity     torch.Tensor // undefined where the search has none
 }
 
-// archLoss joins the parts: one loss for the architecture (H-DAS eq. 6).
-func (n *Supernet) archLoss(classification torch.Tensor) Losses {
+// archLoss joins the parts: one loss for the architecture (H-DAS eq. 6). mix is that of the pass.
+func (n *Supernet) archLoss(classification torch.Tensor, mix *nn.Mix) Losses {
 	l := Losses{Total: classification, Classification: classification}
 	if n.config.Kind.stages() {
-		l.Depth = n.Arch.depthLoss()
+		l.Depth = n.Arch.depthLoss(mix)
 		l.Total = l.Total.Add(l.Depth.MulScalar(n.config.Delta))
 	}
 	if n.theta != nil {
-		l.Complexity = n.Arch.complexityLoss(n.theta)
+		l.Complexity = n.Arch.complexityLoss(mix, n.theta)
 		l.Total = l.Total.Add(l.Complexity.MulScalar(n.config.Gamma))
 	}
 	return l
@@ -30,14 +31,14 @@ func (n *Supernet) archLoss(classification torch.Tensor) Losses {
 // depthLoss is L_depth of H-DAS eq. 2 and, with betas, eq. 4: a scalar, minus the sum over the
 // stages of the mean depth of their cells. The depth of a cell is the mean over its candidates j
 // of a_ij (d_j + 1), a_ij what the edge carries, 0 for both inputs. Eq. 2's sum starts at the first
-// cell: its i = 0 would divide by zero. It reads the softmax that the forward pass prepared.
-func (a *Arch) depthLoss() torch.Tensor {
+// cell: its i = 0 would divide by zero.
+func (a *Arch) depthLoss(mix *nn.Mix) torch.Tensor {
 	total := torch.Zeros(a.Store.Options())
 	for _, d := range a.dags {
 		if d.Stages == nil {
 			continue
 		}
-		carried := a.carried(d)
+		carried := a.carried(d, mix)
 		depth := make([]torch.Tensor, len(d.Nodes)) // of the cells; the inputs' is 0
 		sum := torch.Zeros(a.Store.Options())
 		row := int64(0)
@@ -52,7 +53,7 @@ func (a *Arch) depthLoss() torch.Tensor {
 				row++
 			}
 			depth[i] = mean.MulScalar(1 / float64(len(n.In)))
-			if beta, ok := a.beta[d.Name]; ok {
+			if beta, ok := mix.Beta[d.Name]; ok {
 				// The cell that ends pair j, counted from 0, is i = j + MinCells - 1.
 				if j := i + 1 - a.space.MinCells; j >= 0 {
 					depth[i] = depth[i].Mul(beta.Select(0, int64(j)).MulScalar(float64(i)).AddScalar(1))
@@ -74,7 +75,7 @@ const (
 
 // carried is what every edge (edges) of a stage carries. By "softmax", `none` makes an edge light,
 // and the edges of one cell do not compete.
-func (a *Arch) carried(d space.DAG) torch.Tensor {
+func (a *Arch) carried(d space.DAG, mix *nn.Mix) torch.Tensor {
 	alpha := a.parameter("alpha." + d.Name)
 	switch a.config.DepthWeights {
 	case Raw:
@@ -84,7 +85,7 @@ func (a *Arch) carried(d space.DAG) torch.Tensor {
 		strongest := carrying.Gather(1, carrying.TopK(1, 1)).Reshape(-1)
 		return softmaxByNode(d, strongest)
 	}
-	return carryingColumns(a.alpha[d.Name], d.Ops).SumDim(1)
+	return carryingColumns(mix.Alpha[d.Name], d.Ops).SumDim(1)
 }
 
 // carryingColumns are the columns of a matrix (edges, operations) whose operations are not null.
@@ -100,11 +101,11 @@ func carryingColumns(t torch.Tensor, candidates []string) torch.Tensor {
 
 // complexityLoss is L_comp of H-DAS eq. 5: a scalar, the sum over the stages of theta, what a cell
 // of theirs costs, times the expected number of cells.
-func (a *Arch) complexityLoss(theta []float64) torch.Tensor {
+func (a *Arch) complexityLoss(mix *nn.Mix, theta []float64) torch.Tensor {
 	o := a.Store.Options()
 	total := torch.Zeros(o)
 	for _, d := range a.dags {
-		beta, ok := a.beta[d.Name]
+		beta, ok := mix.Beta[d.Name]
 		if !ok {
 			continue
 		}

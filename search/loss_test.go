@@ -17,7 +17,7 @@ func TestDepthLossByHand(t *testing.T) {
 		d1 := a
 		d2 := (a + a + a*(d1+1)) / 3
 		d3 := (a + a*(d1+1) + a*(d2+1)) / 3 // window 3: states 1, 2, 3
-		if got, want := n.Arch.depthLoss().Item(), -(d1+d2+d3)/3*3; math.Abs(got-want) > 1e-12 {
+		if got, want := n.Arch.depthLoss(n.Arch.Mix(false)).Item(), -(d1+d2+d3)/3*3; math.Abs(got-want) > 1e-12 {
 			t.Errorf("depth loss %v, not %v", got, want)
 		}
 	})
@@ -29,14 +29,14 @@ func TestDistributionLossesByHand(t *testing.T) {
 	c := Default(Distribution)
 	c.Lengths, c.MinCells = []int{3, 3, 3}, 2
 	atZero(t, c, func(n *Supernet) {
-		if got := n.Arch.complexityLoss(n.theta).Item(); math.Abs(got-7.5) > 1e-12 {
+		if got := n.Arch.complexityLoss(n.Arch.Mix(false), n.theta).Item(); math.Abs(got-7.5) > 1e-12 {
 			t.Errorf("complexity loss %v, not 7.5", got)
 		}
 		a := 0.75
 		d1 := a
 		d2 := (a + a + a*(d1+1)) / 3 * (1 + 1*0.5)
 		d3 := (a + a*(d1+1) + a*(d2+1)) / 3 * (1 + 2*0.5)
-		if got, want := n.Arch.depthLoss().Item(), -(d1+d2+d3)/3*3; math.Abs(got-want) > 1e-12 {
+		if got, want := n.Arch.depthLoss(n.Arch.Mix(false)).Item(), -(d1+d2+d3)/3*3; math.Abs(got-want) > 1e-12 {
 			t.Errorf("depth loss %v, not %v", got, want)
 		}
 	})
@@ -51,7 +51,6 @@ func atZero(t *testing.T, c Config, f func(n *Supernet)) {
 		for p := range n.Arch.Store.All() {
 			torch.NoGrad(func() { p.Tensor.Zero_() })
 		}
-		n.Arch.softmax(false)
 		f(n)
 	})
 }

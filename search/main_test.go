@@ -3,25 +3,24 @@ package search
 import (
 	"bytes"
 	"errors"
+	"hdas/models/plan"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/search/space"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/optim"
 )
 
 var tiny = layer.Shape{C: 3, H: 8, W: 8}
 
 // little is a search of each kind, small enough for finite differences.
-func little(t *testing.T, k Kind) (Config, models.Macro, space.Space) {
+func little(t *testing.T, k Kind) (Config, plan.Macro, space.Space) {
 	t.Helper()
 	c := Default(k)
 	c.Nodes = 2
@@ -57,16 +56,15 @@ func littleCells(t *testing.T) string {
 }
 
 // learning runs f on a supernet of tiny images with its optimizers. No tensor may be left.
-func learning(t *testing.T, s space.Space, c Config, m models.Macro, f func(n *Supernet, adam *optim.Adam, sgd *optim.SGD)) {
+func learning(t *testing.T, s space.Space, c Config, m plan.Macro, f func(b *Bilevel)) {
 	t.Helper()
 	within(t, func() {
 		torch.Seed(7)
 		n := supernetOf(t, s, c, m, tiny)
 		defer n.Free()
-		adam, sgd := optimizers(n)
-		defer adam.Free()
-		defer sgd.Free()
-		f(n, adam, sgd)
+		b := bilevel(n)
+		defer b.Free()
+		f(b)
 	})
 }
 

@@ -66,7 +66,7 @@ func Measure(ctx context.Context, s Setup) (Estimate, error) {
 		began := time.Now()
 		err := torch.Do(func(*torch.Scope) {
 			images, _ := metric.Tensors(b, t.Options)
-			torch.NoGrad(func() { t.net.Logits(&nn.Ctx{}, images, false).Sum().Item() })
+			torch.NoGrad(func() { t.net.Logits(&nn.Ctx{}, images).Sum().Item() })
 		})
 		if err != nil {
 			return e, err

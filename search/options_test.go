@@ -1,7 +1,7 @@
 package search
 
 import (
-	"fmt"
+	"hdas/models/plan"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,10 +11,8 @@ import (
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/run"
-	"hdas/search/space"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/optim"
 )
 
 // option is a setting beside the default, by what it changes.
@@ -109,7 +107,7 @@ func refusal(err error) bool {
 	return false
 }
 
-func threeSteps(t *testing.T, c Config, m models.Macro, name string) {
+func threeSteps(t *testing.T, c Config, m plan.Macro, name string) {
 	t.Helper()
 	torch.Seed(9)
 	s, err := c.Space()
@@ -118,13 +116,12 @@ func threeSteps(t *testing.T, c Config, m models.Macro, name string) {
 	}
 	n := supernetOf(t, s, c, m, tiny)
 	defer n.Free()
-	adam, sgd := optimizers(n)
-	defer adam.Free()
-	defer sgd.Free()
+	learn := bilevel(n)
+	defer learn.Free()
 	before := snapshot(n, true)
-	n.config.Alpha.LR = 0.01
+	learn.ArchRate, learn.Order = 0.01, orders[c.Order]
 	for range 3 {
-		f := Step(n, orders[c.Order], adam, sgd, 0.01, sample(8), sample(8))
+		f := learn.Step(0.01, true, sample(8), sample(8))
 		if err := run.Finite(f.All()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -135,11 +132,10 @@ func threeSteps(t *testing.T, c Config, m models.Macro, name string) {
 		}
 	}
 	valid := sample(8)
-	grads, _ := FirstOrder(n, sgd, 0, Sample{}, valid)
+	grads, _ := FirstOrder(learn, 0, Sample{}, valid)
 	// Some of these networks are ill-conditioned; TestHyperGradient is exact.
 	differences(t, n, grads, 1, 1e-2, func() float64 {
-		l, _ := n.ArchLoss(valid)
-		return l.Total.Item()
+		return n.ArchLoss(valid).Total.Item()
 	})
 	if t.Failed() {
 		t.Fatalf("with %s", name)
@@ -148,17 +144,17 @@ func threeSteps(t *testing.T, c Config, m models.Macro, name string) {
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	plan, err := models.NewPlan(g, m, tiny, models.Search{})
+	network, err := plan.New(g, m, tiny, genotype.Candidates{})
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	store := nn.NewStore(double)
 	defer store.Free()
-	if _, err := models.Build(store.Root(), plan, models.Decided{}); err != nil {
+	if _, err := models.Build(store, network); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	if store.Count(nil) != plan.Cost.Parameters {
-		t.Errorf("%s: %d parameters, %d planned", name, store.Count(nil), plan.Cost.Parameters)
+	if store.Count(nil) != network.Cost.Parameters {
+		t.Errorf("%s: %d parameters, %d planned", name, store.Count(nil), network.Cost.Parameters)
 	}
 	for dag, count := range skips(n.Arch, g) {
 		if c.Kind.cells() && c.MaxSkips >= 0 && strings.HasPrefix(dag, "normal") && count > c.MaxSkips {
@@ -180,8 +176,8 @@ func TestPublishedCellsInStages(t *testing.T) {
 		for _, k := range []Kind{Stage, Distribution} {
 			c, m, _ := little(t, k)
 			c.Cells = name
-			learning(t, mustSpace(t, c), c, m, func(n *Supernet, adam *optim.Adam, sgd *optim.SGD) {
-				if err := run.Finite(Step(n, FirstOrder, adam, sgd, 0.05, sample(4), sample(4)).All()); err != nil {
+			learning(t, mustSpace(t, c), c, m, func(b *Bilevel) {
+				if err := run.Finite(b.Step(0.05, true, sample(4), sample(4)).All()); err != nil {
 					t.Errorf("%s search over %s: %v", k, name, err)
 				}
 			})
@@ -242,7 +238,7 @@ func TestCarriedByHand(t *testing.T) {
 			n := supernetOf(t, mustSpace(t, config), config, macro(2, 0), tiny)
 			defer n.Free()
 			torch.NoGrad(func() { n.Arch.parameter("alpha.stage1").Copy_(torch.FromFloat64(alpha, 5, 4)) })
-			got := n.Arch.carried(n.Arch.dags[0]).Float64s()
+			got := n.Arch.carried(n.Arch.dags[0], n.Arch.Mix(false)).Float64s()
 			for i := range c.want {
 				if math.Abs(got[i]-c.want[i]) > 1e-12 {
 					t.Errorf("%s: %v, not %v", c.weights, got, c.want)
@@ -251,47 +247,4 @@ func TestCarriedByHand(t *testing.T) {
 			}
 		})
 	}
-}
-
-// PC-DARTS' shuffle: 6 channels in 2 groups, 0 1 2 | 3 4 5, come out as 0 3 1 4 2 5.
-func TestShuffleByHand(t *testing.T) {
-	within(t, func() {
-		x := torch.FromFloat64([]float64{0, 1, 2, 3, 4, 5}, 1, 6, 1, 1)
-		if got := shuffle(x, 2).Float64s(); !slices.Equal(got, []float64{0, 3, 1, 4, 2, 5}) {
-			t.Errorf("%v", got)
-		}
-	})
-}
-
-// A partial mixture is PC-DARTS' own: half the channels mixed, the other half handed on, at stride
-// 2 through a max pooling, all times the weight of the edge, shuffled.
-func TestPartialMixture(t *testing.T) {
-	c, m, _ := little(t, Cell)
-	c.PartialChannels, c.EdgeNormalization, c.CellPrimitives = 2, true, []string{"none", "skip_connect"}
-	s := mustSpace(t, c)
-	within(t, func() {
-		torch.Seed(2)
-		n := supernetOf(t, s, c, m, tiny)
-		defer n.Free()
-		n.Arch.softmax(false)
-		d := n.Arch.dags[slices.IndexFunc(n.Arch.dags, func(d space.DAG) bool { return d.Name == "normal1" })]
-		edge := models.Edge{Site: models.Site{DAG: d.Name, Row: 1}, Ops: c.CellPrimitives}
-		edge.Spec.C, edge.Spec.Stride = 4, 1
-		store := nn.NewStore(double)
-		defer store.Free()
-		module, err := n.Arch.Edge(store.Root(), edge)
-		if err != nil {
-			t.Fatal(err)
-		}
-		x := torch.FromFloat64([]float64{1, 2, 3, 4}, 1, 4, 1, 1)
-		w, e := n.Arch.alpha[d.Name].Select(0, 1).Float64s()[1], n.Arch.edge[d.Name].Float64s()[1]
-		want := []float64{1 * w, 3 * e, 2 * w, 4 * e}
-		if got := module.Forward(&nn.Ctx{}, x).Float64s(); fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%v, not %v", got, want)
-		}
-		edge.Spec.C = 3
-		if _, err := n.Arch.Edge(store.Root().In("odd"), edge); err == nil {
-			t.Error("3 channels divide by 2")
-		}
-	})
 }

@@ -8,12 +8,13 @@ import (
 	"hdas/models/layer"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/kernel"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
 )
 
 // stepped is a supernet's parameters after a step, and what it came to.
-func stepped(t *testing.T, k Kind, image layer.Shape, change func(n *Supernet)) (after map[string][]float64, f map[string]float64) {
+func stepped(t *testing.T, k Kind, image layer.Shape, change func(b *Bilevel)) (after map[string][]float64, f map[string]float64) {
 	t.Helper()
 	c, m, s := little(t, k)
 	within(t, func() {
@@ -23,14 +24,13 @@ func stepped(t *testing.T, k Kind, image layer.Shape, change func(n *Supernet)) 
 			t.Fatal(err)
 		}
 		defer n.Free()
-		sgd := optim.NewSGD(n.Weights.Weights(), torch.SGDOptions{Momentum: 0.9})
-		adam := optim.NewAdam(n.Arch.Store.Weights(), torch.AdamOptions{Beta1: 0.5, Beta2: 0.999, Eps: 1e-8})
-		defer sgd.Free()
-		defer adam.Free()
-		change(n)
+		n.config.Weights.WeightDecay, n.config.Alpha.WeightDecay = 0, 0
+		b := NewBilevel(n)
+		defer b.Free()
+		change(b)
 		train, valid := sample(8), sample(8)
 		train.Images, valid.Images = torch.Randn(torch.Options{}, 8, image.C, image.H, image.W), torch.Randn(torch.Options{}, 8, image.C, image.H, image.W)
-		figures := Step(n, FirstOrder, adam, sgd, 0.025, train, valid)
+		figures := b.Step(0.025, true, train, valid)
 		if err := run.Finite(figures.All()); err != nil {
 			t.Fatal(err)
 		}
@@ -70,18 +70,18 @@ func apart(a, b map[string][]float64) (worst float64, name string) {
 // none, of the weights and of the architecture alike.
 func TestScaledStep(t *testing.T) {
 	for _, k := range []Kind{Cell, Distribution} {
-		plain, _ := stepped(t, k, tiny, func(*Supernet) {})
-		scaled, _ := stepped(t, k, tiny, func(n *Supernet) { n.ArchScale, n.WeightScale = optim.NewScaler(), optim.NewScaler() })
+		plain, _ := stepped(t, k, tiny, func(*Bilevel) {})
+		scaled, _ := stepped(t, k, tiny, func(b *Bilevel) { b.Arch.Scaler, b.Weights.Scaler = optim.NewScaler(), optim.NewScaler() })
 		if worst, name := apart(plain, scaled); worst > 1e-5 {
 			t.Errorf("%s: %s differs by %g", k, name, worst)
 		}
-		var n *Supernet
-		kept, _ := stepped(t, k, tiny, func(m *Supernet) {
+		var n *Bilevel
+		kept, _ := stepped(t, k, tiny, func(m *Bilevel) {
 			n = m
-			m.ArchScale, m.WeightScale = optim.NewScaler(), optim.NewScaler()
+			m.Arch.Scaler, m.Weights.Scaler = optim.NewScaler(), optim.NewScaler()
 			huge := map[string]torch.Tensor{"s": torch.FromFloat64([]float64{math.MaxFloat32, 0}, 2)}
-			m.ArchScale.Load("s", huge)
-			m.WeightScale.Load("s", huge)
+			m.Arch.Scaler.Load("s", huge)
+			m.Weights.Scaler.Load("s", huge)
 		})
 		within(t, func() {
 			c, m, s := little(t, k)
@@ -100,7 +100,7 @@ func TestScaledStep(t *testing.T) {
 					}
 				}
 			}
-			for _, scale := range []*optim.Scaler{n.ArchScale, n.WeightScale} {
+			for _, scale := range []*optim.Scaler{n.Arch.Scaler, n.Weights.Scaler} {
 				if v := scale.State("s")[0].Tensor.Float64s()[0]; v != math.MaxFloat32/2 {
 					t.Errorf("%s: scale %v", k, v)
 				}
@@ -116,10 +116,11 @@ func TestScaledStep(t *testing.T) {
 func TestBFloat16Step(t *testing.T) {
 	image := layer.Shape{C: 3, H: 32, W: 32} // of few pixels, batch norms' gradients are ill-conditioned
 	for _, k := range Kinds {
-		full, f := stepped(t, k, image, func(*Supernet) {})
-		for again := torch.RecomputeNone; again <= torch.RecomputeCell; again++ {
+		full, f := stepped(t, k, image, func(*Bilevel) {})
+		for again := kernel.RecomputeNone; again <= kernel.RecomputeCell; again++ {
 			before := map[string][]float64{}
-			low, l := stepped(t, k, image, func(n *Supernet) {
+			low, l := stepped(t, k, image, func(b *Bilevel) {
+				n := b.Net
 				n.Autocast, n.Recompute = torch.BFloat16, again
 				for _, p := range n.Weights.Weights() {
 					before[p.Name] = p.Tensor.Float64s()

@@ -7,9 +7,9 @@ import (
 
 	"hdas/datasets"
 	"hdas/metric"
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
+	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/optim"
@@ -18,7 +18,7 @@ import (
 // Setup is all that a search starts from.
 type Setup struct {
 	Config       Config
-	Macro        models.Macro
+	Macro        plan.Macro
 	Train, Valid *datasets.Loader // the halves: of the weights, and of the architecture
 	Test         *datasets.Loader // the validation half again, in order and unaugmented, for the score of an epoch
 	Options      torch.Options
@@ -62,8 +62,7 @@ type task struct {
 	dir    *run.Dir
 	net    *Supernet
 	image  layer.Shape
-	sgd    *optim.SGD
-	adam   *optim.Adam
+	learn  *Bilevel
 	rate   optim.Schedule
 	meter  metric.Meter
 	best   float64 // the best supernet's top-1
@@ -77,7 +76,7 @@ func start(s Setup) (t *task, err error) {
 		return nil, err
 	}
 	info := s.Train.Dataset.Info()
-	w, a := s.Config.Weights, s.Config.Alpha
+	w := s.Config.Weights
 	t = &task{Setup: s, best: -1,
 		image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)},
 		rate:  optim.Cosine(w.LR, w.MinLR, s.Config.Epochs)}
@@ -87,11 +86,10 @@ func start(s Setup) (t *task, err error) {
 			return
 		}
 		t.net.Autocast = s.Autocast
+		t.learn = NewBilevel(t.net)
 		if s.Autocast == torch.Float16 {
-			t.net.ArchScale, t.net.WeightScale = optim.NewScaler(), optim.NewScaler()
+			t.learn.Arch.Scaler, t.learn.Weights.Scaler = optim.NewScaler(), optim.NewScaler()
 		}
-		t.sgd = optim.NewSGD(t.net.Weights.Weights(), torch.SGDOptions{Momentum: w.Momentum, WeightDecay: w.WeightDecay})
-		t.adam = optim.NewAdam(t.net.Arch.Store.Weights(), torch.AdamOptions{Beta1: a.Beta1, Beta2: a.Beta2, Eps: 1e-8, WeightDecay: a.WeightDecay})
 	})
 	if err := errors.Join(failure, err); err != nil {
 		if t.net != nil {
@@ -105,8 +103,7 @@ func start(s Setup) (t *task, err error) {
 func (t *task) free() {
 	torch.Do(func(*torch.Scope) {
 		t.net.Free()
-		t.sgd.Free()
-		t.adam.Free()
+		t.learn.Free()
 		t.meter.Reset()
 	})
 }
@@ -143,11 +140,7 @@ func (t *task) Step(epoch int, p pair) []run.Figure {
 	var valid, train Sample
 	valid.Images, valid.Labels = metric.Tensors(p.valid, o)
 	train.Images, train.Labels = metric.Tensors(p.train, o)
-	hyper := orders[t.Config.Order]
-	if epoch < t.Config.Alpha.Warmup {
-		hyper = nil
-	}
-	f := Step(t.net, hyper, t.adam, t.sgd, t.rate(epoch), train, valid)
+	f := t.learn.Step(t.rate(epoch), epoch >= t.Config.Alpha.Warmup, train, valid)
 	t.meter.Add(f.Train, f.Logits, train.Labels)
 	return f.All()
 }

@@ -8,10 +8,11 @@ import (
 
 	"hdas/models"
 	"hdas/models/layer"
+	"hdas/models/plan"
 	"hdas/search/space"
 	"hdas/torch"
+	"hdas/torch/kernel"
 	"hdas/torch/nn"
-	"hdas/torch/optim"
 )
 
 // Supernet is a network over a space, with its weights and its architecture parameters.
@@ -20,33 +21,36 @@ type Supernet struct {
 	Weights *nn.Store
 	Arch    *Arch
 	// Recompute says what a cell computes again for its gradient instead of storing it.
-	Recompute torch.Recompute
+	Recompute kernel.Recompute
+	// Path says what code computes a cell while learning.
+	Path kernel.Path
 	// Autocast is the type that convolutions are computed in while learning; Float32: the weights'.
 	Autocast torch.DType
-	// Scales are those of the losses of the architecture and of the weights; nil for none.
-	ArchScale, WeightScale *optim.Scaler
-	theta                  []float64
-	config                 Config
+	theta    []float64
+	config   Config
 }
 
 // NewSupernet makes the supernet of a space for images of that shape. It runs inside torch.Do;
 // the caller frees it.
-func NewSupernet(s space.Space, c Config, m models.Macro, image layer.Shape, o torch.Options) (*Supernet, error) {
+func NewSupernet(s space.Space, c Config, m plan.Macro, image layer.Shape, o torch.Options) (*Supernet, error) {
 	m.Auxiliary = false // a supernet has no auxiliary head
-	plan, err := models.NewPlan(s.Dense, m, image, undecided(s))
+	p, err := plan.New(s.Dense, m, image, s.Candidates)
 	if err != nil {
 		return nil, err
 	}
 	n := &Supernet{Weights: nn.NewStore(o), Arch: NewArch(o, s, c), config: c}
-	if n.Recompute, err = torch.ParseRecompute(c.Recompute); err != nil {
+	if n.Recompute, err = kernel.ParseRecompute(c.Recompute); err != nil {
 		return nil, err
 	}
-	if n.Net, err = models.Build(n.Weights.Root(), plan, n.Arch); err != nil {
+	if n.Net, err = models.Build(n.Weights, p); err != nil {
 		n.Free()
 		return nil, err
 	}
 	if s.MinCells > 0 {
-		n.theta = n.thetas(c.Theta)
+		if n.theta, err = n.thetas(c.Theta); err != nil {
+			n.Free()
+			return nil, err
+		}
 	}
 	return n, nil
 }
@@ -57,37 +61,40 @@ func (n *Supernet) Free() {
 	n.Arch.Store.Free()
 }
 
-// Logits are the classes' (N,Classes) for images (N,C,H,W). Only with gradients can those of the
-// architecture parameters be asked for.
-func (n *Supernet) Logits(c *nn.Ctx, images torch.Tensor, gradients bool) torch.Tensor {
-	n.Arch.softmax(gradients)
-	logits, _ := n.Net.Forward(c, images)
+// Logits returns the logits (N,Classes) for images (N,C,H,W), with the architecture as it is now. Of
+// c everything counts but its Mix. No gradient of the architecture's parameters can be asked for.
+func (n *Supernet) Logits(c *nn.Ctx, images torch.Tensor) torch.Tensor {
+	return n.logits(c, images, n.Arch.Mix(false))
+}
+
+func (n *Supernet) logits(c *nn.Ctx, images torch.Tensor, mix *nn.Mix) torch.Tensor {
+	with := *c
+	with.Mix = mix
+	logits, _ := n.Net.Forward(&with, images)
 	return logits
 }
 
 // Sample is a batch of images (N,C,H,W) and labels (N).
 type Sample struct{ Images, Labels torch.Tensor }
 
-// ArchLoss is the loss of the architecture on a batch of the validation half: one loss of all
+// ArchLoss returns the loss of the architecture on a batch of the validation half: one loss of all
 // parts (H-DAS eq. 6).
-func (n *Supernet) ArchLoss(s Sample) (Losses, torch.Tensor) {
-	logits := n.Logits(n.learning(), s.Images, true)
-	l := n.archLoss(torch.CrossEntropy(logits, s.Labels, 0))
-	return l, logits
+func (n *Supernet) ArchLoss(s Sample) Losses {
+	mix := n.Arch.Mix(true)
+	logits := n.logits(n.learning(), s.Images, mix)
+	return n.archLoss(torch.CrossEntropy(logits, s.Labels, 0), mix)
 }
 
-// WeightGrad returns the training loss, its gradient in the weights, in the order of their store,
-// and the logits. It computes no gradient of the architecture's. The gradient is to be unscaled by
-// WeightScale.
-func (n *Supernet) WeightGrad(train Sample) (loss torch.Tensor, grads []torch.Tensor, logits torch.Tensor) {
-	logits = n.Logits(n.learning(), train.Images, false)
-	loss = torch.CrossEntropy(logits, train.Labels, 0)
-	return loss.Detach(), n.WeightScale.Grad(loss, nn.Tensors(n.Weights.Weights())), logits.Detach()
+// WeightLoss returns the training loss and the logits. No gradient of the architecture's parameters
+// can be asked for.
+func (n *Supernet) WeightLoss(s Sample) (loss, logits torch.Tensor) {
+	logits = n.Logits(n.learning(), s.Images)
+	return torch.CrossEntropy(logits, s.Labels, 0), logits
 }
 
 // learning is how a step computes.
 func (n *Supernet) learning() *nn.Ctx {
-	return &nn.Ctx{Train: true, Recompute: n.Recompute, Autocast: n.Autocast}
+	return &nn.Ctx{Train: true, Recompute: n.Recompute, Path: n.Path, Autocast: n.Autocast}
 }
 
 func (n *Supernet) String() string {

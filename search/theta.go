@@ -20,8 +20,7 @@ var thetaNames = []string{ThetaOne, ThetaFLOPs, ThetaParameters, ThetaLatency}
 
 // thetas are what one cell of each stage costs, divided by their mean over the stages: in its own
 // unit it would swamp the other losses.
-func (n *Supernet) thetas(kind string) []float64 {
-	var theta []float64
+func (n *Supernet) thetas(kind string) (theta []float64, err error) {
 	mean := 0.0
 	for i, s := range n.Net.Plan.Stages {
 		cost := 1.0
@@ -31,7 +30,9 @@ func (n *Supernet) thetas(kind string) []float64 {
 		case ThetaParameters:
 			cost = float64(s.Cells[0].Cost.Parameters)
 		case ThetaLatency:
-			cost = n.latency(i)
+			if cost, err = n.latency(i); err != nil {
+				return nil, err
+			}
 		}
 		theta = append(theta, cost)
 		mean += cost / float64(len(n.Net.Plan.Stages))
@@ -39,27 +40,31 @@ func (n *Supernet) thetas(kind string) []float64 {
 	for i := range theta {
 		theta[i] /= mean
 	}
-	return theta
+	return theta, nil
 }
 
 // latency is the time, in seconds, that the first cell of stage i takes for a batch, without its
 // stage's edges: the median of several passes in evaluation, after one that warms up.
-func (n *Supernet) latency(i int) float64 {
+func (n *Supernet) latency(i int) (float64, error) {
 	const passes = 9
 	var times []float64
 	in := n.Net.Plan.Stages[i].Cells[0].In[0]
+	cell, err := n.Net.Standalone(i, 0)
+	if err != nil {
+		return 0, err
+	}
 	torch.NoGrad(func() {
 		for range passes + 1 {
 			torch.Within(func(*torch.Scope) {
 				x := torch.Ones(n.Weights.Options(), int64(n.config.Batch), in.C, in.H, in.W)
 				x.Select(0, 0).Sum().Item() // everything before is done
 				start := time.Now()
-				n.Net.Cell(i, 0, &nn.Ctx{}, x).Sum().Item()
+				cell.Forward(&nn.Ctx{}, x).Sum().Item()
 				times = append(times, time.Since(start).Seconds())
 			})
 		}
 	})
 	times = times[1:]
 	slices.Sort(times)
-	return times[passes/2]
+	return times[passes/2], nil
 }

@@ -65,7 +65,7 @@ func (c Config) validateDerivation(f *faults) {
 	}
 	if c.Kind.cells() {
 		f.check(c.MaxSkips >= -1, "max_skips %d is not at least 0, or -1 for any number", c.MaxSkips)
-		other := slices.ContainsFunc(c.CellPrimitives, func(op string) bool { return !ops.IsNull(op) && !isSkip(op) })
+		other := slices.ContainsFunc(c.CellPrimitives, func(op string) bool { return !ops.IsNull(op) && !ops.IsSkip(op) })
 		f.check(c.MaxSkips < 0 || other, "max_skips %d leaves no operation to take a skip's place in cell_primitives %v", c.MaxSkips, c.CellPrimitives)
 	}
 }

@@ -1,4 +1,4 @@
-// The gradients of a Dag by the kernels.
+// The gradients of a program's pass by the kernels.
 #ifndef HDAS_BACKWARD_H
 #define HDAS_BACKWARD_H
 
@@ -12,41 +12,44 @@ constexpr int64_t groups = 16;
 
 template <class T> class Backward : public Forward<T> {
 public:
-  // grads[i] is made for every tensor i that needs it.
-  Backward(const Dag &d, std::vector<Tensor> &state, std::vector<Branch> &branches, const std::vector<bool> &need, std::vector<Tensor> &grads)
-      : Forward<T>(d, state, branches), need(need), needed(d.states, false), grads(grads), gradient(d.states) {
-    for (int i = 0; i < d.inputs; ++i)
+  using typename Forward<T>::Branch;
+
+  // grads[i] is made for every tensor i of the pass that needs it.
+  Backward(const Pass &pass, Kept<T> &kept, const std::vector<bool> &need, std::vector<Tensor> &grads)
+      : Forward<T>(pass, kept), need(need), needed(p.states, false), grads(grads), gradient(p.states) {
+    for (int i = 0; i < p.inputs; ++i)
       needed[i] = need[i];
-    for (const Term &t : d.terms)
+    for (const Term &t : p.terms)
       needed[t.to] = needed[t.to] || needed[t.from] || wants(t.scale) || weighed(t);
   }
 
   // result is the gradient of the output. The states are gone afterwards.
   void backward(const Tensor &result) {
     int64_t at = 0;
-    for (int i : d.out) {
+    for (int i : p.out) {
       side_by_side(result, at, started(gradient[i], state[i]), /*out=*/false);
       at += state[i].size(1);
     }
-    for (int i = d.states - 1; i >= 0; --i) {
-      for (Branch &b : branches)
-        if (b.from == i && b.gradient.defined())
-          pooled(b);
-      if (i < d.inputs)
+    for (int i = p.states - 1; i >= 0; --i) {
+      for (size_t b = 0; b < branches.size(); ++b)
+        if (p.branches[b].from == i && branches[b].gradient.defined())
+          pooled(int(b));
+      if (i < p.inputs)
         continue;
       if (needed[i] && gradient[i].defined())
         node(i);
       gradient[i] = state[i] = Tensor();
     }
-    for (int i = 0; i < d.inputs; ++i)
+    for (int i = 0; i < p.inputs; ++i)
       if (need[i])
         grads[i] = gradient[i];
   }
 
 private:
-  using Forward<T>::d, Forward<T>::state, Forward<T>::branches, Forward<T>::branch, Forward<T>::readers;
+  using Forward<T>::p, Forward<T>::pass, Forward<T>::state, Forward<T>::branches;
   using Forward<T>::like, Forward<T>::sample, Forward<T>::flat, Forward<T>::side_by_side;
-  using Forward<T>::factor, Forward<T>::kept, Forward<T>::numbers, Forward<T>::value, Forward<T>::ensure, Forward<T>::reading;
+  using Forward<T>::factor, Forward<T>::masked, Forward<T>::mask, Forward<T>::numbers, Forward<T>::value, Forward<T>::end;
+  using Forward<T>::rounds, Forward<T>::ensure, Forward<T>::ensure_branch, Forward<T>::reading;
 
   const std::vector<bool> &need;   // of every tensor, whether its gradient is asked for
   std::vector<bool> needed;        // of every state
@@ -56,7 +59,7 @@ private:
   bool wants(int tensor) const { return tensor >= 0 && need[tensor]; }
   bool weighed(const Term &t) const {
     for (const Round &r : t.rounds)
-      if (wants(r.window) || wants(r.point) || wants(r.shifted) || wants(r.gamma) || wants(r.beta))
+      if (wants(r.taps) || wants(r.point) || wants(r.shifted) || wants(r.gamma) || wants(r.beta))
         return true;
     return false;
   }
@@ -67,7 +70,7 @@ private:
       return Tensor();
     Tensor &g = grads[tensor];
     if (!g.defined())
-      g = at::zeros(d.tensors[tensor].sizes(), d.tensors[tensor].options());
+      g = at::zeros(pass.tensors[tensor].sizes(), pass.tensors[tensor].options());
     return g;
   }
   void add_to(int tensor, int64_t at, const Numbers &v) {
@@ -100,34 +103,37 @@ private:
   // The gradient of state i is complete: hands it to the terms that it is the sum of.
   void node(int i) {
     const Tensor g = gradient[i];
-    const int64_t c = g.size(1), samples = g.size(0), length = flat(g), p = period<T>(c);
+    const int64_t c = g.size(1), samples = g.size(0), length = flat(g), each = period<T>(c);
     std::vector<Part> parts;
-    for (int t : readers[i]) {
-      const Term &term = d.terms[t];
+    for (int t : p.into[i]) {
+      const Term &term = p.terms[t];
       if (!wants(term.scale) && !weighed(term) && !needed[term.from])
         continue;
       ensure(t);
-      const bool conv = branch[t] >= 0 && !term.rounds[0].pool();
+      const bool conv = term.branch >= 0 && !p.branches[term.branch].pool;
       Part part{t, wants(term.scale) || weighed(term) || conv};
-      const bool normed = branch[t] >= 0 && term.rounds.back().mean >= 0;
-      part.mean = normed ? table<T>(branches[branch[t]].moments.back().mean, p) : std::vector<T>(p, T(0));
+      const bool normed = term.branch >= 0 && end(t).known();
+      part.mean = normed ? table<T>(end(t).mean, each) : std::vector<T>(each, T(0));
       if (!conv && needed[term.from]) {
-        Tensor &to = branch[t] < 0 ? gradient[term.from] : branches[branch[t]].gradient;
+        Tensor &to = term.branch < 0 ? gradient[term.from] : branches[term.branch].gradient;
         part.into = &started(to, value(t));
         Numbers a(c, factor(term));
-        if (normed)
+        if (normed) {
           times(a, numbers(term.rounds.back().gamma, c, 1));
-        part.scale = table<T>(a, p);
+          if (!end(t).batch)
+            times(a, end(t).inverse);
+        }
+        part.scale = table<T>(a, each);
       }
       if (part.products)
         part.sums.resize(samples * c);
       parts.push_back(std::move(part));
     }
     Numbers sums(samples * c); // of g
-    const std::vector<T> zero(p, T(0));
+    const std::vector<T> nothing(each, T(0));
     parallel(samples, [&](Turns &turns) {
       Adder<T> add(c, length);
-      std::vector<T> a(p);
+      std::vector<T> a(each);
       for (int64_t n; turns.take(n);) {
         const T *gn = sample(g, n);
         add.sum(gn, &sums[n * c]);
@@ -135,10 +141,10 @@ private:
           if (part.products)
             add.dot(gn, sample(value(part.term), n), part.mean.data(), &part.sums[n * c]);
           if (part.into) {
-            const double m = kept(d.terms[part.term], n);
-            for (int64_t j = 0; j < p; ++j)
+            const double m = mask(p.terms[part.term], n);
+            for (int64_t j = 0; j < each; ++j)
               a[j] = T(m * part.scale[j]);
-            leaves<T>().blend(length, p, gn, a.data(), zero.data(), sample(*part.into, n), true);
+            leaves<T>().blend(length, each, gn, a.data(), nothing.data(), sample(*part.into, n), true);
           }
         }
       }
@@ -150,17 +156,17 @@ private:
 
   // The gradients of what a term is made of; g is that of its sum, and sums (samples, c) what it adds up to.
   void finish(const Part &part, const Tensor &g, const Numbers &sums) {
-    const Term &term = d.terms[part.term];
+    const Term &term = p.terms[part.term];
     const int64_t c = g.size(1);
-    auto keep = [&](int64_t n) { return kept(term, n); };
-    const Numbers ones = total(sums, c, keep);
-    Numbers products = total(part.sums, c, keep); // of g and the normalised value
-    const Round *end = branch[part.term] >= 0 ? &term.rounds.back() : nullptr;
+    auto masks = [&](int64_t n) { return mask(term, n); };
+    const Numbers ones = total(sums, c, masks);
+    Numbers products = total(part.sums, c, masks); // of g and the normalised value
+    const Round *last = term.branch >= 0 ? &term.rounds.back() : nullptr;
     Numbers gamma(c, 1), beta(c, 0);
-    if (end && end->mean >= 0) {
-      times(products, branches[branch[part.term]].moments.back().inverse);
-      gamma = numbers(end->gamma, c, 1);
-      beta = numbers(end->beta, c, 0);
+    if (last && end(part.term).known()) {
+      times(products, end(part.term).inverse);
+      gamma = numbers(last->gamma, c, 1);
+      beta = numbers(last->beta, c, 0);
     }
     if (wants(term.scale)) {
       double w = 0;
@@ -168,10 +174,10 @@ private:
         w += gamma[k] * products[k] + beta[k] * ones[k];
       add_to(term.scale, term.at, {w});
     }
-    if (end && !end->pool())
-      convolved(part.term, g, ones, products);
-    else if (end)
-      affine(*end, factor(term), ones, products);
+    if (last && !p.branches[term.branch].pool)
+      convolved(term, g, ones, products);
+    else if (last)
+      affine(*last, factor(term), ones, products);
   }
 
   // The gradients of a norm's weights.
@@ -184,24 +190,23 @@ private:
   }
 
   // The gradient of a term of convolutions; g is that of its sum, ones and products as slope has them.
-  void convolved(int t, Tensor g, Numbers ones, Numbers products) {
-    const Term &term = d.terms[t];
-    Branch &b = branches[branch[t]];
+  void convolved(const Term &term, Tensor g, Numbers ones, Numbers products) {
+    Branch &b = branches[term.branch];
     double w = factor(term);
-    for (size_t r = b.rounds->size(); r-- > 0;) {
-      const Round &round = (*b.rounds)[r];
+    for (size_t r = term.rounds.size(); r-- > 0;) {
+      const Round &round = term.rounds[r];
       affine(round, w, ones, products);
       const Tensor x = r == 0 ? state[term.from] : b.y[r - 1], y = b.y[r];
-      Kernel<T> k(round, d.tensors, x.size(1), x.size(2), x.size(3));
+      const Kernel<T> &k = *b.kernel[r];
       std::vector<T> scale, shift;
-      const Load load = reading(b, r, x.size(1), scale, shift);
-      const int64_t c = k.out(), samples = x.size(0), p = period<T>(c), before = x.size(1);
+      const Load load = reading(term.branch, r, x.size(1), scale, shift);
+      const int64_t c = k.out(), samples = x.size(0), each = period<T>(c), before = x.size(1);
       Numbers gamma(c, w);
       times(gamma, numbers(round.gamma, c, 1));
       const Slope s = slope(b.moments[r], gamma, ones, products, y.numel() / c);
-      const std::vector<T> sa = table<T>(s.a, p), sb = table<T>(s.b, p), sc = table<T>(s.c, p);
-      const bool weights = wants(round.window) || wants(round.point) || wants(round.shifted);
-      const bool first = r == 0, all = term.keep < 0 || r + 1 < b.rounds->size();
+      const std::vector<T> sa = table<T>(s.a, each), sb = table<T>(s.b, each), sc = table<T>(s.c, each);
+      const bool weights = wants(round.taps) || wants(round.point) || wants(round.shifted);
+      const bool first = r == 0, all = !masked(term) || r + 1 < term.rounds.size();
       Tensor dx = !first ? (x.sizes() == y.sizes() ? y : like(x)) : needed[term.from] ? started(gradient[term.from], x) : Tensor();
       if (!dx.defined() && !weights)
         break;
@@ -219,10 +224,10 @@ private:
             partial[group] = Buffer<T>(k.grad_size(), T(0));
           for (int64_t n = group * samples / count; n < (group + 1) * samples / count; ++n) {
             if (!all)
-              for (int64_t j = 0; j < p; ++j)
-                a[j] = T(kept(term, n) * sa[j]);
+              for (int64_t j = 0; j < each; ++j)
+                a[j] = T(mask(term, n) * sa[j]);
             T *dy = scratch.flat.get();
-            leaves<T>().slope(flat(y), p, sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), dy);
+            leaves<T>().slope(flat(y), each, sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), dy);
             k.backward({sample(x, n), load, scale.data(), shift.data()}, dy, scratch, dx.defined() ? sample(dx, n) : nullptr, first,
                        weights ? partial[group].get() : nullptr);
             if (first)
@@ -234,7 +239,7 @@ private:
       });
       if (weights) {
         add_up(partial, k.grad_size());
-        k.unlay(partial[0].get(), made(round.window), made(round.point), made(round.shifted));
+        k.unlay(partial[0].get(), made(round.taps), made(round.point), made(round.shifted));
       }
       if (first)
         break;
@@ -261,15 +266,16 @@ private:
   }
 
   // The gradient of a pooling, once all its readers have added theirs, their norms' weights in it.
-  void pooled(Branch &b) {
-    ensure(b);
-    const Tensor x = state[b.from], y = b.y[0], g = b.gradient;
-    Kernel<T> k((*b.rounds)[0], d.tensors, x.size(1), x.size(2), x.size(3));
-    const int64_t c = k.out(), samples = x.size(0), p = period<T>(c);
-    const Moments &m = b.moments[0];
+  void pooled(int index) {
+    ensure_branch(index);
+    Branch &b = branches[index];
+    const Tensor x = state[p.branches[index].from], y = b.y[0], g = b.gradient;
+    const Kernel<T> &k = *b.kernel[0];
+    const int64_t c = k.out(), samples = x.size(0), each = period<T>(c);
+    const Moments m = pass.norm == batch_statistics ? b.moments[0] : Moments(); // running ones are in g
     Numbers sums(samples * c, 0), dots(samples * c, 0);
     if (m.known()) {
-      const std::vector<T> mean = table<T>(m.mean, p);
+      const std::vector<T> mean = table<T>(m.mean, each);
       parallel(samples, [&](Turns &turns) {
         Adder<T> add(c, flat(y));
         for (int64_t n; turns.take(n);) {
@@ -282,12 +288,12 @@ private:
     if (m.known())
       times(products, m.inverse);
     const Slope s = slope(m, Numbers(c, 1), total(sums, c), products, samples * k.pixels());
-    const std::vector<T> sa = table<T>(s.a, p), sb = table<T>(s.b, p), sc = table<T>(s.c, p);
-    const Tensor dx = started(gradient[b.from], x);
+    const std::vector<T> sa = table<T>(s.a, each), sb = table<T>(s.b, each), sc = table<T>(s.c, each);
+    const Tensor dx = started(gradient[p.branches[index].from], x);
     parallel(samples, [&](Turns &turns) {
       typename Kernel<T>::Scratch scratch(k);
       for (int64_t n; turns.take(n);) {
-        leaves<T>().slope(flat(y), p, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
+        leaves<T>().slope(flat(y), each, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
         k.backward({sample(x, n), Load::copy, nullptr, nullptr}, scratch.flat.get(), scratch, sample(dx, n), true, nullptr);
       }
     });

@@ -1,4 +1,4 @@
-// What batch norms come to, in numbers of channels.
+// Per-channel statistics of batch norms, and what gradients need of them.
 #ifndef HDAS_CHANNELS_H
 #define HDAS_CHANNELS_H
 
@@ -84,24 +84,31 @@ inline Numbers total(const Numbers &by, int64_t c) {
   return total(by, c, [](int64_t) { return 1; });
 }
 
-// Mean and one over the standard deviation of a batch.
+// What a batch norm normalises by: a mean and one over a standard deviation. Those of the batch
+// depend on its pixels, which the gradient follows; running ones are constants.
 struct Moments {
   Numbers mean, inverse, variance;
+  bool batch = true;
   bool known() const { return !mean.empty(); }
 };
+
+inline Numbers inverse(Numbers variance) {
+  for (double &v : variance)
+    v = 1 / std::sqrt(v + eps);
+  return variance;
+}
 
 // means and squares (samples, c): of each sample, the mean and the sum of squares about it.
 inline Moments moments(const Numbers &means, const Numbers &squares, int64_t c, int64_t pixels) {
   const double samples = double(means.size()) / c;
-  Moments m{total(means, c), Numbers(c), Numbers(c, 0)};
+  Moments m{total(means, c), Numbers(), Numbers(c, 0)};
   for (double &v : m.mean)
     v /= samples;
   for (size_t i = 0; i < means.size(); ++i) {
     double apart = means[i] - m.mean[i % c];
     m.variance[i % c] += (squares[i] / pixels + apart * apart) / samples;
   }
-  for (int64_t k = 0; k < c; ++k)
-    m.inverse[k] = 1 / std::sqrt(m.variance[k] + eps);
+  m.inverse = inverse(m.variance);
   return m;
 }
 
@@ -116,13 +123,15 @@ struct Slope {
 };
 
 // ones and products are the sums over the batch, of that many pixels, of g and of g times the
-// normalised x; the norm's result is times gamma. Where there is no norm, only g is.
+// normalised x; the norm's result is times gamma. Without a norm the result is times gamma alone.
 inline Slope slope(const Moments &m, Numbers gamma, const Numbers &ones, const Numbers &products, int64_t pixels) {
   const size_t n = ones.size();
   Slope s{std::move(gamma), Numbers(n, 0), Numbers(n, 0)};
   if (!m.known())
     return s;
   times(s.a, m.inverse);
+  if (!m.batch)
+    return s;
   for (size_t k = 0; k < n; ++k) {
     s.b[k] = -s.a[k] * m.inverse[k] * products[k] / pixels;
     s.c[k] = -s.a[k] * ones[k] / pixels - s.b[k] * m.mean[k];

@@ -220,7 +220,7 @@ func TestMisuse(t *testing.T) {
 		"set generator":   func() { torch.SetGeneratorState(torch.CPU, nil) },
 		"threads":         func() { torch.Threads() },
 		"set threads":     func() { torch.SetThreads(1) },
-		"path":            func() { torch.SetPath(torch.Kernels) },
+		"compile":         func() { torch.Compile(torch.Graph{}) },
 		"sgd":             func() { torch.SGDStep(nil, nil, nil, nil, torch.SGDOptions{}) },
 		"adam":            func() { torch.AdamStep(nil, nil, nil, nil, nil, torch.AdamOptions{}) },
 		"norm":            func() { torch.Norm(nil) },

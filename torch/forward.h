@@ -1,61 +1,69 @@
-// The states of a Dag by the kernels.
+// The states of a program's pass by the kernels.
 #ifndef HDAS_FORWARD_H
 #define HDAS_FORWARD_H
 
 #include "channels.h"
-#include "dag.h"
 #include "pool.h"
+#include "program.h"
 
 namespace hdas {
 
 constexpr auto last = at::MemoryFormat::ChannelsLast;
 
-// What one operation makes of a state. Poolings of a state that differ in nothing but what follows
-// their batch's norm are one branch.
-struct Branch {
-  int from;
-  const std::vector<Round> *rounds;
-  std::vector<Tensor> y; // before each norm; empty where it is to be computed again
-  std::vector<Moments> moments;
-  Tensor gradient; // of a pooling's normalised output, summed over its readers
+// What a pass keeps for its gradient.
+template <class T> struct Kept {
+  struct Branch {
+    std::vector<std::shared_ptr<const Kernel<T>>> kernel; // of each round
+    std::vector<Tensor> y;                                // before each norm; empty where it is to be computed again
+    std::vector<Moments> moments;                         // of each norm
+    Tensor gradient; // of a pooling's output, summed over its readers: of the normalised one by batch statistics
+  };
+  std::vector<Tensor> state; // inputs, and nodes unless they are computed again
+  std::vector<Branch> branches;
+  std::vector<Moments> shared; // by term: the running statistics behind a pooling, which others may share
 };
 
 template <class T> class Forward {
 public:
-  Forward(const Dag &d, std::vector<Tensor> &state, std::vector<Branch> &branches) : d(d), state(state), branches(branches) {
-    for (const Term &t : d.terms)
-      branch.push_back(find(t));
-    readers.resize(d.states);
-    for (size_t i = 0; i < d.terms.size(); ++i)
-      readers[d.terms[i].to].push_back(int(i));
+  using Branch = typename Kept<T>::Branch;
+
+  Forward(const Pass &pass, Kept<T> &kept) : p(*pass.program), pass(pass), state(kept.state), branches(kept.branches), shared(kept.shared) {
+    if (!branches.empty())
+      return;
+    for (const hdas::Branch &b : p.branches)
+      branches.push_back({{}, {}, std::vector<Moments>(b.term->rounds.size()), {}});
+    shared.resize(p.terms.size());
+    for (size_t t = 0; t < p.terms.size() && pass.norm == running_statistics; ++t)
+      if (p.terms[t].branch >= 0 && p.branches[p.terms[t].branch].pool && p.terms[t].rounds[0].mean >= 0)
+        shared[t] = running(p.terms[t].rounds[0]);
   }
 
   // Computes the states; `again`, with the moments that are known already.
   void forward(bool again) {
-    for (int i = d.inputs; i < d.states; ++i) {
-      for (int t : readers[i])
+    for (int i = p.inputs; i < p.states; ++i) {
+      for (int t : p.into[i])
         ensure(t);
-      if (!again && d.training)
-        for (int t : readers[i])
+      if (!again && pass.norm == batch_statistics)
+        for (int t : p.into[i])
           follow(t);
       combine(i);
-      if (d.recompute == edges && !again)
-        for (int t : readers[i])
-          if (branch[t] >= 0)
-            branches[branch[t]].y.clear();
+      if (pass.recompute == edges && !again)
+        for (int t : p.into[i])
+          if (p.terms[t].branch >= 0)
+            branches[p.terms[t].branch].y.clear();
     }
   }
 
   // What is put out: the channels of some states side by side.
   Tensor output() const {
-    if (d.out.size() == 1)
-      return state[d.out[0]].detach();
-    const Tensor &first = state[d.out[0]];
+    if (p.out.size() == 1)
+      return state[p.out[0]].detach();
+    const Tensor &first = state[p.out[0]];
     int64_t c = 0, at = 0;
-    for (int i : d.out)
+    for (int i : p.out)
       c += state[i].size(1);
     Tensor whole = at::empty({first.size(0), c, first.size(2), first.size(3)}, first.options(), last);
-    for (int i : d.out) {
+    for (int i : p.out) {
       TORCH_CHECK(state[i].size(0) == first.size(0) && state[i].size(2) == first.size(2) && state[i].size(3) == first.size(3), "outputs of ", state[i].sizes(), " and ", first.sizes());
       side_by_side(whole, at, state[i], true);
       at += state[i].size(1);
@@ -64,11 +72,11 @@ public:
   }
 
 protected:
-  const Dag &d;
+  const Program &p;
+  const Pass &pass;
   std::vector<Tensor> &state;
   std::vector<Branch> &branches;
-  std::vector<int> branch;               // of every term
-  std::vector<std::vector<int>> readers; // terms into a state
+  std::vector<Moments> &shared;
 
   static Tensor like(const Tensor &t) { return at::empty(t.sizes(), t.options(), last); }
   static T *sample(const Tensor &t, int64_t n) { return t.data_ptr<T>() + n * (t.numel() / t.size(0)); }
@@ -90,34 +98,48 @@ protected:
     });
   }
 
-  double factor(const Term &t) const { return t.scale < 0 ? 1 : d.tensors[t.scale].template data_ptr<T>()[t.at]; }
-  double kept(const Term &t, int64_t n) const { return t.keep < 0 ? 1 : d.tensors[t.keep].template data_ptr<T>()[n]; }
+  double factor(const Term &t) const { return t.scale < 0 ? 1 : pass.tensors[t.scale].template data_ptr<T>()[t.at]; }
+  bool masked(const Term &t) const { return t.mask >= 0 && pass.tensors[t.mask].defined(); }
+  double mask(const Term &t, int64_t n) const { return masked(t) ? pass.tensors[t.mask].template data_ptr<T>()[n] : 1; }
   Numbers numbers(int tensor, int64_t c, double otherwise) const {
     if (tensor < 0)
       return Numbers(c, otherwise);
-    const T *p = d.tensors[tensor].template data_ptr<T>();
+    const T *p = pass.tensors[tensor].template data_ptr<T>();
     return Numbers(p, p + c);
   }
 
-  const Tensor &value(int t) const { return branch[t] < 0 ? state[d.terms[t].from] : branches[branch[t]].y.back(); }
+  const Tensor &value(int t) const { return p.terms[t].branch < 0 ? state[p.terms[t].from] : branches[p.terms[t].branch].y.back(); }
+
+  // What the norm at the end of a term's branch normalises by; unknown without one.
+  const Moments &end(int t) const {
+    const int b = p.terms[t].branch;
+    return p.branches[b].pool && pass.norm == running_statistics ? shared[t] : branches[b].moments.back();
+  }
+
+  const std::vector<Round> &rounds(int branch) const { return p.branches[branch].term->rounds; }
 
   // Computes a term's branch, unless it is there.
   void ensure(int t) {
-    if (branch[t] >= 0)
-      ensure(branches[branch[t]]);
+    if (p.terms[t].branch >= 0)
+      ensure_branch(p.terms[t].branch);
   }
-  void ensure(Branch &b) {
+  void ensure_branch(int index) {
+    Branch &b = branches[index];
     if (!b.y.empty())
       return;
-    for (size_t r = 0; r < b.rounds->size(); ++r) {
-      const Round &round = (*b.rounds)[r];
-      const Tensor &x = r == 0 ? state[b.from] : b.y[r - 1];
-      Kernel<T> k(round, d.tensors, x.size(1), x.size(2), x.size(3));
+    const bool known = !b.kernel.empty();
+    for (size_t r = 0; r < rounds(index).size(); ++r) {
+      const Round &round = rounds(index)[r];
+      const Tensor &x = r == 0 ? state[p.branches[index].from] : b.y[r - 1];
+      if (!known)
+        b.kernel.push_back(p.kernel<T>(round, pass.tensors, x.size(1), x.size(2), x.size(3)));
+      const Kernel<T> &k = *b.kernel[r];
       std::vector<T> scale, shift;
-      Load load = reading(b, r, x.size(1), scale, shift);
+      Load load = reading(index, r, x.size(1), scale, shift);
       Tensor y = at::empty({x.size(0), k.out(), k.oh(), k.ow()}, x.options(), last);
-      const bool measure = d.training && round.mean >= 0 && !b.moments[r].known();
       const int64_t c = k.out(), samples = x.size(0);
+      const bool normed = round.mean >= 0 && !b.moments[r].known();
+      const bool measure = normed && pass.norm == batch_statistics;
       Numbers means(measure ? samples * c : 0), squares(means.size());
       parallel(samples, [&](Turns &turns) {
         typename Kernel<T>::Scratch s(k);
@@ -134,66 +156,49 @@ protected:
       });
       if (measure)
         b.moments[r] = moments(means, squares, c, k.pixels());
+      else if (normed)
+        b.moments[r] = running(round);
       b.y.push_back(y);
     }
   }
 
   // How round r of a branch reads what is before it.
-  Load reading(const Branch &b, size_t r, int64_t c, std::vector<T> &scale, std::vector<T> &shift) const {
-    if ((*b.rounds)[r].pool())
-      return Load::copy;
-    if (r == 0)
-      return Load::relu;
-    Affine a = norm((*b.rounds)[r - 1], b.moments[r - 1], c);
+  Load reading(int index, size_t r, int64_t c, std::vector<T> &scale, std::vector<T> &shift) const {
+    const Round &round = rounds(index)[r];
+    if (r == 0 || rounds(index)[r - 1].mean < 0)
+      return round.relu ? Load::relu : Load::copy;
+    const Affine a = norm(rounds(index)[r - 1], branches[index].moments[r - 1], c);
     scale = widened<T>(a.scale);
     shift = widened<T>(a.shift);
     return Load::norm_relu;
   }
 
 private:
-  int find(const Term &t) {
-    if (t.rounds.empty())
-      return -1;
-    const Round &r = t.rounds[0];
-    for (size_t i = 0; i < branches.size(); ++i) {
-      const Branch &b = branches[i];
-      const Round &q = (*b.rounds)[0];
-      if (b.rounds == &t.rounds || (r.pool() && b.from == t.from && q.front == r.front && q.stride == r.stride && (q.mean < 0) == (r.mean < 0)))
-        return int(i);
-    }
-    branches.push_back({t.from, &t.rounds, {}, std::vector<Moments>(t.rounds.size()), {}});
-    return int(branches.size()) - 1;
+  Moments running(const Round &r) const {
+    return {numbers(r.mean, r.out, 0), inverse(numbers(r.var, r.out, 1)), {}, false};
   }
 
-  // The norm behind a round, as the batch or, in evaluation, the running figures have it.
+  // The norm behind a round as a scale and a shift; the identity without one.
   Affine norm(const Round &r, const Moments &m, int64_t c) const {
-    Affine a{Numbers(c, 1), Numbers(c, 0)};
     if (r.mean < 0)
-      return a;
-    Numbers mean = m.mean, inverse = m.inverse;
-    if (!d.training) {
-      mean = numbers(r.mean, c, 0);
-      inverse = numbers(r.var, c, 1);
-      for (double &v : inverse)
-        v = 1 / std::sqrt(v + eps);
-    }
-    a = {numbers(r.gamma, c, 1), numbers(r.beta, c, 0)};
-    times(a.scale, inverse);
+      return {Numbers(c, 1), Numbers(c, 0)};
+    Affine a = {numbers(r.gamma, c, 1), numbers(r.beta, c, 0)};
+    times(a.scale, m.inverse);
     for (int64_t i = 0; i < c; ++i)
-      a.shift[i] -= mean[i] * a.scale[i];
+      a.shift[i] -= m.mean[i] * a.scale[i];
     return a;
   }
 
-  // The running figures of a term's norms follow the batch's.
+  // The running statistics of a term's norms follow the batch's.
   void follow(int t) {
-    for (size_t r = 0; r < d.terms[t].rounds.size(); ++r) {
-      const Round &round = d.terms[t].rounds[r];
+    for (size_t r = 0; r < p.terms[t].rounds.size(); ++r) {
+      const Round &round = p.terms[t].rounds[r];
       if (round.mean < 0)
         continue;
-      const Branch &b = branches[branch[t]];
+      const Branch &b = branches[p.terms[t].branch];
       const Moments &m = b.moments[r];
       const double n = double(b.y[r].numel() / b.y[r].size(1));
-      T *mean = d.tensors[round.mean].template data_ptr<T>(), *var = d.tensors[round.var].template data_ptr<T>();
+      T *mean = pass.tensors[round.mean].template data_ptr<T>(), *var = pass.tensors[round.var].template data_ptr<T>();
       for (size_t i = 0; i < m.mean.size(); ++i) {
         mean[i] = T((1 - momentum) * mean[i] + momentum * m.mean[i]);
         var[i] = T((1 - momentum) * var[i] + momentum * m.variance[i] * n / (n - 1));
@@ -203,9 +208,9 @@ private:
 
   // The norm of a term, times the term's factor.
   Affine output(int t) const {
-    const Term &term = d.terms[t];
+    const Term &term = p.terms[t];
     const int64_t c = value(t).size(1);
-    Affine a = branch[t] < 0 ? Affine{Numbers(c, 1), Numbers(c, 0)} : norm(term.rounds.back(), branches[branch[t]].moments.back(), c);
+    Affine a = term.branch < 0 ? Affine{Numbers(c, 1), Numbers(c, 0)} : norm(term.rounds.back(), end(t), c);
     const Numbers w(c, factor(term));
     times(a.scale, w);
     times(a.shift, w);
@@ -214,33 +219,34 @@ private:
 
   // Sums up the terms of state i, sample by sample.
   void combine(int i) {
-    const auto &terms = readers[i];
+    const auto &terms = p.into[i];
     if (terms.empty())
       return; // nothing reads it
     Tensor sum = like(value(terms[0]));
-    const int64_t length = flat(sum), p = period<T>(sum.size(1));
+    const int64_t length = flat(sum), each = period<T>(sum.size(1));
     std::vector<std::vector<T>> scale, shift;
     for (int t : terms) {
       TORCH_CHECK(value(t).sizes() == sum.sizes(), "a term of ", value(t).sizes(), " in a sum of ", sum.sizes());
       Affine a = output(t);
-      scale.push_back(table<T>(a.scale, p));
-      shift.push_back(table<T>(a.shift, p));
+      scale.push_back(table<T>(a.scale, each));
+      shift.push_back(table<T>(a.shift, each));
     }
     parallel(sum.size(0), [&](Turns &turns) {
-      std::vector<T> a(p), b(p);
+      std::vector<T> a(each), b(each);
       for (int64_t n; turns.take(n);)
         for (size_t k = 0; k < terms.size(); ++k) {
+          const Term &term = p.terms[terms[k]];
           const T *sc = scale[k].data(), *sh = shift[k].data();
-          if (d.terms[terms[k]].keep >= 0) {
-            const T m = T(kept(d.terms[terms[k]], n));
-            for (int64_t j = 0; j < p; ++j) {
+          if (masked(term)) {
+            const T m = T(mask(term, n));
+            for (int64_t j = 0; j < each; ++j) {
               a[j] = m * sc[j];
               b[j] = m * sh[j];
             }
             sc = a.data();
             sh = b.data();
           }
-          leaves<T>().blend(length, p, sample(value(terms[k]), n), sc, sh, sample(sum, n), k > 0);
+          leaves<T>().blend(length, each, sample(value(terms[k]), n), sc, sh, sample(sum, n), k > 0);
         }
     });
     state[i] = sum;

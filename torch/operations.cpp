@@ -1,8 +1,8 @@
-// A Dag by libtorch's operations: on every device, in every type, with gradients in evaluation too.
+// A program's pass by libtorch's operations: on every device and in every type.
 // The ReLU, a pooling and its norm are computed once for all terms that read a state, the factor of
 // a term is the scale of its last norm, and sums are accumulated in place.
 #include "channels.h"
-#include "dag.h"
+#include "program.h"
 
 #include <ATen/autocast_mode.h>
 #include <functional>
@@ -47,8 +47,8 @@ struct Again : torch::autograd::Node {
     List here, asked;
     std::vector<size_t> which;
     for (size_t i = 0; i < inputs.size(); ++i) {
-      here.push_back(inputs[i].detach());
-      if (task_should_compute_output(i)) {
+      here.push_back(inputs[i].defined() ? inputs[i].detach() : inputs[i]);
+      if (inputs[i].defined() && task_should_compute_output(i)) {
         asked.push_back(here.back().set_requires_grad(true));
         which.push_back(i);
       }
@@ -83,7 +83,7 @@ struct Again : torch::autograd::Node {
 Tensor again(Function f, const List &inputs) {
   bool gradients = false;
   for (const Tensor &t : inputs)
-    gradients = gradients || t.requires_grad();
+    gradients = gradients || (t.defined() && t.requires_grad());
   if (!gradients || !at::GradMode::is_enabled())
     return f(inputs, false);
   auto node = std::shared_ptr<Again>(new Again(), torch::autograd::deleteNode);
@@ -92,7 +92,7 @@ Tensor again(Function f, const List &inputs) {
   {
     at::NoGradGuard no_grad;
     for (const Tensor &t : inputs)
-      node->inputs.push_back(t.detach());
+      node->inputs.push_back(t.defined() ? t.detach() : t);
     y = f(node->inputs, false);
   }
   node->f = std::move(f);
@@ -103,15 +103,23 @@ Tensor again(Function f, const List &inputs) {
 Tensor at_or_none(const List &t, int i) { return i < 0 ? Tensor() : t[i]; }
 
 Tensor pooled(const Tensor &x, const Round &r) {
-  const std::vector<int64_t> kernel(2, r.kernel), stride(2, r.stride), padding(2, r.padding);
-  return r.front == max_pool ? at::max_pool2d(x, kernel, stride, padding) : at::avg_pool2d(x, kernel, stride, padding, false, /*count_include_pad=*/false);
+  switch (r.window) {
+  case max_pool:
+    return at::max_pool2d(x, r.kernel, r.stride, r.padding);
+  case avg_pool:
+    return at::avg_pool2d(x, r.kernel, r.stride, r.padding, false, /*count_include_pad=*/false);
+  default: // zero
+    return at::zeros({x.size(0), x.size(1), (x.size(2) - 1) / r.stride[0] + 1, (x.size(3) - 1) / r.stride[1] + 1}, x.options());
+  }
 }
 
 // The convolutions of a round, on what comes out of its ReLU.
 Tensor convolved(const List &t, const Tensor &x, const Round &r) {
-  switch (r.front) {
+  switch (r.window) {
   case depthwise:
-    return at::conv2d(at::conv2d(x, t[r.window], {}, r.stride, r.padding, r.dilation, x.size(1)), t[r.point]);
+    return at::conv2d(at::conv2d(x, t[r.taps], {}, r.stride, r.padding, r.dilation, x.size(1)), t[r.point]);
+  case dense:
+    return at::conv2d(x, t[r.taps], {}, r.stride, r.padding, r.dilation);
   case halve:
     return at::cat({at::conv2d(x, t[r.point], {}, 2), at::conv2d(x.slice(2, 1).slice(3, 1), t[r.shifted], {}, 2)}, 1);
   default:
@@ -121,9 +129,10 @@ Tensor convolved(const List &t, const Tensor &x, const Round &r) {
 
 Tensor factor(const List &t, const Term &term) { return term.scale < 0 ? Tensor() : t[term.scale].reshape(-1).select(0, term.at); }
 
-// Batch norm times a factor, which may be undefined. The running figures follow unless it is
-// computed again.
-Tensor normed(const List &t, const Tensor &x, const Round &r, const Tensor &w, bool training, bool repeated) {
+// Batch norm times a factor, which may be undefined. By batch statistics the running ones follow,
+// unless it is computed again.
+Tensor normed(const List &t, const Tensor &x, const Round &r, const Tensor &w, Norm norm, bool repeated) {
+  const bool training = norm == batch_statistics;
   Tensor gamma = at_or_none(t, r.gamma), beta = at_or_none(t, r.beta);
   if (w.defined()) {
     gamma = gamma.defined() ? gamma * w : w.expand({x.size(1)}).contiguous();
@@ -134,17 +143,17 @@ Tensor normed(const List &t, const Tensor &x, const Round &r, const Tensor &w, b
 }
 
 // A term of convolutions on a state, times its factor. relued is the state's ReLU where it is known.
-Tensor convolutions(const List &t, const Term &term, const Tensor &state, const Tensor &relued, bool training, bool repeated) {
+Tensor convolutions(const List &t, const Term &term, const Tensor &state, const Tensor &relued, Norm norm, bool repeated) {
   const Tensor w = factor(t, term);
-  Tensor x = relued.defined() ? relued : state.relu();
+  Tensor x = !term.rounds[0].relu ? state : relued.defined() ? relued : state.relu();
   for (size_t i = 0; i < term.rounds.size(); ++i) {
     const Round &r = term.rounds[i];
     const bool last = i + 1 == term.rounds.size();
-    if (i > 0)
+    if (i > 0 && r.relu)
       x = term.rounds[i - 1].mean >= 0 ? x.relu_() : x.relu(); // the gradient of a norm does not need its result
     x = convolved(t, x, r);
     if (r.mean >= 0)
-      x = normed(t, x, r, last ? w : Tensor(), training, repeated);
+      x = normed(t, x, r, last ? w : Tensor(), norm, repeated);
     else if (last && w.defined())
       x = x * w;
   }
@@ -155,13 +164,13 @@ Tensor convolutions(const List &t, const Term &term, const Tensor &state, const 
 std::vector<int *> weights(Term &term) {
   std::vector<int *> found{&term.scale};
   for (Round &r : term.rounds)
-    for (int *i : {&r.window, &r.point, &r.shifted, &r.gamma, &r.beta})
+    for (int *i : {&r.taps, &r.point, &r.shifted, &r.gamma, &r.beta})
       found.push_back(i);
   return found;
 }
 
 // The same, its inside not stored.
-Tensor convolutions_again(const List &t, const Term &term, const Tensor &state, bool training) {
+Tensor convolutions_again(const List &t, const Term &term, const Tensor &state, Norm norm) {
   Term own = term;
   List inputs{state};
   for (int *i : weights(own))
@@ -178,27 +187,27 @@ Tensor convolutions_again(const List &t, const Term &term, const Tensor &state, 
         *i = int(n + running.size()) - 1;
       }
   return again(
-      [own, running, training](const List &here, bool repeated) {
+      [own, running, norm](const List &here, bool repeated) {
         List all = here;
         all.insert(all.end(), running.begin(), running.end());
-        return convolutions(all, own, here[0], Tensor(), training, repeated);
+        return convolutions(all, own, here[0], Tensor(), norm, repeated);
       },
       inputs);
 }
 
 class Operations {
 public:
-  // tensors are those of the Dag, or their copies where it is computed again.
-  Operations(const Dag &d, const List &tensors, bool repeated) : d(d), t(tensors), repeated(repeated) {}
+  // tensors are those of the pass, or their copies where it is computed again.
+  Operations(const Pass &pass, const List &tensors, bool repeated) : p(*pass.program), pass(pass), t(tensors), repeated(repeated) {}
 
   Tensor compute() {
-    state.assign(t.begin(), t.begin() + d.inputs);
-    relued.resize(d.states);
+    state.assign(t.begin(), t.begin() + p.inputs);
+    relued.resize(p.states);
     size_t next = 0;
-    for (int i = d.inputs; i < d.states; ++i) {
+    for (int i = p.inputs; i < p.states; ++i) {
       Sum sum;
-      for (; next < d.terms.size() && d.terms[next].to == i; ++next)
-        add(sum, d.terms[next]);
+      for (; next < p.terms.size() && p.terms[next].to == i; ++next)
+        add(sum, p.terms[next]);
       state.push_back(sum.value); // undefined where nothing is summed: FairDARTS' nodes without edges, which none reads
     }
     if (!running.empty()) {
@@ -206,7 +215,7 @@ public:
       at::_foreach_lerp_(running, batch, momentum);
     }
     List parts;
-    for (int i : d.out)
+    for (int i : p.out)
       parts.push_back(state[i]);
     return parts.size() == 1 ? parts[0] : at::cat(parts, 1);
   }
@@ -221,35 +230,36 @@ private:
     bool own = false;
   };
 
-  const Dag &d;
+  const Program &p;
+  const Pass &pass;
   const List &t;
   const bool repeated;
   List state, relued, running, batch;
-  std::map<std::tuple<int, int, int64_t, bool>, Pool> pools;
+  std::map<std::tuple<int, int, Pair, bool>, Pool> pools;
 
   void add(Sum &sum, const Term &term) {
     const Tensor &from = state[term.from];
-    const Tensor keep = term.keep < 0 ? Tensor() : t[term.keep].reshape({-1, 1, 1, 1});
+    const Tensor mask = term.mask < 0 || !t[term.mask].defined() ? Tensor() : t[term.mask].reshape({-1, 1, 1, 1});
     Tensor x, w; // what is added is x, or x times w
     bool own = false;
     if (term.rounds.empty()) {
       x = from;
       w = factor(t, term);
-    } else if (term.rounds[0].pool()) {
+    } else if (term.rounds[0].weightless()) {
       std::tie(x, w, own) = pooling(term, from);
     } else {
       own = true;
-      if (d.recompute == edges && !repeated)
-        x = convolutions_again(t, term, from, d.training);
+      if (pass.recompute == edges && !repeated)
+        x = convolutions_again(t, term, from, pass.norm);
       else {
         Tensor &shared = relued[term.from];
         if (!shared.defined())
           shared = from.relu();
-        x = convolutions(t, term, from, shared, d.training, repeated);
+        x = convolutions(t, term, from, shared, pass.norm, repeated);
       }
     }
-    if (keep.defined())
-      w = w.defined() ? w * keep : keep;
+    if (mask.defined())
+      w = w.defined() ? w * mask : mask;
     if (w.defined())
       w = w.to(x.scalar_type());
     if (sum.value.defined())
@@ -272,42 +282,42 @@ private:
   std::tuple<Tensor, Tensor, bool> pooling(const Term &term, const Tensor &from) {
     const Round &r = term.rounds[0];
     const Tensor w = factor(t, term);
-    const bool shared = d.training && r.mean >= 0 && r.gamma < 0; // the norm is the batch's alone
-    Pool &p = pools[{term.from, int(r.front), r.stride, shared}];
-    if (!p.value.defined()) {
-      p.value = pooled(from, r);
+    const bool shared = pass.norm == batch_statistics && r.mean >= 0 && r.gamma < 0; // the norm is the batch's alone
+    Pool &pool = pools[{term.from, int(r.window), r.stride, shared}];
+    if (!pool.value.defined()) {
+      pool.value = pooled(from, r);
       if (shared) {
         Tensor inverse;
-        std::tie(p.value, p.mean, inverse) = at::native_batch_norm(p.value, {}, {}, {}, {}, true, momentum, eps);
+        std::tie(pool.value, pool.mean, inverse) = at::native_batch_norm(pool.value, {}, {}, {}, {}, true, momentum, eps);
         at::NoGradGuard no_grad;
-        const double n = double(p.value.numel() / p.value.size(1));
-        p.mean = p.mean.detach();
-        p.var = (inverse.detach().pow(-2) - eps) * (n / (n - 1));
+        const double n = double(pool.value.numel() / pool.value.size(1));
+        pool.mean = pool.mean.detach();
+        pool.var = (inverse.detach().pow(-2) - eps) * (n / (n - 1));
       }
     }
     if (shared) {
       if (!repeated)
-        for (auto [own, of] : {std::make_pair(t[r.mean], p.mean), std::make_pair(t[r.var], p.var)}) {
+        for (auto [own, of] : {std::make_pair(t[r.mean], pool.mean), std::make_pair(t[r.var], pool.var)}) {
           running.push_back(own.detach());
           batch.push_back(of.to(own.scalar_type()));
         }
-      return {p.value, w, false};
+      return {pool.value, w, false};
     }
     if (r.mean < 0)
-      return {p.value, w, false};
-    return {normed(t, p.value, r, w, d.training, repeated), Tensor(), true};
+      return {pool.value, w, false};
+    return {normed(t, pool.value, r, w, pass.norm, repeated), Tensor(), true};
   }
 };
 
 } // namespace
 
-Tensor by_operations(std::shared_ptr<Dag> d) {
-  if (d->recompute != everything)
-    return Operations(*d, d->tensors, false).compute();
+Tensor by_operations(std::shared_ptr<Pass> pass) {
+  if (pass->recompute != everything)
+    return Operations(*pass, pass->tensors, false).compute();
   // Only tensors that gradients flow to may stay among the inputs of what is computed again.
-  const List tensors = d->tensors;
-  d->tensors.clear();
-  return again([d](const List &here, bool repeated) { return Operations(*d, here, repeated).compute(); }, tensors);
+  const List tensors = pass->tensors;
+  pass->tensors.clear();
+  return again([pass](const List &here, bool repeated) { return Operations(*pass, here, repeated).compute(); }, tensors);
 }
 
 } // namespace hdas

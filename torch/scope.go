@@ -74,7 +74,10 @@ func (s *Scope) Return(t Tensor) Tensor {
 	return t
 }
 
-var live atomic.Int64
+var live, made atomic.Int64
 
 // Live is the number of tensor handles that have been made and not yet freed.
 func Live() int64 { return live.Load() }
+
+// Made is the number of tensor handles that have been made so far.
+func Made() int64 { return made.Load() }

@@ -47,13 +47,16 @@ char *hdas_norm(ht *out, const ht *tensors, int n);
 char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm);
 char *hdas_scale(const ht *tensors, int n, double factor);
 
-// A Dag (dag.h) over n tensors, the input states first, with or without batch statistics. program
-// holds, number by number: inputs, states, training, recompute, how many outputs and which, how many
-// terms and for each from, to, scale, at, keep, how many rounds and for each the members of Round.
-// out stays NULL on the path of modules.
-char *hdas_dag(ht *out, const ht *tensors, int n, const int64_t *program, int length);
-// What computes it: 0 kernels where they can, 1 operations, 2 nothing.
-void hdas_set_path(int path);
+// Compiles a program (program.h), bound to n tensors. code holds, number by number: inputs, states,
+// scales, masks, how many outputs and which, how many terms and for each from, to, scale, at, mask,
+// how many rounds and for each the members of Round; tensors, scales and masks by their index in
+// their own list. What it says must be right: nothing is checked here. The caller frees it.
+typedef void *hdas_program;
+char *hdas_compile(hdas_program *out, const ht *tensors, int n, const int64_t *code, int length);
+void hdas_program_free(hdas_program p);
+// Runs it. masks may hold NULLs. norm: 0 the batch's statistics, 1 the running ones; recompute: 0
+// nothing, 1 edges, 2 the cell; path: 0 kernels where they can, 1 operations.
+char *hdas_run(ht *out, hdas_program p, const ht *inputs, const ht *scales, const ht *masks, int norm, int recompute, int path);
 
 // Switches autocast to a type on, for the CPU or CUDA, and puts back how it was.
 typedef struct {

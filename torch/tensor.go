@@ -36,6 +36,7 @@ func adopt(c lib.Ctensor) Tensor {
 	}
 	h := &handle{c: c, owner: current}
 	live.Add(1)
+	made.Add(1)
 	current.owned = append(current.owned, h)
 	return Tensor{h}
 }

@@ -11,8 +11,8 @@ import (
 	"hdas/datasets"
 	"hdas/metric"
 	"hdas/model"
-	"hdas/models"
 	"hdas/models/genotype"
+	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -22,7 +22,7 @@ import (
 // Setup is all that a training starts from.
 type Setup struct {
 	Config      Config
-	Macro       models.Macro
+	Macro       plan.Macro
 	Genotype    genotype.Genotype
 	Train, Test *datasets.Loader
 	Data        datasets.Spec // what both are of, kept in the checkpoint
@@ -62,8 +62,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 type task struct {
 	Setup
 	model *model.Model
-	sgd   *optim.SGD
-	scale *optim.Scaler // of the loss; nil for none
+	step  Stepper
 	rate  optim.Schedule
 	meter metric.Meter
 }
@@ -71,16 +70,15 @@ type task struct {
 func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 	d := model.Describe(s.Macro, s.Train.Dataset.Info(), s.Data)
 	t = &task{Setup: s, rate: s.Config.Rate()}
-	if s.Autocast == torch.Float16 {
-		t.scale = optim.NewScaler()
-	}
 	failure := torch.Do(func(*torch.Scope) {
 		torch.Seed(s.Seed)
 		if t.model, err = model.New(s.Genotype, d, s.Options); err != nil {
 			return
 		}
-		t.sgd = optim.NewSGD(t.model.Weights.Weights(), torch.SGDOptions{
-			Momentum: s.Config.Momentum, WeightDecay: s.Config.WeightDecay, Nesterov: s.Config.Nesterov})
+		t.step = NewStepper(t.model.Net, t.model.Weights, s.Config)
+		if s.Autocast == torch.Float16 {
+			t.step.Scaler = optim.NewScaler()
+		}
 		epoch, batch, err = t.restore(dir)
 	})
 	if err := errors.Join(failure, err); err != nil {
@@ -95,8 +93,8 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 func (t *task) free() {
 	torch.Do(func(*torch.Scope) {
 		t.model.Free()
-		if t.sgd != nil {
-			t.sgd.Free()
+		if t.step.Learner != nil {
+			t.step.Free()
 		}
 		t.meter.Reset()
 	})
@@ -115,20 +113,14 @@ func (t *task) dropPath(epoch int) float64 {
 	return t.Config.DropPath * float64(epoch) / float64(t.Config.Epochs)
 }
 
-// Step is one step of SGD along the clipped gradient of the loss, the auxiliary head's included.
+// Step learns from a batch.
 func (t *task) Step(epoch int, b datasets.Batch) []run.Figure {
 	images, labels := metric.Tensors(b, t.Options)
-	logits, aux := t.model.Net.Forward(&nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast}, images)
-	loss := metric.CrossEntropy(logits, labels, b, t.Config.LabelSmoothing)
-	if aux.Defined() {
-		loss = loss.Add(metric.CrossEntropy(aux, labels, b, t.Config.LabelSmoothing).MulScalar(t.Config.AuxiliaryWeight))
-	}
-	grads := t.scale.Grad(loss, nn.Tensors(t.model.Weights.Weights()))
-	if t.scale.Unscale(grads) {
-		torch.ClipGradNorm(grads, t.Config.Clip)
-		t.sgd.Step(t.rate(epoch), grads)
-	}
-	t.meter.Add(loss.Detach(), logits.Detach(), labels)
+	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast}
+	loss, logits := t.step.Take(how, t.rate(epoch), images, func(logits torch.Tensor) torch.Tensor {
+		return metric.CrossEntropy(logits, labels, b, t.Config.LabelSmoothing)
+	})
+	t.meter.Add(loss, logits, labels)
 	return []run.Figure{{Name: "loss", Value: loss}}
 }
 
@@ -152,7 +144,7 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	}
 	c.Meta.Config, c.Meta.Epoch, c.Meta.Batch = string(t.Resolved), epoch, batch
 	c.Meta.Seed, c.Meta.Generators = t.Seed, run.Generators(t.Options.Device)
-	c.State["sgd"], c.State["metrics"], c.State["scale"] = t.sgd.State(), t.meter.State(), t.scale.State("loss")
+	c.State["sgd"], c.State["metrics"], c.State["scale"] = t.step.State(), t.meter.State(), t.step.Scaler.State("loss")
 	return c, nil
 }
 
@@ -165,11 +157,11 @@ func (t *task) restore(dir *run.Dir) (epoch, batch int, err error) {
 	if c.Meta.Kind != model.Kind {
 		return 0, 0, fmt.Errorf("the run folder holds a %s, not a %s", c.Meta.Kind, model.Kind)
 	}
-	err = errors.Join(t.model.Restore(c), t.sgd.Load(c.State["sgd"]), run.SetGenerators(c.Meta.Generators))
+	err = errors.Join(t.model.Restore(c), t.step.Load(c.State["sgd"]), run.SetGenerators(c.Meta.Generators))
 	if err != nil {
 		return 0, 0, fmt.Errorf("the checkpoint does not fit this training: %w", err)
 	}
-	t.scale.Load("loss", c.State["scale"])
+	t.step.Scaler.Load("loss", c.State["scale"])
 	t.meter.Load(c.State["metrics"], t.Options.Device)
 	return c.Meta.Epoch, c.Meta.Batch, nil
 }

@@ -13,8 +13,8 @@ import (
 	"hdas/datasets/datasetstest"
 	"hdas/metric"
 	"hdas/model"
-	"hdas/models"
 	"hdas/models/genotype"
+	"hdas/models/plan"
 	"hdas/run"
 	"hdas/run/runtest"
 	"hdas/torch"
@@ -31,7 +31,7 @@ func setup(t *testing.T) train.Setup {
 	c.Epochs, c.Batch, c.LR, c.DropPath, c.LabelSmoothing, c.Nesterov, c.Warmup = 3, 8, 0.05, 0.4, 0.1, true, 1
 	data := datasetstest.Synthetic(24, 32)
 	return train.Setup{Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
-		Macro: models.Macro{Preset: models.CIFAR, Channels: 2, Classes: 3, Auxiliary: true, PoolNorm: "auto", Wiring: models.Summed},
+		Macro: plan.Macro{Preset: plan.CIFAR, Channels: 2, Classes: 3, Auxiliary: true, PoolNorm: "auto", Wiring: plan.Summed},
 		Train: &datasets.Loader{Dataset: data, Batch: c.Batch, Seed: 3, Shuffle: true, Transform: datasets.Transform{
 			Padding: 4, Flip: true, Cutout: 8, AutoAugment: "cifar10", ColorJitter: datasets.ColorJitter{Brightness: 0.2, Hue: 0.1}, Erasing: 0.2, Mixup: 0.4, Cutmix: 1}},
 		Test: &datasets.Loader{Dataset: data, Batch: 12},

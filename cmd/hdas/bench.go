@@ -54,7 +54,7 @@ are printed.`,
 	f.IntSliceVar(&b.cells, "cells", []int{0}, "cells of a chain, or of each searched stage; 0: the workload's own")
 	f.IntSliceVar(&b.window, "window", []int{0}, "window of the stage and distribution searches; 0: the paper's")
 	f.StringSliceVar(&b.recompute, "recompute", []string{"none"}, "what is computed again for the gradient: none, edge, cell")
-	f.StringSliceVar(&b.path, "path", []string{"kernels"}, "what computes a cell: kernels, operations (libtorch's), modules (one by one)")
+	f.StringSliceVar(&b.path, "path", []string{"kernels"}, "what computes a cell: kernels, operations (libtorch's)")
 	f.StringSliceVar(&b.precision, "precision", []string{"float32"}, "float32, float64; bf16, fp16 (on CUDA): convolutions in that type; PyTorch's side too")
 	f.StringVar(&b.device, "device", "cpu", "cpu, cuda, cuda:N or auto")
 	f.IntVar(&b.rounds, "rounds", 6, "steps, of which the first is not counted")

@@ -14,8 +14,8 @@ import (
 	"hdas/datasets"
 	"hdas/lab"
 	"hdas/model"
-	"hdas/models"
 	"hdas/models/genotype"
+	"hdas/models/plan"
 	"hdas/run"
 )
 
@@ -126,12 +126,12 @@ type importer struct {
 
 func (f *importer) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.genotype, "genotype", "", "whose network it is: NAME, FILE, CELLS+STAGES or RUN")
-	c.Flags().StringVar(&f.preset, "preset", models.CIFAR, "cifar or imagenet")
+	c.Flags().StringVar(&f.preset, "preset", plan.CIFAR, "cifar or imagenet")
 	c.Flags().StringVar(&f.dataset, "dataset", "", "that it was trained on: "+strings.Join(datasets.Described(), ", ")+"; default the preset's")
 	c.Flags().StringVar(&f.classes, "classes", "", "file with the classes' names, one a line; default the data set's, or numbers")
 	c.Flags().StringVar(&f.key, "key", "", "where in the file the weights are, as in ema.state_dict; default where they usually are")
 	c.Flags().StringVarP(&f.out, "output", "o", "", "file to write: a checkpoint, or a genotype's YAML (- for standard output)")
-	for flag, values := range map[string][]string{"genotype": genotype.Names(), "preset": {models.CIFAR, models.ImageNet}, "dataset": datasets.Described()} {
+	for flag, values := range map[string][]string{"genotype": genotype.Names(), "preset": {plan.CIFAR, plan.ImageNet}, "dataset": datasets.Described()} {
 		c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveDefault))
 	}
 }
@@ -157,10 +157,10 @@ func (f *importer) origin() (o model.Origin, err error) {
 		return o, fmt.Errorf("import needs --genotype, whose network the weights are of, and -o, the checkpoint to write")
 	}
 	if f.dataset == "" {
-		f.dataset = map[string]string{models.CIFAR: "cifar10", models.ImageNet: "imagenet"}[f.preset]
+		f.dataset = map[string]string{plan.CIFAR: "cifar10", plan.ImageNet: "imagenet"}[f.preset]
 	}
 	if f.dataset == "" {
-		return o, fmt.Errorf("preset %q is unknown; known are %s, %s", f.preset, models.CIFAR, models.ImageNet)
+		return o, fmt.Errorf("preset %q is unknown; known are %s, %s", f.preset, plan.CIFAR, plan.ImageNet)
 	}
 	o.Preset = f.preset
 	if o.Genotype, err = run.LoadGenotype(f.genotype); err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/lab"
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/genotype/text"
+	"hdas/models/plan"
 	"hdas/run"
 )
 
@@ -18,7 +18,7 @@ import (
 const defaultCells = "DARTS_V1"
 
 func (p *program) show() *cobra.Command {
-	m := models.Macro{}
+	m := plan.Macro{}
 	var cells string
 	var notation bool
 	c := &cobra.Command{
@@ -72,12 +72,12 @@ Errors are those that were published, of networks trained elsewhere.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&m.Preset, "preset", models.CIFAR, "cifar or imagenet")
+	f.StringVar(&m.Preset, "preset", plan.CIFAR, "cifar or imagenet")
 	f.Int64Var(&m.Channels, "channels", 0, "initial channels C; 0: the preset's")
 	f.IntVar(&m.Layers, "layers", 0, "cells of a chain; 0: the preset's")
 	f.Int64Var(&m.Classes, "classes", 0, "classes; 0: the preset's")
-	f.StringVar(&m.Wiring, "wiring", models.Summed, "of stages: summed (a cell reads the sum of its edges), paired (edge k feeds input k)")
-	f.StringVar(&m.StageOutput, "stage-output", models.LastTwo, "of stages in the paired wiring: last_two or last cell")
+	f.StringVar(&m.Wiring, "wiring", plan.Summed, "of stages: summed (a cell reads the sum of its edges), paired (edge k feeds input k)")
+	f.StringVar(&m.StageOutput, "stage-output", plan.LastTwo, "of stages in the paired wiring: last_two or last cell")
 	f.StringVar(&m.PoolNorm, "pool-norm", "auto", "batch norm after pooling: on, off; auto: on in stages, off in chains")
 	f.BoolVar(&notation, "text", false, "print the genotype itself, in the notation of DARTS' program")
 	f.StringVar(&cells, "cells", defaultCells, "cells under stages that have none")
@@ -85,7 +85,7 @@ Errors are those that were published, of networks trained elsewhere.`,
 }
 
 // measure measures a network of the preset's size, but for what flags say.
-func measure(c *cobra.Command, g genotype.Genotype, m models.Macro) (lab.Size, error) {
+func measure(c *cobra.Command, g genotype.Genotype, m plan.Macro) (lab.Size, error) {
 	staged := len(g.Stages) > 0
 	if staged && c.Flags().Changed("layers") {
 		return lab.Size{}, fmt.Errorf("%s has stages with their own number of cells; --layers is for chains", g.Name)
@@ -149,8 +149,8 @@ type listed struct {
 }
 
 // list prints the published genotypes, with their sizes under one preset, or all if it is "".
-func (p *program) list(c *cobra.Command, m models.Macro, preset, cells string) error {
-	presets := []string{models.CIFAR, models.ImageNet}
+func (p *program) list(c *cobra.Command, m plan.Macro, preset, cells string) error {
+	presets := []string{plan.CIFAR, plan.ImageNet}
 	if preset != "" {
 		presets = []string{preset}
 	}
@@ -192,7 +192,7 @@ func table(w io.Writer, rows []listed, presets []string) {
 		fmt.Fprintf(t, "%s\t%s\t", r.Name, r.Kind)
 		for _, preset := range presets {
 			found := r.Reported.CIFAR10
-			if preset == models.ImageNet {
+			if preset == plan.ImageNet {
 				found = r.Reported.ImageNet
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\t", thousands(r.Sizes[preset].Parameters), thousands(r.Sizes[preset].MACs), errorRate(found))

@@ -17,15 +17,17 @@ import (
 // allowed is what each package may import of this module, besides itself: data flows one way. A
 // package that is not here may not be there.
 var allowed = map[string][]string{
-	"torch":                 {},
-	"torch/nn":              {"torch"},
+	"torch":                 {"torch/kernel"},
+	"torch/kernel":          {},
+	"torch/nn":              {"torch", "torch/kernel"},
 	"torch/optim":           {"torch", "torch/nn"},
 	"torch/torchtest":       {"torch"},
 	"models/genotype":       {},
 	"models/genotype/text":  {"models/genotype"},
-	"models/layer":          {"torch", "torch/nn"},
-	"models/ops":            {"models/layer"},
-	"models":                {"models/genotype", "models/layer", "models/ops", "torch", "torch/nn"},
+	"models/layer":          {},
+	"models/ops":            {"models/layer", "torch/kernel"},
+	"models/plan":           {"models/genotype", "models/layer", "models/ops"},
+	"models":                {"models/layer", "models/ops", "models/plan", "torch", "torch/nn"},
 	"draw":                  {"models/genotype"},
 	"datasets":              {"internal/pickle", "datasets/fetch", "datasets/imagefile", "datasets/raster"},
 	"datasets/fetch":        {},
@@ -37,14 +39,14 @@ var allowed = map[string][]string{
 	"run/runtest":           {"run"},
 	"search/space":          {"models/genotype"},
 	"weights":               {"internal/pickle"},
-	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "run", "search/space", "torch", "torch/nn", "torch/optim"},
-	"model":                 {"datasets", "models", "models/genotype", "models/layer", "run", "torch", "torch/nn", "weights"},
-	"train":                 {"datasets", "metric", "model", "models", "models/genotype", "run", "torch", "torch/nn", "torch/optim"},
-	"predict":               {"datasets", "datasets/imagefile", "model", "models", "run", "torch", "torch/nn"},
-	"configs":               {"datasets", "models", "search", "torch", "train"},
-	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "run", "search", "search/space", "torch", "train"},
+	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "torch", "torch/kernel", "torch/nn", "torch/optim"},
+	"model":                 {"datasets", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "weights"},
+	"train":                 {"datasets", "metric", "model", "models", "models/genotype", "models/plan", "run", "torch", "torch/nn", "torch/optim"},
+	"predict":               {"datasets", "datasets/imagefile", "model", "models/plan", "run", "torch", "torch/nn"},
+	"configs":               {"datasets", "models/plan", "search", "torch", "train"},
+	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "train"},
 	"lab/jobs":              {},
-	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "lab", "model", "models", "models/genotype", "models/genotype/text", "predict", "run", "search", "torch"},
+	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "torch"},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {},
 	"internal/pickle":       {},
@@ -52,11 +54,11 @@ var allowed = map[string][]string{
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
-	"internal/parity":         {"datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "run", "search", "torch", "torch/nn", "torch/optim"},
+	"internal/parity":         {"datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "models/plan", "run", "search", "torch", "torch/kernel", "torch/nn", "train"},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"models/genotype", "models/genotype/text", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle", "lab/jobs"}
+var pure = []string{"torch/kernel", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle", "lab/jobs"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}

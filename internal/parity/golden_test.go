@@ -1,15 +1,16 @@
 package parity
 
 import (
+	"hdas/models/plan"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"hdas/internal/golden"
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/kernel"
 	"hdas/torch/nn"
 )
 
@@ -22,20 +23,20 @@ func TestGoldenOptions(t *testing.T) {
 		file, network string
 		genotype.Genotype
 		preset string
-		last   torch.Path // of the paths
+		last   kernel.Path // of the paths
 	}{
-		{"paired", "paired", figure8, models.CIFAR, torch.Kernels},
-		{"paired-crossed", "paired", crossed, models.CIFAR, torch.Modules},
-		{"paired-imagenet", "paired", crossed, models.ImageNet, torch.Kernels},
-		{"paired-last", "paired-last", figure8, models.CIFAR, torch.Kernels},
-		{"paired-last-crossed", "paired-last", crossed, models.CIFAR, torch.Kernels},
-		{"paired-last-imagenet", "paired-last", crossed, models.ImageNet, torch.Kernels},
-		{"cell-partial", "cell-partial", none, models.CIFAR, torch.Modules},
-		{"distribution-shared", "distribution-shared", v1, models.CIFAR, torch.Kernels},
-		{"stage-raw", "stage-raw", v1, models.CIFAR, torch.Kernels},
-		{"stage-shared", "stage-shared", v1, models.CIFAR, torch.Kernels},
-		{"joint", "joint", none, models.CIFAR, torch.Kernels},
-		{"joint-partial", "joint-partial", none, models.CIFAR, torch.Kernels},
+		{"paired", "paired", figure8, plan.CIFAR, kernel.Kernels},
+		{"paired-crossed", "paired", crossed, plan.CIFAR, kernel.Operations},
+		{"paired-imagenet", "paired", crossed, plan.ImageNet, kernel.Kernels},
+		{"paired-last", "paired-last", figure8, plan.CIFAR, kernel.Kernels},
+		{"paired-last-crossed", "paired-last", crossed, plan.CIFAR, kernel.Kernels},
+		{"paired-last-imagenet", "paired-last", crossed, plan.ImageNet, kernel.Kernels},
+		{"cell-partial", "cell-partial", none, plan.CIFAR, kernel.Operations},
+		{"distribution-shared", "distribution-shared", v1, plan.CIFAR, kernel.Kernels},
+		{"stage-raw", "stage-raw", v1, plan.CIFAR, kernel.Kernels},
+		{"stage-shared", "stage-shared", v1, plan.CIFAR, kernel.Kernels},
+		{"joint", "joint", none, plan.CIFAR, kernel.Kernels},
+		{"joint-partial", "joint-partial", none, plan.CIFAR, kernel.Kernels},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			s, which := small(5), Case{c.network, c.Genotype}
@@ -53,7 +54,7 @@ func TestGoldenOptions(t *testing.T) {
 			if failure != nil || err != nil {
 				t.Fatal(failure, err)
 			}
-			for path := torch.Kernels; path <= c.last; path++ {
+			for path := kernel.Kernels; path <= c.last; path++ {
 				equalGolden(t, folder, path, want)
 			}
 		})
@@ -61,12 +62,9 @@ func TestGoldenOptions(t *testing.T) {
 }
 
 // equalGolden runs this program's side in a folder by a path, and compares.
-func equalGolden(t *testing.T, folder string, path torch.Path, want values) {
+func equalGolden(t *testing.T, folder string, path kernel.Path, want values) {
 	t.Helper()
-	set := func(p torch.Path) { torch.Do(func(*torch.Scope) { torch.SetPath(p) }) }
-	set(path)
-	defer set(torch.Kernels)
-	if err := Ours(folder); err != nil {
+	if err := oursBy(path, folder); err != nil {
 		t.Fatal(err)
 	}
 	got, _, err := read(folder, ours)

@@ -1,9 +1,9 @@
 package parity
 
 import (
+	"hdas/models/plan"
 	"slices"
 
-	"hdas/models"
 	"hdas/search"
 )
 
@@ -30,9 +30,9 @@ type network struct {
 // a loss or a gradient.
 var networks = []network{
 	{name: Chain},
-	{name: Staged, wiring: models.Summed},
-	{name: "paired", wiring: models.Paired, output: models.LastTwo},
-	{name: "paired-last", wiring: models.Paired, output: models.Last},
+	{name: Staged, wiring: plan.Summed},
+	{name: "paired", wiring: plan.Paired, output: plan.LastTwo},
+	{name: "paired-last", wiring: plan.Paired, output: plan.Last},
 	{name: Cell, kind: search.Cell},
 	{name: "cell-partial", kind: search.Cell, change: func(c *search.Config) { c.PartialChannels, c.EdgeNormalization = 2, true }},
 	{name: Distribution, kind: search.Distribution},

@@ -10,13 +10,15 @@ import (
 	"hdas/run"
 	"hdas/search"
 	"hdas/torch"
+	"hdas/torch/kernel"
 	"hdas/torch/nn"
-	"hdas/torch/optim"
 )
 
 // Ours runs this program's side of the comparison prepared in a folder, and writes what came out
 // there. Its memory is only telling in a process that has done nothing else.
-func Ours(folder string) error {
+func Ours(folder string) error { return oursBy(kernel.Kernels, folder) }
+
+func oursBy(path kernel.Path, folder string) error {
 	t, err := readTask(folder)
 	if err != nil {
 		return err
@@ -24,7 +26,7 @@ func Ours(folder string) error {
 	failure := torch.Do(func(*torch.Scope) {
 		torch.SetThreads(t.Threads)
 		torch.Ones(torch.Options{}, 8, 8).Sum().Item() // libtorch is up
-		o := outcome{measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: status("VmRSS")}
+		o := outcome{path: path, measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: status("VmRSS")}
 		defer o.free()
 		if err = o.run(t, folder); err == nil {
 			err = o.write(folder, ours)
@@ -39,6 +41,7 @@ func Ours(folder string) error {
 // outcome collects what a side makes: tensors named GROUP/NAME, and what its steps took.
 type outcome struct {
 	measured
+	path    kernel.Path
 	base    int64 // bytes of the process before anything was made
 	tensors []nn.Param
 }
@@ -128,10 +131,10 @@ func (o *outcome) train(t task, s *subject, input map[string]torch.Tensor) error
 	torch.Within(func(*torch.Scope) {
 		first := sample(t, input, "train", 0)
 		torch.NoGrad(func() {
-			logits, _ := s.derived.Forward(&nn.Ctx{}, first.Images)
+			logits, _ := s.derived.Forward(&nn.Ctx{Path: o.path}, first.Images)
 			o.put("eval logits", "logits", logits)
 		})
-		logits, aux, loss := s.losses(t, &nn.Ctx{Train: true}, first)
+		logits, aux, loss := s.losses(t, &nn.Ctx{Train: true, Path: o.path}, first)
 		o.put("train logits", "logits", logits)
 		o.put("auxiliary logits", "logits", aux)
 		o.put("loss", "loss", loss)
@@ -140,13 +143,11 @@ func (o *outcome) train(t task, s *subject, input map[string]torch.Tensor) error
 	if err := s.fill(input); err != nil {
 		return err
 	}
-	sgd := t.sgd(params)
-	defer sgd.Free()
+	step := t.training(s)
+	defer step.Free()
 	o.steps("training", t.Steps, func(i int64) {
-		_, _, loss := s.losses(t, &nn.Ctx{Train: true}, sample(t, input, "train", i))
-		grads := torch.Grad(loss, nn.Tensors(params))
-		torch.ClipGradNorm(grads, t.Weights.Clip)
-		sgd.Step(t.Weights.LR, grads)
+		b := sample(t, input, "train", i)
+		loss, _ := step.Take(&nn.Ctx{Train: true, Path: o.path}, t.Weights.LR, b.Images, crossEntropy(b.Labels))
 		o.put("losses of the steps", fmt.Sprintf("step%d", i), loss)
 	})
 	o.params("weights after", params)
@@ -157,14 +158,16 @@ func (o *outcome) train(t task, s *subject, input map[string]torch.Tensor) error
 // search looks at a supernet and takes bilevel steps of each order from the same point.
 func (o *outcome) search(t task, s *subject, input map[string]torch.Tensor) error {
 	n := s.supernet
+	n.Path = o.path
 	params, archParams := n.Weights.Weights(), n.Arch.Store.Weights()
 	if err := s.fill(input); err != nil {
 		return err
 	}
 	torch.Within(func(*torch.Scope) {
-		loss, grads, logits := n.WeightGrad(sample(t, input, "train", 0))
+		loss, logits := n.WeightLoss(sample(t, input, "train", 0))
 		o.put("train logits", "logits", logits)
 		o.put("loss", "loss", loss)
+		grads := torch.Grad(loss, nn.Tensors(params))
 		o.grads("weight gradients", "", params, grads)
 	})
 	for _, order := range t.Orders {
@@ -172,19 +175,17 @@ func (o *outcome) search(t task, s *subject, input map[string]torch.Tensor) erro
 			return err
 		}
 		suffix := ", " + order + " order"
-		sgd := t.sgd(params)
-		adam := t.adam(archParams)
+		learn := search.NewBilevel(n)
+		learn.Order = func(b *search.Bilevel, rate float64, train, valid search.Sample) ([]torch.Tensor, search.Losses) {
+			grads, losses := hypers[order](b, rate, train, valid)
+			o.grads("alpha gradients"+suffix, fmt.Sprintf("step%d ", len(o.Seconds[order+" order"])), archParams, grads)
+			return grads, losses
+		}
 		o.steps(order+" order", t.Steps, func(i int64) {
-			hyper := func(n *search.Supernet, sgd *optim.SGD, lr float64, train, valid search.Sample) ([]torch.Tensor, search.Losses) {
-				grads, losses := hypers[order](n, sgd, lr, train, valid)
-				o.grads("alpha gradients"+suffix, fmt.Sprintf("step%d ", i), archParams, grads)
-				return grads, losses
-			}
-			figures := search.Step(n, hyper, adam, sgd, t.Weights.LR, sample(t, input, "train", i), sample(t, input, "valid", i))
+			figures := learn.Step(t.Weights.LR, true, sample(t, input, "train", i), sample(t, input, "valid", i))
 			o.put("losses of the steps"+suffix, fmt.Sprintf("step%d", i), figures.Train)
 		})
-		sgd.Free()
-		adam.Free()
+		learn.Free()
 		o.params("alphas after"+suffix, archParams)
 		o.params("weights after"+suffix, params)
 		if order == First {

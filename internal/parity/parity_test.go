@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hdas/models/plan"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/torch"
 )
@@ -87,7 +87,7 @@ func TestBars(t *testing.T) {
 }
 
 func small(layers int) Settings {
-	return Settings{Preset: models.CIFAR, Channels: 2, Layers: layers, Batch: 2, Steps: 2, Orders: []string{First, Second}, Precision: "float64", Threads: 1}
+	return Settings{Preset: plan.CIFAR, Channels: 2, Layers: layers, Batch: 2, Steps: 2, Orders: []string{First, Second}, Precision: "float64", Threads: 1}
 }
 
 func load(t *testing.T, name string) genotype.Genotype {

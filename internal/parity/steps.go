@@ -17,8 +17,8 @@ import (
 	"hdas/models/layer"
 	"hdas/search"
 	"hdas/torch"
+	"hdas/torch/kernel"
 	"hdas/torch/nn"
-	"hdas/torch/optim"
 )
 
 // Steps takes the steps of the workload in a folder: one for every line of in, each answered by what
@@ -47,7 +47,7 @@ func Steps(folder string, in io.Reader, out io.Writer) error {
 }
 
 // Phases are the parts of a step, as they come.
-var Phases = []string{"alpha forward", "alpha backward", "forward", "backward", "optimizer"}
+var Phases = search.Phases
 
 // stepper is a network and what a step does with it.
 type stepper struct {
@@ -84,7 +84,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 	if s.device, err = torch.ParseDevice(t.Device); err != nil {
 		return nil, err
 	}
-	again, err := torch.ParseRecompute(t.Recompute)
+	again, err := kernel.ParseRecompute(t.Recompute)
 	if err != nil {
 		return nil, err
 	}
@@ -92,62 +92,42 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := torch.ParsePath(t.Path)
+	path, err := kernel.ParsePath(t.Path)
 	if err != nil {
 		return nil, err
 	}
 	failure := torch.Do(func(*torch.Scope) {
 		torch.SetThreads(t.Threads)
-		torch.SetPath(path)
 		if s.subject, err = buildOn(s.device, t.task, folder); err != nil {
 			return
 		}
-		sgd := t.sgd(s.weights.Weights())
-		s.free = func() { s.subject.free(); sgd.Free() }
+		how := &nn.Ctx{Train: !t.Evaluate, Recompute: again, Path: path, Autocast: precision.Autocast}
 		switch {
 		case s.supernet != nil:
-			s.supernet.Recompute, s.supernet.Autocast = again, precision.Autocast
-			adam := t.adam(s.supernet.Arch.Store.Weights())
-			s.free = func() { s.subject.free(); sgd.Free(); adam.Free() }
-			s.step = s.searching(sgd, adam, &nn.Ctx{Train: true, Recompute: again, Autocast: precision.Autocast})
+			s.supernet.Recompute, s.supernet.Path, s.supernet.Autocast = again, path, precision.Autocast
+			learn := search.NewBilevel(s.supernet)
+			s.free = func() { s.subject.free(); learn.Free() }
+			s.step = func(c *clock, train, valid search.Sample) {
+				learn.Phase = c.end
+				learn.Step(s.Weights.LR, true, train, valid).Train.Item()
+			}
 		case t.Evaluate:
-			s.step = s.evaluating(&nn.Ctx{Autocast: precision.Autocast})
+			s.free = s.subject.free
+			s.step = s.evaluating(how)
 		default:
-			s.step = s.training(sgd, &nn.Ctx{Train: true, Recompute: again, Autocast: precision.Autocast})
+			step := t.training(s.subject)
+			s.free = func() { s.subject.free(); step.Free() }
+			s.step = func(c *clock, train, _ search.Sample) {
+				step.Phase = c.end
+				loss, _ := step.Take(how, s.Weights.LR, train.Images, crossEntropy(train.Labels))
+				loss.Item()
+			}
 		}
 	})
 	if failure != nil {
 		return nil, failure
 	}
 	return s, err
-}
-
-// searching is a bilevel step of first order.
-func (s *stepper) searching(sgd *optim.SGD, adam *optim.Adam, how *nn.Ctx) func(*clock, search.Sample, search.Sample) {
-	n := s.supernet
-	return func(c *clock, train, valid search.Sample) {
-		torch.Within(func(*torch.Scope) {
-			losses, _ := n.ArchLoss(valid)
-			c.end("alpha forward")
-			grads := torch.Grad(losses.Total, nn.Tensors(n.Arch.Store.Weights()))
-			c.end("alpha backward")
-			adam.Step(s.Alpha.LR, grads)
-			c.end("optimizer")
-		})
-		torch.Within(func(*torch.Scope) {
-			loss := torch.CrossEntropy(n.Logits(how, train.Images, false), train.Labels, 0)
-			c.end("forward")
-			s.learn(c, loss, sgd)
-		})
-	}
-}
-
-func (s *stepper) training(sgd *optim.SGD, how *nn.Ctx) func(*clock, search.Sample, search.Sample) {
-	return func(c *clock, train, _ search.Sample) {
-		_, _, loss := s.losses(s.task, how, train)
-		c.end("forward")
-		s.learn(c, loss, sgd)
-	}
 }
 
 func (s *stepper) evaluating(how *nn.Ctx) func(*clock, search.Sample, search.Sample) {
@@ -177,16 +157,6 @@ func loading(t timed) (step func(*clock, search.Sample, search.Sample), images i
 			}
 		}
 	}, int64(d.Len()), nil
-}
-
-// learn is a step of SGD along the clipped gradient of a loss.
-func (s *stepper) learn(c *clock, loss torch.Tensor, sgd *optim.SGD) {
-	grads := torch.Grad(loss, nn.Tensors(s.weights.Weights()))
-	c.end("backward")
-	torch.ClipGradNorm(grads, s.Weights.Clip)
-	sgd.Step(s.Weights.LR, grads)
-	loss.Item()
-	c.end("optimizer")
 }
 
 // take takes one step.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hdas/models/plan"
 	"os"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 	"hdas/search"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/optim"
+	"hdas/train"
 )
 
 // subject is this program's network of a task.
@@ -42,12 +43,12 @@ func buildOn(device torch.Device, t task, folder string) (*subject, error) {
 		if err != nil {
 			return nil, err
 		}
-		plan, err := models.NewPlan(g, m, s.image, models.Search{})
+		network, err := plan.New(g, m, s.image, genotype.Candidates{})
 		if err != nil {
 			return nil, err
 		}
 		s.weights = nn.NewStore(o)
-		if s.derived, err = models.Build(s.weights.Root(), plan, models.Decided{}); err != nil {
+		if s.derived, err = models.Build(s.weights, network); err != nil {
 			s.free()
 			return nil, err
 		}
@@ -72,13 +73,15 @@ func (s *subject) losses(t task, c *nn.Ctx, b search.Sample) (logits, aux, loss 
 	return logits, aux, loss.Add(torch.CrossEntropy(aux, b.Labels, 0).MulScalar(t.AuxiliaryWeight))
 }
 
-// sgd is the optimizer of weights, adam that of the architecture's parameters.
-func (t task) sgd(params []nn.Param) *optim.SGD {
-	return optim.NewSGD(params, torch.SGDOptions{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay})
+// training takes steps of a derived network as the task says; the caller frees it.
+func (t task) training(s *subject) train.Stepper {
+	c := train.Config{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay, Clip: t.Weights.Clip, AuxiliaryWeight: t.AuxiliaryWeight}
+	return train.NewStepper(s.derived, s.weights, c)
 }
 
-func (t task) adam(params []nn.Param) *optim.Adam {
-	return optim.NewAdam(params, torch.AdamOptions{Beta1: t.Alpha.Beta1, Beta2: t.Alpha.Beta2, Eps: 1e-8, WeightDecay: t.Alpha.WeightDecay})
+// crossEntropy is the loss of logits, without smoothing.
+func crossEntropy(labels torch.Tensor) func(logits torch.Tensor) torch.Tensor {
+	return func(logits torch.Tensor) torch.Tensor { return torch.CrossEntropy(logits, labels, 0) }
 }
 
 // labels are random ones.

@@ -6,11 +6,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hdas/models/plan"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/search"
@@ -158,7 +158,7 @@ type alpha struct {
 
 // classes of a preset's data set.
 func classes(preset string) int64 {
-	if preset == models.ImageNet {
+	if preset == plan.ImageNet {
 		return 1000
 	}
 	return 10
@@ -172,7 +172,7 @@ func newTask(c Case, s Settings) task {
 			n.change(&config)
 		}
 		config.StageSpecific = config.StageSpecific && s.Reference == "" // DARTS has two cells
-		s.Preset = models.CIFAR
+		s.Preset = plan.CIFAR
 	}
 	t := task{
 		Settings: s, AuxiliaryWeight: 0.4,
@@ -215,15 +215,15 @@ func edges(d genotype.DAG) dag {
 }
 
 // macro is the network's size.
-func (t task) macro() models.Macro {
-	return models.Macro{
+func (t task) macro() plan.Macro {
+	return plan.Macro{
 		Preset: t.Preset, Channels: t.Channels, Layers: t.Layers, Classes: t.Net.Classes, Auxiliary: t.Net.Auxiliary,
-		PoolNorm: "auto", Wiring: cmp.Or(t.Net.Wiring, models.Summed), StageOutput: t.Net.StageOutput,
+		PoolNorm: "auto", Wiring: cmp.Or(t.Net.Wiring, plan.Summed), StageOutput: t.Net.StageOutput,
 	}
 }
 
 func (t task) image() layer.Shape {
-	if t.Preset == models.ImageNet {
+	if t.Preset == plan.ImageNet {
 		return layer.Shape{C: 3, H: 224, W: 224}
 	}
 	return layer.Shape{C: 3, H: 32, W: 32}
@@ -244,7 +244,7 @@ func (t task) config(folder string) search.Config {
 func Fits(c Case, s Settings) error {
 	t := newTask(c, s)
 	if c.derived() {
-		if _, err := models.NewPlan(c.Genotype, t.macro(), t.image(), models.Search{}); err != nil {
+		if _, err := plan.New(c.Genotype, t.macro(), t.image(), genotype.Candidates{}); err != nil {
 			return err
 		}
 	} else if err := t.macro().Validate(); err != nil {

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hdas/models/plan"
 	"os"
 	"slices"
 	"strings"
 
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/torch"
+	"hdas/torch/kernel"
 )
 
 // Workload is a step whose time and memory can be measured, on batches of random images.
@@ -28,13 +29,13 @@ type Workload struct {
 
 // Workloads are all of them, at the paper's sizes.
 var Workloads = []Workload{
-	{Name: "darts", About: "search step of DARTS", network: Cell, preset: models.CIFAR, channels: 16, layers: 8, plain: true},
-	{Name: "cell", About: "search step of Hc-DAS", network: Cell, preset: models.CIFAR, channels: 16, layers: 8},
-	{Name: "distribution", About: "search step of Hs-DAS, first part", network: Distribution, genotype: "DARTS_V1", preset: models.CIFAR, channels: 16},
-	{Name: "stage", About: "search step of Hs-DAS, second part", network: Stage, genotype: "DARTS_V1", preset: models.CIFAR, channels: 16},
-	{Name: "train", About: "training step on CIFAR", network: Chain, genotype: "DARTS_V2", preset: models.CIFAR, channels: 36, layers: 20},
-	{Name: "imagenet", About: "training step on ImageNet", network: Chain, genotype: "DARTS_V2", preset: models.ImageNet, channels: 48, layers: 14},
-	{Name: "eval", About: "evaluation of a batch of CIFAR", network: Chain, genotype: "DARTS_V2", preset: models.CIFAR, channels: 36, layers: 20, evaluate: true},
+	{Name: "darts", About: "search step of DARTS", network: Cell, preset: plan.CIFAR, channels: 16, layers: 8, plain: true},
+	{Name: "cell", About: "search step of Hc-DAS", network: Cell, preset: plan.CIFAR, channels: 16, layers: 8},
+	{Name: "distribution", About: "search step of Hs-DAS, first part", network: Distribution, genotype: "DARTS_V1", preset: plan.CIFAR, channels: 16},
+	{Name: "stage", About: "search step of Hs-DAS, second part", network: Stage, genotype: "DARTS_V1", preset: plan.CIFAR, channels: 16},
+	{Name: "train", About: "training step on CIFAR", network: Chain, genotype: "DARTS_V2", preset: plan.CIFAR, channels: 36, layers: 20},
+	{Name: "imagenet", About: "training step on ImageNet", network: Chain, genotype: "DARTS_V2", preset: plan.ImageNet, channels: 48, layers: 14},
+	{Name: "eval", About: "evaluation of a batch of CIFAR", network: Chain, genotype: "DARTS_V2", preset: plan.CIFAR, channels: 36, layers: 20, evaluate: true},
 	{Name: "loader", About: "epoch of CIFAR's augmentation, a worker for each thread", loader: true},
 }
 
@@ -124,10 +125,10 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if err := errors.Join(settings.Validate(), Fits(c, settings)); err != nil {
 		return fail(err)
 	}
-	if _, err := torch.ParseRecompute(s.Recompute); err != nil {
+	if _, err := kernel.ParseRecompute(s.Recompute); err != nil {
 		return fail(err)
 	}
-	if _, err := torch.ParsePath(s.Path); err != nil {
+	if _, err := kernel.ParsePath(s.Path); err != nil {
 		return fail(err)
 	}
 	task := timed{task: newTask(c, settings), Device: s.Device, Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate}
@@ -157,7 +158,7 @@ func (t Timing) loader(s Size) (timed, Case, Size, error) {
 	switch {
 	case t.Twin:
 		err = errors.New("loader: the twin has none; make bench has ours beside torchvision's")
-	case s.Channels != 0 || s.Cells != 0 || s.Window != 0 || s.Path != torch.Kernels.String() || s.Recompute != "none":
+	case s.Channels != 0 || s.Cells != 0 || s.Window != 0 || s.Path != kernel.Kernels.String() || s.Recompute != "none":
 		err = errors.New("loader: it has no network, and only a batch and threads can be chosen")
 	case s.Batch < 1 || s.Threads < 1:
 		err = fmt.Errorf("loader: batch %d or threads %d is not at least 1", s.Batch, s.Threads)

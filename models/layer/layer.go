@@ -1,17 +1,17 @@
-// Package layer describes layers as data. A layer's module, its parameters' names, the shape of
-// its output and its cost all follow from one description, so that a network can be sized without
-// making a tensor.
+// Package layer describes layers as data: the names and shapes of their parameters, the shape of
+// their output and their cost. It makes no tensor; package models builds modules from it.
 package layer
 
 import (
 	"fmt"
-
-	"hdas/torch"
-	"hdas/torch/nn"
+	"slices"
 )
 
 // Shape is the size of one sample: channels, height, width.
 type Shape struct{ C, H, W int64 }
+
+// String is "CxHxW".
+func (s Shape) String() string { return fmt.Sprintf("%dx%dx%d", s.C, s.H, s.W) }
 
 // Cost of a layer for one sample.
 type Cost struct {
@@ -22,217 +22,145 @@ type Cost struct {
 // Add is the sum of both costs.
 func (c Cost) Add(d Cost) Cost { return Cost{c.Parameters + d.Parameters, c.MACs + d.MACs} }
 
+// Param is a parameter, or a buffer such as a running mean, with its initial values: uniform in
+// (-b, b), b = 1/sqrt(FanIn), as PyTorch initialises convolutions and linear layers; where FanIn is
+// 0, Value.
+type Param struct {
+	Name   string
+	Shape  []int64
+	FanIn  int64
+	Value  float64
+	Buffer bool // saved but not trained
+}
+
+// Numel is the number of elements.
+func (p Param) Numel() int64 {
+	n := int64(1)
+	for _, d := range p.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Weight is a convolution's kernel (out,in,kh,kw), or a linear map's matrix (out,in).
+func Weight(name string, shape ...int64) Param {
+	return Param{Name: name, Shape: shape, FanIn: Param{Shape: shape[1:]}.Numel()}
+}
+
+// Join puts a place before a name, with a dot between them, as PyTorch does.
+func Join(place, name string) string {
+	if place == "" {
+		return name
+	}
+	return place + "." + name
+}
+
+// Under returns the parameters with a place before their names.
+func Under(place string, params []Param) []Param {
+	out := slices.Clone(params)
+	for i := range out {
+		out[i].Name = Join(place, out[i].Name)
+	}
+	return out
+}
+
+// Parameters is the number of trainable elements.
+func Parameters(params []Param) int64 {
+	var n int64
+	for _, p := range params {
+		if !p.Buffer {
+			n += p.Numel()
+		}
+	}
+	return n
+}
+
 // Layer is the description of a layer.
 type Layer interface {
-	// New makes the module, with its parameters at p.
-	New(p *nn.Path) nn.Module
+	// Params are its parameters in the order in which PyTorch's state_dict has them.
+	Params() []Param
 	// Cost is the shape of the output for an input of that shape, and what it takes.
 	Cost(in Shape) (Shape, Cost)
 }
 
-// Conv is a convolution without bias.
-type Conv struct {
-	In, Out                   int64
-	Kernel                    [2]int64 // height, width
-	Stride, Padding, Dilation [2]int64 // zero Stride and Dilation mean 1
-	Groups                    int64    // zero means 1
-}
+// Conv is a square convolution without bias and dilation.
+type Conv struct{ In, Out, Kernel, Stride, Padding int64 }
 
-// Square is a convolution with the same geometry in both directions.
-func Square(in, out, kernel, stride, padding int64) Conv {
-	return Conv{In: in, Out: out, Kernel: both(kernel), Stride: both(stride), Padding: both(padding)}
-}
-
-// Depthwise is a convolution of each channel by itself.
-func Depthwise(c, kernel, stride, padding, dilation int64) Conv {
-	d := Square(c, c, kernel, stride, padding)
-	d.Dilation, d.Groups = both(dilation), c
-	return d
-}
-
-func both(v int64) [2]int64 { return [2]int64{v, v} }
-
-// New makes "weight".
-func (l Conv) New(p *nn.Path) nn.Module { return l.conv(p) }
-
-func (l Conv) conv(p *nn.Path) *nn.Conv2d {
-	l = l.defaults()
-	return nn.NewConv2d(p, l.In, l.Out, l.Kernel, torch.ConvOptions{
-		Stride: l.Stride[:], Padding: l.Padding[:], Dilation: l.Dilation[:], Groups: l.Groups})
-}
+// Params is "weight".
+func (l Conv) Params() []Param { return []Param{Weight("weight", l.Out, l.In, l.Kernel, l.Kernel)} }
 
 // Cost counts no bias.
 func (l Conv) Cost(in Shape) (Shape, Cost) {
-	l = l.defaults()
-	out := Shape{l.Out, l.size(in.H, 0), l.size(in.W, 1)}
-	weights := l.Out * (l.In / l.Groups) * l.Kernel[0] * l.Kernel[1]
+	out := Shape{l.Out, windowed(in.H, l.Kernel, l.Stride, l.Padding), windowed(in.W, l.Kernel, l.Stride, l.Padding)}
+	weights := Parameters(l.Params())
 	return out, Cost{weights, weights * out.H * out.W}
 }
 
-func (l Conv) size(in int64, d int) int64 {
-	return (in+2*l.Padding[d]-l.Dilation[d]*(l.Kernel[d]-1)-1)/l.Stride[d] + 1
-}
-
-func (l Conv) defaults() Conv {
-	for d := range 2 {
-		l.Stride[d], l.Dilation[d] = max(l.Stride[d], 1), max(l.Dilation[d], 1)
-	}
-	l.Groups = max(l.Groups, 1)
-	return l
-}
+func windowed(in, kernel, stride, padding int64) int64 { return (in+2*padding-kernel)/stride + 1 }
 
 // BatchNorm normalises per channel.
 type BatchNorm struct {
 	C      int64
-	Affine bool // with a scale and a shift of its own
+	Affine bool // with a scale and a shift
 }
 
-// New makes "running_mean", "running_var" and, when affine, "weight" and "bias".
-func (l BatchNorm) New(p *nn.Path) nn.Module { return l.norm(p) }
-
-func (l BatchNorm) norm(p *nn.Path) *nn.BatchNorm2d { return nn.NewBatchNorm2d(p, l.C, l.Affine) }
+// Params are "weight" and "bias" where affine, then the buffers "running_mean" and "running_var".
+func (l BatchNorm) Params() []Param {
+	c := []int64{l.C}
+	params := []Param{{Name: "running_mean", Shape: c, Buffer: true}, {Name: "running_var", Shape: c, Value: 1, Buffer: true}}
+	if l.Affine {
+		params = append([]Param{{Name: "weight", Shape: c, Value: 1}, {Name: "bias", Shape: c}}, params...)
+	}
+	return params
+}
 
 // Cost is the scale and the shift.
-func (l BatchNorm) Cost(in Shape) (Shape, Cost) {
-	if l.Affine {
-		return in, Cost{Parameters: 2 * l.C}
-	}
-	return in, Cost{}
-}
+func (l BatchNorm) Cost(in Shape) (Shape, Cost) { return in, Cost{Parameters: Parameters(l.Params())} }
 
 // ReLU is max(x, 0).
 type ReLU struct{}
 
-// New has no parameters.
-func (ReLU) New(*nn.Path) nn.Module { return nn.ReLU }
+// Params are none.
+func (ReLU) Params() []Param { return nil }
 
 // Cost is nothing.
 func (ReLU) Cost(in Shape) (Shape, Cost) { return in, Cost{} }
 
-// Identity hands on its input.
-type Identity struct{}
+// AvgPool is the mean over a square window without padding.
+type AvgPool struct{ Kernel, Stride int64 }
 
-// New has no parameters.
-func (Identity) New(*nn.Path) nn.Module { return nn.Identity }
-
-// Cost is nothing.
-func (Identity) Cost(in Shape) (Shape, Cost) { return in, Cost{} }
-
-// Zero is zeros of the input's size divided by Stride, rounded up.
-type Zero struct{ Stride int64 }
-
-// New has no parameters.
-func (l Zero) New(*nn.Path) nn.Module {
-	return nn.Func(func(x torch.Tensor) torch.Tensor {
-		s, _ := l.Cost(Shape{x.Size(1), x.Size(2), x.Size(3)})
-		return torch.Zeros(torch.Options{DType: x.DType(), Device: x.Device()}, x.Size(0), s.C, s.H, s.W)
-	})
-}
-
-// Cost is nothing.
-func (l Zero) Cost(in Shape) (Shape, Cost) {
-	return Shape{in.C, (in.H + l.Stride - 1) / l.Stride, (in.W + l.Stride - 1) / l.Stride}, Cost{}
-}
-
-// Pool is a pooling: the maximum, whose padding counts as minus infinity, or the mean, which does
-// not count its padding.
-type Pool struct {
-	Max                     bool
-	Kernel, Stride, Padding int64
-}
-
-// New has no parameters.
-func (l Pool) New(*nn.Path) nn.Module {
-	if l.Max {
-		return nn.MaxPool(l.Kernel, l.Stride, l.Padding)
-	}
-	return nn.AvgPool(l.Kernel, l.Stride, l.Padding)
-}
+// Params are none.
+func (AvgPool) Params() []Param { return nil }
 
 // Cost is nothing: poolings are not counted as multiply-adds.
-func (l Pool) Cost(in Shape) (Shape, Cost) {
-	size := func(n int64) int64 { return (n+2*l.Padding-l.Kernel)/l.Stride + 1 }
-	return Shape{in.C, size(in.H), size(in.W)}, Cost{}
+func (l AvgPool) Cost(in Shape) (Shape, Cost) {
+	return Shape{in.C, windowed(in.H, l.Kernel, l.Stride, 0), windowed(in.W, l.Kernel, l.Stride, 0)}, Cost{}
 }
-
-// GlobalPool is the mean over height and width.
-type GlobalPool struct{}
-
-// New has no parameters.
-func (GlobalPool) New(*nn.Path) nn.Module { return nn.Func(torch.GlobalAvgPool) }
-
-// Cost is nothing.
-func (GlobalPool) Cost(in Shape) (Shape, Cost) { return Shape{in.C, 1, 1}, Cost{} }
 
 // Linear is an affine map of all features of a sample.
 type Linear struct{ In, Out int64 }
 
-// New makes "weight" and "bias".
-func (l Linear) New(p *nn.Path) nn.Module { return nn.NewLinear(p, l.In, l.Out) }
+// Params are "weight" and "bias".
+func (l Linear) Params() []Param {
+	return []Param{Weight("weight", l.Out, l.In), {Name: "bias", Shape: []int64{l.Out}, FanIn: l.In}}
+}
 
 // Cost counts the bias as parameters, not as multiply-adds.
 func (l Linear) Cost(Shape) (Shape, Cost) {
-	return Shape{l.Out, 1, 1}, Cost{l.In*l.Out + l.Out, l.In * l.Out}
-}
-
-// FactorizedReduce halves height and width: two 1x1 convolutions of half the channels, the second
-// one pixel further down and to the right, side by side.
-type FactorizedReduce struct {
-	In, Out int64
-	Affine  bool
-}
-
-// New makes "conv_1", "conv_2" and "bn".
-func (l FactorizedReduce) New(p *nn.Path) nn.Module {
-	first, second, norm := l.parts()
-	return &factorizedReduce{first.conv(p.In("conv_1")), second.conv(p.In("conv_2")), norm.norm(p.In("bn"))}
-}
-
-func (l FactorizedReduce) parts() (first, second Conv, norm BatchNorm) {
-	half := l.Out / 2
-	return Square(l.In, half, 1, 2, 0), Square(l.In, l.Out-half, 1, 2, 0), BatchNorm{l.Out, l.Affine}
-}
-
-// Cost is that of both convolutions. Height and width must be even.
-func (l FactorizedReduce) Cost(in Shape) (Shape, Cost) {
-	first, second, norm := l.parts()
-	s, a := first.Cost(in)
-	_, b := second.Cost(in)
-	out, c := norm.Cost(Shape{l.Out, s.H, s.W})
-	return out, a.Add(b).Add(c)
-}
-
-type factorizedReduce struct {
-	first, second *nn.Conv2d
-	norm          *nn.BatchNorm2d
-}
-
-// Rounds are one, which reads both phases.
-func (m *factorizedReduce) Rounds() ([]torch.Round, bool) {
-	r := torch.Round{Front: torch.Halve, Kernel: 1, Stride: 2, Dilation: 1, Point: m.first.Weight(), Shifted: m.second.Weight()}
-	m.norm.Complete(&r)
-	return []torch.Round{r}, true
-}
-
-// Forward maps (N,C,H,W) to (N,C',H/2,W/2); H and W must be even.
-func (m *factorizedReduce) Forward(c *nn.Ctx, x torch.Tensor) torch.Tensor {
-	x = x.ReLU()
-	shifted := x.Narrow(2, 1, x.Size(2)-1).Narrow(3, 1, x.Size(3)-1)
-	both := []torch.Tensor{m.first.Forward(c, x), m.second.Forward(c, shifted)}
-	return m.norm.Forward(c, torch.Cat(both, 1))
+	return Shape{l.Out, 1, 1}, Cost{Parameters(l.Params()), l.In * l.Out}
 }
 
 // Sequence applies its layers one after the other; their parameters are at "0", "1" and so on, as
 // in PyTorch's Sequential.
 type Sequence []Layer
 
-// New makes the modules.
-func (l Sequence) New(p *nn.Path) nn.Module {
-	m := make(nn.Sequential, len(l))
+// Params are those of all layers.
+func (l Sequence) Params() []Param {
+	var params []Param
 	for i, part := range l {
-		m[i] = part.New(p.In("%d", i))
+		params = append(params, Under(fmt.Sprint(i), part.Params())...)
 	}
-	return m
+	return params
 }
 
 // Cost is the sum.
@@ -246,14 +174,11 @@ func (l Sequence) Cost(in Shape) (Shape, Cost) {
 	return in, total
 }
 
-// Named puts a layer's parameters one name deeper.
+// Named is a layer at a place in a network's names.
 type Named struct {
 	Name string
 	Layer
 }
 
-// New makes the module at p.Name.
-func (l Named) New(p *nn.Path) nn.Module { return l.Layer.New(p.In("%s", l.Name)) }
-
-// String is "C x H x W".
-func (s Shape) String() string { return fmt.Sprintf("%dx%dx%d", s.C, s.H, s.W) }
+// Params are the layer's, under the name.
+func (l Named) Params() []Param { return Under(l.Name, l.Layer.Params()) }

@@ -1,100 +1,12 @@
 package ops_test
 
 import (
-	"fmt"
-	"math"
-	"slices"
 	"strings"
 	"testing"
 
 	"hdas/models/layer"
 	"hdas/models/ops"
-	"hdas/torch"
-	"hdas/torch/nn"
 )
-
-// What every primitive promises, at every place that it can have.
-func TestPrimitives(t *testing.T) {
-	for _, name := range ops.Names() {
-		for _, spec := range []ops.Spec{
-			{C: 4, Stride: 1, Affine: true}, {C: 4, Stride: 2, Affine: true},
-			{C: 6, Stride: 1, PoolNorm: true}, {C: 5, Stride: 2, PoolNorm: true, Affine: true},
-		} {
-			t.Run(fmt.Sprintf("%s/%+v", name, spec), func(t *testing.T) {
-				err := torch.Do(func(*torch.Scope) { promises(t, name, spec) })
-				if err != nil {
-					t.Fatal(err)
-				}
-			})
-		}
-	}
-}
-
-func promises(t *testing.T, name string, spec ops.Spec) {
-	l, err := ops.New(name, spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const h, w = 8, 12
-	shape, cost := l.Cost(layer.Shape{C: spec.C, H: h, W: w})
-	if want := (layer.Shape{C: spec.C, H: h / spec.Stride, W: w / spec.Stride}); shape != want {
-		t.Errorf("planned output %v, not %v", shape, want)
-	}
-
-	build := func() (*nn.Store, nn.Module) {
-		torch.Seed(3)
-		store := nn.NewStore(torch.Options{DType: torch.Float64})
-		return store, l.New(store.Root()) // a parameter's name used twice would panic
-	}
-	store, m := build()
-	defer store.Free()
-	if n := store.Count(nil); n != cost.Parameters {
-		t.Errorf("%d parameters planned, %d made", cost.Parameters, n)
-	}
-	x := torch.Randn(torch.Options{DType: torch.Float64}, 3, spec.C, h, w).SetRequiresGrad(true)
-	y := m.Forward(&nn.Ctx{Train: true}, x)
-	if got, want := y.Shape(), []int64{3, shape.C, shape.H, shape.W}; !slices.Equal(got, want) {
-		t.Fatalf("output %v, not %v", got, want)
-	}
-	values := y.Float64s()
-	for _, v := range values {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			t.Fatalf("output holds %v", v)
-		}
-	}
-
-	p, err := ops.Get(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.Null {
-		if slices.ContainsFunc(values, func(v float64) bool { return v != 0 }) || cost != (layer.Cost{}) {
-			t.Errorf("carries something, at a cost of %+v", cost)
-		}
-	} else {
-		weights := store.Weights()
-		// A batch norm takes away what is the same for all pixels; a square does not cancel out.
-		grads := torch.Grad(y.Mul(y).Mul(y).Sum(), append(nn.Tensors(weights), x))
-		for i, g := range grads {
-			what := "the input"
-			if i < len(weights) {
-				what = weights[i].Name
-			}
-			if !g.Defined() || torch.Norm([]torch.Tensor{g}).Item() == 0 {
-				t.Errorf("no gradient reaches %s", what)
-			}
-		}
-	}
-	if ops.InStage(name) && strings.Contains(name, "conv") {
-		t.Error("an operation with weights fits into a stage (Rule 1)")
-	}
-
-	again, twin := build()
-	defer again.Free()
-	if !slices.Equal(twin.Forward(&nn.Ctx{Train: true}, x).Float64s(), values) {
-		t.Error("the same seed gives another output")
-	}
-}
 
 // The candidates of the paper's searches are in the table, the null one first.
 func TestCandidates(t *testing.T) {
@@ -116,5 +28,47 @@ func TestCandidates(t *testing.T) {
 func TestUnknown(t *testing.T) {
 	if _, err := ops.New("sep_conv_9x9", ops.Spec{C: 4, Stride: 1}); err == nil || !strings.Contains(err.Error(), "sep_conv_7x7") {
 		t.Errorf("error %v does not list the known ones", err)
+	}
+}
+
+// Every operation maps an image of C channels to one of C channels, of the size divided by the stride,
+// its rounds are possible, and its parameters have names of their own.
+func TestShapes(t *testing.T) {
+	for _, name := range ops.Names() {
+		for _, s := range []ops.Spec{{C: 4, Stride: 1, Affine: true}, {C: 6, Stride: 2, PoolNorm: true}, {C: 5, Stride: 2, PoolNorm: true, Affine: true}} {
+			rounds, err := ops.New(name, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := layer.Shape{C: s.C, H: 8, W: 12}
+			if err := rounds.Check(in); err != nil {
+				t.Errorf("%s %+v: %v", name, s, err)
+			}
+			if got, _ := rounds.Cost(in); got != (layer.Shape{C: s.C, H: 8 / s.Stride, W: 12 / s.Stride}) {
+				t.Errorf("%s %+v: output %v", name, s, got)
+			}
+			names := map[string]bool{}
+			for _, p := range rounds.Params() {
+				if names[p.Name] {
+					t.Errorf("%s %+v: two parameters %s", name, s, p.Name)
+				}
+				names[p.Name] = true
+			}
+			for i, r := range rounds {
+				if err := r.Round.Check(); err != nil {
+					t.Errorf("%s %+v, round %d: %v", name, s, i, err)
+				}
+			}
+		}
+	}
+}
+
+// An odd size cannot be halved, and an image of another number of channels does not fit.
+func TestWhatDoesNotFit(t *testing.T) {
+	halving := ops.FactorizedReduce(4, 8, true)
+	for _, in := range []layer.Shape{{C: 4, H: 7, W: 8}, {C: 4, H: 8, W: 7}, {C: 5, H: 8, W: 8}} {
+		if err := halving.Check(in); err == nil {
+			t.Errorf("%v can be halved", in)
+		}
 	}
 }

@@ -13,12 +13,8 @@ import (
 // Space is a dense genotype: every candidate edge is in it, and those to be decided have the
 // operation genotype.Any.
 type Space struct {
-	Dense       genotype.Genotype
-	Cell, Stage []string // candidate operations of an undecided edge, in the order of alpha's columns
-	// MinCells, where not 0, lets a stage end with any two neighbours from cells MinCells-1 and
-	// MinCells on, counted from 1: the search for the distribution of cells.
-	MinCells int
-	Shared   bool // all stages are the same DAG
+	Dense genotype.Genotype
+	genotype.Candidates
 }
 
 // ChainCells are the names of the cells of a chain: stage-specific as in Hc-DAS, or DARTS' two.
@@ -32,22 +28,11 @@ func ChainCells(specific bool) []string {
 // Cells is the space of the cells of those names, each with that many nodes, which may read every
 // state before them.
 func Cells(names []string, nodes int, ops []string) Space {
-	s := Space{Dense: genotype.Genotype{Version: 1, Name: "cells", Cells: map[string]genotype.DAG{}}, Cell: ops}
+	s := Space{Dense: genotype.Genotype{Version: 1, Name: "cells", Cells: map[string]genotype.DAG{}}, Candidates: genotype.Candidates{Cell: ops}}
 	for _, name := range names {
 		s.Dense.Cells[name] = dense(nodes, nodes+1, seq(genotype.Inputs, nodes))
 	}
 	return s
-}
-
-// Layout says which stages may be found.
-type Layout struct {
-	Lengths []int // cells of each stage
-	// Window: cell i, from 0, may read that many states before it, states 0 and 1 being the stage's
-	// inputs, and the first cell both (Rule 3).
-	Window   int
-	Ops      []string
-	MinCells int  // of a stage; 0: it keeps them all
-	Shared   bool // all stages are the same DAG
 }
 
 // Fixed is the space of nothing but those cells.
@@ -56,24 +41,26 @@ func Fixed(cells genotype.Genotype) Space {
 	return Space{Dense: cells}
 }
 
-// Under is the space of stages over the cells of s, themselves decided or not. The output of a
-// stage is its last two cells (Rule 2).
-func (s Space) Under(l Layout) (Space, error) {
-	s.Stage, s.MinCells, s.Shared = l.Ops, l.MinCells, l.Shared
+// Under is the space of stages of so many cells each over the cells of s, themselves decided or not.
+// Cell i of a stage, from 0, may read as many states before it as the window has, states 0 and 1
+// being the stage's inputs, and the first cell both (Rule 3). The output of a stage is its last two
+// cells (Rule 2). Of c all counts but Cell and PartialChannels.
+func (s Space) Under(lengths []int, window int, c genotype.Candidates) (Space, error) {
+	s.Stage, s.MinCells, s.Shared = c.Stage, c.MinCells, c.Shared
 	g := genotype.Genotype{Version: 1, Name: "stages"}
-	for i, n := range l.Lengths {
+	for i, n := range lengths {
 		switch {
 		case n < 2:
 			return s, fmt.Errorf("stage %d of %d cells has no last two; at least 2", i+1, n)
-		case l.Window < 2 || l.Window > n+1:
-			return s, fmt.Errorf("window %d is not in 2..%d for a stage of %d cells", l.Window, n+1, n)
-		case l.MinCells != 0 && (l.MinCells < 2 || l.MinCells > n):
-			return s, fmt.Errorf("min_cells %d is not in 2..%d, the cells of stage %d", l.MinCells, n, i+1)
-		case l.Shared && n != l.Lengths[0]:
-			return s, fmt.Errorf("lengths %v differ, but shared stages are one and the same DAG", l.Lengths)
+		case window < 2 || window > n+1:
+			return s, fmt.Errorf("window %d is not in 2..%d for a stage of %d cells", window, n+1, n)
+		case c.MinCells != 0 && (c.MinCells < 2 || c.MinCells > n):
+			return s, fmt.Errorf("min_cells %d is not in 2..%d, the cells of stage %d", c.MinCells, n, i+1)
+		case c.Shared && n != lengths[0]:
+			return s, fmt.Errorf("lengths %v differ, but shared stages are one and the same DAG", lengths)
 		}
-		stage := genotype.Stage{Cell: "normal", DAG: dense(n, l.Window, []int{n, n + 1})}
-		if i < len(l.Lengths)-1 {
+		stage := genotype.Stage{Cell: "normal", DAG: dense(n, window, []int{n, n + 1})}
+		if i < len(lengths)-1 {
 			stage.Reduce = "reduce"
 		}
 		g.Stages = append(g.Stages, stage)

@@ -38,7 +38,7 @@ func must(t interface{ Fatal(...any) }, s space.Space, err error) space.Space {
 func TestSizesOfThePaper(t *testing.T) {
 	two, five := space.Cells(space.ChainCells(false), 4, ops(7)), space.Cells(space.ChainCells(true), 4, ops(7))
 	stages := func(over space.Space, lengths []int, window, least int) space.Space {
-		s, err := over.Under(space.Layout{Lengths: lengths, Window: window, Ops: ops(3), MinCells: least})
+		s, err := layout{Lengths: lengths, Window: window, Ops: ops(3), MinCells: least}.over(over)
 		return must(t, s, err)
 	}
 	fixed := space.Fixed(genotype.Genotype{Version: 1, Name: "fixed", Cells: map[string]genotype.DAG{"normal": {}, "reduce": {}}})
@@ -65,8 +65,8 @@ func TestSizesOfThePaper(t *testing.T) {
 }
 
 // layout draws stages of few cells.
-func layout(t *rapid.T) space.Layout {
-	l := space.Layout{Ops: ops(rapid.IntRange(1, 4).Draw(t, "ops")), Shared: rapid.Bool().Draw(t, "shared")}
+func layouts(t *rapid.T) layout {
+	l := layout{Ops: ops(rapid.IntRange(1, 4).Draw(t, "ops")), Shared: rapid.Bool().Draw(t, "shared")}
 	shortest := 100
 	for range rapid.IntRange(2, 4).Draw(t, "stages") {
 		n := rapid.IntRange(2, 7).Draw(t, "cells")
@@ -87,10 +87,10 @@ func layout(t *rapid.T) space.Layout {
 // outputs allow and ends with its last two; shared stages are the same.
 func TestWindowAndDerivation(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := layout(t)
+		l := layouts(t)
 		specific := len(l.Lengths) <= 3 && rapid.Bool().Draw(t, "specific") // there are cells for three stages
 		over := space.Cells(space.ChainCells(specific), rapid.IntRange(1, 4).Draw(t, "nodes"), ops(3))
-		under, err := over.Under(l)
+		under, err := l.over(over)
 		s := must(t, under, err)
 		w := draw(t, s)
 		g, err := s.Derive("derived", w, space.Rules{Null: null, MaxSkips: -1})
@@ -218,9 +218,9 @@ func TestMaxSkips(t *testing.T) {
 func TestRandomIsUniform(t *testing.T) {
 	cells := space.Cells([]string{"normal", "reduce"}, 1, ops(2))
 	fixed := space.Fixed(genotype.Genotype{Version: 1, Name: "fixed", Cells: map[string]genotype.DAG{"normal": {}, "reduce": {}}})
-	under, err := fixed.Under(space.Layout{Lengths: []int{3}, Window: 3, Ops: ops(1), MinCells: 2})
+	under, err := layout{Lengths: []int{3}, Window: 3, Ops: ops(1), MinCells: 2}.over(fixed)
 	stages := must(t, under, err)
-	shared, err := fixed.Under(space.Layout{Lengths: []int{2, 2}, Window: 2, Ops: ops(2), Shared: true})
+	shared, err := layout{Lengths: []int{2, 2}, Window: 2, Ops: ops(2), Shared: true}.over(fixed)
 	for name, s := range map[string]space.Space{"cells": cells, "stages of 2 or 3 cells": stages, "shared stages": must(t, shared, err)} {
 		n := int(s.Size(null).Int64())
 		r, seen := rand.New(rand.NewPCG(1, 2)), map[string]int{}
@@ -245,7 +245,7 @@ func TestRandomIsUniform(t *testing.T) {
 
 func TestImpossibleStages(t *testing.T) {
 	fixed := space.Cells(space.ChainCells(false), 2, ops(2))
-	for name, l := range map[string]space.Layout{
+	for name, l := range map[string]layout{
 		"at least 2":       {Lengths: []int{1, 2}, Window: 2},
 		"window 5":         {Lengths: []int{3, 3}, Window: 5},
 		"window 1":         {Lengths: []int{3, 3}, Window: 1},
@@ -253,8 +253,20 @@ func TestImpossibleStages(t *testing.T) {
 		"min_cells 4":      {Lengths: []int{3, 3}, Window: 2, MinCells: 4},
 		"one and the same": {Lengths: []int{3, 4}, Window: 2, Shared: true},
 	} {
-		if _, err := fixed.Under(l); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := l.over(fixed); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%+v: %v does not say %q", l, err, name)
 		}
 	}
+}
+
+// layout says which stages are laid over cells.
+type layout struct {
+	Lengths          []int
+	Window, MinCells int
+	Ops              []string
+	Shared           bool
+}
+
+func (l layout) over(s space.Space) (space.Space, error) {
+	return s.Under(l.Lengths, l.Window, genotype.Candidates{Stage: l.Ops, MinCells: l.MinCells, Shared: l.Shared})
 }

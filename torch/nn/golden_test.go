@@ -15,9 +15,11 @@ func TestGoldenLayers(t *testing.T) {
 	do(t, func(*torch.Scope) {
 		f := golden.Read(t, "pieces/layers.safetensors")
 		for name, make := range map[string]func(p *nn.Path) nn.Module{
-			"norm.affine": func(p *nn.Path) nn.Module { return nn.NewBatchNorm2d(p, 3, true) },
-			"norm.plain":  func(p *nn.Path) nn.Module { return nn.NewBatchNorm2d(p, 3, false) },
-			"linear":      func(p *nn.Path) nn.Module { return nn.NewLinear(p, 12, 5) },
+			"norm.affine": func(p *nn.Path) nn.Module { return batchNorm(p, 3, true) },
+			"norm.plain":  func(p *nn.Path) nn.Module { return batchNorm(p, 3, false) },
+			"linear": func(p *nn.Path) nn.Module {
+				return nn.Linear{Weight: p.Weight("weight", nn.FanIn(12), 5, 12), Bias: p.Weight("bias", nn.FanIn(12), 5)}
+			},
 		} {
 			golden.Piece(t, f, name, []string{"input"}, 1e-11, func(s *nn.Store) golden.Forward {
 				m := make(s.Root())
@@ -32,7 +34,7 @@ func TestGoldenLayers(t *testing.T) {
 			golden.Check(t, "gradient of "+name, torch.Grad(loss, []torch.Tensor{logits})[0], f.Get(t, name+"/grad"), 1e-11)
 		}
 		torch.Seed(5)
-		kept := nn.DropPath(&nn.Ctx{Train: true, DropPath: 0.3}, f.Get(t, "path/input"))
+		kept := dropped(&nn.Ctx{Train: true, DropPath: 0.3}, f.Get(t, "path/input"))
 		golden.Check(t, "drop path", kept, f.Get(t, "path/output"), 1e-12)
 	})
 }

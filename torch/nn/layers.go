@@ -1,15 +1,37 @@
 package nn
 
-import "hdas/torch"
+import (
+	"hdas/torch"
+	"hdas/torch/kernel"
+)
 
-// Ctx is all that a forward pass may depend on besides its input.
+// Ctx is all that a forward pass may depend on besides its input. It is not changed once made.
 type Ctx struct {
 	Train    bool    // batch statistics and drop path on
 	DropPath float64 // probability in [0,1) that an edge's output is zeroed, per sample
+	// Mix is what the architecture's parameters weigh in this pass; nil in a derived network.
+	Mix *Mix
 	// Recompute says what a cell computes again for its gradient instead of storing it.
-	Recompute torch.Recompute
+	Recompute kernel.Recompute
+	// Path says what code computes a cell.
+	Path kernel.Path
 	// Autocast is the type that a network's convolutions are computed in; Float32: its weights'.
 	Autocast torch.DType
+}
+
+// Norm returns which statistics batch norms use.
+func (c *Ctx) Norm() kernel.Norm {
+	if c.Train {
+		return kernel.BatchStatistics
+	}
+	return kernel.RunningStatistics
+}
+
+// Mix holds the weights of a supernet's mixtures for one pass, by the name of their DAG.
+type Mix struct {
+	Alpha map[string]torch.Tensor // (edges, operations): the factor of every candidate
+	Edge  map[string]torch.Tensor // (edges): the factor of what passes a mixture by (PC-DARTS); empty without
+	Beta  map[string]torch.Tensor // (outputs): the factor of every candidate output of a stage
 }
 
 // Module maps images or features (N,C,H,W) to others.
@@ -30,13 +52,6 @@ type relu struct{}
 
 func (relu) Forward(_ *Ctx, x torch.Tensor) torch.Tensor { return x.ReLU() }
 
-// Identity hands on its input.
-var Identity identity
-
-type identity struct{}
-
-func (identity) Forward(_ *Ctx, x torch.Tensor) torch.Tensor { return x }
-
 // Sequential applies its modules one after the other.
 type Sequential []Module
 
@@ -50,113 +65,43 @@ func (s Sequential) Forward(c *Ctx, x torch.Tensor) torch.Tensor {
 
 // Conv2d is a convolution without bias.
 type Conv2d struct {
-	weight  torch.Tensor
-	options torch.ConvOptions
+	Weight  torch.Tensor // (K,C/groups,kh,kw)
+	Options torch.ConvOptions
 }
 
-// NewConv2d makes a convolution from in to out channels with kernel (kh,kw), and its "weight".
-func NewConv2d(p *Path, in, out int64, kernel [2]int64, o torch.ConvOptions) *Conv2d {
-	in /= max(o.Groups, 1)
-	fanIn := in * kernel[0] * kernel[1]
-	return &Conv2d{p.Weight("weight", FanIn(fanIn), out, in, kernel[0], kernel[1]), o}
+// Forward maps (N,C,H,W) to (N,K,H',W').
+func (l Conv2d) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
+	return torch.Conv2d(x, l.Weight, torch.Tensor{}, l.Options)
 }
 
-// Forward maps (N,in,H,W) to (N,out,H',W').
-func (l *Conv2d) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
-	return torch.Conv2d(x, l.weight, torch.Tensor{}, l.options)
-}
+// BatchNorm2d normalises per channel, with momentum 0.1 and eps 1e-5. Weight and Bias may be
+// undefined.
+type BatchNorm2d struct{ Weight, Bias, Mean, Var torch.Tensor }
 
-// Weight is the kernel (out,in,kh,kw).
-func (l *Conv2d) Weight() torch.Tensor { return l.weight }
-
-// pointwise reports whether the kernel is 1x1, with stride 1.
-func (l *Conv2d) pointwise() bool {
-	shape, one := l.weight.Shape(), func(v []int64) bool { return v == nil || v[0] == 1 && v[1] == 1 }
-	return shape[2] == 1 && shape[3] == 1 && one(l.options.Stride) && l.options.Groups <= 1 &&
-		(l.options.Padding == nil || l.options.Padding[0] == 0 && l.options.Padding[1] == 0)
-}
-
-// depthwise is the convolution as the window of a round, if it keeps to one channel each, with the
-// same geometry in both directions.
-func (l *Conv2d) depthwise() (r torch.Round, ok bool) {
-	shape, o := l.weight.Shape(), l.options
-	if shape[2] == 1 || shape[0] != max(o.Groups, 1) || shape[1] != 1 || shape[2] != shape[3] {
-		return r, false
-	}
-	for _, v := range [][]int64{o.Stride, o.Padding, o.Dilation} {
-		if len(v) != 2 || v[0] != v[1] {
-			return r, false
-		}
-	}
-	return torch.Round{Front: torch.Depthwise, Kernel: shape[2], Stride: o.Stride[0], Padding: o.Padding[0], Dilation: o.Dilation[0], Window: l.weight}, true
-}
-
-// BatchNorm2d normalises per channel, with momentum 0.1 and eps 1e-5.
-type BatchNorm2d struct {
-	weight, bias, mean, variance torch.Tensor
-}
-
-// NewBatchNorm2d makes a batch norm over that many channels, with a scale and a shift of its own
-// when affine.
-func NewBatchNorm2d(p *Path, channels int64, affine bool) *BatchNorm2d {
-	var l BatchNorm2d
-	if affine {
-		l.weight = p.Weight("weight", Constant(1), channels)
-		l.bias = p.Weight("bias", Constant(0), channels)
-	}
-	l.mean = p.Buffer("running_mean", Constant(0), channels)
-	l.variance = p.Buffer("running_var", Constant(1), channels)
-	return &l
-}
-
-// Forward keeps the shape. While training it uses, and lets the running statistics follow, the
-// batch's.
-func (l *BatchNorm2d) Forward(c *Ctx, x torch.Tensor) torch.Tensor {
-	return torch.BatchNorm(x, l.weight, l.bias, l.mean, l.variance, c.Train, 0.1, 1e-5)
+// Forward keeps the shape. By batch statistics the running ones follow.
+func (l BatchNorm2d) Forward(c *Ctx, x torch.Tensor) torch.Tensor {
+	return torch.BatchNorm(x, l.Weight, l.Bias, l.Mean, l.Var, c.Norm() == kernel.BatchStatistics, 0.1, 1e-5)
 }
 
 // Linear is an affine map.
-type Linear struct{ weight, bias torch.Tensor }
-
-// NewLinear makes an affine map from in to out features.
-func NewLinear(p *Path, in, out int64) *Linear {
-	return &Linear{p.Weight("weight", FanIn(in), out, in), p.Weight("bias", FanIn(in), out)}
-}
+type Linear struct{ Weight, Bias torch.Tensor }
 
 // Forward maps (N,in,...), flattened behind N, to (N,out).
-func (l *Linear) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
-	return torch.Linear(x.Reshape(x.Size(0), -1), l.weight, l.bias)
+func (l Linear) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
+	return torch.Linear(x.Reshape(x.Size(0), -1), l.Weight, l.Bias)
 }
 
-// MaxPool is a max pooling whose padding counts as minus infinity.
-func MaxPool(kernel, stride, padding int64) Module { return pool{true, kernel, stride, padding} }
+// AvgPool is a mean over square windows without padding.
+type AvgPool struct{ Kernel, Stride int64 }
 
-// AvgPool is a mean pooling that does not count its padding.
-func AvgPool(kernel, stride, padding int64) Module { return pool{false, kernel, stride, padding} }
-
-type pool struct {
-	largest                 bool
-	kernel, stride, padding int64
+// Forward maps (N,C,H,W) to (N,C,H',W').
+func (l AvgPool) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
+	return torch.AvgPool2d(x, l.Kernel, l.Stride, 0)
 }
 
-func (l pool) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
-	if l.largest {
-		return torch.MaxPool2d(x, l.kernel, l.stride, l.padding)
-	}
-	return torch.AvgPool2d(x, l.kernel, l.stride, l.padding)
-}
-
-// DropPath zeroes whole samples of x (N,C,H,W) with probability c.DropPath and divides the others
-// by 1 - c.DropPath, while training; else it is x.
-func DropPath(c *Ctx, x torch.Tensor) torch.Tensor {
-	if keep := KeepPath(c, x.Size(0), torch.Options{DType: x.DType(), Device: x.Device()}); keep.Defined() {
-		return x.Mul(keep)
-	}
-	return x
-}
-
-// KeepPath draws what DropPath multiplies n samples by, (n,1,1,1); undefined where that is nothing.
-func KeepPath(c *Ctx, n int64, o torch.Options) torch.Tensor {
+// DropPathMask draws the factors (n,1,1,1) that drop path multiplies n samples by: 0 with
+// probability c.DropPath, else 1/(1-c.DropPath). It is undefined in evaluation and without drop path.
+func DropPathMask(c *Ctx, n int64, o torch.Options) torch.Tensor {
 	if !c.Train || c.DropPath == 0 {
 		return torch.Tensor{}
 	}

@@ -30,9 +30,9 @@ func TestLayers(t *testing.T) {
 			s := nn.NewStore(o)
 			get := func(name string) torch.Tensor { p, _ := s.Get(name); return p.Tensor }
 			root := s.Root()
-			conv := nn.NewConv2d(root.In("conv"), 4, 6, [2]int64{3, 1}, torch.ConvOptions{Groups: 2, Padding: []int64{1, 0}})
-			linear := nn.NewLinear(root.In("linear"), 36, 3)
-			bn := nn.NewBatchNorm2d(root.In("bn"), 4, true)
+			conv := nn.Conv2d{Weight: root.Weight("conv.weight", nn.FanIn(6), 6, 2, 3, 1), Options: torch.ConvOptions{Groups: 2, Padding: []int64{1, 0}}}
+			linear := nn.Linear{Weight: root.Weight("linear.weight", nn.FanIn(36), 3, 36), Bias: root.Weight("linear.bias", nn.FanIn(36), 3)}
+			bn := batchNorm(root.In("bn"), 4, true)
 			x := counted(o, 2, 4, 3, 3)
 			none, train := torch.Tensor{}, &nn.Ctx{Train: true}
 			mean, variance := get("bn.running_mean").Clone(), get("bn.running_var").Clone()
@@ -48,9 +48,8 @@ func TestLayers(t *testing.T) {
 				{"running variance", get("bn.running_var"), variance},
 				{"batch norm, eval again", bn.Forward(&nn.Ctx{}, x), torch.BatchNorm(x, get("bn.weight"), get("bn.bias"), mean, variance, false, 0.1, 1e-5)},
 				{"relu", nn.ReLU.Forward(train, x.AddScalar(-0.5)), x.AddScalar(-0.5).ReLU()},
-				{"max pool", nn.MaxPool(3, 2, 1).Forward(train, x), torch.MaxPool2d(x, 3, 2, 1)},
-				{"avg pool", nn.AvgPool(3, 2, 1).Forward(train, x), torch.AvgPool2d(x, 3, 2, 1)},
-				{"sequential", nn.Sequential{conv, nn.ReLU, nn.AvgPool(2, 1, 0)}.Forward(train, x), torch.AvgPool2d(conv.Forward(train, x).ReLU(), 2, 1, 0)},
+				{"avg pool", nn.AvgPool{Kernel: 3, Stride: 2}.Forward(train, x), torch.AvgPool2d(x, 3, 2, 0)},
+				{"sequential", nn.Sequential{conv, nn.ReLU, nn.AvgPool{Kernel: 2, Stride: 1}}.Forward(train, x), torch.AvgPool2d(conv.Forward(train, x).ReLU(), 2, 1, 0)},
 				{"empty sequential", nn.Sequential{}.Forward(train, x), x},
 			} {
 				if !slices.Equal(c.got.Shape(), c.want.Shape()) || !slices.Equal(c.got.Float64s(), c.want.Float64s()) {
@@ -65,23 +64,36 @@ func TestLayers(t *testing.T) {
 	})
 }
 
+// dropped is x after drop path.
+func dropped(c *nn.Ctx, x torch.Tensor) torch.Tensor {
+	return x.Mul(nn.DropPathMask(c, x.Size(0), torch.Options{DType: x.DType(), Device: x.Device()}))
+}
+
+func batchNorm(p *nn.Path, c int64, affine bool) nn.Module {
+	var m nn.BatchNorm2d
+	if affine {
+		m.Weight, m.Bias = p.Weight("weight", nn.Constant(1), c), p.Weight("bias", nn.Constant(0), c)
+	}
+	m.Mean, m.Var = p.Buffer("running_mean", nn.Constant(0), c), p.Buffer("running_var", nn.Constant(1), c)
+	return m
+}
+
 func TestDropPath(t *testing.T) {
 	eachOptions(t, func(t *testing.T, o torch.Options) {
 		do(t, func(*torch.Scope) {
 			torch.Seed(8)
-			// Exactly the identity when there is nothing to drop, and outside training.
-			x := counted(o, 3, 2, 2, 2)
+			// No mask at all when there is nothing to drop, and outside training.
 			for _, c := range []nn.Ctx{{Train: true}, {DropPath: 0.5}, {}} {
-				if nn.DropPath(&c, x) != x {
+				if nn.DropPathMask(&c, 3, o).Defined() {
 					t.Errorf("%+v changes the tensor", c)
 				}
 			}
 			const n, size = 4000, 2 * 3 * 3
-			x = counted(o, n, 2, 3, 3)
+			x := counted(o, n, 2, 3, 3)
 			before := x.Float64s()
 			for _, p := range []float64{0.1, 0.5, 0.9} {
 				var y []float64
-				torch.Within(func(*torch.Scope) { y = nn.DropPath(&nn.Ctx{Train: true, DropPath: p}, x).Float64s() })
+				torch.Within(func(*torch.Scope) { y = dropped(&nn.Ctx{Train: true, DropPath: p}, x).Float64s() })
 				dropped := 0.0
 				for i := range n {
 					in, out := before[i*size:(i+1)*size], y[i*size:(i+1)*size]
@@ -110,7 +122,7 @@ func TestDropPath(t *testing.T) {
 			}
 			// The gradient goes where the value went.
 			x = counted(o, 64, 1, 1, 1).SetRequiresGrad(true)
-			y := nn.DropPath(&nn.Ctx{Train: true, DropPath: 0.5}, x)
+			y := dropped(&nn.Ctx{Train: true, DropPath: 0.5}, x)
 			g := torch.Grad(y.Sum(), []torch.Tensor{x})[0].Float64s()
 			for i, v := range y.Float64s() {
 				if want := 2 * float64(b2i(v != 0)); g[i] != want {

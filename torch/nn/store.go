@@ -24,20 +24,15 @@ type Param struct {
 // checkpoints and finite differences walk it. It is used inside torch.Do.
 type Store struct {
 	options torch.Options
-	outline bool // parameters have no tensors
 	params  []Param
-	shapes  [][]int64 // of params
 	index   map[string]int
+	owned   []interface{ Free() }
 }
 
 // NewStore makes an empty store whose parameters will be of that type, on that device.
 func NewStore(o torch.Options) *Store {
 	return &Store{options: o, index: map[string]int{}}
 }
-
-// NewOutline makes a store whose parameters have names and shapes alone: what is built in it makes no
-// tensor and can run nothing. It needs no torch.Do.
-func NewOutline() *Store { return &Store{outline: true, index: map[string]int{}} }
 
 // Options are the type and the device of every parameter.
 func (s *Store) Options() torch.Options { return s.options }
@@ -75,17 +70,6 @@ func (s *Store) Get(name string) (Param, bool) {
 		return Param{}, false
 	}
 	return s.params[i], true
-}
-
-// Shapes yields the name and the shape of every parameter, in order.
-func (s *Store) Shapes() iter.Seq2[string, []int64] {
-	return func(yield func(string, []int64) bool) {
-		for i, p := range s.params {
-			if !yield(p.Name, s.shapes[i]) {
-				return
-			}
-		}
-	}
 }
 
 // Count is the number of elements of all weights whose name f accepts; a nil f accepts all.
@@ -133,12 +117,18 @@ func Load(params []Param, values map[string]torch.Tensor) error {
 	return nil
 }
 
-// Free frees every parameter; the store is empty afterwards.
+// Own makes Free free f as well: a program that is bound to the parameters.
+func (s *Store) Own(f interface{ Free() }) { s.owned = append(s.owned, f) }
+
+// Free frees every parameter and what the store owns; it is empty afterwards.
 func (s *Store) Free() {
+	for _, f := range s.owned {
+		f.Free()
+	}
 	for _, p := range s.params {
 		p.Tensor.Free()
 	}
-	s.params, s.shapes, s.index = nil, nil, map[string]int{}
+	s.owned, s.params, s.index = nil, nil, map[string]int{}
 }
 
 // Path is a place in a store's names. Names join with dots, as in PyTorch.
@@ -176,19 +166,17 @@ func (p *Path) add(name string, init Init, trainable bool, shape []int64) torch.
 		panic(fmt.Sprintf("nn: parameter %q made twice", full))
 	}
 	made := Param{Name: full, Trainable: trainable}
-	if !s.outline {
-		// Drawn on the CPU, so that a seed means the same weights on every device.
-		torch.Within(func(*torch.Scope) {
-			torch.NoGrad(func() {
-				t := torch.Zeros(torch.Options{DType: s.options.DType}, shape...)
-				init(t)
-				made.Tensor = t.ToDevice(s.options.Device).Keep()
-			})
+	// Drawn on the CPU, so that a seed means the same weights on every device.
+	torch.Within(func(*torch.Scope) {
+		torch.NoGrad(func() {
+			t := torch.Zeros(torch.Options{DType: s.options.DType}, shape...)
+			init(t)
+			made.Tensor = t.ToDevice(s.options.Device).Keep()
 		})
-		made.Tensor.SetRequiresGrad(trainable)
-	}
+	})
+	made.Tensor.SetRequiresGrad(trainable)
 	s.index[full] = len(s.params)
-	s.params, s.shapes = append(s.params, made), append(s.shapes, shape)
+	s.params = append(s.params, made)
 	return made.Tensor
 }
 

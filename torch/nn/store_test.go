@@ -20,9 +20,11 @@ func build(o torch.Options) *nn.Store {
 	s := nn.NewStore(o)
 	p := s.Root()
 	p.In("stem").Weight("weight", nn.FanIn(9), 2, 1, 3, 3)
-	nn.NewBatchNorm2d(p.In("stem").In("bn"), 2, true)
+	batchNorm(p.In("stem").In("bn"), 2, true)
 	for i := range 2 {
-		nn.NewLinear(p.In("heads.%d", i), 4, 3)
+		head := p.In("heads.%d", i)
+		head.Weight("weight", nn.FanIn(4), 3, 4)
+		head.Weight("bias", nn.FanIn(4), 3)
 	}
 	p.Weight("alpha", nn.Normal(1e-3), 5)
 	return s
@@ -118,7 +120,7 @@ func TestNameTwice(t *testing.T) {
 		for name, f := range map[string]func(){
 			"alpha":          func() { p.Weight("alpha", nn.Constant(0), 5) },
 			"stem.weight":    func() { p.In("stem").Buffer("weight", nn.Constant(0), 1) },
-			"heads.1.weight": func() { nn.NewLinear(p.In("heads").In("%d", 1), 4, 3) },
+			"heads.1.weight": func() { p.In("heads").In("%d", 1).Weight("weight", nn.FanIn(4), 3, 4) },
 			"heads.0.bias":   func() { p.Weight("heads.0.bias", nn.Constant(0), 1) },
 		} {
 			if got := panics(f); !strings.Contains(got, fmt.Sprintf("%q made twice", name)) {
@@ -263,13 +265,14 @@ func TestDefaultInitialisation(t *testing.T) {
 			torch.Seed(2)
 			s := nn.NewStore(o)
 			p := s.Root()
-			nn.NewConv2d(p.In("conv"), 32, 64, [2]int64{3, 3}, torch.ConvOptions{})
-			nn.NewConv2d(p.In("asymmetric"), 16, 64, [2]int64{1, 7}, torch.ConvOptions{})
-			nn.NewConv2d(p.In("grouped"), 64, 64, [2]int64{5, 5}, torch.ConvOptions{Groups: 4})
-			nn.NewConv2d(p.In("depthwise"), 256, 256, [2]int64{3, 3}, torch.ConvOptions{Groups: 256})
-			nn.NewLinear(p.In("linear"), 100, 2000)
-			nn.NewBatchNorm2d(p.In("bn"), 7, true)
-			nn.NewBatchNorm2d(p.In("plain"), 7, false)
+			p.Weight("conv.weight", nn.FanIn(32*9), 64, 32, 3, 3)
+			p.Weight("asymmetric.weight", nn.FanIn(16*7), 64, 16, 1, 7)
+			p.Weight("grouped.weight", nn.FanIn(16*25), 64, 16, 5, 5)
+			p.Weight("depthwise.weight", nn.FanIn(9), 256, 1, 3, 3)
+			p.Weight("linear.weight", nn.FanIn(100), 2000, 100)
+			p.Weight("linear.bias", nn.FanIn(100), 2000)
+			batchNorm(p.In("bn"), 7, true)
+			batchNorm(p.In("plain"), 7, false)
 			for _, c := range []struct {
 				name  string
 				shape []int64
@@ -357,38 +360,6 @@ func TestPathsProperty(t *testing.T) {
 		for i, path := range paths {
 			if err != nil || got[i] != strings.Join(path, ".") {
 				t.Fatalf("%v: name %d is %q, want %q", err, i, got[i], strings.Join(path, "."))
-			}
-		}
-	})
-}
-
-// What an outline says of a network is what a store of it has, without a tensor or libtorch.
-func TestOutline(t *testing.T) {
-	build := func(s *nn.Store) {
-		nn.NewBatchNorm2d(s.Root().In("norm"), 3, true)
-		nn.NewLinear(s.Root().In("linear"), 3, 2)
-	}
-	list := func(s *nn.Store) (out []string) {
-		for name, shape := range s.Shapes() {
-			out = append(out, fmt.Sprint(name, shape))
-		}
-		return out
-	}
-	outline := nn.NewOutline()
-	build(outline)
-	if n := torch.Live(); n != 0 {
-		t.Errorf("%d tensors made", n)
-	}
-	do(t, func(*torch.Scope) {
-		s := nn.NewStore(torch.Options{})
-		defer s.Free()
-		build(s)
-		if got, want := list(outline), list(s); !slices.Equal(got, want) || len(got) != 6 {
-			t.Errorf("%v, not %v", got, want)
-		}
-		for p := range s.All() {
-			if shape := p.Tensor.Shape(); !slices.Contains(list(s), fmt.Sprint(p.Name, shape)) {
-				t.Errorf("%s has shape %v", p.Name, shape)
 			}
 		}
 	})

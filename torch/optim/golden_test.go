@@ -40,7 +40,7 @@ func TestGoldenOptimizers(t *testing.T) {
 			s := start()
 			o := make(s.Weights())
 			for step, rate := range rates {
-				o.Step(rate, grads(step))
+				o.Step([]float64{rate}, grads(step))
 				for i, w := range s.Weights() {
 					golden.Check(t, fmt.Sprintf("%s, parameter %d after step %d", name, i, step), w.Tensor, f.Get(t, fmt.Sprintf("%s/%d.%d", name, step, i)), 1e-12)
 				}

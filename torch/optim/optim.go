@@ -1,6 +1,3 @@
-// Package optim has the optimizers, equal to torch.optim's to the last bits, and learning rate
-// schedules. Gradients come as arguments: nothing is stored in the parameters. An undefined
-// gradient leaves its parameter alone, weight decay and momentum included, as in PyTorch.
 package optim
 
 import (
@@ -8,7 +5,7 @@ import (
 	"hdas/torch/nn"
 )
 
-// SGD is stochastic gradient descent with momentum.
+// SGD is stochastic gradient descent with momentum (torch.optim.SGD), of one group of parameters.
 type SGD struct {
 	options torch.SGDOptions // LR is not used: it comes with the step
 	params  []nn.Param
@@ -20,8 +17,8 @@ func NewSGD(params []nn.Param, o torch.SGDOptions) *SGD {
 	return &SGD{o, params, make([]torch.Tensor, len(params))}
 }
 
-// Step changes the parameters by one step with that learning rate; grads are in their order.
-func (o *SGD) Step(lr float64, grads []torch.Tensor) {
+// Step changes the parameters by one step with the learning rate rates[0].
+func (o *SGD) Step(rates []float64, grads []torch.Tensor) {
 	var params, gs, buffers []torch.Tensor
 	var fresh []bool
 	for i, g := range grads {
@@ -36,23 +33,8 @@ func (o *SGD) Step(lr float64, grads []torch.Tensor) {
 		}
 	}
 	options := o.options
-	options.LR = lr
+	options.LR = rates[0]
 	torch.SGDStep(params, gs, buffers, fresh, options)
-}
-
-// LookAhead moves the parameters as Step would and leaves the state as it is: where a step from
-// here leads. Putting the parameters back is the caller's.
-func (o *SGD) LookAhead(lr float64, grads []torch.Tensor) {
-	torch.Within(func(*torch.Scope) {
-		ahead := SGD{o.options, o.params, make([]torch.Tensor, len(o.buffers))}
-		defer ahead.Free()
-		for i, b := range o.buffers {
-			if b.Defined() {
-				ahead.buffers[i] = b.Clone().Keep()
-			}
-		}
-		ahead.Step(lr, grads)
-	})
 }
 
 // State is what has to be saved besides the parameters: momentum's buffers, by the parameters'
@@ -75,7 +57,7 @@ func (o *SGD) Load(state map[string]torch.Tensor) error {
 // Free frees the state.
 func (o *SGD) Free() { free(o.buffers) }
 
-// Adam is Adam with weight decay added to the gradient (L2).
+// Adam is torch.optim.Adam, with weight decay added to the gradient (L2), of one group of parameters.
 type Adam struct {
 	options          torch.AdamOptions
 	params           []nn.Param
@@ -89,8 +71,8 @@ func NewAdam(params []nn.Param, o torch.AdamOptions) *Adam {
 	return &Adam{o, params, make([]torch.Tensor, n), make([]torch.Tensor, n), make([]int64, n)}
 }
 
-// Step changes the parameters by one step with that learning rate; grads are in their order.
-func (o *Adam) Step(lr float64, grads []torch.Tensor) {
+// Step changes the parameters by one step with the learning rate rates[0].
+func (o *Adam) Step(rates []float64, grads []torch.Tensor) {
 	var params, gs, m, v []torch.Tensor
 	var steps []int64
 	for i, g := range grads {
@@ -103,7 +85,7 @@ func (o *Adam) Step(lr float64, grads []torch.Tensor) {
 		m, v, steps = append(m, o.expAvg[i]), append(v, o.expAvgSq[i]), append(steps, o.steps[i])
 	}
 	options := o.options
-	options.LR = lr
+	options.LR = rates[0]
 	torch.AdamStep(params, gs, m, v, steps, options)
 }
 

@@ -17,7 +17,7 @@ import (
 
 // optimizer is what SGD and Adam have in common.
 type optimizer interface {
-	Step(lr float64, grads []torch.Tensor)
+	Step(rates []float64, grads []torch.Tensor)
 	State() []nn.Param
 	Load(state map[string]torch.Tensor) error
 	Free()
@@ -185,7 +185,7 @@ func TestStepsEqualTheDocumentedAlgorithms(t *testing.T) {
 						s := store(o, p.start)
 						opt := rule.make(s.Weights())
 						for i, rate := range p.rates {
-							torch.Within(func(*torch.Scope) { opt.Step(rate, tensors(o, p.grads[i])) })
+							torch.Within(func(*torch.Scope) { opt.Step([]float64{rate}, tensors(o, p.grads[i])) })
 							var now [][]float64
 							for _, w := range s.Weights() {
 								now = append(now, w.Tensor.Float64s())
@@ -257,15 +257,15 @@ func TestUndefinedGradientsTouchNothing(t *testing.T) {
 			do(t, func(*torch.Scope) {
 				s := store(o, [][]float64{{1, 2}, {3}, {4, 5, 6}})
 				opt := rule.make(s.Weights())
-				opt.Step(0.1, make([]torch.Tensor, 3))
+				opt.Step([]float64{0.1}, make([]torch.Tensor, 3))
 				if n := len(opt.State()); n != 0 && rule.name == "sgd" || n != 1 && rule.name == "adam" {
 					t.Errorf("%s has state of %d tensors before its first step", rule.name, n)
 				}
-				opt.Step(0.1, tensors(o, [][]float64{{1, 1}, {1}, {1, 1, 1}}))
+				opt.Step([]float64{0.1}, tensors(o, [][]float64{{1, 1}, {1}, {1, 1, 1}}))
 				before := state(opt, s)
-				opt.Step(0.1, make([]torch.Tensor, 3))
+				opt.Step([]float64{0.1}, make([]torch.Tensor, 3))
 				same(t, rule.name+", all undefined", state(opt, s), before)
-				opt.Step(0.1, tensors(o, [][]float64{nil, {1}, nil}))
+				opt.Step([]float64{0.1}, tensors(o, [][]float64{nil, {1}, nil}))
 				after := state(opt, s)
 				for name, was := range before {
 					if changed := after[name] != was; changed != (strings.Contains(name, "layer1") || name == "step") {
@@ -306,7 +306,7 @@ func TestStateContinues(t *testing.T) {
 						s := store(o, start)
 						whole := rule.make(s.Weights())
 						for i := range saved {
-							whole.Step(0.1, tensors(o, gradients(i)))
+							whole.Step([]float64{0.1}, tensors(o, gradients(i)))
 						}
 						// As a checkpoint does it: names to bytes and back, and other objects.
 						copies, values := map[string]torch.Tensor{}, map[string]torch.Tensor{}
@@ -321,7 +321,7 @@ func TestStateContinues(t *testing.T) {
 							t.Fatal(err)
 						}
 						resumed := rule.make(other.Weights())
-						resumed.Step(0.3, tensors(o, gradients(9))) // what Load has to replace
+						resumed.Step([]float64{0.3}, tensors(o, gradients(9))) // what Load has to replace
 						if err := other.Load(values); err != nil {
 							t.Fatal(err)
 						}
@@ -330,8 +330,8 @@ func TestStateContinues(t *testing.T) {
 						}
 						same(t, fmt.Sprintf("%s, loaded after %d steps", rule.name, saved), state(resumed, other), state(whole, s))
 						for i := saved; i < 6; i++ {
-							whole.Step(0.1, tensors(o, gradients(i)))
-							resumed.Step(0.1, tensors(o, gradients(i)))
+							whole.Step([]float64{0.1}, tensors(o, gradients(i)))
+							resumed.Step([]float64{0.1}, tensors(o, gradients(i)))
 						}
 						same(t, fmt.Sprintf("%s, continued after %d steps", rule.name, saved), state(resumed, other), state(whole, s))
 						// Its own state is one that it can load.
@@ -374,7 +374,7 @@ func TestLoadOfAnotherOptimizersState(t *testing.T) {
 		do(t, func(*torch.Scope) {
 			s := store(o, [][]float64{{1, -2}, {3}, {0.5}})
 			opt := c.rule.make(s.Weights())
-			opt.Step(0.1, tensors(o, gradients(3)))
+			opt.Step([]float64{0.1}, tensors(o, gradients(3)))
 			bad := map[string]torch.Tensor{}
 			for _, p := range opt.State() {
 				bad[p.Name] = torch.Ones(torch.Options{DType: p.Tensor.DType()}, p.Tensor.Shape()...)
@@ -405,7 +405,7 @@ func TestStepsKeepTheirState(t *testing.T) {
 			opt := rules[i].make(s.Weights())
 			live := torch.Live()
 			for step := range 5 {
-				torch.Within(func(*torch.Scope) { opt.Step(0.1, tensors(o, gradients(step))) })
+				torch.Within(func(*torch.Scope) { opt.Step([]float64{0.1}, tensors(o, gradients(step))) })
 			}
 			if made := torch.Live() - live; made != want {
 				t.Errorf("%s keeps %d tensors, not %d", rules[i].name, made, want)
@@ -432,7 +432,7 @@ func TestDescent(t *testing.T) {
 				for i := range 400 {
 					torch.Within(func(*torch.Scope) {
 						e := w.Sub(target)
-						opt.Step(optim.Cosine(0.2, 0, 400)(i), torch.Grad(e.Mul(e).Sum(), []torch.Tensor{w}))
+						opt.Step([]float64{optim.Cosine(0.2, 0, 400)(i)}, torch.Grad(e.Mul(e).Sum(), []torch.Tensor{w}))
 					})
 				}
 				if v := w.Float64s(); math.Abs(v[0]-3) > 1e-3 || math.Abs(v[1]+1) > 1e-3 {

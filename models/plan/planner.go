@@ -1,6 +1,7 @@
-package models
+package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,9 +12,9 @@ import (
 
 // planner walks through a network once, in the order of the data.
 type planner struct {
-	*Plan
+	*Network
 	g      genotype.Genotype
-	search Search
+	search genotype.Candidates
 	cells  int // planned so far
 }
 
@@ -62,7 +63,7 @@ func (p *planner) stem() [2]state {
 		wide = c
 	}
 	conv := func(in, out, stride int64) layer.Sequence {
-		return layer.Sequence{layer.Square(in, out, 3, stride, 1), layer.BatchNorm{C: out, Affine: true}}
+		return layer.Sequence{layer.Conv{In: in, Out: out, Kernel: 3, Stride: stride, Padding: 1}, layer.BatchNorm{C: out, Affine: true}}
 	}
 	image := state{Shape: p.Image}
 	if p.Macro.Preset == CIFAR {
@@ -134,23 +135,23 @@ func (p *planner) chainCell(kind string, i int) string {
 
 // handOn is an edge that does nothing.
 func handOn(from int) []Edge {
-	return []Edge{{From: from, Ops: []string{"skip_connect"}, Spec: ops.Spec{Stride: 1}}}
+	return []Edge{{From: from, Ops: []string{"skip_connect"}, Spec: ops.Spec{Stride: 1}, Partial: 1}}
 }
 
 // summed plans stage i in the summed wiring, of one input tensor.
 func (p *planner) summed(i int, in [2]state) (Stage, [2]state, error) {
-	var s Stage
+	s := Stage{Name: p.search.StageDAG(i)}
 	g, width := p.g.Stages[i], p.width(i)
 	spec := p.spec(g.DAG, width)
 	states := make([]state, 0, len(g.Nodes)+4)
 	for k := range genotype.Inputs {
 		l := ops.ReLUConvBN(in[1].C, width, spec.Affine)
-		s.Entry = append(s.Entry, layer.Named{Name: fmt.Sprintf("preprocess%d", k), Layer: l})
+		s.Entry = append(s.Entry, Entry{fmt.Sprintf("%s.preprocess%d", place(i), k), l})
 		states = append(states, p.add(in[1], l))
 	}
 	row := 0
 	for _, node := range g.Nodes {
-		read := [2][]Edge{p.edges(node, p.search.StageDAG(i), &row, p.search.Stage, func(genotype.Edge) ops.Spec { return spec })}
+		read := [2][]Edge{p.edges(node, s.Name, place(i), &row, p.search.Stage, func(genotype.Edge) ops.Spec { return spec })}
 		c, out, err := p.cell(g.Cell, p.channels(i), read, states, false)
 		if err != nil {
 			return s, in, err
@@ -181,11 +182,11 @@ func (p *planner) summed(i int, in [2]state) (Stage, [2]state, error) {
 // the order of their states, so that a chain of skips is the chain. The stage after a reduction
 // cell receives the cell before it and the reduction cell, at half the resolution.
 func (p *planner) paired(i int, in [2]state) (Stage, [2]state, error) {
-	var s Stage
+	s := Stage{Name: p.search.StageDAG(i)}
 	g, states := p.g.Stages[i], in[:]
 	row := 0
 	for n, node := range g.Nodes {
-		edges := p.edges(node, p.search.StageDAG(i), &row, p.search.Stage, func(e genotype.Edge) ops.Spec {
+		edges := p.edges(node, s.Name, place(i), &row, p.search.Stage, func(e genotype.Edge) ops.Spec {
 			return p.spec(g.DAG, states[e.From].C)
 		})
 		slices.SortStableFunc(edges, func(a, b Edge) int { return a.From - b.From })
@@ -244,18 +245,31 @@ func (p *planner) cell(name string, channels int64, read [2][]Edge, states []sta
 	dag := p.g.Cells[name]
 	c := Cell{Index: p.cells, Name: name, C: channels, Out: dag.Out, Read: read}
 	p.cells++
+	own := fmt.Sprintf("cells.%d", c.Index)
 	var fault error
-	count := func(l layer.Layer, in layer.Shape) layer.Shape {
-		if _, halves := l.(layer.FactorizedReduce); halves && fault == nil && (in.H%2 != 0 || in.W%2 != 0) {
-			fault = fmt.Errorf("cell %d halves %v by a skip_connect, which an odd size does not allow; use images whose height and width divide by 4 (%s: by 32)", c.Index, in, ImageNet)
+	check := func(l ops.Rounds, in layer.Shape) {
+		if err := l.Check(in); err != nil && fault == nil {
+			fault = fmt.Errorf("cell %d: %w; use images whose height and width divide by 4 (%s: by 32)", c.Index, err, ImageNet)
 		}
+	}
+	count := func(l ops.Rounds, in layer.Shape) layer.Shape {
+		check(l, in)
 		out, cost := l.Cost(in)
 		c.Cost = c.Cost.Add(cost)
 		return out
 	}
-	decided := func(e Edge, in layer.Shape) {
-		if l, err := e.Layer(); err == nil {
-			count(l, in)
+	edge := func(e Edge, in layer.Shape) {
+		candidates, err := e.Candidates()
+		if err != nil {
+			fault = errors.Join(fault, fmt.Errorf("cell %d: %w", c.Index, err))
+		}
+		if len(e.Ops) == 1 {
+			count(candidates[0].Rounds, in)
+			return
+		}
+		in.C /= e.Partial
+		for _, candidate := range candidates {
+			check(candidate.Rounds, in)
 		}
 	}
 
@@ -269,14 +283,15 @@ func (p *planner) cell(name string, channels int64, read [2][]Edge, states []sta
 	level := states[1].halved
 	for k, s := range in {
 		for _, e := range read[k] {
-			decided(e, s.Shape)
+			edge(e, s.Shape)
 		}
 		c.In[k] = s.Shape
-		c.Pre[k] = ops.ReLUConvBN(s.C, channels, spec.Affine)
+		pre := ops.ReLUConvBN(s.C, channels, spec.Affine)
 		if s.halved < level {
-			c.Pre[k] = layer.FactorizedReduce{In: s.C, Out: channels, Affine: spec.Affine}
+			pre = ops.FactorizedReduce(s.C, channels, spec.Affine)
 		}
-		nodes = append(nodes, count(c.Pre[k], s.Shape))
+		c.Pre[k] = Entry{fmt.Sprintf("%s.preprocess%d", own, k), pre}
+		nodes = append(nodes, count(pre, s.Shape))
 	}
 	out := state{nodes[1], level}
 	if reduction {
@@ -284,7 +299,7 @@ func (p *planner) cell(name string, channels int64, read [2][]Edge, states []sta
 	}
 	row := 0
 	for n, node := range dag.Nodes {
-		c.Nodes = append(c.Nodes, p.edges(node, name, &row, p.search.Cell, func(e genotype.Edge) ops.Spec {
+		c.Nodes = append(c.Nodes, p.edges(node, name, own, &row, p.search.Cell, func(e genotype.Edge) ops.Spec {
 			spec := spec
 			if spec.Stride = 1; reduction && e.From < genotype.Inputs {
 				spec.Stride = 2
@@ -292,7 +307,7 @@ func (p *planner) cell(name string, channels int64, read [2][]Edge, states []sta
 			return spec
 		}))
 		for _, e := range c.Nodes[n] {
-			decided(e, nodes[e.From])
+			edge(e, nodes[e.From])
 		}
 		nodes = append(nodes, out.Shape)
 	}
@@ -308,12 +323,19 @@ func (p *planner) spec(d genotype.DAG, channels int64) ops.Spec {
 	return ops.Spec{C: channels, Stride: 1, Affine: !searched, PoolNorm: poolNorm || searched}
 }
 
-func (p *planner) edges(n genotype.Node, dag string, row *int, candidates []string, spec func(genotype.Edge) ops.Spec) []Edge {
+// place is where stage i has its own parameters.
+func place(i int) string { return fmt.Sprintf("stages.%d", i) }
+
+// edges plans a node's edges: rows of the DAG of that name, with their parameters below own.
+func (p *planner) edges(n genotype.Node, dag, own string, row *int, candidates []string, spec func(genotype.Edge) ops.Spec) []Edge {
 	var edges []Edge
 	for _, e := range n.In {
-		edge := Edge{Site: Site{dag, *row}, From: e.From, Spec: spec(e), Ops: []string{e.Op}}
+		edge := Edge{Site: Site{dag, *row}, From: e.From, At: fmt.Sprintf("%s._ops.%d", own, *row), Spec: spec(e), Ops: []string{e.Op}, Partial: 1}
 		if e.Op == genotype.Any {
 			edge.Ops = candidates
+			if _, cell := p.g.Cells[dag]; cell {
+				edge.Partial = max(p.search.PartialChannels, 1)
+			}
 		}
 		edges = append(edges, edge)
 		*row++
@@ -324,15 +346,15 @@ func (p *planner) edges(n genotype.Node, dag string, row *int, candidates []stri
 // auxiliary plans the auxiliary head on the output of the last reduction cell. Its cost is known
 // even where the network goes without.
 func (p *planner) auxiliary(in state) error {
-	stride, deep := int64(3), layer.Sequence{layer.Square(128, 768, 2, 1, 0), layer.BatchNorm{C: 768, Affine: true}, layer.ReLU{}}
+	stride, deep := int64(3), layer.Sequence{layer.Conv{In: 128, Out: 768, Kernel: 2, Stride: 1}, layer.BatchNorm{C: 768, Affine: true}, layer.ReLU{}}
 	if p.Macro.Preset == ImageNet {
 		// DARTS left out the second batch norm here for its published ImageNet figures.
-		stride, deep = 2, layer.Sequence{layer.Square(128, 768, 2, 1, 0), layer.ReLU{}}
+		stride, deep = 2, layer.Sequence{layer.Conv{In: 128, Out: 768, Kernel: 2, Stride: 1}, layer.ReLU{}}
 	}
 	head := []layer.Named{
 		{Name: "auxiliary_head.features", Layer: append(layer.Sequence{
-			layer.ReLU{}, layer.Pool{Kernel: 5, Stride: stride},
-			layer.Square(in.C, 128, 1, 1, 0), layer.BatchNorm{C: 128, Affine: true}, layer.ReLU{}}, deep...)},
+			layer.ReLU{}, layer.AvgPool{Kernel: 5, Stride: stride},
+			layer.Conv{In: in.C, Out: 128, Kernel: 1, Stride: 1}, layer.BatchNorm{C: 128, Affine: true}, layer.ReLU{}}, deep...)},
 		{Name: "auxiliary_head.classifier", Layer: layer.Linear{In: 768, Out: p.Macro.Classes}},
 	}
 	features, cost := head[0].Cost(in.Shape)
@@ -346,12 +368,4 @@ func (p *planner) auxiliary(in state) error {
 	}
 	p.Auxiliary = head
 	return nil
-}
-
-// Layer is the decided operation of an edge, an error where there are several candidates.
-func (e Edge) Layer() (layer.Layer, error) {
-	if len(e.Ops) != 1 {
-		return nil, fmt.Errorf("edge %d of %s is not decided: a search is needed to build it", e.Row, e.DAG)
-	}
-	return ops.New(e.Ops[0], e.Spec)
 }

@@ -1,0 +1,237 @@
+package models
+
+import (
+	"slices"
+
+	"hdas/models/layer"
+	"hdas/models/ops"
+	"hdas/models/plan"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// cell computes a plan.Cell: as one program or, where its mixtures leave channels out, edge by edge.
+type cell struct {
+	whole *compiled // nil: edge by edge
+	reads []int     // states of the stage, the inputs of whole
+	edges *edgewise
+}
+
+// Standalone is a cell by itself, without its stage's edges.
+type Standalone struct{ *cell }
+
+// Standalone returns cell k of stage i as it runs on one input in the place of both. The network's
+// store owns it.
+func (n *Network) Standalone(i, k int) (Standalone, error) {
+	planned := n.Plan.Stages[i].Cells[k]
+	from := plan.Edge{Ops: []string{"skip_connect"}, Spec: ops.Spec{Stride: 1}, Partial: 1}
+	planned.Read = [2][]plan.Edge{{from}, nil}
+	c, err := builder{n.store}.cell(planned)
+	return Standalone{c}, err
+}
+
+// Forward maps x, of the shape of the cell's In, to its output.
+func (s Standalone) Forward(c *nn.Ctx, x torch.Tensor) torch.Tensor {
+	return s.forward(c, []torch.Tensor{x})
+}
+
+func (b builder) cell(p plan.Cell) (*cell, error) {
+	g := graph{builder: b}
+	g.Graph.Inputs = len(read(p))
+	g.States = g.Graph.Inputs
+	states, err := g.preprocess(p)
+	if err != nil {
+		return nil, err
+	}
+	c := &cell{reads: read(p)}
+	if slices.ContainsFunc(p.Nodes, func(n []plan.Edge) bool { return slices.ContainsFunc(n, partial) }) {
+		g.Out = states // side by side, to be parted again
+		c.edges, err = b.edgewise(p, g.compile())
+		return c, err
+	}
+	for _, node := range p.Nodes {
+		s, err := g.sum(node, func(e plan.Edge) int { return states[e.From] })
+		if err != nil {
+			return nil, err
+		}
+		states = append(states, s)
+	}
+	for _, s := range p.Out {
+		g.Out = append(g.Out, states[s])
+	}
+	whole := g.compile()
+	c.whole = &whole
+	return c, nil
+}
+
+// read lists the stage's states that a cell reads, each once.
+func read(p plan.Cell) []int {
+	var states []int
+	for _, edges := range p.Read {
+		for _, e := range edges {
+			if !slices.Contains(states, e.From) {
+				states = append(states, e.From)
+			}
+		}
+	}
+	return states
+}
+
+// forward reads the stage's states. What it makes on the way is freed, as far as no gradient needs
+// it.
+func (c *cell) forward(how *nn.Ctx, states []torch.Tensor) (out torch.Tensor) {
+	torch.Within(func(s *torch.Scope) {
+		in := make([]torch.Tensor, len(c.reads))
+		for i, from := range c.reads {
+			in[i] = states[from]
+		}
+		if c.whole != nil {
+			out = s.Return(c.whole.run(how, in))
+		} else {
+			out = s.Return(c.edges.run(how, in))
+		}
+	})
+	return out
+}
+
+// compiled is a program, and what of the context a pass hands to it.
+type compiled struct {
+	*torch.Program
+	alphas []string // the DAGs whose alphas its scales are
+	masks  int
+}
+
+func (p compiled) run(c *nn.Ctx, in []torch.Tensor) torch.Tensor {
+	how := torch.Pass{Norm: c.Norm(), Recompute: c.Recompute, Path: c.Path}
+	for _, dag := range p.alphas {
+		how.Scales = append(how.Scales, weigh(c, dag, func(m *nn.Mix) map[string]torch.Tensor { return m.Alpha }))
+	}
+	if c.Train && c.DropPath > 0 {
+		for range p.masks {
+			x := in[0]
+			how.Masks = append(how.Masks, nn.DropPathMask(c, x.Size(0), torch.Options{DType: x.DType(), Device: x.Device()}))
+		}
+	}
+	return p.Run(in, how)
+}
+
+// entry compiles one operation.
+func (b builder) entry(e plan.Entry) compiled {
+	g := graph{builder: b, Graph: torch.Graph{Inputs: 1, States: 1}}
+	g.Out = []int{g.apply(e, 0)}
+	return g.compile()
+}
+
+// edge compiles an edge by itself.
+func (b builder) edge(e plan.Edge) (compiled, error) {
+	g := graph{builder: b, Graph: torch.Graph{Inputs: 1, States: 1}}
+	out, err := g.sum([]plan.Edge{e}, func(plan.Edge) int { return 0 })
+	if err != nil {
+		return compiled{}, err
+	}
+	g.Out = []int{out}
+	return g.compile(), nil
+}
+
+// graph is a torch.Graph under construction.
+type graph struct {
+	builder
+	torch.Graph
+	alphas []string
+	masks  int
+}
+
+func (g *graph) compile() compiled {
+	p := torch.Compile(g.Graph)
+	g.store.Own(p)
+	return compiled{p, g.alphas, g.masks}
+}
+
+// preprocess adds what the cell's two inputs read of the stage and make of it, and returns both
+// states.
+func (g *graph) preprocess(p plan.Cell) (states []int, err error) {
+	inputs, from := read(p), 0
+	for k, edges := range p.Read {
+		if edges != nil {
+			input := func(e plan.Edge) int { return slices.Index(inputs, e.From) }
+			if from = input(edges[0]); len(edges) > 1 || len(edges[0].Ops) > 1 || !handsOn(edges[0]) {
+				if from, err = g.sum(edges, input); err != nil {
+					return nil, err
+				}
+			}
+		}
+		states = append(states, g.apply(p.Pre[k], from))
+	}
+	return states, nil
+}
+
+// handsOn reports whether a decided edge is the identity.
+func handsOn(e plan.Edge) bool {
+	candidates, err := e.Candidates()
+	return err == nil && len(candidates[0].Rounds) == 0
+}
+
+// apply adds a state: what an operation makes of another.
+func (g *graph) apply(e plan.Entry, from int) int {
+	g.Terms = append(g.Terms, torch.Term{From: from, To: g.States, Rounds: g.bind(e)})
+	g.States++
+	return g.States - 1
+}
+
+// sum adds a state: the sum of what the edges make of the states that they read. A mixture is a term
+// for each of its candidates.
+func (g *graph) sum(edges []plan.Edge, from func(plan.Edge) int) (int, error) {
+	for _, e := range edges {
+		candidates, err := e.Candidates()
+		if err != nil {
+			return 0, err
+		}
+		for _, c := range candidates {
+			t := torch.Term{From: from(e), To: g.States, Rounds: g.bind(c.Entry), Masked: c.Drop}
+			if c.Column >= 0 {
+				t.Scale = &torch.Scale{Tensor: g.alpha(e.DAG), Element: int64(e.Row*len(e.Ops) + c.Column)}
+			}
+			if c.Drop {
+				g.masks++
+			}
+			g.Terms = append(g.Terms, t)
+		}
+	}
+	g.States++
+	return g.States - 1, nil
+}
+
+// alpha returns the place of a DAG's alphas among the program's scales.
+func (g *graph) alpha(dag string) int {
+	if i := slices.Index(g.alphas, dag); i >= 0 {
+		return i
+	}
+	g.alphas = append(g.alphas, dag)
+	return len(g.alphas) - 1
+}
+
+// bind joins an operation's rounds to their parameters.
+func (b builder) bind(e plan.Entry) []torch.Round {
+	rounds := make([]torch.Round, len(e.Rounds))
+	for i, r := range e.Rounds {
+		bound := torch.Round{Round: r.Round}
+		param := func(at, name string) torch.Tensor { return b.tensor(layer.Join(e.At, layer.Join(at, name))) }
+		if r.WindowShape() != nil {
+			bound.Window = param(r.WindowAt, "weight")
+		}
+		if r.PointShape() != nil {
+			bound.Point = param(r.PointAt, "weight")
+		}
+		if r.ShiftedShape() != nil {
+			bound.Shifted = param(r.ShiftedAt, "weight")
+		}
+		if r.Norm {
+			bound.Mean, bound.Var = param(r.NormAt, "running_mean"), param(r.NormAt, "running_var")
+		}
+		if r.Affine {
+			bound.Gamma, bound.Beta = param(r.NormAt, "weight"), param(r.NormAt, "bias")
+		}
+		rounds[i] = bound
+	}
+	return rounds
+}

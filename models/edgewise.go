@@ -1,0 +1,82 @@
+package models
+
+import (
+	"hdas/models/plan"
+	"hdas/torch"
+	"hdas/torch/nn"
+)
+
+// edgewise is a cell whose mixtures take a share of their channels (PC-DARTS, arXiv:1907.05737). One
+// program makes its two preprocessed states, and one each edge's mixture; libtorch's operations join
+// them.
+type edgewise struct {
+	plan  plan.Cell
+	pre   compiled
+	nodes [][]partialEdge
+}
+
+func partial(e plan.Edge) bool { return e.Partial > 1 }
+
+func (b builder) edgewise(p plan.Cell, pre compiled) (*edgewise, error) {
+	c := &edgewise{plan: p, pre: pre}
+	for _, node := range p.Nodes {
+		var edges []partialEdge
+		for _, e := range node {
+			mixture, err := b.edge(e)
+			if err != nil {
+				return nil, err
+			}
+			edges = append(edges, partialEdge{e, mixture})
+		}
+		c.nodes = append(c.nodes, edges)
+	}
+	return c, nil
+}
+
+func (c *edgewise) run(how *nn.Ctx, in []torch.Tensor) torch.Tensor {
+	both := c.pre.run(how, in)
+	states := []torch.Tensor{both.Narrow(1, 0, c.plan.C), both.Narrow(1, c.plan.C, c.plan.C)}
+	for _, node := range c.nodes {
+		var sum torch.Tensor
+		for _, e := range node {
+			sum = add(sum, e.run(how, states[e.From]))
+		}
+		states = append(states, sum)
+	}
+	return concat(states, c.plan.Out)
+}
+
+// partialEdge sends a share of the channels through its mixture and the others past it, at a stride
+// through a max pooling, and shuffles them so that the next mixture gets others.
+type partialEdge struct {
+	plan.Edge
+	mixture compiled
+}
+
+// run maps (N,C,H,W) to (N,C,H/Stride,W/Stride).
+func (e partialEdge) run(c *nn.Ctx, x torch.Tensor) (out torch.Tensor) {
+	torch.Within(func(s *torch.Scope) {
+		channels, stride := x.Size(1), e.Spec.Stride
+		mixed := channels / e.Partial
+		past := x.Narrow(1, mixed, channels-mixed)
+		if stride > 1 {
+			past = torch.MaxPool2d(past, stride, stride, 0)
+		}
+		y := e.mixture.run(c, []torch.Tensor{x.Narrow(1, 0, mixed)})
+		if weights := c.Mix.Edge[e.DAG]; weights.Defined() {
+			past = past.Mul(weights.Select(0, int64(e.Row))) // the mixture has it in its alphas
+		}
+		out = s.Return(shuffle(torch.Cat([]torch.Tensor{y, past}, 1), e.Partial))
+	})
+	return out
+}
+
+// shuffle takes the channels of x (N,C,H,W) from `groups` groups in turn.
+func shuffle(x torch.Tensor, groups int64) torch.Tensor {
+	n, c, h, w := x.Size(0), x.Size(1), x.Size(2), x.Size(3)
+	parts := make([]torch.Tensor, groups)
+	for i := range parts {
+		parts[i] = x.Narrow(1, int64(i)*(c/groups), c/groups)
+	}
+	return torch.Stack(parts, 2).Reshape(n, c, h, w)
+}

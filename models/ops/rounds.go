@@ -1,0 +1,83 @@
+package ops
+
+import (
+	"fmt"
+
+	"hdas/models/layer"
+	"hdas/torch/kernel"
+)
+
+// Round is one round of an operation and the places of its parameters.
+type Round struct {
+	kernel.Round
+	Places
+}
+
+// Places are where a round keeps its parameters, relative to its operation: the convolutions'
+// "weight", and the batch norm's "weight", "bias", "running_mean" and "running_var".
+type Places struct{ WindowAt, PointAt, ShiftedAt, NormAt string }
+
+// norm returns the round with a batch norm at its end.
+func (r Round) norm(at string, affine bool) Round {
+	r.Norm, r.Affine, r.NormAt = true, affine, at
+	return r
+}
+
+// Rounds is how an operation is computed. It is a layer.Layer.
+type Rounds []Round
+
+// Params are the parameters of all rounds, in the order of PyTorch's state_dict.
+func (l Rounds) Params() []layer.Param {
+	var params []layer.Param
+	for _, r := range l {
+		for _, w := range []struct {
+			at    string
+			shape []int64
+		}{{r.WindowAt, r.WindowShape()}, {r.PointAt, r.PointShape()}, {r.ShiftedAt, r.ShiftedShape()}} {
+			if w.shape != nil {
+				params = append(params, layer.Weight(w.at+".weight", w.shape...))
+			}
+		}
+		if r.Norm {
+			params = append(params, layer.Under(r.NormAt, layer.BatchNorm{C: r.Out, Affine: r.Affine}.Params())...)
+		}
+	}
+	return params
+}
+
+// Cost is the shape of the output and the cost for an input of that shape, which must fit (Check).
+func (l Rounds) Cost(in layer.Shape) (layer.Shape, layer.Cost) {
+	cost := layer.Cost{Parameters: layer.Parameters(l.Params())}
+	for _, r := range l {
+		h, w, err := r.Size(in.H, in.W)
+		if err != nil {
+			return layer.Shape{}, cost
+		}
+		in = layer.Shape{C: r.Out, H: h, W: w}
+		pixels := h * w
+		switch r.Window {
+		case kernel.Dense:
+			cost.MACs += pixels * r.Out * r.In * r.Taps()
+		case kernel.Depthwise:
+			cost.MACs += pixels * (r.In*r.Taps() + r.In*r.Out)
+		case kernel.Point, kernel.Halve:
+			cost.MACs += pixels * r.In * r.Out
+		}
+	}
+	return in, cost
+}
+
+// Check is an error where an input of that shape does not fit.
+func (l Rounds) Check(in layer.Shape) error {
+	for _, r := range l {
+		if in.C != r.In {
+			return fmt.Errorf("%v of %d channels on %v", r.Window, r.In, in)
+		}
+		h, w, err := r.Size(in.H, in.W)
+		if err != nil {
+			return err
+		}
+		in = layer.Shape{C: r.Out, H: h, W: w}
+	}
+	return nil
+}

@@ -1,0 +1,306 @@
+package torch
+
+// #include "shim.h"
+import "C"
+
+import (
+	"fmt"
+	"slices"
+	"unsafe"
+
+	lib "github.com/sugarme/gotch/libtch"
+
+	"hdas/torch/kernel"
+)
+
+// Graph describes a cell: states (N,C,H,W), of which the first are its inputs and each other one is
+// the sum of the terms into it.
+type Graph struct {
+	Inputs, States int    // States counts the inputs, too
+	Terms          []Term // in ascending order of To
+	Out            []int  // the states whose channels, side by side, are the result
+}
+
+// Term adds scale * mask * operation(state From) to state To.
+type Term struct {
+	From, To int
+	Rounds   []Round // the operation; none: the state itself
+	Scale    *Scale  // nil: 1
+	Masked   bool    // multiplied by a mask of the pass, one for each such term, in their order
+}
+
+// Scale names an element of a tensor of the pass as a term's factor.
+type Scale struct {
+	Tensor  int   // of Pass.Scales
+	Element int64 // in row-major order
+}
+
+// Round is a round bound to its parameters. What its kernel.Round has not got is undefined.
+type Round struct {
+	kernel.Round
+	Window, Point, Shifted Tensor // of the shapes that kernel.Round says
+	Gamma, Beta, Mean, Var Tensor // of the batch norm, (Out)
+}
+
+// Program is a compiled Graph. It is bound to its parameters' tensors: a pass uses what they hold by
+// then. It counts as one live tensor until it is freed.
+type Program struct {
+	c      C.hdas_program
+	graph  Graph
+	scales []int64 // of each tensor of Pass.Scales, the elements that are read
+	masks  int
+	last   [][]int64 // the shapes of the inputs that were last found to fit
+}
+
+// Pass is what a program is run with, besides its inputs.
+type Pass struct {
+	Scales []Tensor // of the inputs' type
+	// Masks are factors for every sample (N,1,1,1), one for each masked term; nil or undefined: 1.
+	Masks     []Tensor
+	Norm      kernel.Norm
+	Recompute kernel.Recompute
+	Path      kernel.Path
+}
+
+// Compile checks a graph and returns its program, which the caller frees. It panics with *Error
+// where a state, a shape or a geometry is impossible.
+func Compile(g Graph) *Program {
+	const op = "compile"
+	enter(op)
+	p := &Program{graph: g}
+	p.check(op)
+	e := encoder{index: map[*handle]int64{}}
+	for _, t := range g.Terms {
+		scale := Scale{-1, 0}
+		if t.Scale != nil {
+			scale = *t.Scale
+			for len(p.scales) <= scale.Tensor {
+				p.scales = append(p.scales, 0)
+			}
+			p.scales[scale.Tensor] = max(p.scales[scale.Tensor], scale.Element+1)
+		}
+		mask := -1
+		if t.Masked {
+			mask = p.masks
+			p.masks++
+		}
+		e.put(int64(t.From), int64(t.To), int64(scale.Tensor), scale.Element, int64(mask), int64(len(t.Rounds)))
+		for _, r := range t.Rounds {
+			e.put(int64(cbool(r.ReLU)), int64(r.Kind()))
+			for _, v := range [][2]int64{r.Kernel, r.Stride, r.Padding, r.Dilation, {r.In, r.Out}} {
+				e.put(v[:]...)
+			}
+			for _, w := range []Tensor{r.Window, r.Point, r.Shifted, r.Gamma, r.Beta, r.Mean, r.Var} {
+				e.put(e.tensor(w))
+			}
+		}
+	}
+	head := []int64{int64(g.Inputs), int64(g.States), int64(len(p.scales)), int64(p.masks), int64(len(g.Out))}
+	for _, i := range g.Out {
+		head = append(head, int64(i))
+	}
+	code := slices.Concat(head, []int64{int64(len(g.Terms))}, e.code)
+	check(op, nil, C.hdas_compile(&p.c, first(e.tensors), C.int(len(e.tensors)), (*C.int64_t)(&code[0]), C.int(len(code))))
+	live.Add(1)
+	return p
+}
+
+// Free frees the program; a second call does nothing.
+func (p *Program) Free() {
+	if p.c != nil {
+		C.hdas_program_free(p.c)
+		p.c = nil
+		live.Add(-1)
+	}
+}
+
+// Run returns the result for inputs of shape (N,C,H,W). It panics with *Error where they do not fit
+// the program. What the kernels compute equals libtorch's operations but for rounding; their results
+// lie with their channels innermost in memory.
+func (p *Program) Run(in []Tensor, how Pass) Tensor {
+	const op = "cell"
+	enter(op)
+	if p.c == nil {
+		panic("torch: program used after it was freed")
+	}
+	p.fit(op, in, how)
+	masks := how.Masks
+	if masks == nil {
+		masks = make([]Tensor, p.masks)
+	}
+	var out C.ht
+	check(op, in, C.hdas_run(&out, p.c, first(in), first(how.Scales), first(masks), C.int(how.Norm), C.int(how.Recompute), C.int(how.Path)))
+	return adopt(lib.Ctensor(unsafe.Pointer(out)))
+}
+
+// first points at the handles of a list, NULL for an undefined tensor; it is nil where there is none.
+func first(ts []Tensor) *C.ht {
+	if len(ts) == 0 {
+		return nil
+	}
+	out := make([]C.ht, len(ts))
+	for i, t := range ts {
+		if t.Defined() {
+			out[i] = t.ht()
+		}
+	}
+	return &out[0]
+}
+
+// encoder writes a graph as numbers, tensors by their place in one list.
+type encoder struct {
+	code    []int64
+	tensors []Tensor
+	index   map[*handle]int64
+}
+
+func (e *encoder) put(v ...int64) { e.code = append(e.code, v...) }
+
+func (e *encoder) tensor(t Tensor) int64 {
+	if !t.Defined() {
+		return -1
+	}
+	i, ok := e.index[t.h]
+	if !ok {
+		i = int64(len(e.tensors))
+		e.index[t.h], e.tensors = i, append(e.tensors, t)
+	}
+	return i
+}
+
+// check panics where the graph is impossible whatever its inputs are.
+func (p *Program) check(op string) {
+	g := p.graph
+	fail := func(shapes [][]int64, format string, args ...any) {
+		panic(&Error{Op: op, Shapes: shapes, Err: fmt.Errorf(format, args...)})
+	}
+	if g.Inputs < 1 || g.States < g.Inputs || len(g.Out) == 0 {
+		fail(nil, "%d inputs, %d states, %d outputs: at least one input and one output are needed", g.Inputs, g.States, len(g.Out))
+	}
+	for _, i := range g.Out {
+		if i < 0 || i >= g.States {
+			fail(nil, "output %d is not in 0..%d", i, g.States-1)
+		}
+	}
+	last := g.Inputs
+	for n, t := range g.Terms {
+		where := fmt.Sprintf("term %d, from state %d to state %d", n, t.From, t.To)
+		if t.From < 0 || t.From >= t.To || t.To < last || t.To >= g.States {
+			fail(nil, "%s: states are sums of earlier ones, in ascending order, of %d states after %d inputs", where, g.States, g.Inputs)
+		}
+		last = t.To
+		if t.Scale != nil && (t.Scale.Tensor < 0 || t.Scale.Element < 0) {
+			fail(nil, "%s: scale %+v is negative", where, *t.Scale)
+		}
+		for i, r := range t.Rounds {
+			if err := r.Check(); err != nil {
+				fail(nil, "%s, round %d: %w", where, i, err)
+			}
+			if i > 0 && (t.Rounds[i-1].Out != r.In || r.Kind().Weightless() || t.Rounds[i-1].Norm && !r.ReLU) {
+				fail(nil, "%s, round %d: %v of %d channels behind a round of %d; poolings and zeros stand alone, and a ReLU follows a batch norm", where, i, r.Kind(), r.In, t.Rounds[i-1].Out)
+			}
+			r.checkTensors(func(name string, got Tensor, want []int64) {
+				shapes := [][]int64{want, nil}
+				if got.Defined() {
+					shapes[1] = got.Shape()
+				}
+				fail(shapes, "%s, round %d, %v: the %s needs the first shape and has the second", where, i, r.Kind(), name)
+			})
+		}
+	}
+}
+
+// checkTensors calls fail where a parameter is missing, surplus or of another shape.
+func (r Round) checkTensors(fail func(name string, got Tensor, want []int64)) {
+	var norm, affine []int64
+	if r.Norm {
+		norm = []int64{r.Out}
+	}
+	if r.Affine {
+		affine = norm
+	}
+	for _, w := range []struct {
+		name string
+		got  Tensor
+		want []int64
+	}{
+		{"window", r.Window, r.WindowShape()}, {"1x1 convolution", r.Point, r.PointShape()}, {"shifted 1x1 convolution", r.Shifted, r.ShiftedShape()},
+		{"scale", r.Gamma, affine}, {"shift", r.Beta, affine}, {"running mean", r.Mean, norm}, {"running variance", r.Var, norm},
+	} {
+		if (w.want != nil) != w.got.Defined() || w.want != nil && !slices.Equal(w.got.Shape(), w.want) {
+			fail(w.name, w.got, w.want)
+		}
+	}
+}
+
+// fit panics where inputs or the pass do not fit the program.
+func (p *Program) fit(op string, in []Tensor, how Pass) {
+	shapes := make([][]int64, len(in))
+	for i, t := range in {
+		shapes[i] = t.Shape()
+	}
+	fail := func(format string, args ...any) {
+		panic(&Error{Op: op, Shapes: shapes, Err: fmt.Errorf(format, args...)})
+	}
+	if len(in) != p.graph.Inputs {
+		fail("%d inputs, not %d", len(in), p.graph.Inputs)
+	}
+	if len(how.Scales) != len(p.scales) {
+		fail("%d tensors of scales, not %d", len(how.Scales), len(p.scales))
+	}
+	for i, s := range how.Scales {
+		if !s.Defined() || s.Numel() < p.scales[i] {
+			fail("scales %d: %v, but at least %d elements are read", i, s, p.scales[i])
+		}
+	}
+	if how.Masks != nil && len(how.Masks) != p.masks {
+		fail("%d masks, not %d", len(how.Masks), p.masks)
+	}
+	if !slices.EqualFunc(shapes, p.last, slices.Equal) {
+		p.infer(shapes, fail)
+		p.last = shapes
+	}
+	for i, m := range how.Masks {
+		if m.Defined() && m.Numel() != shapes[0][0] {
+			fail("mask %d: %v for %d samples", i, m, shapes[0][0])
+		}
+	}
+}
+
+// infer follows the shapes through the states.
+func (p *Program) infer(in [][]int64, fail func(string, ...any)) {
+	states := make([][]int64, p.graph.States)
+	for i, s := range in {
+		if len(s) != 4 || slices.Min(s) < 1 || s[0] != in[0][0] {
+			fail("input %d is not (N,C,H,W) with the same N as the others", i)
+		}
+		states[i] = s
+	}
+	for n, t := range p.graph.Terms {
+		s := states[t.From]
+		if s == nil {
+			fail("term %d reads state %d, into which nothing is summed", n, t.From)
+		}
+		for _, r := range t.Rounds {
+			if s[1] != r.In {
+				fail("term %d, from state %d to state %d: %v of %d channels on %v", n, t.From, t.To, r.Kind(), r.In, s)
+			}
+			h, w, err := r.Size(s[2], s[3])
+			if err != nil {
+				fail("term %d, from state %d to state %d: %w", n, t.From, t.To, err)
+			}
+			s = []int64{s[0], r.Out, h, w}
+		}
+		if sum := states[t.To]; sum == nil {
+			states[t.To] = s
+		} else if !slices.Equal(sum, s) {
+			fail("term %d: %v in a sum of %v", n, s, sum)
+		}
+	}
+	for _, i := range p.graph.Out {
+		a, b := states[p.graph.Out[0]], states[i]
+		if b == nil || !slices.Equal(a[2:], b[2:]) {
+			fail("outputs of %v and %v side by side", a, b)
+		}
+	}
+}
