@@ -1,7 +1,6 @@
 package datasets
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"hdas/datasets/raster"
+	"hdas/setting"
 )
 
 // Spec says which data set is meant, and at which size its images are seen.
@@ -87,28 +87,27 @@ func (s Spec) filter() raster.Filter { return filters[s.Interpolation] } // bili
 
 // Validate names every impossible value, and every setting that the data set has no use for.
 func (s Spec) Validate() error {
-	var faults []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			faults = append(faults, fmt.Errorf(format, args...))
-		}
-	}
+	var f setting.Faults
 	src, known := sources[s.Name]
-	check(known, "name: %q is unknown; known are %s", s.Name, strings.Join(Names(), ", "))
-	check(s.Size >= 0 && s.Size <= maxSize, "size %d is not in 0..%d", s.Size, maxSize)
-	_, ok := filters[s.Interpolation]
-	check(ok || s.Interpolation == "", "interpolation %q is unknown; known are %s", s.Interpolation, strings.Join(slices.Sorted(maps.Keys(filters)), ", "))
-	check(s.Resize == 0 || s.Resize >= s.View().Size && s.Resize <= maxSize, "resize %d is not in %d..%d: size pixels are cut out of it", s.Resize, s.View().Size, maxSize)
-	check(s.TestFraction >= 0 && s.TestFraction < 1, "test_fraction %v is not in [0,1)", s.TestFraction)
+	setting.Word(&f, "name", s.Name, Names())
+	f.Check(s.Size >= 0 && s.Size <= maxSize, "size", s.Size, "is not in 0..%d", maxSize)
+	if s.Interpolation != "" {
+		setting.Word(&f, "interpolation", s.Interpolation, slices.Sorted(maps.Keys(filters)))
+	}
+	f.Check(s.Resize == 0 || s.Resize >= s.View().Size && s.Resize <= maxSize, "resize", s.Resize, "is not in %d..%d: size pixels are cut out of it", s.View().Size, maxSize)
+	f.Check(s.TestFraction >= 0 && s.TestFraction < 1, "test_fraction", s.TestFraction, "is not in [0,1)")
 	if known {
-		check(src.files || s.Resize == 0, "resize %d is of image files, and %s has images of one size; set size instead", s.Resize, s.Name)
-		check(src.own || s.TestFraction == 0 && s.SplitSeed == 0, "test_fraction and split_seed are of a folder, and %s comes split", s.Name)
+		f.Check(src.files || s.Resize == 0, "resize", s.Resize, "is of image files, and %s has images of one size; set size instead", s.Name)
+		f.Check(src.own || s.TestFraction == 0, "test_fraction", s.TestFraction, "is of a folder, and %s comes split", s.Name)
+		f.Check(src.own || s.SplitSeed == 0, "split_seed", s.SplitSeed, "is of a folder, and %s comes split", s.Name)
 	}
-	check(len(s.Mean) == len(s.Std) && (len(s.Mean) == 0 || len(s.Mean) == 3), "mean %v and std %v are not three numbers each, or none", s.Mean, s.Std)
+	f.Check(len(s.Mean) == 0 || len(s.Mean) == 3, "mean", s.Mean, "is not three numbers, or none")
+	f.Check(len(s.Std) == len(s.Mean), "std", s.Std, "is not as many numbers as mean, %d", len(s.Mean))
 	for _, v := range s.Std {
-		check(v > 0, "std %v is not above 0", v)
+		f.Check(v > 0, "std", v, "is not above 0")
 	}
-	return errors.Join(faults...)
+	f.Finite(s)
+	return f.Err()
 }
 
 // View is that of image files.

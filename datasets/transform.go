@@ -1,10 +1,6 @@
 package datasets
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-)
+import "hdas/setting"
 
 // Transform is what happens to an image on its way into a batch, in this order: a random crop (of
 // one of two kinds), a flip, a policy (AutoAugment or RandAugment), colour jitter, normalisation,
@@ -77,38 +73,31 @@ func between(list []float64, otherwise [2]float64) [2]float64 {
 
 // Validate names every impossible value, and every setting without use.
 func (t Transform) Validate() error {
-	var faults []error
-	check := func(ok bool, format string, args ...any) {
-		if !ok {
-			faults = append(faults, fmt.Errorf(format, args...))
-		}
-	}
-	check(t.Padding >= 0 && t.Padding <= maxPadding, "padding %d is not in 0..%d", t.Padding, maxPadding)
-	check(t.Padding == 0 || !t.ResizedCrop, "padding %d and resized_crop are two kinds of crop; set padding=0 or resized_crop=false", t.Padding)
-	check(t.Fill == 0 || t.Padding > 0, "fill %d is the grey of padding, of which there is none", t.Fill)
+	var f setting.Faults
+	f.Check(t.Padding >= 0 && t.Padding <= maxPadding, "padding", t.Padding, "is not in 0..%d", maxPadding)
+	f.Check(t.Padding == 0 || !t.ResizedCrop, "padding", t.Padding, "and resized_crop are two kinds of crop; set padding=0 or resized_crop=false")
+	f.Check(t.Fill == 0 || t.Padding > 0, "fill", t.Fill, "is the grey of padding, of which there is none")
 	scale, ratio := between(t.CropScale, defaultScale), between(t.CropRatio, defaultRatio)
-	check(len(t.CropScale) == 0 || len(t.CropScale) == 2 && scale[0] > 0 && scale[0] <= scale[1] && scale[1] <= 1, "crop_scale %v is not two rising numbers in (0,1]", t.CropScale)
-	check(len(t.CropRatio) == 0 || len(t.CropRatio) == 2 && ratio[0] >= 1./maxMagnify && ratio[0] <= ratio[1] && ratio[1] <= maxMagnify,
-		"crop_ratio %v is not two rising numbers in [1/%d,%d]", t.CropRatio, maxMagnify, maxMagnify)
-	check(t.ResizedCrop || len(t.CropScale)+len(t.CropRatio) == 0, "crop_scale and crop_ratio are of resized_crop, which is off")
-	_, known := policies[t.policy()]
-	check(known || t.policy() == noPolicy, "autoaugment %q is unknown; known are %s, %s", t.AutoAugment, noPolicy, strings.Join(policyNames(), ", "))
-	check(t.policy() == noPolicy || t.RandAugment.Ops == 0, "autoaugment and randaugment are two policies; choose one")
-	check(t.RandAugment.Ops >= 0 && t.RandAugment.Ops <= maxRandOps, "randaugment.ops %d is not in 0..%d", t.RandAugment.Ops, maxRandOps)
-	check(t.RandAugment.Magnitude >= 0 && t.RandAugment.Magnitude < randBins, "randaugment.magnitude %d is not in 0..%d", t.RandAugment.Magnitude, randBins-1)
-	j := t.ColorJitter
-	for _, v := range []struct {
-		name string
-		x    float64
-		most float64
-	}{{"brightness", j.Brightness, maxJitter}, {"contrast", j.Contrast, maxJitter}, {"saturation", j.Saturation, maxJitter}, {"hue", j.Hue, 0.5}} {
-		check(v.x >= 0 && v.x <= v.most, "color_jitter.%s %v is not in [0,%v]", v.name, v.x, v.most)
-	}
-	check(t.Cutout >= 0 && t.Cutout <= maxCutout, "cutout %d is not in 0..%d", t.Cutout, maxCutout)
-	check(t.Erasing >= 0 && t.Erasing <= 1, "erasing %v is not in [0,1]", t.Erasing)
-	check(t.Mixup >= 0 && t.Mixup <= maxBeta, "mixup %v is not in [0,%d]", t.Mixup, maxBeta)
-	check(t.Cutmix >= 0 && t.Cutmix <= maxBeta, "cutmix %v is not in [0,%d]", t.Cutmix, maxBeta)
-	return errors.Join(faults...)
+	f.Check(len(t.CropScale) == 0 || len(t.CropScale) == 2 && scale[0] > 0 && scale[0] <= scale[1] && scale[1] <= 1, "crop_scale", t.CropScale, "is not two rising numbers in (0,1]")
+	f.Check(len(t.CropRatio) == 0 || len(t.CropRatio) == 2 && ratio[0] >= 1./maxMagnify && ratio[0] <= ratio[1] && ratio[1] <= maxMagnify,
+		"crop_ratio", t.CropRatio, "is not two rising numbers in [1/%d,%d]", maxMagnify, maxMagnify)
+	f.Check(t.ResizedCrop || len(t.CropScale) == 0, "crop_scale", t.CropScale, "is of resized_crop, which is off")
+	f.Check(t.ResizedCrop || len(t.CropRatio) == 0, "crop_ratio", t.CropRatio, "is of resized_crop, which is off")
+	setting.Word(&f, "autoaugment", t.policy(), append([]string{noPolicy}, policyNames()...))
+	f.Check(t.policy() == noPolicy || t.RandAugment.Ops == 0, "autoaugment", t.AutoAugment, "and randaugment are two policies; choose one")
+	f.Check(t.RandAugment.Ops >= 0 && t.RandAugment.Ops <= maxRandOps, "randaugment.ops", t.RandAugment.Ops, "is not in 0..%d", maxRandOps)
+	f.Check(t.RandAugment.Magnitude >= 0 && t.RandAugment.Magnitude < randBins, "randaugment.magnitude", t.RandAugment.Magnitude, "is not in 0..%d", randBins-1)
+	within := func(key string, x, most float64) { f.Check(x >= 0 && x <= most, key, x, "is not in [0,%v]", most) }
+	within("color_jitter.brightness", t.ColorJitter.Brightness, maxJitter)
+	within("color_jitter.contrast", t.ColorJitter.Contrast, maxJitter)
+	within("color_jitter.saturation", t.ColorJitter.Saturation, maxJitter)
+	within("color_jitter.hue", t.ColorJitter.Hue, 0.5)
+	f.Check(t.Cutout >= 0 && t.Cutout <= maxCutout, "cutout", t.Cutout, "is not in 0..%d", maxCutout)
+	within("erasing", t.Erasing, 1)
+	within("mixup", t.Mixup, maxBeta)
+	within("cutmix", t.Cutmix, maxBeta)
+	f.Finite(t)
+	return f.Err()
 }
 
 // Mixes says whether images of a batch, and so their labels, are mixed.

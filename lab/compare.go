@@ -15,7 +15,6 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/run"
-	"hdas/search"
 	"hdas/search/space"
 	"hdas/train"
 )
@@ -40,7 +39,7 @@ func LoadFound(name string) (f Found, err error) {
 		return f, err
 	}
 	var kind struct {
-		Search struct{ Kind search.Kind }
+		Search struct{ Kind configs.Kind }
 	}
 	if err := yaml.Unmarshal(text, &kind); err != nil || kind.Search.Kind == "" {
 		return f, fmt.Errorf("%s is not the configuration of a search: name the search's folder, or a genotype", file)
@@ -52,21 +51,21 @@ func LoadFound(name string) (f Found, err error) {
 
 // space is that of the search; of another genotype, its stages over its own cells with that window, or,
 // of a chain, its cells.
-func (f Found) space(window int) (search.Kind, space.Space, error) {
+func (f Found) space(window int) (configs.Kind, space.Space, error) {
 	g := f.Genotype
 	switch {
 	case f.Search != nil:
 		s, err := f.Search.Search.Space()
 		return f.Search.Search.Kind, s, err
 	case len(g.Stages) == 0:
-		return search.Cell, space.Cells(g.CellNames(), len(g.Cells[g.CellNames()[0]].Nodes), ops.Cell), nil
+		return configs.CellSearch, space.Cells(g.CellNames(), len(g.Cells[g.CellNames()[0]].Nodes), ops.Cell), nil
 	}
 	var lengths []int
 	for _, s := range g.Stages {
 		lengths = append(lengths, len(s.Nodes))
 	}
 	s, err := space.Fixed(g).Under(lengths, window, genotype.Candidates{Stage: ops.Stage})
-	return search.Stage, s, err
+	return configs.StageSearch, s, err
 }
 
 // Baseline says what a found genotype is compared with.

@@ -14,7 +14,6 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/run"
-	"hdas/search"
 	"hdas/search/space"
 	"hdas/train"
 )
@@ -47,11 +46,11 @@ func Demo(ctx context.Context, folder string, seed uint64, threads int, w Watch)
 	t := Tour{Folder: folder}
 	set := []string{fmt.Sprintf("seed=%d", seed), fmt.Sprintf("threads=%d", threads)}
 	cells := filepath.Join(folder, "1-cells")
-	if _, _, err := w.step(ctx, search.Cell, cells, set); err != nil {
+	if _, _, err := w.step(ctx, configs.CellSearch, cells, set); err != nil {
 		return t, err
 	}
 	over := append(slices.Clone(set), "search.cells="+filepath.Join(cells, run.GenotypeFile))
-	distribution, _, err := w.step(ctx, search.Distribution, filepath.Join(folder, "2-distribution"), over)
+	distribution, _, err := w.step(ctx, configs.DistributionSearch, filepath.Join(folder, "2-distribution"), over)
 	if err != nil {
 		return t, err
 	}
@@ -59,7 +58,7 @@ func Demo(ctx context.Context, folder string, seed uint64, threads int, w Watch)
 	for _, s := range distribution.Stages {
 		lengths = append(lengths, len(s.Nodes))
 	}
-	found, stages, err := w.step(ctx, search.Stage, filepath.Join(folder, "3-stages"), append(over, "search.lengths="+strings.ReplaceAll(fmt.Sprint(lengths), " ", ",")))
+	found, stages, err := w.step(ctx, configs.StageSearch, filepath.Join(folder, "3-stages"), append(over, "search.lengths="+strings.ReplaceAll(fmt.Sprint(lengths), " ", ",")))
 	if err != nil {
 		return t, err
 	}
@@ -87,7 +86,7 @@ func Demo(ctx context.Context, folder string, seed uint64, threads int, w Watch)
 }
 
 // step runs one of the demo's searches and returns what it found and its settings.
-func (w Watch) step(ctx context.Context, k search.Kind, folder string, set []string) (genotype.Genotype, search.Config, error) {
+func (w Watch) step(ctx context.Context, k configs.Kind, folder string, set []string) (genotype.Genotype, configs.SearchSection, error) {
 	c, err := configs.LoadSearch(k, configs.Overrides{File: "tiny-" + string(k), Set: set, Alone: true})
 	if err != nil {
 		return genotype.Genotype{}, c.Search, err
@@ -102,9 +101,9 @@ func (w Watch) step(ctx context.Context, k search.Kind, folder string, set []str
 }
 
 // randomLike draws cells, and stages from the space of a stage search over them.
-func randomLike(stages search.Config, seed uint64) (genotype.Genotype, error) {
+func randomLike(stages configs.SearchSection, seed uint64) (genotype.Genotype, error) {
 	r := generator(seed)
-	cells, err := search.Default(search.Cell).Space()
+	cells, err := configs.DefaultSearchSection(configs.CellSearch).Space()
 	if err != nil {
 		return genotype.Genotype{}, err
 	}

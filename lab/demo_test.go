@@ -3,13 +3,13 @@ package lab
 import (
 	"testing"
 
+	"hdas/configs"
 	"hdas/models/genotype"
-	"hdas/search"
 )
 
 // The demo's random network has the stages' lengths of what was found, and cells of its own.
 func TestRandomLike(t *testing.T) {
-	stages := search.Default(search.Stage)
+	stages := configs.DefaultSearchSection(configs.StageSearch)
 	stages.Lengths = []int{3, 2, 4}
 	g, err := randomLike(stages, 3)
 	if err != nil {

@@ -12,12 +12,11 @@ import (
 	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
-	"hdas/search"
 )
 
 // The connections of three stages are searched for one epoch, on the embedded digits.
 func ExampleSearch() {
-	config, err := configs.LoadSearch(search.Stage, configs.Overrides{File: "tiny-stage", Set: []string{
+	config, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: "tiny-stage", Set: []string{
 		"search.epochs=1", "search.batch=500", "search.lengths=[2,2,2]", "network.channels=2", "data.size=28", "network.preset=imagenet"}})
 	check(err)
 	dir, err := run.Create(filepath.Join(folder, "stages"))

@@ -102,7 +102,7 @@ func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error
 // norm cannot learn from a single image.
 func (w Watch) loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
 	l := &datasets.Loader{Dataset: d, Batch: batch, Seed: c.Seed, Workers: c.Data.Workers}
-	if c.Data.Damaged == configs.Skip {
+	if c.Data.Damaged == configs.SkipDamaged {
 		l.Damaged = w.skipped()
 	}
 	if learn {

@@ -15,7 +15,6 @@ import (
 	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
-	"hdas/search"
 )
 
 // small is a training of less than a second on the embedded digits.
@@ -60,7 +59,7 @@ func TestConfigError(t *testing.T) {
 			t.Errorf("%s: error %v", device, err)
 		}
 	}
-	c, err := configs.LoadSearch(search.Stage, configs.Overrides{File: "tiny-stage", Alone: true})
+	c, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: "tiny-stage", Alone: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +141,7 @@ func TestCompare(t *testing.T) {
 // Searches with several seeds begin from the configurations in their folders, by the caller's command;
 // one that says that it was stopped stops them all.
 func TestSeedsByCommand(t *testing.T) {
-	c, err := configs.LoadSearch(search.Stage, configs.Overrides{File: "tiny-stage", Alone: true})
+	c, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: "tiny-stage", Alone: true})
 	if err != nil {
 		t.Fatal(err)
 	}

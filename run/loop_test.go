@@ -81,7 +81,7 @@ func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	})
 	check(t, failure)
 	defer func() { torch.Do(func(*torch.Scope) { s.w.Free() }) }()
-	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every, Defer: s.wait, Diverged: "add less"}, func(run.Progress) {})
+	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every, Defer: s.wait, Diverged: "add less"}, nil)
 }
 
 // whole is what a run left, to be compared.

@@ -19,7 +19,7 @@ import (
 )
 
 // helperVariable makes the test binary another process of a test, with that part and folder.
-const helperVariable = "HDAS_RUN_TEST_HELPER"
+const helperVariable = "HDAS_TEST_RUN_HELPER"
 
 func TestMain(m *testing.M) {
 	part, folder, ok := strings.Cut(os.Getenv(helperVariable), " ")

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"hdas/configs"
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/search/space"
@@ -14,7 +15,7 @@ import (
 type Arch struct {
 	Store  *nn.Store
 	space  space.Space
-	config Config
+	config configs.SearchSection
 	dags   []space.DAG
 }
 
@@ -22,7 +23,7 @@ type Arch struct {
 const initialStd = 1e-3
 
 // NewArch makes the parameters of a space. It runs inside torch.Do.
-func NewArch(o torch.Options, s space.Space, c Config) *Arch {
+func NewArch(o torch.Options, s space.Space, c configs.SearchSection) *Arch {
 	a := &Arch{Store: nn.NewStore(o), space: s, config: c, dags: s.DAGs()}
 	for _, d := range a.dags {
 		a.add("alpha."+d.Name, int64(d.Rows()), int64(len(d.Ops)))
@@ -96,7 +97,7 @@ func (a *Arch) Weights() space.Weights {
 		mix := a.Mix(false)
 		for _, d := range a.dags {
 			alpha := mix.Alpha[d.Name]
-			if a.config.Derivation == Raw {
+			if a.config.Derivation == configs.DerivationRaw {
 				alpha = a.parameter("alpha." + d.Name)
 			}
 			w.Alpha[d.Name] = rows(alpha)

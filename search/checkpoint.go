@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"hdas/configs"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -45,7 +46,7 @@ func (t *task) restore() (epoch, batch int, err error) {
 	}
 	if !ok {
 		// What was measured has to come back even where the run is killed before its first checkpoint.
-		if t.net.theta != nil && t.Config.Theta == ThetaLatency {
+		if t.net.theta != nil && t.Config.Theta == configs.ThetaLatency {
 			first, err := t.Checkpoint(0, 0)
 			return 0, 0, errors.Join(err, t.dir.Save(first))
 		}

@@ -5,6 +5,7 @@ import (
 	"hdas/models/plan"
 	"testing"
 
+	"hdas/configs"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/search/space"
@@ -15,7 +16,7 @@ import (
 // A supernet whose softmax is one-hot is the network derived from it: same weights, same logits in
 // training and, after that, in evaluation.
 func TestOneHotSupernetIsTheDerivedNetwork(t *testing.T) {
-	for _, k := range []Kind{Cell, Stage} {
+	for _, k := range []configs.Kind{configs.CellSearch, configs.StageSearch} {
 		t.Run(string(k), func(t *testing.T) {
 			c, m, s := little(t, k)
 			within(t, func() {

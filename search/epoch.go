@@ -74,7 +74,7 @@ func (r *Epoch) describe(n *Supernet) {
 		r.Alpha[p.Name] = p.Tensor.Float64s()
 	}
 	mix := n.Arch.Mix(false)
-	if n.config.Kind.stages() {
+	if n.config.Kind.FindsStages() {
 		r.Depth = number(n.Arch.depthLoss(mix))
 	}
 	if n.theta != nil {

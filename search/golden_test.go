@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"hdas/configs"
 	"hdas/models/plan"
 	"slices"
 	"testing"
@@ -26,13 +27,13 @@ func macro(channels int64, layers int) plan.Macro {
 // The three bilevel steps of quark0/darts' search, first order and second: see
 // internal/golden/data/README.md.
 func TestGoldenSteps(t *testing.T) {
-	for order, prefix := range map[string]string{OrderFirst: "order1.", OrderSecond: "order2."} {
-		t.Run(order, func(t *testing.T) { goldenSteps(t, orders[order], prefix) })
+	for order, prefix := range map[configs.Order]string{configs.FirstOrder: "order1.", configs.SecondOrder: "order2."} {
+		t.Run(string(order), func(t *testing.T) { goldenSteps(t, orders[order], prefix) })
 	}
 }
 
 func goldenSteps(t *testing.T, hyper HyperGrad, prefix string) {
-	c := Default(Cell)
+	c := configs.DefaultSearchSection(configs.CellSearch)
 	c.StageSpecific, c.Weights.WeightDecay = false, 3e-4
 	within(t, func() {
 		f := golden.Read(t, "darts/search.safetensors")
@@ -84,11 +85,11 @@ func bilevel(n *Supernet) *Bilevel {
 
 // The H-DAS authors' stage and distribution supernets while training.
 func TestGoldenStages(t *testing.T) {
-	for _, k := range []Kind{Stage, Distribution} {
+	for _, k := range []configs.Kind{configs.StageSearch, configs.DistributionSearch} {
 		t.Run(string(k), func(t *testing.T) {
 			within(t, func() {
 				f := golden.Read(t, "hdas/"+string(k)+"_search.safetensors")
-				n := supernet(t, Default(k), macro(4, 0))
+				n := supernet(t, configs.DefaultSearchSection(k), macro(4, 0))
 				defer n.Free()
 				weights := f.Under("state.", f.HDAS())
 				load(t, n.Weights, weights)
@@ -132,7 +133,7 @@ func within(t *testing.T, f func()) {
 	torchtest.Do(t, func(*torch.Scope) { f() })
 }
 
-func supernet(t *testing.T, c Config, m plan.Macro) *Supernet {
+func supernet(t *testing.T, c configs.SearchSection, m plan.Macro) *Supernet {
 	t.Helper()
 	s, err := c.Space()
 	if err != nil {
@@ -141,7 +142,7 @@ func supernet(t *testing.T, c Config, m plan.Macro) *Supernet {
 	return supernetOf(t, s, c, m, cifar)
 }
 
-func supernetOf(t *testing.T, s space.Space, c Config, m plan.Macro, image layer.Shape) *Supernet {
+func supernetOf(t *testing.T, s space.Space, c configs.SearchSection, m plan.Macro, image layer.Shape) *Supernet {
 	t.Helper()
 	n, err := NewSupernet(s, c, m, image, double)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"hdas/configs"
 	"hdas/metric"
 	"hdas/models/genotype"
 	"hdas/models/ops"
@@ -75,14 +76,14 @@ func (t *task) watch(ctx context.Context, r *Epoch) error {
 		}
 		return nil
 	})
-	if t.Config.Stop.due(append(history, value)) {
+	if due(t.Config.Stop, append(history, value)) {
 		r.StopAt = r.Epoch - t.Config.Stop.Window
 	}
 	return err
 }
 
 // due reports whether the eigenvalues of all epochs so far have grown too fast.
-func (s Stop) due(values []float64) bool {
+func due(s configs.EarlyStop, values []float64) bool {
 	n := len(values)
 	if n < 2*s.Window {
 		return false

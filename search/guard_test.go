@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/configs"
 	"hdas/run"
 	"hdas/run/runtest"
 	"hdas/torch"
@@ -18,7 +19,7 @@ import (
 // The dominant eigenvalue against that of the whole Hessian, each column a central difference of
 // gradients, and against nothing having changed.
 func TestEigenvalue(t *testing.T) {
-	c, m, _ := little(t, Cell)
+	c, m, _ := little(t, configs.CellSearch)
 	c.StageSpecific, c.Nodes, c.CellPrimitives = false, 1, []string{"none", "skip_connect", "avg_pool_3x3"}
 	within(t, func() {
 		torch.Seed(4)
@@ -94,7 +95,7 @@ func hessian(n *Supernet, valid Sample) [][]float64 {
 }
 
 func TestStopIsDue(t *testing.T) {
-	s := Stop{Ratio: 0.75, Window: 2}
+	s := configs.EarlyStop{Ratio: 0.75, Window: 2}
 	for _, c := range []struct {
 		values []float64
 		due    bool
@@ -102,7 +103,7 @@ func TestStopIsDue(t *testing.T) {
 		{nil, false}, {[]float64{1, 2, 9}, false}, {[]float64{1, 1, 1, 1}, false}, {[]float64{1, 1, 1.3, 1.3}, false},
 		{[]float64{1, 1, 1.4, 1.4}, true}, {[]float64{9, 1, 1, 1.4, 1.4}, true}, {[]float64{2, 2, 1, 1}, false}, {[]float64{-1, -1, 1, 1}, false},
 	} {
-		if s.due(c.values) != c.due {
+		if due(s, c.values) != c.due {
 			t.Errorf("%v: due %v", c.values, !c.due)
 		}
 	}
@@ -111,8 +112,8 @@ func TestStopIsDue(t *testing.T) {
 // A search whose eigenvalue grows ends early, with the genotype of the window before; resumed, it is
 // done. Every epoch has its eigenvalue, entropies and skips.
 func TestEarlyStop(t *testing.T) {
-	s := setup(t, Cell)
-	s.Config.Epochs, s.Config.Stop = 30, Stop{Ratio: 0.999, Window: 1}
+	s := setup(t, configs.CellSearch)
+	s.Config.Epochs, s.Config.Stop = 30, configs.EarlyStop{Ratio: 0.999, Window: 1}
 	s.Config.Alpha.LR = 0.3
 	folder := t.TempDir()
 	search := func(open func(string) (*run.Dir, error)) Result {
@@ -121,7 +122,7 @@ func TestEarlyStop(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer d.Close()
-		r, err := Run(context.Background(), s, d, func(run.Progress) {})
+		r, err := Run(context.Background(), s, d, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +151,7 @@ func TestEarlyStop(t *testing.T) {
 			}
 		}
 		values = append(values, *e.Eigenvalue)
-		if due := s.Config.Stop.due(values); due != (e.StopAt > 0) {
+		if due := due(s.Config.Stop, values); due != (e.StopAt > 0) {
 			t.Errorf("epoch %d: due %v, stopped at %d", e.Epoch, due, e.StopAt)
 		}
 	}
@@ -163,14 +164,14 @@ func TestEarlyStop(t *testing.T) {
 // A loss that is no number ends the search with an error that names the step, the parts of the
 // loss, and the last good checkpoint.
 func TestDivergedSearch(t *testing.T) {
-	s := setup(t, Distribution)
+	s := setup(t, configs.DistributionSearch)
 	s.Config.Epochs, s.Config.CheckpointSteps, s.Config.Weights.LR, s.Config.Weights.WeightDecay = 4, 1, 1e12, 1e12
 	d, err := run.Create(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	_, err = Run(context.Background(), s, d, func(run.Progress) {})
+	_, err = Run(context.Background(), s, d, nil)
 	if err == nil {
 		t.Fatal("it went on")
 	}
@@ -186,8 +187,8 @@ func TestDivergedSearch(t *testing.T) {
 
 // A measured theta comes back with the checkpoint: a resumed search has the same.
 func TestLatencyComesBack(t *testing.T) {
-	s := setup(t, Distribution)
-	s.Config.Theta, s.Config.Epochs = ThetaLatency, 1
+	s := setup(t, configs.DistributionSearch)
+	s.Config.Theta, s.Config.Epochs = configs.ThetaLatency, 1
 	folder := t.TempDir()
 	theta := func(open func(string) (*run.Dir, error)) []float64 {
 		d, err := open(folder)
@@ -226,7 +227,7 @@ func TestLatencyComesBack(t *testing.T) {
 // Measuring what a search takes is free of traces and counts what there is.
 func TestMeasure(t *testing.T) {
 	live := torch.Live()
-	s := setup(t, Joint)
+	s := setup(t, configs.JointSearch)
 	e, err := Measure(context.Background(), s)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"hdas/configs"
 	"slices"
 
 	"hdas/torch"
@@ -14,13 +15,7 @@ import (
 // b.Arch scales it.
 type HyperGrad func(b *Bilevel, rate float64, train, valid Sample) ([]torch.Tensor, Losses)
 
-// The orders of the hypergradient.
-const (
-	OrderFirst  = "first"  // FirstOrder
-	OrderSecond = "second" // Unrolled
-)
-
-var orders = map[string]HyperGrad{OrderFirst: FirstOrder, OrderSecond: Unrolled}
+var orders = map[configs.Order]HyperGrad{configs.FirstOrder: FirstOrder, configs.SecondOrder: Unrolled}
 
 // FirstOrder takes the weights as they are, as if they did not depend on the architecture. It
 // computes no gradient of theirs. The running statistics follow the validation batch.

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"hdas/configs"
 	"math"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 // architecture. It leaves weights and parameters as they were, bit for bit; running statistics too
 // at the second order.
 func TestHyperGradient(t *testing.T) {
-	for _, k := range Kinds {
+	for _, k := range configs.Kinds {
 		t.Run(string(k), func(t *testing.T) {
 			c, m, s := little(t, k)
 			learning(t, s, c, m, func(b *Bilevel) {
@@ -63,7 +64,7 @@ func TestHyperGradient(t *testing.T) {
 
 // Looking ahead by nothing is the first order.
 func TestUnrolledWithoutStepIsFirstOrder(t *testing.T) {
-	c, m, s := little(t, Stage)
+	c, m, s := little(t, configs.StageSearch)
 	learning(t, s, c, m, func(b *Bilevel) {
 		train, valid := sample(8), sample(8)
 		first, _ := FirstOrder(b, 0, train, valid)
@@ -102,18 +103,18 @@ func differences(t *testing.T, n *Supernet, grads []torch.Tensor, places int, to
 // The paper's sizes: DARTS' search supernet has 1,930,618 weights, the stage supernet over
 // DARTS_V1's cells 878,538.
 func TestSupernetSizes(t *testing.T) {
-	cells := Default(Cell)
+	cells := configs.DefaultSearchSection(configs.CellSearch)
 	cells.StageSpecific = false
 	for _, c := range []struct {
-		Config
+		config  configs.SearchSection
 		layers  int
 		weights int64
-	}{{cells, 8, 1930618}, {Default(Stage), 0, 878538}} {
+	}{{cells, 8, 1930618}, {configs.DefaultSearchSection(configs.StageSearch), 0, 878538}} {
 		within(t, func() {
-			n := supernetOf(t, mustSpace(t, c.Config), c.Config, macro(16, c.layers), cifar)
+			n := supernetOf(t, mustSpace(t, c.config), c.config, macro(16, c.layers), cifar)
 			defer n.Free()
 			if got := n.Weights.Count(nil); got != c.weights {
-				t.Errorf("%s supernet has %d weights, not %d", c.Kind, got, c.weights)
+				t.Errorf("%s supernet has %d weights, not %d", c.config.Kind, got, c.weights)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"hdas/configs"
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/search/space"
@@ -17,7 +18,7 @@ type Losses struct {
 // archLoss joins the parts: one loss for the architecture (H-DAS eq. 6). mix is that of the pass.
 func (n *Supernet) archLoss(classification torch.Tensor, mix *nn.Mix) Losses {
 	l := Losses{Total: classification, Classification: classification}
-	if n.config.Kind.stages() {
+	if n.config.Kind.FindsStages() {
 		l.Depth = n.Arch.depthLoss(mix)
 		l.Total = l.Total.Add(l.Depth.MulScalar(n.config.Delta))
 	}
@@ -66,21 +67,14 @@ func (a *Arch) depthLoss(mix *nn.Mix) torch.Tensor {
 	return total
 }
 
-// What an edge carries in the depth loss.
-const (
-	Softmax     = "softmax"      // the softmax weights of all operations that are not null
-	Raw         = "raw"          // the sum of its alphas, as the H-DAS authors' stage search
-	EdgeSoftmax = "edge_softmax" // the softmax, over the edges of its cell, of its largest alpha that is not null's, as their distribution search
-)
-
 // carried is what every edge (edges) of a stage carries. By "softmax", `none` makes an edge light,
 // and the edges of one cell do not compete.
 func (a *Arch) carried(d space.DAG, mix *nn.Mix) torch.Tensor {
 	alpha := a.parameter("alpha." + d.Name)
 	switch a.config.DepthWeights {
-	case Raw:
+	case configs.DepthRaw:
 		return alpha.SumDim(1)
-	case EdgeSoftmax:
+	case configs.DepthEdgeSoftmax:
 		carrying := carryingColumns(alpha, d.Ops)
 		strongest := carrying.Gather(1, carrying.TopK(1, 1)).Reshape(-1)
 		return softmaxByNode(d, strongest)

@@ -4,13 +4,14 @@ import (
 	"math"
 	"testing"
 
+	"hdas/configs"
 	"hdas/torch"
 )
 
 // The depth loss of a stage worked out by hand: alphas 0 make every softmax 1/4, so an edge
 // carries 3/4. Cells: d1 = 3/4, d2 = mean(3/4, 3/4, 3/4 (d1+1)), d3 likewise.
 func TestDepthLossByHand(t *testing.T) {
-	c := Default(Stage)
+	c := configs.DefaultSearchSection(configs.StageSearch)
 	c.Lengths = []int{3, 3, 3}
 	atZero(t, c, func(n *Supernet) {
 		a := 0.75
@@ -26,7 +27,7 @@ func TestDepthLossByHand(t *testing.T) {
 // With betas 0 each of 2 pairs weighs 1/2 and stands for 2 or 3 cells: 2.5 a stage; the cells that
 // end a pair, i = 1 and 2 from 0, are deeper by 1 + i/2.
 func TestDistributionLossesByHand(t *testing.T) {
-	c := Default(Distribution)
+	c := configs.DefaultSearchSection(configs.DistributionSearch)
 	c.Lengths, c.MinCells = []int{3, 3, 3}, 2
 	atZero(t, c, func(n *Supernet) {
 		if got := n.Arch.complexityLoss(n.Arch.Mix(false), n.theta).Item(); math.Abs(got-7.5) > 1e-12 {
@@ -43,7 +44,7 @@ func TestDistributionLossesByHand(t *testing.T) {
 }
 
 // atZero runs f on a supernet whose architecture parameters are 0, so that every softmax is even.
-func atZero(t *testing.T, c Config, f func(n *Supernet)) {
+func atZero(t *testing.T, c configs.SearchSection, f func(n *Supernet)) {
 	t.Helper()
 	within(t, func() {
 		n := supernetOf(t, mustSpace(t, c), c, macro(2, 0), tiny)

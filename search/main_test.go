@@ -3,6 +3,7 @@ package search
 import (
 	"bytes"
 	"errors"
+	"hdas/configs"
 	"hdas/models/plan"
 	"math"
 	"os"
@@ -20,14 +21,14 @@ import (
 var tiny = layer.Shape{C: 3, H: 8, W: 8}
 
 // little is a search of each kind, small enough for finite differences.
-func little(t *testing.T, k Kind) (Config, plan.Macro, space.Space) {
+func little(t *testing.T, k configs.Kind) (configs.SearchSection, plan.Macro, space.Space) {
 	t.Helper()
-	c := Default(k)
+	c := configs.DefaultSearchSection(k)
 	c.Nodes = 2
 	c.CellPrimitives = []string{"none", "skip_connect", "sep_conv_3x3", "avg_pool_3x3"}
 	c.Lengths, c.MinCells, c.Cells = []int{3, 2, 3}, 2, littleCells(t)
-	if k == Distribution {
-		c.Theta = ThetaFLOPs
+	if k == configs.DistributionSearch {
+		c.Theta = configs.ThetaFLOPs
 	}
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
@@ -56,7 +57,7 @@ func littleCells(t *testing.T) string {
 }
 
 // learning runs f on a supernet of tiny images with its optimizers. No tensor may be left.
-func learning(t *testing.T, s space.Space, c Config, m plan.Macro, f func(b *Bilevel)) {
+func learning(t *testing.T, s space.Space, c configs.SearchSection, m plan.Macro, f func(b *Bilevel)) {
 	t.Helper()
 	within(t, func() {
 		torch.Seed(7)
@@ -106,7 +107,7 @@ func difference(a, b torch.Tensor) float64 {
 	return d
 }
 
-func mustSpace(t *testing.T, c Config) space.Space {
+func mustSpace(t *testing.T, c configs.SearchSection) space.Space {
 	t.Helper()
 	s, err := c.Space()
 	if err != nil {

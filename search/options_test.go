@@ -1,6 +1,7 @@
 package search
 
 import (
+	"hdas/configs"
 	"hdas/models/plan"
 	"math"
 	"math/rand/v2"
@@ -18,32 +19,32 @@ import (
 // option is a setting beside the default, by what it changes.
 type option struct {
 	name string
-	set  func(*Config)
+	set  func(*configs.SearchSection)
 }
 
 // choices have their values; the first of each is the default.
 var choices = [][]option{
-	{{"first order", func(*Config) {}}, {"second order", func(c *Config) { c.Order = OrderSecond }}},
-	{{"window 3", func(*Config) {}}, {"window 2", func(c *Config) { c.Window = 2 }}, {"window 4", func(c *Config) { c.Window = 4; c.Lengths = []int{3, 4, 3} }}},
-	{{"lengths 3 2 3", func(*Config) {}}, {"shared", func(c *Config) { c.Shared, c.Lengths = true, []int{3, 3, 3} }}},
-	{{"softmax depth", func(*Config) {}}, {"raw depth", func(c *Config) { c.DepthWeights = Raw }}, {"edge softmax depth", func(c *Config) { c.DepthWeights = EdgeSoftmax }}},
-	{{"theta one", func(*Config) {}}, {"flops", func(c *Config) { c.Theta = ThetaFLOPs }}, {"parameters", func(c *Config) { c.Theta = ThetaParameters }}, {"latency", func(c *Config) { c.Theta = ThetaLatency }}},
-	{{"softmax derivation", func(*Config) {}}, {"raw derivation", func(c *Config) { c.Derivation = Raw }}},
-	{{"all channels", func(*Config) {}}, {"partial channels", func(c *Config) { c.PartialChannels = 2 }}},
-	{{"edges free", func(*Config) {}}, {"edge normalization", func(c *Config) { c.EdgeNormalization = true }}},
-	{{"any skips", func(*Config) {}}, {"no skips", func(c *Config) { c.MaxSkips = 0 }}, {"one skip", func(c *Config) { c.MaxSkips = 1 }}},
-	{{"two cells", func(c *Config) { c.StageSpecific = false }}, {"five cells", func(c *Config) { c.StageSpecific = true }}},
-	{{"with distribution", func(*Config) {}}, {"without", func(c *Config) {
-		if c.Kind == Joint {
+	{{"first order", func(*configs.SearchSection) {}}, {"second order", func(c *configs.SearchSection) { c.Order = configs.SecondOrder }}},
+	{{"window 3", func(*configs.SearchSection) {}}, {"window 2", func(c *configs.SearchSection) { c.Window = 2 }}, {"window 4", func(c *configs.SearchSection) { c.Window = 4; c.Lengths = []int{3, 4, 3} }}},
+	{{"lengths 3 2 3", func(*configs.SearchSection) {}}, {"shared", func(c *configs.SearchSection) { c.Shared, c.Lengths = true, []int{3, 3, 3} }}},
+	{{"softmax depth", func(*configs.SearchSection) {}}, {"raw depth", func(c *configs.SearchSection) { c.DepthWeights = configs.DepthRaw }}, {"edge softmax depth", func(c *configs.SearchSection) { c.DepthWeights = configs.DepthEdgeSoftmax }}},
+	{{"theta one", func(*configs.SearchSection) {}}, {"flops", func(c *configs.SearchSection) { c.Theta = configs.ThetaFLOPs }}, {"parameters", func(c *configs.SearchSection) { c.Theta = configs.ThetaParameters }}, {"latency", func(c *configs.SearchSection) { c.Theta = configs.ThetaLatency }}},
+	{{"softmax derivation", func(*configs.SearchSection) {}}, {"raw derivation", func(c *configs.SearchSection) { c.Derivation = configs.DerivationRaw }}},
+	{{"all channels", func(*configs.SearchSection) {}}, {"partial channels", func(c *configs.SearchSection) { c.PartialChannels = 2 }}},
+	{{"edges free", func(*configs.SearchSection) {}}, {"edge normalization", func(c *configs.SearchSection) { c.EdgeNormalization = true }}},
+	{{"any skips", func(*configs.SearchSection) {}}, {"no skips", func(c *configs.SearchSection) { c.MaxSkips = 0 }}, {"one skip", func(c *configs.SearchSection) { c.MaxSkips = 1 }}},
+	{{"two cells", func(c *configs.SearchSection) { c.StageSpecific = false }}, {"five cells", func(c *configs.SearchSection) { c.StageSpecific = true }}},
+	{{"with distribution", func(*configs.SearchSection) {}}, {"without", func(c *configs.SearchSection) {
+		if c.Kind == configs.JointSearch {
 			c.MinCells = 0
 		}
 	}}},
-	{{"DARTS_V1", func(*Config) {}}, {"Hc", func(c *Config) { c.Cells = "Hc_DAS_cells" }}},
-	{{"primitives", func(*Config) {}}, {"without none", func(c *Config) {
+	{{"DARTS_V1", func(*configs.SearchSection) {}}, {"Hc", func(c *configs.SearchSection) { c.Cells = "Hc_DAS_cells" }}},
+	{{"primitives", func(*configs.SearchSection) {}}, {"without none", func(c *configs.SearchSection) {
 		c.StagePrimitives, c.CellPrimitives = []string{"skip_connect", "avg_pool_3x3"}, []string{"sep_conv_3x3", "skip_connect"}
 	}}},
-	{{"deltas", func(*Config) {}}, {"no depth", func(c *Config) { c.Delta, c.Gamma = 0, 0 }}},
-	{{"no warm-up", func(*Config) {}}, {"warm-up", func(c *Config) { c.Alpha.Warmup = 2 }}},
+	{{"deltas", func(*configs.SearchSection) {}}, {"no depth", func(c *configs.SearchSection) { c.Delta, c.Gamma = 0, 0 }}},
+	{{"no warm-up", func(*configs.SearchSection) {}}, {"warm-up", func(c *configs.SearchSection) { c.Alpha.Warmup = 2 }}},
 }
 
 // Options in any combination: three steps of each, out of a shuffled table that has every value at
@@ -51,7 +52,7 @@ var choices = [][]option{
 // architecture moves, its gradient is that of central differences, and the genotype read off is one
 // that builds, in the size that was planned.
 func TestOptionsTogether(t *testing.T) {
-	for _, k := range Kinds {
+	for _, k := range configs.Kinds {
 		t.Run(string(k), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(len(k)), 5))
 			// Row i takes value i of every choice, each choice shuffled by itself.
@@ -79,7 +80,7 @@ func TestOptionsTogether(t *testing.T) {
 						t.Errorf("%s: refused without a reason: %v", name, err)
 					}
 					// What clashes is taken back, one at a time, and the rest is tried.
-					c.Theta, c.Derivation, c.DepthWeights = ThetaOne, Softmax, Softmax
+					c.Theta, c.Derivation, c.DepthWeights = configs.ThetaOne, configs.DerivationSoftmax, configs.DepthSoftmax
 					if err := c.Validate(); err != nil {
 						c.MaxSkips = -1
 					}
@@ -107,7 +108,7 @@ func refusal(err error) bool {
 	return false
 }
 
-func threeSteps(t *testing.T, c Config, m plan.Macro, name string) {
+func threeSteps(t *testing.T, c configs.SearchSection, m plan.Macro, name string) {
 	t.Helper()
 	torch.Seed(9)
 	s, err := c.Space()
@@ -157,7 +158,7 @@ func threeSteps(t *testing.T, c Config, m plan.Macro, name string) {
 		t.Errorf("%s: %d parameters, %d planned", name, store.Count(nil), network.Cost.Parameters)
 	}
 	for dag, count := range skips(n.Arch, g) {
-		if c.Kind.cells() && c.MaxSkips >= 0 && strings.HasPrefix(dag, "normal") && count > c.MaxSkips {
+		if c.Kind.FindsCells() && c.MaxSkips >= 0 && strings.HasPrefix(dag, "normal") && count > c.MaxSkips {
 			t.Errorf("%s: %d skips in %s", name, count, dag)
 		}
 	}
@@ -173,7 +174,7 @@ func TestPublishedCellsInStages(t *testing.T) {
 		if len(g.Cells) == 0 {
 			continue
 		}
-		for _, k := range []Kind{Stage, Distribution} {
+		for _, k := range []configs.Kind{configs.StageSearch, configs.DistributionSearch} {
 			c, m, _ := little(t, k)
 			c.Cells = name
 			learning(t, mustSpace(t, c), c, m, func(b *Bilevel) {
@@ -185,54 +186,18 @@ func TestPublishedCellsInStages(t *testing.T) {
 	}
 }
 
-func TestImpossibleConfigurations(t *testing.T) {
-	for _, c := range []struct {
-		kind  Kind
-		set   func(*Config)
-		words string
-	}{
-		{Cell, func(c *Config) { c.Order = "third" }, "first, second"},
-		{Cell, func(c *Config) { c.Derivation = "guess" }, "softmax, raw"},
-		{Cell, func(c *Config) { c.Derivation, c.EdgeNormalization = Raw, true }, "may be negative"},
-		{Cell, func(c *Config) { c.PartialChannels = 0 }, "partial_channels 0"},
-		{Cell, func(c *Config) { c.MaxSkips = -2 }, "max_skips -2"},
-		{Cell, func(c *Config) { c.MaxSkips, c.CellPrimitives = 2, []string{"none", "skip_connect"} }, "take a skip's place"},
-		{Cell, func(c *Config) { c.Alpha.Warmup = 50 }, "at least one is for the architecture"},
-		{Cell, func(c *Config) { c.Stop.Ratio = 1 }, "[0,1)"},
-		{Cell, func(c *Config) { c.Stop.Ratio, c.Epochs = 0.75, 10 }, "more than 10 epochs"},
-		{Cell, func(c *Config) { c.CheckpointSteps = -1 }, "negative"},
-		{Cell, func(c *Config) { c.CellPrimitives = []string{"sep_conv_3x3"} }, "nothing to decide"},
-		{Stage, func(c *Config) { c.Window = 8 }, "window 8"},
-		{Stage, func(c *Config) { c.Window = 1 }, "window 1"},
-		{Stage, func(c *Config) { c.Shared, c.Lengths = true, []int{6, 6, 5} }, "one and the same DAG"},
-		{Stage, func(c *Config) { c.DepthWeights = "heavy" }, "edge_softmax"},
-		{Stage, func(c *Config) { c.DepthWeights, c.EdgeNormalization = Raw, true }, "reads alphas alone"},
-		{Stage, func(c *Config) { c.Cells = "Hs_DAS_CIFAR_stages" }, "has no cells"},
-		{Distribution, func(c *Config) { c.MinCells = 0 }, "nothing to decide"},
-		{Distribution, func(c *Config) { c.Theta = "watts" }, "latency"},
-		{Joint, func(c *Config) { c.MinCells, c.Theta = 4, ThetaFLOPs }, "before it is found"},
-		{Joint, func(c *Config) { c.StageSpecific, c.Lengths = true, []int{2, 2, 2, 2} }, "normal4"},
-	} {
-		config := Default(c.kind)
-		c.set(&config)
-		if err := config.Validate(); err == nil || !strings.Contains(err.Error(), c.words) {
-			t.Errorf("%s search: %v does not say %q", c.kind, err, c.words)
-		}
-	}
-}
-
 // What an edge carries, by hand: raw sums all alphas; edge_softmax is the softmax over a cell's
 // edges of the largest alpha that is not none's.
 func TestCarriedByHand(t *testing.T) {
 	alpha := []float64{9, 1, 2, 3, 9, -1, -2, 0, 5, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0} // 5 edges: 2 of cell 1, 3 of cell 2
 	for _, c := range []struct {
-		weights string
+		weights configs.DepthWeights
 		want    []float64
 	}{
-		{Raw, []float64{15, 6, 8, 0, 1}},
-		{EdgeSoftmax, []float64{math.Exp(3) / (math.Exp(3) + 1), 1 / (math.Exp(3) + 1), math.E / (math.E + 2), 1 / (math.E + 2), 1 / (math.E + 2)}},
+		{configs.DepthRaw, []float64{15, 6, 8, 0, 1}},
+		{configs.DepthEdgeSoftmax, []float64{math.Exp(3) / (math.Exp(3) + 1), 1 / (math.Exp(3) + 1), math.E / (math.E + 2), 1 / (math.E + 2), 1 / (math.E + 2)}},
 	} {
-		config := Default(Stage)
+		config := configs.DefaultSearchSection(configs.StageSearch)
 		config.Lengths, config.DepthWeights = []int{2, 2, 2}, c.weights
 		within(t, func() {
 			n := supernetOf(t, mustSpace(t, config), config, macro(2, 0), tiny)

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"hdas/configs"
 	"math"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 )
 
 // stepped is a supernet's parameters after a step, and what it came to.
-func stepped(t *testing.T, k Kind, image layer.Shape, change func(b *Bilevel)) (after map[string][]float64, f map[string]float64) {
+func stepped(t *testing.T, k configs.Kind, image layer.Shape, change func(b *Bilevel)) (after map[string][]float64, f map[string]float64) {
 	t.Helper()
 	c, m, s := little(t, k)
 	within(t, func() {
@@ -69,7 +70,7 @@ func apart(a, b map[string][]float64) (worst float64, name string) {
 // A scaled loss leads to the same step, the scale being a power of two; one that overflows leads to
 // none, of the weights and of the architecture alike.
 func TestScaledStep(t *testing.T) {
-	for _, k := range []Kind{Cell, Distribution} {
+	for _, k := range []configs.Kind{configs.CellSearch, configs.DistributionSearch} {
 		plain, _ := stepped(t, k, tiny, func(*Bilevel) {})
 		scaled, _ := stepped(t, k, tiny, func(b *Bilevel) { b.Arch.Scaler, b.Weights.Scaler = optim.NewScaler(), optim.NewScaler() })
 		if worst, name := apart(plain, scaled); worst > 1e-5 {
@@ -115,7 +116,7 @@ func TestScaledStep(t *testing.T) {
 // those of bfloat16 are some 45 degrees off.
 func TestBFloat16Step(t *testing.T) {
 	image := layer.Shape{C: 3, H: 32, W: 32} // of few pixels, batch norms' gradients are ill-conditioned
-	for _, k := range Kinds {
+	for _, k := range configs.Kinds {
 		full, f := stepped(t, k, image, func(*Bilevel) {})
 		for again := kernel.RecomputeNone; again <= kernel.RecomputeCell; again++ {
 			before := map[string][]float64{}

@@ -3,6 +3,8 @@ package search
 import (
 	"context"
 	"errors"
+	"hdas/configs"
+	"hdas/setting"
 	"iter"
 
 	"hdas/datasets"
@@ -17,7 +19,7 @@ import (
 
 // Setup is all that a search starts from.
 type Setup struct {
-	Config       Config
+	Config       configs.SearchSection
 	Macro        plan.Macro
 	Train, Valid *datasets.Loader // the halves: of the weights, and of the architecture
 	Test         *datasets.Loader // the validation half again, in order and unaugmented, for the score of an epoch
@@ -28,6 +30,11 @@ type Setup struct {
 	Resolved     []byte // the whole configuration, kept in the checkpoint
 }
 
+// validate returns every fault of the settings, with the keys of the section "search".
+func (s Setup) validate() error {
+	return setting.In("search", errors.Join(s.Config.Validate(), s.Config.Fits(s.Macro.Channels, s.Autocast != torch.Float32)))
+}
+
 // Result is what a search found.
 type Result struct {
 	Genotype genotype.Genotype // the last epoch's; of a search that stopped early, that of the epoch to which it went back
@@ -36,7 +43,8 @@ type Result struct {
 }
 
 // Run searches, from the start or from where dir's checkpoint stands, until the end or until ctx
-// is cancelled (run.ErrStopped).
+// is cancelled (run.ErrStopped). observe may be nil. A setting that cannot be is an error, a
+// setting.Fault, before anything is computed.
 func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (Result, error) {
 	t, err := start(s)
 	if err != nil {
@@ -71,6 +79,9 @@ type task struct {
 
 // start makes a search at its start.
 func start(s Setup) (t *task, err error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
 	sp, err := s.Config.Space()
 	if err != nil {
 		return nil, err

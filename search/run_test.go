@@ -3,22 +3,26 @@ package search
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"hdas/configs"
 	"hdas/datasets"
 	"hdas/datasets/datasetstest"
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/run/runtest"
+	"hdas/setting"
 	"hdas/torch"
 )
 
 // setup is a search over few small images: two epochs of three steps.
-func setup(t *testing.T, k Kind) Setup {
+func setup(t *testing.T, k configs.Kind) Setup {
 	c, m, _ := little(t, k)
 	m.Classes = 3
 	c.Epochs, c.Batch = 2, 4
@@ -37,11 +41,11 @@ func setup(t *testing.T, k Kind) Setup {
 // A search that is stopped after any step and resumed ends as an unbroken one: checkpoints, records
 // and genotypes are the same files, byte for byte.
 func TestResumedSearchEqualsUnbroken(t *testing.T) {
-	for name, change := range map[string]func(*Config){
+	for name, change := range map[string]func(*configs.SearchSection){
 		"cell": nil, "distribution": nil, "stage": nil, "joint": nil,
-		"cell, second order and more": func(c *Config) {
-			c.Order, c.EdgeNormalization, c.PartialChannels, c.Alpha.Warmup = OrderSecond, true, 2, 1
-			c.Epochs, c.Stop, c.MaxSkips = 3, Stop{Ratio: 0.1, Window: 1}, 1
+		"cell, second order and more": func(c *configs.SearchSection) {
+			c.Order, c.EdgeNormalization, c.PartialChannels, c.Alpha.Warmup = configs.SecondOrder, true, 2, 1
+			c.Epochs, c.Stop, c.MaxSkips = 3, configs.EarlyStop{Ratio: 0.1, Window: 1}, 1
 			c.Nodes, c.StageSpecific = 1, false
 		},
 	} {
@@ -53,7 +57,7 @@ func TestResumedSearchEqualsUnbroken(t *testing.T) {
 			}
 			setup := func() Setup {
 				kind, _, _ := strings.Cut(name, ",")
-				s := setup(t, Kind(kind))
+				s := setup(t, configs.Kind(kind))
 				if change != nil {
 					change(&s.Config)
 				}
@@ -75,7 +79,7 @@ func TestResumedSearchEqualsUnbroken(t *testing.T) {
 
 // In the epochs of warm-up the architecture stays as it began, and then moves.
 func TestWarmup(t *testing.T) {
-	s := setup(t, Stage)
+	s := setup(t, configs.StageSearch)
 	s.Config.Alpha.Warmup = 1
 	begin, err := start(s)
 	if err != nil {
@@ -110,5 +114,37 @@ func search(t *testing.T, s Setup, folder string, stop int) {
 	}
 	if r.Epoch.Epoch != s.Config.Epochs {
 		t.Errorf("the result is epoch %d's", r.Epoch.Epoch)
+	}
+}
+
+// A Go program's settings are refused like those that are read, before any tensor is made.
+func TestRefusedSettings(t *testing.T) {
+	live := torch.Live()
+	for key, set := range map[string]func(*Setup){
+		"search.order":            func(s *Setup) { s.Config.Order = "frist" },
+		"search.delta":            func(s *Setup) { s.Config.Delta = math.NaN() },
+		"search.weights.clip":     func(s *Setup) { s.Config.Weights.Clip = 0 },
+		"search.weights.momentum": func(s *Setup) { s.Config.Weights.Momentum = 1 },
+		"search.cells":            func(s *Setup) { s.Config.Cells = "NOPE" },
+		"search.lengths":          func(s *Setup) { s.Config.Lengths = []int{1, 2} },
+	} {
+		s := setup(t, configs.StageSearch)
+		set(&s)
+		_, measured := Measure(context.Background(), s)
+		_, run := Run(context.Background(), s, nil, nil)
+		for _, err := range []error{measured, run} {
+			var f *setting.Fault
+			if !errors.As(err, &f) || f.Key != key {
+				t.Errorf("%v is no fault of %s", err, key)
+			}
+		}
+	}
+	s := setup(t, configs.CellSearch)
+	s.Config.Order, s.Autocast, s.Config.PartialChannels = configs.SecondOrder, torch.BFloat16, 64
+	if faults := setting.All(s.validate()); len(faults) != 2 || faults[0].Key != "search.partial_channels" || faults[1].Key != "search.order" {
+		t.Errorf("%v", faults)
+	}
+	if n := torch.Live() - live; n != 0 {
+		t.Errorf("%d tensors left alive", n)
 	}
 }

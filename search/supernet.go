@@ -5,6 +5,7 @@ package search
 
 import (
 	"fmt"
+	"hdas/configs"
 
 	"hdas/models"
 	"hdas/models/layer"
@@ -27,12 +28,12 @@ type Supernet struct {
 	// Autocast is the type that convolutions are computed in while learning; Float32: the weights'.
 	Autocast torch.DType
 	theta    []float64
-	config   Config
+	config   configs.SearchSection
 }
 
 // NewSupernet makes the supernet of a space for images of that shape. It runs inside torch.Do;
 // the caller frees it.
-func NewSupernet(s space.Space, c Config, m plan.Macro, image layer.Shape, o torch.Options) (*Supernet, error) {
+func NewSupernet(s space.Space, c configs.SearchSection, m plan.Macro, image layer.Shape, o torch.Options) (*Supernet, error) {
 	m.Auxiliary = false // a supernet has no auxiliary head
 	p, err := plan.New(s.Dense, m, image, s.Candidates)
 	if err != nil {

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"hdas/configs"
 	"slices"
 	"time"
 
@@ -8,28 +9,18 @@ import (
 	"hdas/torch/nn"
 )
 
-// Theta names what a cell costs in the complexity loss.
-const (
-	ThetaOne        = "one"
-	ThetaFLOPs      = "flops"
-	ThetaParameters = "parameters"
-	ThetaLatency    = "latency" // measured on this device when the search begins
-)
-
-var thetaNames = []string{ThetaOne, ThetaFLOPs, ThetaParameters, ThetaLatency}
-
 // thetas are what one cell of each stage costs, divided by their mean over the stages: in its own
 // unit it would swamp the other losses.
-func (n *Supernet) thetas(kind string) (theta []float64, err error) {
+func (n *Supernet) thetas(kind configs.Theta) (theta []float64, err error) {
 	mean := 0.0
 	for i, s := range n.Net.Plan.Stages {
 		cost := 1.0
 		switch kind {
-		case ThetaFLOPs:
+		case configs.ThetaFLOPs:
 			cost = float64(s.Cells[0].Cost.MACs)
-		case ThetaParameters:
+		case configs.ThetaParameters:
 			cost = float64(s.Cells[0].Cost.Parameters)
-		case ThetaLatency:
+		case configs.ThetaLatency:
 			if cost, err = n.latency(i); err != nil {
 				return nil, err
 			}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hdas/configs"
+	"hdas/setting"
 	"iter"
 
 	"hdas/datasets"
@@ -21,7 +23,7 @@ import (
 
 // Setup is all that a training starts from.
 type Setup struct {
-	Config      Config
+	Config      configs.TrainSection
 	Macro       plan.Macro
 	Genotype    genotype.Genotype
 	Train, Test *datasets.Loader
@@ -42,8 +44,12 @@ type Epoch struct {
 }
 
 // Run trains, from the start or from where dir's checkpoint stands, until the end or until ctx is
-// cancelled (run.ErrStopped). The result is the last epoch's, not the best one's.
+// cancelled (run.ErrStopped). The result is the last epoch's, not the best one's. observe may be
+// nil. A setting that cannot be is an error, a setting.Fault, before anything is computed.
 func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (last Epoch, err error) {
+	if err := setting.In("train", s.Config.Validate()); err != nil {
+		return last, err
+	}
 	t, epoch, batch, err := start(s, dir)
 	if err != nil {
 		return last, err
@@ -69,7 +75,7 @@ type task struct {
 
 func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 	d := model.Describe(s.Macro, s.Train.Dataset.Info(), s.Data)
-	t = &task{Setup: s, rate: s.Config.Rate()}
+	t = &task{Setup: s, rate: Rate(s.Config)}
 	failure := torch.Do(func(*torch.Scope) {
 		torch.Seed(s.Seed)
 		if t.model, err = model.New(s.Genotype, d, s.Options); err != nil {

@@ -1,14 +1,16 @@
 package train_test
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"hdas/configs"
 	"hdas/datasets"
 	"hdas/datasets/datasetstest"
 	"hdas/metric"
@@ -17,6 +19,7 @@ import (
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/run/runtest"
+	"hdas/setting"
 	"hdas/torch"
 	"hdas/train"
 )
@@ -27,7 +30,7 @@ func setup(t *testing.T) train.Setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := train.Default()
+	c := configs.DefaultTrainSection()
 	c.Epochs, c.Batch, c.LR, c.DropPath, c.LabelSmoothing, c.Nesterov, c.Warmup = 3, 8, 0.05, 0.4, 0.1, true, 1
 	data := datasetstest.Synthetic(24, 32)
 	return train.Setup{Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
@@ -124,7 +127,7 @@ func TestDivergedTraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	_, err = train.Run(context.Background(), s, d, func(run.Progress) {})
+	_, err = train.Run(context.Background(), s, d, nil)
 	if err == nil || !strings.Contains(err.Error(), "epoch 1, step") || !strings.Contains(err.Error(), "NaN") || !strings.Contains(err.Error(), "checkpoint") {
 		t.Errorf("error %v", err)
 	}
@@ -132,26 +135,32 @@ func TestDivergedTraining(t *testing.T) {
 
 // The learning rates of the recipe's schedules: the full rate at epoch 0, and warm-up from its share.
 func TestRates(t *testing.T) {
-	c := train.Default()
-	if r := c.Rate(); r(0) != 0.025 || r(300) != 0.0125 || r(600) > 1e-18 {
+	c := configs.DefaultTrainSection()
+	if r := train.Rate(c); r(0) != 0.025 || r(300) != 0.0125 || r(600) > 1e-18 {
 		t.Errorf("cosine rates %v %v %v", r(0), r(300), r(600))
 	}
-	c.Warmup, c.WarmupFrom, c.Schedule, c.LR = 10, 1e-3, train.Linear, 1
-	if r := c.Rate(); r(0) != 1e-3 || r(10) != 1-10.0/600 {
+	c.Warmup, c.WarmupFrom, c.Schedule, c.LR = 10, 1e-3, configs.LinearSchedule, 1
+	if r := train.Rate(c); r(0) != 1e-3 || r(10) != 1-10.0/600 {
 		t.Errorf("warm-up rates %v %v", r(0), r(10))
 	}
-	c.Warmup, c.Schedule, c.StepEvery, c.StepFactor = 0, train.Step, 1, 0.97
-	if r := c.Rate(); r(0) != 1 || r(2) != 0.97*0.97 {
+	c.Warmup, c.Schedule, c.StepEvery, c.StepFactor = 0, configs.StepSchedule, 1, 0.97
+	if r := train.Rate(c); r(0) != 1 || r(2) != 0.97*0.97 {
 		t.Errorf("step rates %v %v", r(0), r(2))
 	}
 }
 
-func TestConfigNamesEveryFault(t *testing.T) {
-	c := train.Config{Schedule: "x", Momentum: 2, DropPath: 1}
-	err := c.Validate()
-	for _, word := range []string{"epochs", "batch", "lr", "schedule", "momentum", "clip", "drop_path"} {
-		if err == nil || !bytes.Contains([]byte(err.Error()), []byte(word)) {
-			t.Errorf("%v does not name %s", err, word)
+// A Go program's settings are refused like those that are read.
+func TestRefusedSettings(t *testing.T) {
+	for key, set := range map[string]func(*configs.TrainSection){
+		"train.schedule":     func(c *configs.TrainSection) { c.Schedule = "cosinus" },
+		"train.clip":         func(c *configs.TrainSection) { c.Clip = 0 },
+		"train.weight_decay": func(c *configs.TrainSection) { c.WeightDecay = math.Inf(1) },
+	} {
+		s := setup(t)
+		set(&s.Config)
+		var f *setting.Fault
+		if _, err := train.Run(context.Background(), s, nil, nil); !errors.As(err, &f) || f.Key != key {
+			t.Errorf("%v is no fault of %s", err, key)
 		}
 	}
 }

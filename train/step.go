@@ -1,6 +1,7 @@
 package train
 
 import (
+	"hdas/configs"
 	"hdas/models"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -21,7 +22,7 @@ var Phases = []string{optim.Forward, optim.Backward, "optimizer"}
 
 // NewStepper makes the optimizer of a network's weights: SGD with clipped gradients. It runs inside
 // torch.Do; the caller frees it.
-func NewStepper(n *models.Network, weights *nn.Store, c Config) Stepper {
+func NewStepper(n *models.Network, weights *nn.Store, c configs.TrainSection) Stepper {
 	params := weights.Weights()
 	sgd := optim.NewSGD(params, torch.SGDOptions{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov})
 	return Stepper{Learner: &optim.Learner{Optimizer: sgd, Params: nn.Tensors(params), Clip: c.Clip}, Net: n, AuxiliaryWeight: c.AuxiliaryWeight}

@@ -15,10 +15,8 @@ import (
 	"strings"
 	"testing"
 
-	"hdas/configs"
 	"hdas/lab"
 	"hdas/run"
-	"hdas/search"
 	"hdas/torch"
 )
 
@@ -172,58 +170,5 @@ func TestTrainOnOneImageMoreThanBatches(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestDataConfigurationRefuses(t *testing.T) {
-	for want, set := range map[string][]string{
-		"set padding=0":                   {"data.resized_crop=true"},
-		"two policies":                    {"data.autoaugment=cifar10", "data.randaugment.ops=2"},
-		"data.autoaugment \"best\"":       {"data.autoaugment=best"},
-		"data.name: \"mnist\"":            {"data.name=mnist"},
-		"data.damaged: \"warn\"":          {"data.damaged=warn"},
-		"data.color_jitter.hue":           {"data.color_jitter.hue=0.7"},
-		"unknown key; known are":          {"data.color_jitter.tint=1"},
-		"data.test_fraction and":          {"data.test_fraction=0.5"},
-		"data.resize 100 is of image":     {"data.resize=100"},
-		"data.crop_scale and crop_ratio":  {"data.crop_scale=[0.2,1]"},
-		"data.mixup -1 is not in [0,100]": {"data.mixup=-1"},
-	} {
-		if _, err := configs.LoadTrain(configs.Overrides{Set: set, Alone: true}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v does not have %q", err, want)
-		}
-	}
-	if _, err := configs.LoadSearch(search.Cell, configs.Overrides{Set: []string{"data.mixup=1"}, Alone: true}); err == nil || !strings.Contains(err.Error(), "in a training only") {
-		t.Errorf("mixup in a search gives %v", err)
-	}
-}
-
-// Image files are seen at the size that the network's preset is made for.
-func TestSizeOfImageFiles(t *testing.T) {
-	for _, c := range []struct {
-		set  []string
-		size int
-	}{
-		{[]string{"data.name=folder"}, 32}, {[]string{"data.name=folder", "data.size=64"}, 64}, {nil, 0}, {[]string{"data.size=48"}, 48},
-		{[]string{"data.name=imagenet", "network.preset=imagenet"}, 0},
-	} {
-		got, err := configs.LoadTrain(configs.Overrides{Set: c.set, Alone: true})
-		if err != nil || got.Data.Size != c.size {
-			t.Errorf("%v: size %d, %v", c.set, got.Data.Size, err)
-		}
-	}
-	c, err := configs.LoadTrain(configs.Overrides{File: "hs-imagenet-train", Alone: true})
-	if err != nil || !c.Data.ResizedCrop || c.Data.Padding != 0 || c.Data.ColorJitter.Hue != 0.2 || c.Train.LabelSmoothing != 0.1 {
-		t.Errorf("%+v, %v", c, err)
-	}
-	text, err := c.YAML()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "config.yaml")
-	put(t, path, text)
-	again, err := configs.LoadTrain(configs.Overrides{File: path, Alone: true})
-	if text2, _ := again.YAML(); err != nil || !bytes.Equal(text, text2) {
-		t.Errorf("%v: saved and read again it is\n%s\nnot\n%s", err, text2, text)
 	}
 }

@@ -9,9 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"hdas/configs"
 	"hdas/lab"
-	"hdas/search"
 )
 
 // call runs a command line in process.
@@ -170,64 +168,6 @@ func TestUsageErrors(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(out + "*"); len(left) > 1 { // the device is looked for in the run
 		t.Errorf("a mistake leaves the folders %v", left)
-	}
-}
-
-func TestUnknownEnvironmentVariable(t *testing.T) {
-	t.Setenv("HDAS_SEARCH_EPOCH", "3")
-	if _, err := configs.LoadSearch(search.Cell, configs.Overrides{}); err == nil || !strings.Contains(err.Error(), "HDAS_SEARCH_EPOCH") {
-		t.Errorf("error %v", err)
-	}
-}
-
-// Defaults, file, environment, --set: the later wins; and the built-in configurations load.
-func TestConfigurationLayers(t *testing.T) {
-	t.Setenv("HDAS_SEARCH_EPOCHS", "7")
-	c, err := configs.LoadSearch(search.Stage, configs.Overrides{File: "tiny-stage", Set: []string{"search.batch=9", "search.lengths=[4,5,6]"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Search.Epochs != 7 || c.Search.Batch != 9 || c.Search.Lengths[2] != 6 || c.Data.Name != "digits" || c.Search.Alpha.Beta1 != 0.5 {
-		t.Errorf("%+v", c)
-	}
-	text, err := c.YAML()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, foreign := range []string{"gamma", "nodes", "auxiliary"} {
-		if bytes.Contains(text, []byte(foreign)) {
-			t.Errorf("the saved configuration has %s", foreign)
-		}
-	}
-	saved := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(saved, text, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("HDAS_SEARCH_EPOCHS", "8")
-	again, err := configs.LoadSearch(search.Stage, configs.Overrides{File: saved, Alone: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a, _ := again.YAML(); !bytes.Equal(a, text) {
-		t.Errorf("the saved configuration reads back as\n%s\nnot\n%s", a, text)
-	}
-}
-
-func TestBuiltinConfigurations(t *testing.T) {
-	for _, name := range configs.Names() {
-		var err error
-		loaded := false
-		for _, k := range search.Kinds {
-			if _, err = configs.LoadSearch(k, configs.Overrides{File: name}); err == nil {
-				loaded = true
-			}
-		}
-		if _, terr := configs.LoadTrain(configs.Overrides{File: name}); terr == nil {
-			loaded = true
-		}
-		if !loaded {
-			t.Errorf("%s: %v", name, err)
-		}
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"hdas/configs"
 	"hdas/lab"
-	"hdas/search"
 )
 
 func (p *program) random() *cobra.Command {
@@ -25,7 +24,7 @@ write them to random-1.yaml, random-2.yaml, ... in a folder. Nothing is learned.
 		Example: "  hdas search random stage --config tiny-stage -n 4 --seed 7 --out runs/random",
 		Args:    args(cobra.ExactArgs(1)), ValidArgs: []string{"cell", "distribution", "stage", "joint"},
 		RunE: func(c *cobra.Command, a []string) error {
-			config, err := configs.LoadSearch(search.Kind(a[0]), s.overrides(c))
+			config, err := configs.LoadSearch(configs.Kind(a[0]), s.overrides(c))
 			if err != nil {
 				return usageError{err}
 			}

@@ -22,14 +22,14 @@ all architecture parameters of every epoch, checkpoints, the genotype found and
 its drawing.`,
 		Args: args(cobra.MaximumNArgs(0)),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usageError{fmt.Errorf("name what to search: %v, or random", search.Kinds)}
+			return usageError{fmt.Errorf("name what to search: %v, or random", configs.Kinds)}
 		},
 	}
-	for kind, short := range map[search.Kind]string{
-		search.Cell:         "Search the cells of a chain (Hc-DAS; DARTS with search.stage_specific=false)",
-		search.Distribution: "Search how many cells each stage has (Hs-DAS, first part)",
-		search.Stage:        "Search the connections of the cells of each stage (Hs-DAS, second part)",
-		search.Joint:        "Search cells and stages at once (with search.min_cells, their number too)",
+	for kind, short := range map[configs.Kind]string{
+		configs.CellSearch:         "Search the cells of a chain (Hc-DAS; DARTS with search.stage_specific=false)",
+		configs.DistributionSearch: "Search how many cells each stage has (Hs-DAS, first part)",
+		configs.StageSearch:        "Search the connections of the cells of each stage (Hs-DAS, second part)",
+		configs.JointSearch:        "Search cells and stages at once (with search.min_cells, their number too)",
 	} {
 		c.AddCommand(p.searchKind(kind, short))
 	}
@@ -37,7 +37,7 @@ its drawing.`,
 	return c
 }
 
-func (p *program) searchKind(kind search.Kind, short string) *cobra.Command {
+func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 	var s settings
 	var r place
 	var many seeds
@@ -90,7 +90,7 @@ func describeResult(w io.Writer, found search.Result, dir *run.Dir) {
 }
 
 // estimate says what a search would take.
-func (p *program) estimate(c *cobra.Command, kind search.Kind, s *settings, r *place) error {
+func (p *program) estimate(c *cobra.Command, kind configs.Kind, s *settings, r *place) error {
 	if r.resume || c.Flags().Changed("seeds") {
 		return usageError{errors.New("--dry-run is about a new search of one seed: leave --resume and --seeds out")}
 	}

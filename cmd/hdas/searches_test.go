@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/configs"
 	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -22,13 +23,13 @@ func quick(more ...string) []string {
 // Every search, from its tiny configuration to a genotype that can be shown in both wirings.
 func TestEverySearch(t *testing.T) {
 	for _, c := range []struct {
-		kind search.Kind
+		kind configs.Kind
 		more []string
 	}{
-		{search.Cell, []string{"--set", "network.preset=cifar", "--set", "network.layers=3", "--set", "search.nodes=1", "--set", "search.cell_primitives=[none,skip_connect,avg_pool_3x3]"}},
-		{search.Distribution, []string{"--set", "search.theta=latency", "--set", "search.lengths=[3,3,3]", "--set", "search.depth_weights=edge_softmax"}},
-		{search.Stage, []string{"--set", "search.order=second", "--set", "search.shared=true", "--set", "search.cells=Hc_DAS_cells", "--set", "search.lengths=[2,2,2]"}},
-		{search.Joint, []string{"--set", "search.min_cells=2", "--set", "search.lengths=[3,3,3]", "--set", "search.nodes=1", "--set", "search.edge_normalization=true"}},
+		{configs.CellSearch, []string{"--set", "network.preset=cifar", "--set", "network.layers=3", "--set", "search.nodes=1", "--set", "search.cell_primitives=[none,skip_connect,avg_pool_3x3]"}},
+		{configs.DistributionSearch, []string{"--set", "search.theta=latency", "--set", "search.lengths=[3,3,3]", "--set", "search.depth_weights=edge_softmax"}},
+		{configs.StageSearch, []string{"--set", "search.order=second", "--set", "search.shared=true", "--set", "search.cells=Hc_DAS_cells", "--set", "search.lengths=[2,2,2]"}},
+		{configs.JointSearch, []string{"--set", "search.min_cells=2", "--set", "search.lengths=[3,3,3]", "--set", "search.nodes=1", "--set", "search.edge_normalization=true"}},
 	} {
 		t.Run(string(c.kind), func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "run")
@@ -38,7 +39,7 @@ func TestEverySearch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if (len(g.Stages) > 0) != (c.kind != search.Cell) {
+			if (len(g.Stages) > 0) != (c.kind != configs.CellSearch) {
 				t.Errorf("%d stages", len(g.Stages))
 			}
 			must(t, "show", out)

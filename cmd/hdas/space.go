@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hdas/configs"
 	"hdas/lab"
-	"hdas/search"
 )
 
 func (p *program) space() *cobra.Command {
@@ -23,7 +23,7 @@ numbers. Counts of primitives include "none".`,
 		RunE: func(c *cobra.Command, a []string) error {
 			if len(a) == 0 {
 				if c.Flags().NFlag() > 0 && !(c.Flags().NFlag() == 1 && p.json) {
-					return usageError{fmt.Errorf("name the space that the flags are about: %v", search.Kinds)}
+					return usageError{fmt.Errorf("name the space that the flags are about: %v", configs.Kinds)}
 				}
 				rows, err := lab.PaperSpaces()
 				if err != nil {
@@ -31,7 +31,7 @@ numbers. Counts of primitives include "none".`,
 				}
 				return p.printSizes(rows)
 			}
-			if err := named(c, &s, search.Kind(a[0])); err != nil {
+			if err := named(c, &s, configs.Kind(a[0])); err != nil {
 				return usageError{err}
 			}
 			n, err := s.Count()
@@ -54,9 +54,9 @@ numbers. Counts of primitives include "none".`,
 }
 
 // named completes a shape by the kind of space, and refuses flags that it has no use for.
-func named(c *cobra.Command, s *lab.Shape, k search.Kind) error {
-	only := map[search.Kind]string{search.Cell: "cell or joint", search.Stage: "stage, distribution or joint"}
-	refuse := func(kind search.Kind, flags ...string) error {
+func named(c *cobra.Command, s *lab.Shape, k configs.Kind) error {
+	only := map[configs.Kind]string{configs.CellSearch: "cell or joint", configs.StageSearch: "stage, distribution or joint"}
+	refuse := func(kind configs.Kind, flags ...string) error {
 		for _, flag := range flags {
 			if c.Flags().Changed(flag) {
 				return fmt.Errorf("--%s is about a %s space", flag, only[kind])
@@ -64,21 +64,21 @@ func named(c *cobra.Command, s *lab.Shape, k search.Kind) error {
 		}
 		return nil
 	}
-	s.SearchCells, s.SearchStages = k == search.Cell || k == search.Joint, k != search.Cell
+	s.SearchCells, s.SearchStages = k == configs.CellSearch || k == configs.JointSearch, k != configs.CellSearch
 	var err error
 	switch k {
-	case search.Cell:
-		err = refuse(search.Stage, "lengths", "window", "min-cells", "stage-primitives", "shared")
-	case search.Stage, search.Distribution:
-		err = refuse(search.Cell, "cells", "nodes", "cell-primitives")
-	case search.Joint:
+	case configs.CellSearch:
+		err = refuse(configs.StageSearch, "lengths", "window", "min-cells", "stage-primitives", "shared")
+	case configs.StageSearch, configs.DistributionSearch:
+		err = refuse(configs.CellSearch, "cells", "nodes", "cell-primitives")
+	case configs.JointSearch:
 	default:
-		err = fmt.Errorf("space %q is unknown; known are %v", k, search.Kinds)
+		err = fmt.Errorf("space %q is unknown; known are %v", k, configs.Kinds)
 	}
-	if k == search.Stage && c.Flags().Changed("min-cells") {
+	if k == configs.StageSearch && c.Flags().Changed("min-cells") {
 		err = fmt.Errorf("--min-cells is about a distribution or joint space")
 	}
-	if k == search.Distribution {
+	if k == configs.DistributionSearch {
 		if !c.Flags().Changed("min-cells") {
 			s.MinCells = 4
 		}

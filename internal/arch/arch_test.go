@@ -17,6 +17,7 @@ import (
 // allowed is what each package may import of this module, besides itself: data flows one way. A
 // package that is not here may not be there.
 var allowed = map[string][]string{
+	"setting":               {},
 	"torch":                 {"torch/kernel"},
 	"torch/kernel":          {},
 	"torch/nn":              {"torch", "torch/kernel"},
@@ -29,7 +30,7 @@ var allowed = map[string][]string{
 	"models/plan":           {"models/genotype", "models/layer", "models/ops"},
 	"models":                {"models/layer", "models/ops", "models/plan", "torch", "torch/nn"},
 	"draw":                  {"models/genotype"},
-	"datasets":              {"internal/pickle", "datasets/fetch", "datasets/imagefile", "datasets/raster"},
+	"datasets":              {"internal/pickle", "datasets/fetch", "datasets/imagefile", "datasets/raster", "setting"},
 	"datasets/fetch":        {},
 	"datasets/imagefile":    {},
 	"datasets/raster":       {},
@@ -37,13 +38,13 @@ var allowed = map[string][]string{
 	"metric":                {"datasets", "torch", "torch/nn"},
 	"run":                   {"models/genotype", "torch", "torch/nn"},
 	"run/runtest":           {"run"},
-	"search/space":          {"models/genotype"},
+	"search/space":          {"models/genotype", "setting"},
 	"weights":               {"internal/pickle"},
-	"search":                {"datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "torch", "torch/kernel", "torch/nn", "torch/optim"},
+	"search":                {"configs", "datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "setting", "torch", "torch/kernel", "torch/nn", "torch/optim"},
 	"model":                 {"datasets", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "weights"},
-	"train":                 {"datasets", "metric", "model", "models", "models/genotype", "models/plan", "run", "torch", "torch/nn", "torch/optim"},
+	"train":                 {"configs", "datasets", "metric", "model", "models", "models/genotype", "models/plan", "run", "setting", "torch", "torch/nn", "torch/optim"},
 	"predict":               {"datasets", "datasets/imagefile", "model", "models/plan", "run", "torch", "torch/nn"},
-	"configs":               {"datasets", "models/plan", "search", "torch", "train"},
+	"configs":               {"datasets", "models/genotype", "models/ops", "models/plan", "search/space", "setting", "torch", "torch/kernel"},
 	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "train"},
 	"lab/jobs":              {},
 	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "torch"},
@@ -54,11 +55,11 @@ var allowed = map[string][]string{
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
-	"internal/parity":         {"datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "models/plan", "run", "search", "torch", "torch/kernel", "torch/nn", "train"},
+	"internal/parity":         {"configs", "datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "models/plan", "run", "search", "torch", "torch/kernel", "torch/nn", "train"},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"torch/kernel", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle", "lab/jobs"}
+var pure = []string{"setting", "torch/kernel", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle", "lab/jobs"}
 
 // Packages with C code. All but torch have a twin of it in Go.
 var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}

@@ -1,19 +1,18 @@
 package parity
 
 import (
+	"hdas/configs"
 	"hdas/models/plan"
 	"slices"
-
-	"hdas/search"
 )
 
 // The networks that others refer to.
 const (
 	Chain        = "chain"
 	Staged       = "staged"
-	Cell         = string(search.Cell)
-	Distribution = string(search.Distribution)
-	Stage        = string(search.Stage)
+	Cell         = string(configs.CellSearch)
+	Distribution = string(configs.DistributionSearch)
+	Stage        = string(configs.StageSearch)
 )
 
 // network is one that can be compared: a derived one, or the supernet of a search.
@@ -22,8 +21,8 @@ type network struct {
 	// Of a derived network with stages: how they are wired, and what the paired ones put out.
 	wiring, output string
 	// Of a supernet: its search, and what that has beside the default.
-	kind   search.Kind
-	change func(*search.Config)
+	kind   configs.Kind
+	change func(*configs.SearchSection)
 }
 
 // networks are all of them. Between them the supernets have every option of a search that changes
@@ -33,17 +32,17 @@ var networks = []network{
 	{name: Staged, wiring: plan.Summed},
 	{name: "paired", wiring: plan.Paired, output: plan.LastTwo},
 	{name: "paired-last", wiring: plan.Paired, output: plan.Last},
-	{name: Cell, kind: search.Cell},
-	{name: "cell-partial", kind: search.Cell, change: func(c *search.Config) { c.PartialChannels, c.EdgeNormalization = 2, true }},
-	{name: Distribution, kind: search.Distribution},
-	{name: "distribution-shared", kind: search.Distribution, change: func(c *search.Config) {
-		c.Lengths, c.MinCells, c.Shared, c.DepthWeights = []int{5, 5, 5}, 3, true, search.EdgeSoftmax
+	{name: Cell, kind: configs.CellSearch},
+	{name: "cell-partial", kind: configs.CellSearch, change: func(c *configs.SearchSection) { c.PartialChannels, c.EdgeNormalization = 2, true }},
+	{name: Distribution, kind: configs.DistributionSearch},
+	{name: "distribution-shared", kind: configs.DistributionSearch, change: func(c *configs.SearchSection) {
+		c.Lengths, c.MinCells, c.Shared, c.DepthWeights = []int{5, 5, 5}, 3, true, configs.DepthEdgeSoftmax
 	}},
-	{name: Stage, kind: search.Stage},
-	{name: "stage-raw", kind: search.Stage, change: func(c *search.Config) { c.DepthWeights = search.Raw }},
-	{name: "stage-shared", kind: search.Stage, change: func(c *search.Config) { c.Shared, c.EdgeNormalization = true, true }},
-	{name: "joint", kind: search.Joint, change: func(c *search.Config) { c.Lengths = []int{3, 3, 3} }},
-	{name: "joint-partial", kind: search.Joint, change: func(c *search.Config) {
+	{name: Stage, kind: configs.StageSearch},
+	{name: "stage-raw", kind: configs.StageSearch, change: func(c *configs.SearchSection) { c.DepthWeights = configs.DepthRaw }},
+	{name: "stage-shared", kind: configs.StageSearch, change: func(c *configs.SearchSection) { c.Shared, c.EdgeNormalization = true, true }},
+	{name: "joint", kind: configs.JointSearch, change: func(c *configs.SearchSection) { c.Lengths = []int{3, 3, 3} }},
+	{name: "joint-partial", kind: configs.JointSearch, change: func(c *configs.SearchSection) {
 		c.Lengths, c.MinCells, c.StageSpecific = []int{3, 4, 3}, 2, true
 		c.PartialChannels, c.EdgeNormalization = 2, true
 	}},
@@ -71,7 +70,7 @@ func Given(name string) string {
 		return Staged
 	case n.kind == "":
 		return Chain
-	case n.kind == search.Distribution || n.kind == search.Stage:
+	case n.kind == configs.DistributionSearch || n.kind == configs.StageSearch:
 		return Cell
 	}
 	return ""

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hdas/configs"
 	"hdas/models/plan"
 	"os"
 	"strings"
@@ -75,7 +76,7 @@ func (s *subject) losses(t task, c *nn.Ctx, b search.Sample) (logits, aux, loss 
 
 // training takes steps of a derived network as the task says; the caller frees it.
 func (t task) training(s *subject) train.Stepper {
-	c := train.Config{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay, Clip: t.Weights.Clip, AuxiliaryWeight: t.AuxiliaryWeight}
+	c := configs.TrainSection{Momentum: t.Weights.Momentum, WeightDecay: t.Weights.WeightDecay, Clip: t.Weights.Clip, AuxiliaryWeight: t.AuxiliaryWeight}
 	return train.NewStepper(s.derived, s.weights, c)
 }
 

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hdas/configs"
 	"hdas/models/plan"
 	"path/filepath"
 	"slices"
@@ -13,7 +14,6 @@ import (
 
 	"hdas/models/genotype"
 	"hdas/models/layer"
-	"hdas/search"
 	"hdas/torch"
 )
 
@@ -125,21 +125,21 @@ type stage struct {
 
 // space says what a search may find and what its architecture's loss is.
 type space struct {
-	Kind              search.Kind `json:"kind"`
-	StageSpecific     bool        `json:"stage_specific"`
-	Nodes             int         `json:"nodes"`
-	CellPrimitives    []string    `json:"cell_primitives"`
-	Lengths           []int       `json:"lengths"`
-	Window            int         `json:"window"`
-	MinCells          int         `json:"min_cells"`
-	Shared            bool        `json:"shared"`
-	StagePrimitives   []string    `json:"stage_primitives"`
-	PartialChannels   int         `json:"partial_channels"`
-	EdgeNormalization bool        `json:"edge_normalization"`
-	Delta             float64     `json:"delta"`
-	DepthWeights      string      `json:"depth_weights"`
-	Gamma             float64     `json:"gamma"`
-	Thetas            []float64   `json:"thetas"`
+	Kind              configs.Kind         `json:"kind"`
+	StageSpecific     bool                 `json:"stage_specific"`
+	Nodes             int                  `json:"nodes"`
+	CellPrimitives    []string             `json:"cell_primitives"`
+	Lengths           []int                `json:"lengths"`
+	Window            int                  `json:"window"`
+	MinCells          int                  `json:"min_cells"`
+	Shared            bool                 `json:"shared"`
+	StagePrimitives   []string             `json:"stage_primitives"`
+	PartialChannels   int                  `json:"partial_channels"`
+	EdgeNormalization bool                 `json:"edge_normalization"`
+	Delta             float64              `json:"delta"`
+	DepthWeights      configs.DepthWeights `json:"depth_weights"`
+	Gamma             float64              `json:"gamma"`
+	Thetas            []float64            `json:"thetas"`
 }
 
 type weights struct {
@@ -166,9 +166,9 @@ func classes(preset string) int64 {
 
 // newTask says what is to be run for a case. The rates and the losses are the paper's.
 func newTask(c Case, s Settings) task {
-	config, n := search.Default(search.Cell), c.network() // of derived networks it is the weights' part that counts
+	config, n := configs.DefaultSearchSection(configs.CellSearch), c.network() // of derived networks it is the weights' part that counts
 	if !c.derived() {
-		if config = search.Default(n.kind); n.change != nil {
+		if config = configs.DefaultSearchSection(n.kind); n.change != nil {
 			n.change(&config)
 		}
 		config.StageSpecific = config.StageSpecific && s.Reference == "" // DARTS has two cells
@@ -230,8 +230,8 @@ func (t task) image() layer.Shape {
 }
 
 // config is the search's.
-func (t task) config(folder string) search.Config {
-	c, s := search.Default(t.Search.Kind), t.Search
+func (t task) config(folder string) configs.SearchSection {
+	c, s := configs.DefaultSearchSection(t.Search.Kind), t.Search
 	c.Cells, c.StageSpecific, c.Nodes, c.CellPrimitives = genotypeFile(folder), s.StageSpecific, s.Nodes, s.CellPrimitives
 	c.Lengths, c.Window, c.MinCells, c.Shared, c.StagePrimitives = s.Lengths, s.Window, s.MinCells, s.Shared, s.StagePrimitives
 	c.PartialChannels, c.EdgeNormalization = s.PartialChannels, s.EdgeNormalization
@@ -250,7 +250,7 @@ func Fits(c Case, s Settings) error {
 	} else if err := t.macro().Validate(); err != nil {
 		return err
 	}
-	if c.network().kind == search.Cell && s.Layers < 5 {
+	if c.network().kind == configs.CellSearch && s.Layers < 5 {
 		return fmt.Errorf("%d layers leave a stage of the cell supernet without a normal cell; at least 5", s.Layers)
 	}
 	if !c.derived() && s.Channels%int64(t.Search.PartialChannels) != 0 {

@@ -3,7 +3,7 @@
 package space
 
 import (
-	"fmt"
+	"hdas/setting"
 	"maps"
 	"slices"
 
@@ -49,15 +49,8 @@ func (s Space) Under(lengths []int, window int, c genotype.Candidates) (Space, e
 	s.Stage, s.MinCells, s.Shared = c.Stage, c.MinCells, c.Shared
 	g := genotype.Genotype{Version: 1, Name: "stages"}
 	for i, n := range lengths {
-		switch {
-		case n < 2:
-			return s, fmt.Errorf("stage %d of %d cells has no last two; at least 2", i+1, n)
-		case window < 2 || window > n+1:
-			return s, fmt.Errorf("window %d is not in 2..%d for a stage of %d cells", window, n+1, n)
-		case c.MinCells != 0 && (c.MinCells < 2 || c.MinCells > n):
-			return s, fmt.Errorf("min_cells %d is not in 2..%d, the cells of stage %d", c.MinCells, n, i+1)
-		case c.Shared && n != lengths[0]:
-			return s, fmt.Errorf("lengths %v differ, but shared stages are one and the same DAG", lengths)
+		if err := check(lengths, window, c, i); err != nil {
+			return s, err
 		}
 		stage := genotype.Stage{Cell: "normal", DAG: dense(n, window, []int{n, n + 1})}
 		if i < len(lengths)-1 {
@@ -68,6 +61,24 @@ func (s Space) Under(lengths []int, window int, c genotype.Candidates) (Space, e
 	var err error
 	s.Dense, err = genotype.Combine(s.Dense, g)
 	return s, err
+}
+
+// maxCells is the most cells of a stage.
+const maxCells = 1000
+
+// check returns the first fault of stage i, with the key that a search's setting has.
+func check(lengths []int, window int, c genotype.Candidates, i int) error {
+	var f setting.Faults
+	n := lengths[i]
+	f.Check(n >= 2, "lengths", lengths, "has a stage of %d cells, which has no last two; at least 2", n)
+	f.Check(n <= maxCells, "lengths", lengths, "has a stage of %d cells; at most %d", n, maxCells)
+	f.Check(!c.Shared || n == lengths[0], "lengths", lengths, "differ, but shared stages are one and the same DAG")
+	f.Check(window >= 2 && window <= n+1, "window", window, "is not in 2..%d for a stage of %d cells", n+1, n)
+	f.Check(c.MinCells == 0 || c.MinCells >= 2 && c.MinCells <= n, "min_cells", c.MinCells, "is not in 2..%d, the cells of stage %d", n, i+1)
+	if len(f) > 0 {
+		return f[0]
+	}
+	return nil
 }
 
 // dense is a DAG whose node i has an undecided edge from each of the `window` states before it.

@@ -1,0 +1,39 @@
+package configs
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Adding a built-in configuration is adding its file.
+//
+//go:embed *.yaml
+var builtin embed.FS
+
+// Names are the built-in configurations.
+func Names() []string {
+	files, err := fs.Glob(builtin, "*.yaml")
+	if err != nil {
+		panic(err) // the pattern is a constant
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(f, ".yaml")
+	}
+	return files
+}
+
+func read(nameOrFile string) ([]byte, error) {
+	if slices.Contains(Names(), nameOrFile) {
+		return builtin.ReadFile(nameOrFile + ".yaml")
+	}
+	text, err := os.ReadFile(nameOrFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("configuration %q is neither built in (%s) nor a file", nameOrFile, strings.Join(Names(), ", "))
+	}
+	return text, err
+}

@@ -1,0 +1,35 @@
+package configs
+
+import "go.yaml.in/yaml/v3"
+
+// YAML returns the configuration as it is saved with its run: every setting that the search uses.
+func (c Search) YAML() ([]byte, error) { return resolved(c, c.idle()) }
+
+// YAML returns the configuration as it is saved with its run.
+func (c Train) YAML() ([]byte, error) { return resolved(c, nil) }
+
+// resolved returns c, a struct, as YAML, without those keys.
+func resolved(c any, without map[string]string) ([]byte, error) {
+	var doc yaml.Node
+	if err := doc.Encode(c); err != nil {
+		return nil, err
+	}
+	prune(&doc, "", without)
+	return yaml.Marshal(&doc)
+}
+
+// prune removes keys from a YAML mapping; prefix stands before the keys of n.
+func prune(n *yaml.Node, prefix string, without map[string]string) {
+	var kept []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if _, drop := without[prefix+key.Value]; drop {
+			continue
+		}
+		if value.Kind == yaml.MappingNode {
+			prune(value, prefix+key.Value+".", without)
+		}
+		kept = append(kept, key, value)
+	}
+	n.Content = kept
+}

@@ -1,0 +1,140 @@
+package configs
+
+import (
+	"fmt"
+	"slices"
+
+	"hdas/models/ops"
+	"hdas/setting"
+)
+
+// Validate returns every fault of the section, combinations that are not possible among them.
+func (c SearchSection) Validate() error {
+	var f setting.Faults
+	setting.Word(&f, "kind", c.Kind, Kinds)
+	setting.Word(&f, "order", c.Order, orders)
+	setting.Word(&f, "depth_weights", c.DepthWeights, depthWeights)
+	setting.Word(&f, "theta", c.Theta, thetas)
+	setting.Word(&f, "derivation", c.Derivation, derivations)
+	setting.Word(&f, "recompute", c.Recompute, []string{"none", "edge", "cell"})
+	c.checkLearning(&f)
+	c.checkDerivation(&f)
+	if c.Kind.FindsCells() {
+		f.Check(c.Nodes >= 1 && c.Nodes <= 16, "nodes", c.Nodes, "is not in 1..16")
+		checkCandidates(&f, "cell_primitives", c.CellPrimitives, ops.InCell)
+		f.Check(c.PartialChannels >= 1 && c.PartialChannels <= 64, "partial_channels", c.PartialChannels, "is not in 1..64")
+	}
+	if c.Kind.FindsStages() {
+		checkCandidates(&f, "stage_primitives", c.StagePrimitives, ops.InStage)
+		f.Check(len(c.Lengths) >= 2, "lengths", c.Lengths, "are not at least two stages")
+		f.Check(c.Kind != DistributionSearch || c.MinCells > 0, "min_cells", c.MinCells, "leaves a distribution search nothing to decide about the cells; at least 2")
+		f.Check(!c.EdgeNormalization || c.DepthWeights == DepthSoftmax, "depth_weights", c.DepthWeights, "reads alphas alone, which edge_normalization scales by weights of the edges; use %s", DepthSoftmax)
+	}
+	f.Check(c.Kind != JointSearch || c.least() == 0 || c.Theta == ThetaOne, "theta", c.Theta, "is the cost of a cell, which a joint search does not know before it is found; use %s", ThetaOne)
+	f.Finite(c)
+	if len(f) > 0 {
+		return f.Err()
+	}
+	_, err := c.Space()
+	return err
+}
+
+func (c SearchSection) checkLearning(f *setting.Faults) {
+	f.Check(c.Epochs >= 1, "epochs", c.Epochs, "is not at least 1")
+	f.Check(c.Batch >= 2, "batch", c.Batch, "is not at least 2, which batch norm needs")
+	f.Check(c.CheckpointSteps >= 0, "checkpoint_steps", c.CheckpointSteps, "is negative")
+	w, a := c.Weights, c.Alpha
+	checkRates(f, "weights.lr", w.LR, "weights.min_lr", w.MinLR)
+	checkShare(f, "weights.momentum", w.Momentum)
+	checkNotNegative(f, "weights.weight_decay", w.WeightDecay)
+	checkPositive(f, "weights.clip", w.Clip)
+	checkPositive(f, "alpha.lr", a.LR)
+	checkNotNegative(f, "alpha.weight_decay", a.WeightDecay)
+	checkShare(f, "alpha.beta1", a.Beta1)
+	checkShare(f, "alpha.beta2", a.Beta2)
+	f.Check(a.Warmup >= 0 && a.Warmup < c.Epochs, "alpha.warmup", a.Warmup, "is not in 0..%d: of %d epochs at least one is for the architecture", c.Epochs-1, c.Epochs)
+}
+
+func (c SearchSection) checkDerivation(f *setting.Faults) {
+	f.Check(c.Derivation != DerivationRaw || !c.EdgeNormalization, "derivation", c.Derivation, "compares alphas, which may be negative, so that the weights of edge_normalization cannot scale them; use %s", DerivationSoftmax)
+	checkShare(f, "stop.ratio", c.Stop.Ratio)
+	if c.Stop.Ratio > 0 {
+		f.Check(c.Stop.Window >= 1, "stop.window", c.Stop.Window, "is not at least 1")
+		f.Check(c.Epochs > 2*c.Stop.Window, "stop.window", c.Stop.Window, "needs more than %d epochs to compare two windows before the end, not %d", 2*c.Stop.Window, c.Epochs)
+	}
+	if c.Kind.FindsCells() {
+		f.Check(c.MaxSkips >= -1, "max_skips", c.MaxSkips, "is not at least 0, or -1 for any number")
+		other := slices.ContainsFunc(c.CellPrimitives, func(op string) bool { return !ops.IsNull(op) && !ops.IsSkip(op) })
+		f.Check(c.MaxSkips < 0 || other, "max_skips", c.MaxSkips, "leaves no operation to take a skip's place in cell_primitives %v", c.CellPrimitives)
+	}
+}
+
+// Fits returns the faults of the section for a network of that many channels. coarse says that
+// convolutions are computed in 16 bits.
+func (c SearchSection) Fits(channels int64, coarse bool) error {
+	var f setting.Faults
+	p := int64(c.PartialChannels)
+	f.Check(!c.Kind.FindsCells() || p < 1 || channels%p == 0, "partial_channels", p, "does not divide the network's %d channels", channels)
+	f.Check(!coarse || c.Order != SecondOrder, "order", c.Order, "takes a finite difference, for which bf16 and fp16 are too coarse; use precision=float32")
+	return f.Err()
+}
+
+// Idle returns the keys that this search does not use, each with the reason.
+func (c SearchSection) Idle() map[string]string {
+	idle := map[string]string{}
+	add := func(why string, keys ...string) {
+		for _, key := range keys {
+			idle[key] = why
+		}
+	}
+	if c.Kind.FindsCells() {
+		add(fmt.Sprintf("it has no use in a %s search, which finds the cells", c.Kind), "cells")
+	} else {
+		add("it has a use in a cell or joint search only", "stage_specific", "nodes", "cell_primitives", "partial_channels", "max_skips")
+	}
+	if !c.Kind.FindsStages() {
+		add("it has no use in a cell search: a chain has no stages to decide", "lengths", "window", "stage_primitives", "shared", "delta", "depth_weights")
+	}
+	if c.least() == 0 {
+		add("it has a use in a distribution search only, or in a joint one with min_cells", "gamma", "theta")
+	}
+	if c.Kind != DistributionSearch && c.Kind != JointSearch {
+		add("it has a use in a distribution search only, or in a joint one", "min_cells")
+	}
+	if c.Stop.Ratio == 0 {
+		add("it has a use with stop.ratio only", "stop.window")
+	}
+	return idle
+}
+
+// checkCandidates checks a list of operations; fits says which ones may be in it.
+func checkCandidates(f *setting.Faults, key string, list []string, fits func(string) bool) {
+	known := slices.DeleteFunc(ops.Names(), func(name string) bool { return !fits(name) })
+	carries := false
+	for i, op := range list {
+		f.Check(fits(op), key, list, "holds %q; known are %s", op, setting.List(known))
+		f.Check(!slices.Contains(list[:i], op), key, list, "holds %q twice", op)
+		carries = carries || fits(op) && !ops.IsNull(op)
+	}
+	f.Check(len(list) != 1, key, list, "leaves an edge nothing to decide; at least two candidates")
+	f.Check(carries, key, list, "holds nothing that carries data")
+}
+
+// checkRates checks the first learning rate and the last one.
+func checkRates(f *setting.Faults, key string, lr float64, minKey string, minLR float64) {
+	checkPositive(f, key, lr)
+	f.Check(minLR >= 0 && minLR <= lr, minKey, minLR, "is not in 0..%v, the first learning rate", lr)
+}
+
+func checkPositive(f *setting.Faults, key string, x float64) {
+	f.Check(x > 0, key, x, "is not positive")
+}
+
+func checkNotNegative(f *setting.Faults, key string, x float64) {
+	f.Check(x >= 0, key, x, "is not at least 0")
+}
+
+// checkShare checks that x is in [0,1).
+func checkShare(f *setting.Faults, key string, x float64) {
+	f.Check(x >= 0 && x < 1, key, x, "is not in [0,1)")
+}
