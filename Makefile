@@ -3,13 +3,14 @@
 RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
-PURE := ./torch/kernel ./models/genotype/... ./models/layer ./models/ops ./models/plan ./draw ./datasets/... ./weights ./search/space ./internal/arch ./internal/pickle ./lab/jobs
+PURE := ./setting ./configs ./draw ./datasets ./weights/... ./search/space ./metric/score ./models/genotype/... ./models/layer ./models/ops ./models/plan \
+	./torch/dtype ./torch/kernel ./torch/optim/schedule ./internal/arch ./internal/fetch ./internal/imagefile ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed
 
 .DEFAULT_GOAL := build
-.PHONY: help build setup env demo test check race soak bench golden parity lint clean
+.PHONY: help build setup env demo test check race-pure race soak bench golden parity lint clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## compile bin/hdas (the default)
 	$(RUN) go build -o bin/hdas ./cmd/hdas
@@ -28,6 +29,9 @@ test: ## every test
 
 check: ## the tests that need no libtorch, in seconds
 	CGO_ENABLED=0 go test $(PURE)
+
+race-pure: ## the tests that need no libtorch, fewer cases of each, under the race detector
+	$(RUN) go test -short -race $(PURE)
 
 race: ## every test under the race detector
 	$(RUN) go test -race -timeout 60m ./...

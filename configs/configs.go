@@ -10,7 +10,7 @@ import (
 	"hdas/datasets"
 	"hdas/models/plan"
 	"hdas/setting"
-	"hdas/torch"
+	"hdas/torch/dtype"
 )
 
 // Common is what every configuration has.
@@ -102,21 +102,21 @@ func (c Common) validate() error {
 	var f setting.Faults
 	f.Check(c.Threads >= 0 && c.Threads <= 1024, "threads", c.Threads, "is not in 0..1024")
 	_, err := c.parsePrecision()
-	f.Check(err == nil, "precision", c.Precision, "is unknown; known are %s", setting.List(torch.Precisions))
+	f.Check(err == nil, "precision", c.Precision, "is unknown; known are %s", setting.List(dtype.Precisions))
 	m := c.Network
 	m.Classes = 1 // comes with the data
 	return errors.Join(f.Err(), setting.In("data", c.Data.Validate()), setting.In("network", m.Validate()))
 }
 
 // parsePrecision reads the precision as that of a device that has all of them; the device is known later.
-func (c Common) parsePrecision() (torch.Precision, error) {
-	return torch.ParsePrecision(c.Precision, torch.CUDA(0))
+func (c Common) parsePrecision() (dtype.Precision, error) {
+	return dtype.ParsePrecision(c.Precision, true)
 }
 
 // Validate returns every fault of the configuration.
 func (c Search) Validate() error {
 	precision, _ := c.parsePrecision() // an unknown one is among the common faults
-	return errors.Join(c.Common.validate(), setting.In("search", errors.Join(c.Search.Validate(), c.Search.Fits(c.Network.Channels, precision.Autocast != torch.Float32))))
+	return errors.Join(c.Common.validate(), setting.In("search", errors.Join(c.Search.Validate(), c.Search.Fits(c.Network.Channels, precision.Autocast != dtype.Float32))))
 }
 
 // Validate returns every fault of the configuration.

@@ -5,7 +5,7 @@ import (
 	"image"
 	"math"
 
-	"hdas/datasets/raster"
+	"hdas/internal/raster"
 )
 
 // pipeline is a transform for the images of one data set.

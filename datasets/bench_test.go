@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"testing"
 
-	"hdas/datasets/imagefile"
+	"hdas/internal/imagefile"
 )
 
 // pipelines are what scripts/bench.py measures beside torchvision, by the names it knows.

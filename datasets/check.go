@@ -12,7 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"hdas/datasets/fetch"
+	"hdas/internal/fetch"
 )
 
 // Archive is a published file of a data set.

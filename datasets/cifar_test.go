@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"hdas/datasets"
-	"hdas/datasets/datasetstest"
+	"hdas/internal/datasetstest"
 )
 
 const records = 8 // in each file here

@@ -10,8 +10,7 @@ import (
 	"testing"
 
 	"hdas/datasets"
-	"hdas/datasets/datasetstest"
-	"hdas/datasets/raster"
+	"hdas/internal/datasetstest"
 )
 
 func open(t *testing.T, name, dir, split string) datasets.Dataset {
@@ -74,7 +73,7 @@ func TestSuite(t *testing.T) {
 	half, other := datasets.Halves(digits, 1)
 	own := t.TempDir()
 	photos(t, own, []string{"a", "b"}, 4)
-	small, err := datasets.Resize(digits, 20, raster.Bicubic)
+	small, err := datasets.Resize(digits, 20, datasets.Bicubic)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"sync"
 
-	"hdas/datasets/imagefile"
-	"hdas/datasets/raster"
+	"hdas/internal/imagefile"
+	"hdas/internal/raster"
 )
 
 // Encoded is a data set of image files of any size. Its At gives the view of each that is taken
@@ -25,8 +25,17 @@ type Encoded interface {
 type View struct {
 	Size   int // height and width
 	Resize int // the shorter side before, at least Size; 0: the whole image is squeezed into Size x Size
-	Filter raster.Filter
+	Filter Filter
 }
+
+// Filter says how a pixel of a resized image is computed from the old pixels around it.
+type Filter = raster.Filter
+
+// The filters, by Pillow's names.
+const (
+	Bilinear = raster.Bilinear
+	Bicubic  = raster.Bicubic
+)
 
 // DamagedError is a file that no image can be made of.
 type DamagedError struct {

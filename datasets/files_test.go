@@ -23,7 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hdas/datasets"
-	"hdas/datasets/datasetstest"
+	"hdas/internal/datasetstest"
 )
 
 // plain is a PNG of one colour.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"hdas/datasets/imagefile"
+	"hdas/internal/imagefile"
 )
 
 // testFolders are what the folder of test images may be called, beside train.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"hdas/datasets/raster"
 	"hdas/internal/golden/raw"
+	"hdas/internal/raster"
 )
 
 // The goldens are torchvision's, their random draws fixed; the tests here draw the same.
@@ -137,7 +137,7 @@ func TestColorJitterEqualsTorchvision(t *testing.T) {
 
 // photo is a data set of one file.
 func photo(t *testing.T, v View) *fileset {
-	data, err := os.ReadFile("raster/testdata/flower.png")
+	data, err := os.ReadFile("../internal/raster/testdata/flower.png")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"hdas/datasets/raster"
+	"hdas/internal/raster"
 )
 
 // Batch is N images (N,C,H,W), normalised, in row-major order, with their labels in

@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"hdas/datasets/raster"
+	"hdas/internal/raster"
 )
 
 // operation is one of AutoAugment's.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"hdas/datasets/raster"
+	"hdas/internal/raster"
 	"hdas/setting"
 )
 

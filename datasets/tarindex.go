@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"hdas/datasets/imagefile"
+	"hdas/internal/imagefile"
 )
 
 // A tar archive is read in place: an index, built once and kept beside it, says where each image

@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"hdas/datasets/raster"
+	"hdas/internal/raster"
 )
 
 // naive is apply by the pixel: where it comes from, what is there, and what lies over it.

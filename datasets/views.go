@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"hdas/datasets/raster"
+	"hdas/internal/raster"
 )
 
 // Subset is the images of d with those numbers, in that order. A number may come more than once.
@@ -151,7 +151,7 @@ func (p *padded) At(i int, dst []byte) (int, error) {
 }
 
 // Resize is d with images of size x size; d itself where they are so.
-func Resize(d Dataset, size int, f raster.Filter) (Dataset, error) {
+func Resize(d Dataset, size int, f Filter) (Dataset, error) {
 	if size < 1 || size > maxSize {
 		return nil, fmt.Errorf("images of %d pixels a side are not in 1..%d", size, maxSize)
 	}
@@ -167,7 +167,7 @@ func Resize(d Dataset, size int, f raster.Filter) (Dataset, error) {
 type scaled struct {
 	Dataset
 	inner, info Info
-	filter      raster.Filter
+	filter      Filter
 }
 
 func (r *scaled) Info() Info { return r.info }

@@ -16,6 +16,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/dtype"
 )
 
 // Watch is told what happens while runs go on. Each of its functions may be nil.
@@ -87,7 +88,7 @@ func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error
 	if err != nil {
 		return o, 0, &ConfigError{err}
 	}
-	p, err := torch.ParsePrecision(c.Precision, d)
+	p, err := dtype.ParsePrecision(c.Precision, d.IsCUDA())
 	if err != nil {
 		return o, 0, &ConfigError{err}
 	}

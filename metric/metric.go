@@ -4,29 +4,15 @@ package metric
 
 import (
 	"context"
-	"fmt"
-	"math"
 
 	"hdas/datasets"
+	"hdas/metric/score"
 	"hdas/torch"
 	"hdas/torch/nn"
 )
 
 // Score is the result over all samples seen.
-type Score struct {
-	Loss    float64 `json:"loss"`
-	Top1    float64 `json:"top1"` // share in [0,1] whose class is the first guess
-	Top5    float64 `json:"top5"` // share in [0,1] whose class is among the first five
-	Samples int64   `json:"samples"`
-}
-
-// Finite is an error where the loss is no number: a network that has diverged.
-func (s Score) Finite() error {
-	if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
-		return fmt.Errorf("the loss is %v: the network has diverged; lower the learning rate or clip gradients harder", s.Loss)
-	}
-	return nil
-}
+type Score = score.Score
 
 // Meter sums up batches. The zero Meter is empty; its tensor is kept until Free.
 type Meter struct {
@@ -60,7 +46,7 @@ func (m *Meter) Score() Score {
 		return Score{}
 	}
 	s := m.sums.Float64s()
-	return Score{Loss: s[0] / s[3], Top1: s[1] / s[3], Top5: s[2] / s[3], Samples: int64(s[3])}
+	return score.Sums{Loss: s[0], First: s[1], Five: s[2], Samples: s[3]}.Score()
 }
 
 // Reset empties the meter.
@@ -104,8 +90,14 @@ func CrossEntropy(logits, labels torch.Tensor, b datasets.Batch, smoothing float
 
 // Evaluate runs a classifier over one pass of a loader, without gradients and in evaluation mode,
 // and returns its score with the cross-entropy as loss. step, if any, is called after each batch.
+// No tensor is left, also where it fails or ctx ends.
 func Evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func()) (s Score, err error) {
 	var m Meter
+	defer func() {
+		if failure := torch.Do(func(*torch.Scope) { m.Reset() }); err == nil {
+			err = failure
+		}
+	}()
 	for b, err := range l.Epoch(ctx, 0, 0) {
 		if err != nil {
 			return s, err
@@ -124,9 +116,6 @@ func Evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) 
 			step()
 		}
 	}
-	err = torch.Do(func(*torch.Scope) {
-		s = m.Score()
-		m.Reset()
-	})
+	err = torch.Do(func(*torch.Scope) { s = m.Score() })
 	return s, err
 }

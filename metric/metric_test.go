@@ -2,15 +2,16 @@ package metric_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
 
 	"hdas/datasets"
-	"hdas/datasets/datasetstest"
+	"hdas/internal/datasetstest"
+	"hdas/internal/torchtest"
 	"hdas/metric"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/torchtest"
 )
 
 func within(t *testing.T, f func()) {
@@ -71,17 +72,6 @@ func TestFewClasses(t *testing.T) {
 	})
 }
 
-func TestFinite(t *testing.T) {
-	for _, loss := range []float64{math.NaN(), math.Inf(1)} {
-		if (metric.Score{Loss: loss}).Finite() == nil {
-			t.Errorf("a loss of %v passes", loss)
-		}
-	}
-	if err := (metric.Score{Loss: 2}).Finite(); err != nil {
-		t.Error(err)
-	}
-}
-
 // Evaluate scores every sample once, in evaluation mode and without gradients, whatever the size of
 // the batches: the same score to the last sample.
 func TestEvaluate(t *testing.T) {
@@ -111,9 +101,37 @@ func TestEvaluate(t *testing.T) {
 			t.Errorf("%+v and %+v", s, scores[0])
 		}
 	}
-	cancelled, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := metric.Evaluate(cancelled, forward, &datasets.Loader{Dataset: data, Batch: 5}, torch.Options{}, nil); err == nil {
-		t.Error("a cancelled evaluation has a score")
+}
+
+// An evaluation that is cancelled or fails has no score and leaves no tensor, whenever that happens.
+func TestEvaluateLeavesNoTensor(t *testing.T) {
+	data := datasetstest.Synthetic(25, 8)
+	for _, after := range []int{0, 1, 3} {
+		for _, fails := range []bool{false, true} {
+			ctx, cancel := context.WithCancel(context.Background())
+			if after == 0 && !fails {
+				cancel()
+			}
+			batches := 0
+			forward := func(_ *nn.Ctx, images torch.Tensor) torch.Tensor {
+				if batches == after && fails {
+					images.Reshape(7, 7, 7) // as libtorch refuses
+				}
+				return images.Reshape(images.Size(0), -1).Narrow(1, 0, 10)
+			}
+			before := torch.Live()
+			_, err := metric.Evaluate(ctx, forward, &datasets.Loader{Dataset: data, Batch: 5}, torch.Options{}, func() {
+				if batches++; batches == after && !fails {
+					cancel()
+				}
+			})
+			cancel()
+			if err == nil || batches != after || !fails && !errors.Is(err, context.Canceled) {
+				t.Errorf("%d batches of %d: %v", batches, after, err)
+			}
+			if left := torch.Live() - before; left != 0 {
+				t.Errorf("%d tensors are left behind after %d batches and %v", left, batches, err)
+			}
+		}
 	}
 }

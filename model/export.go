@@ -106,8 +106,7 @@ func rename(params []nn.Param, turn func(string) string) ([]nn.Param, error) {
 func Arrays(params []nn.Param) []weights.Entry {
 	entries := make([]weights.Entry, len(params))
 	for i, p := range params {
-		d := weights.DType(p.Tensor.DType().String())
-		entries[i] = weights.Entry{Name: p.Name, Array: weights.NewArray(d, p.Tensor.Shape(), p.Tensor.Bytes())}
+		entries[i] = weights.Entry{Name: p.Name, Array: weights.NewArray(p.Tensor.DType(), p.Tensor.Shape(), p.Tensor.Bytes())}
 	}
 	return entries
 }

@@ -52,16 +52,9 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 	if d.Classes, err = classNames(o, int(d.Macro.Classes)); err != nil {
 		return fail(err)
 	}
-	params, err := tensors(entries)
-	if err != nil {
-		return fail(err)
-	}
-	seen, err := tensors(slices.DeleteFunc(slices.Clone(own), func(e weights.Entry) bool {
-		return !strings.HasSuffix(e.Name, weights.Tracked) || e.DType != "int64" || len(e.Shape) > 0
+	params, seen := tensors(entries), tensors(slices.DeleteFunc(slices.Clone(own), func(e weights.Entry) bool {
+		return !strings.HasSuffix(e.Name, weights.Tracked) || e.DType != torch.Int64 || len(e.Shape) > 0
 	}))
-	if err != nil {
-		return fail(err)
-	}
 	c, err := checkpoint(o.Genotype, d, params)
 	if err != nil {
 		return fail(err)
@@ -199,18 +192,11 @@ func classNames(o Origin, n int) ([]string, error) {
 	return names, nil
 }
 
-// dtypes are the types of weights' elements here and in files.
-var dtypes = []torch.DType{torch.Float32, torch.Float64, torch.Float16, torch.BFloat16, torch.Int64}
-
 // tensors copies arrays into tensors, which belong to the innermost scope.
-func tensors(entries []weights.Entry) ([]nn.Param, error) {
+func tensors(entries []weights.Entry) []nn.Param {
 	params := make([]nn.Param, len(entries))
 	for i, e := range entries {
-		at := slices.IndexFunc(dtypes, func(d torch.DType) bool { return d.String() == string(e.DType) })
-		if at < 0 {
-			return nil, fmt.Errorf("%s has elements of %s; supported are %v", e.Name, e.DType, dtypes)
-		}
-		params[i] = nn.Param{Name: e.Name, Tensor: torch.FromBytes(e.Bytes(), dtypes[at], e.Shape...)}
+		params[i] = nn.Param{Name: e.Name, Tensor: torch.FromBytes(e.Bytes(), e.DType, e.Shape...)}
 	}
-	return params, nil
+	return params
 }

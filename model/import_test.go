@@ -9,13 +9,13 @@ import (
 
 	"hdas/datasets"
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/torchtest"
 	"hdas/weights"
 )
 
@@ -155,7 +155,7 @@ func TestExportGivesBackWhatWasImported(t *testing.T) {
 			}
 		}
 		for name, g := range got { // PyTorch wants numbers of batches, which the file may lack
-			if !strings.HasSuffix(name, weights.Tracked) || g.DType != "int64" || len(g.Shape) != 0 || !bytes.Equal(g.Bytes(), make([]byte, 8)) {
+			if !strings.HasSuffix(name, weights.Tracked) || g.DType != torch.Int64 || len(g.Shape) != 0 || !bytes.Equal(g.Bytes(), make([]byte, 8)) {
 				t.Errorf("%s is new", name)
 			}
 		}
@@ -188,7 +188,7 @@ func TestExportGivesBackWhatWasImported(t *testing.T) {
 			f, _ := state(t, "hdas/derived.safetensors")
 			var entries []weights.Entry
 			for _, e := range f.Entries {
-				e.Array = weights.NewArray("float16", e.Shape, make([]byte, len(e.Bytes())/2))
+				e.Array = weights.NewArray(torch.Float16, e.Shape, make([]byte, len(e.Bytes())/2))
 				entries = append(entries, e)
 			}
 			want := file(t, entries)
@@ -220,7 +220,7 @@ func TestImportNamesEveryFault(t *testing.T) {
 			}
 			entries = append(entries, e)
 		}
-		entries = append(entries, weights.Entry{Name: "cells.99.extra", Array: weights.NewArray("float32", []int64{1}, make([]byte, 4))})
+		entries = append(entries, weights.Entry{Name: "cells.99.extra", Array: weights.NewArray(torch.Float32, []int64{1}, make([]byte, 4))})
 		_, _, err := model.Import(file(t, entries), origin(t, chain))
 		if err == nil {
 			t.Fatal("no error")
@@ -255,8 +255,8 @@ func TestImportRefuses(t *testing.T) {
 		}
 		// What a file asks for is not made before it is known to have it.
 		huge := file(t, []weights.Entry{
-			{Name: "cells.0.preprocess1.op.2.weight", Array: weights.NewArray("float32", []int64{4000}, make([]byte, 16000))},
-			{Name: "classifier.bias", Array: weights.NewArray("float32", []int64{10}, make([]byte, 40))},
+			{Name: "cells.0.preprocess1.op.2.weight", Array: weights.NewArray(torch.Float32, []int64{4000}, make([]byte, 16000))},
+			{Name: "classifier.bias", Array: weights.NewArray(torch.Float32, []int64{10}, make([]byte, 40))},
 		})
 		before := torch.Live()
 		if _, _, err := model.Import(huge, origin(t, chain)); err == nil || torch.Live() != before {

@@ -4,13 +4,13 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/models/plan"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/torchtest"
 )
 
 var (

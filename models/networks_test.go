@@ -6,12 +6,12 @@ import (
 	"testing"
 
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/torchtest"
 )
 
 // measured is what internal/golden/networks.py found of a network.

@@ -8,12 +8,12 @@ import (
 
 	"pgregory.net/rapid"
 
+	"hdas/internal/torchtest"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/torchtest"
 )
 
 // chainOf is DARTS' chain of that many layers as a genotype with stages: every cell reads the last

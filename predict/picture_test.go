@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"hdas/datasets"
-	"hdas/datasets/raster"
 	"hdas/model"
 	"hdas/models/layer"
 	"hdas/models/plan"
@@ -28,8 +27,8 @@ func TestViewOf(t *testing.T) {
 	own := description(plan.CIFAR, 48, 3)
 	own.Data = datasets.Spec{Name: "folder", Size: 48, Resize: 50, Interpolation: "bicubic"}
 	for want, d := range map[datasets.View]model.Description{
-		{Size: 224, Resize: 256}:                       description(plan.ImageNet, 224, 3),
-		{Size: 48, Resize: 50, Filter: raster.Bicubic}: own,
+		{Size: 224, Resize: 256}:                         description(plan.ImageNet, 224, 3),
+		{Size: 48, Resize: 50, Filter: datasets.Bicubic}: own,
 		{Size: 32}: description(plan.CIFAR, 32, 3),
 	} {
 		if got := viewOf(d); got != want {

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"hdas/datasets/imagefile"
+	"hdas/internal/imagefile"
 	"hdas/model"
 	"hdas/run"
 	"hdas/torch"

@@ -9,13 +9,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"hdas/torch"
 	"hdas/torch/nn"
+	"hdas/weights/safetensors"
 )
 
 // Checkpoint is enough to go on from, and to rebuild the network from, alone.
@@ -95,7 +94,7 @@ func (c Checkpoint) encode() (write func(io.Writer) error, err error) {
 	}
 	return func(w io.Writer) error {
 		texts := map[string]string{metaKey: string(meta), checksumKey: checksum(string(meta), arrays)}
-		return writeArrays(w, arrays, texts)
+		return safetensors.Write(w, safetensors.File{Tensors: arrays, Texts: texts})
 	}, nil
 }
 
@@ -124,17 +123,17 @@ func Read(path string) (Loaded, error) {
 }
 
 // inspect reads and checks a checkpoint, without making tensors.
-func inspect(path string) (Meta, map[string]array, error) {
-	arrays, texts, err := readArrays(path)
+func inspect(path string) (Meta, []safetensors.Tensor, error) {
+	f, err := safetensors.Read(path)
 	if err != nil {
 		return Meta{}, nil, err
 	}
-	text, ok := texts[metaKey]
+	text, ok := f.Texts[metaKey]
 	if !ok {
 		return Meta{}, nil, fmt.Errorf("%s is a safetensors file, but no checkpoint of this program", path)
 	}
 	meta, err := parseMeta(text)
-	if err == nil && texts[checksumKey] != checksum(text, arrays) {
+	if err == nil && f.Texts[checksumKey] != checksum(text, f.Tensors) {
 		err = errors.New("its checksum is not that of its content")
 	}
 	switch {
@@ -143,7 +142,7 @@ func inspect(path string) (Meta, map[string]array, error) {
 	case err != nil:
 		return Meta{}, nil, fmt.Errorf("checkpoint %s is damaged: %w", path, err)
 	}
-	return meta, arrays, nil
+	return meta, f.Tensors, nil
 }
 
 func parseMeta(text string) (m Meta, err error) {
@@ -182,13 +181,12 @@ func (m Meta) validate() error {
 }
 
 // checksum finds damage that leaves a file's form intact: CRC-32C over every array's name, type,
-// shape and data, and the text.
-func checksum(text string, arrays map[string]array) string {
+// shape and data, sorted by name, and the text.
+func checksum(text string, arrays []safetensors.Tensor) string {
 	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	for _, name := range slices.Sorted(maps.Keys(arrays)) {
-		a := arrays[name]
-		fmt.Fprintf(h, "%q %v %d\n", name, a.dtype, a.shape)
-		h.Write(a.data())
+	for _, a := range arrays {
+		fmt.Fprintf(h, "%q %s %d\n", a.Name, a.DType.Safetensors(), a.Shape)
+		h.Write(a.Bytes())
 	}
 	io.WriteString(h, text)
 	return fmt.Sprintf("crc32c:%08x", h.Sum32())

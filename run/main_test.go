@@ -12,10 +12,10 @@ import (
 	"syscall"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/torchtest"
 )
 
 // helperVariable makes the test binary another process of a test, with that part and folder.

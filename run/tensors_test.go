@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -18,7 +17,7 @@ import (
 )
 
 var (
-	allTypes  = []torch.DType{torch.Bool, torch.Uint8, torch.Int64, torch.Float16, torch.BFloat16, torch.Float32, torch.Float64}
+	allTypes  = []torch.DType{torch.Bool, torch.Uint8, torch.Int8, torch.Int16, torch.Int32, torch.Int64, torch.Float16, torch.BFloat16, torch.Float32, torch.Float64}
 	allShapes = [][]int64{{}, {1}, {0}, {3, 0, 2}, {7}, {2, 3, 5, 1}, {300, 1001}}
 )
 
@@ -66,56 +65,6 @@ func TestTensorsComeBackBitForBit(t *testing.T) {
 			}
 			return nil
 		})
-	}
-}
-
-// The example of the format in the tests of huggingface/safetensors, tensor.rs: test_serialization
-// and test_forced_alignement; its texts are those of the format's description.
-func TestTensorsAreWrittenAsTheFormatSays(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "t.safetensors")
-	for _, c := range []struct{ name, header string }{
-		{"attn.0", `{"attn.0":{"dtype":"F32","shape":[1,2,3],"data_offsets":[0,24]}}`},
-		{"attn0", `{"attn0":{"dtype":"F32","shape":[1,1,2,3],"data_offsets":[0,24]}}       `},
-	} {
-		want := binary.LittleEndian.AppendUint64(nil, uint64(len(c.header)))
-		want = append(want, c.header...)
-		want, err := binary.Append(want, binary.LittleEndian, []float32{0, 1, 2, 3, 4, 5})
-		check(t, err)
-		do(t, func() error {
-			x := torch.FromFloat32([]float32{0, 1, 2, 3, 4, 5}, 1, 2, 3)
-			if c.name == "attn0" {
-				x = x.Reshape(1, 1, 2, 3)
-			}
-			return run.WriteTensors(path, []nn.Param{{Name: c.name, Tensor: x}}, nil)
-		})
-		got, err := os.ReadFile(path)
-		check(t, err)
-		if !bytes.Equal(got, want) {
-			t.Errorf("wrote %q, not %q", got, want)
-		}
-	}
-}
-
-func TestEqualTensorsGiveEqualFiles(t *testing.T) {
-	dir := t.TempDir()
-	var first []byte
-	for i := range 10 {
-		path := filepath.Join(dir, fmt.Sprint(i))
-		do(t, func() error {
-			var params []nn.Param
-			for j := range 30 {
-				params = append(params, nn.Param{Name: fmt.Sprint("p", j), Tensor: torch.Ones(torch.Options{DType: allTypes[3+j%4]}, int64(j%3))})
-			}
-			rand.Shuffle(len(params), func(a, b int) { params[a], params[b] = params[b], params[a] })
-			return run.WriteTensors(path, params, map[string]string{"a": "1", "b": "2", "c": "3"})
-		})
-		data, err := os.ReadFile(path)
-		check(t, err)
-		if first == nil {
-			first = data
-		} else if !bytes.Equal(data, first) {
-			t.Fatal("the order of the parameters changes the file")
-		}
 	}
 }
 
@@ -198,37 +147,18 @@ func raw(header string, bytes int) []byte {
 	return append(append(data, header...), make([]byte, bytes)...)
 }
 
+// What else a file may say that is not so is tested where it is read, in weights/safetensors.
 func TestFilesThatLie(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "t.safetensors")
 	for name, data := range map[string][]byte{
-		"empty":           {},
-		"short":           {1, 2, 3},
-		"header too long": {255, 255, 255, 255, 255, 255, 255, 127, '{'},
-		"header past end": {200, 0, 0, 0, 0, 0, 0, 0, '{', '}'},
-		"no object":       raw(`[]`, 0),
-		"text":            []byte("no safetensors file at all, but a text"),
-		"other type":      raw(`{"a":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}`, 4),
-		"unknown type":    raw(`{"a":{"dtype":"F8","shape":[1],"data_offsets":[0,1]}}`, 1),
-		"gap":             raw(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[3,4]}}`, 4),
-		"surplus":         raw(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 4),
-		"missing":         raw(`{"a":{"dtype":"U8","shape":[9],"data_offsets":[0,9]}}`, 4),
-		"shape":           raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, 4),
-		"backwards":       raw(`{"a":{"dtype":"U8","shape":[0],"data_offsets":[4,0]}}`, 4),
-		"vast":            raw(`{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}`, 0),
-		"vast times none": raw(`{"a":{"dtype":"F32","shape":[0,18446744073709551615],"data_offsets":[0,0]}}`, 0),
-		"no metadata":     raw(`{"__metadata__":{"a":1}}`, 0),
-		"null":            raw(`{"a":null}`, 0),
-		"deep":            raw(`{"a":{"dtype":`+string(bytes.Repeat([]byte("["), 20000)), 0),
+		"empty":      {},
+		"text":       []byte("no safetensors file at all, but a text"),
+		"other type": raw(`{"a":{"dtype":"U32","shape":[1],"data_offsets":[0,4]}}`, 4),
+		"missing":    raw(`{"a":{"dtype":"U8","shape":[9],"data_offsets":[0,9]}}`, 4),
 	} {
 		t.Run(name, func(t *testing.T) {
 			check(t, os.WriteFile(path, data, 0o600))
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
 			refuse(t, []string{path}, func() error { _, _, err := run.ReadTensors(path); return err })
-			runtime.ReadMemStats(&after)
-			if n := after.TotalAlloc - before.TotalAlloc; n > 1<<21 {
-				t.Errorf("%d bytes allocated for a file of %d", n, len(data))
-			}
 		})
 	}
 	refuse(t, []string{path + "x"}, func() error { _, _, err := run.ReadTensors(path + "x"); return err })
@@ -237,6 +167,7 @@ func TestFilesThatLie(t *testing.T) {
 func FuzzReadTensors(f *testing.F) {
 	f.Add(raw(`{"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"__metadata__":{"a":"b"}}`, 8))
 	f.Add(raw(`{"a":{"dtype":"BOOL","shape":[],"data_offsets":[0,1]},"b":{"dtype":"F64","shape":[0,3],"data_offsets":[1,1]}}`, 1))
+	f.Add(raw(`{"a":{"dtype":"U8","shape":[0,2147483648,2147483648,2147483648],"data_offsets":[0,0]}}`, 0))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "t")
 		check(t, os.WriteFile(path, data, 0o600))

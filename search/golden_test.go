@@ -8,11 +8,11 @@ import (
 	"testing"
 
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/models/layer"
 	"hdas/search/space"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/torchtest"
 )
 
 var (

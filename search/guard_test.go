@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"hdas/configs"
+	"hdas/internal/runtest"
 	"hdas/run"
-	"hdas/run/runtest"
 	"hdas/torch"
 )
 

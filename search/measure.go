@@ -1,13 +1,10 @@
 package search
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"os"
-	"strings"
 	"time"
 
+	"hdas/internal/proc"
 	"hdas/metric"
 	"hdas/run"
 	"hdas/torch"
@@ -77,24 +74,7 @@ func Measure(ctx context.Context, s Setup) (Estimate, error) {
 	e.EpochSeconds = e.StepSeconds*float64(e.Steps) + e.EvaluationSeconds
 	e.SearchSeconds = e.EpochSeconds * float64(e.Epochs)
 	if !s.Options.Device.IsCUDA() {
-		e.PeakBytes = peak()
+		e.PeakBytes = proc.Process("VmHWM")
 	}
 	return e, nil
-}
-
-// peak is the most memory that this process has had, in bytes; 0 where the system does not say.
-func peak() int64 {
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if rest, ok := strings.CutPrefix(s.Text(), "VmHWM:"); ok {
-			var kib int64
-			fmt.Sscan(rest, &kib)
-			return kib << 10
-		}
-	}
-	return 0
 }

@@ -15,6 +15,7 @@ import (
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/optim"
+	"hdas/torch/optim/schedule"
 )
 
 // Setup is all that a search starts from.
@@ -71,7 +72,7 @@ type task struct {
 	net    *Supernet
 	image  layer.Shape
 	learn  *Bilevel
-	rate   optim.Schedule
+	rate   schedule.Schedule
 	meter  metric.Meter
 	best   float64 // the best supernet's top-1
 	bestAt int     // its epoch, from 0
@@ -90,7 +91,7 @@ func start(s Setup) (t *task, err error) {
 	w := s.Config.Weights
 	t = &task{Setup: s, best: -1,
 		image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)},
-		rate:  optim.Cosine(w.LR, w.MinLR, s.Config.Epochs)}
+		rate:  schedule.Cosine(w.LR, w.MinLR, s.Config.Epochs)}
 	failure := torch.Do(func(*torch.Scope) {
 		torch.Seed(s.Seed)
 		if t.net, err = NewSupernet(sp, s.Config, s.Macro, t.image, s.Options); err != nil {

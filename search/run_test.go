@@ -13,10 +13,10 @@ import (
 
 	"hdas/configs"
 	"hdas/datasets"
-	"hdas/datasets/datasetstest"
+	"hdas/internal/datasetstest"
+	"hdas/internal/runtest"
 	"hdas/models/genotype"
 	"hdas/run"
-	"hdas/run/runtest"
 	"hdas/setting"
 	"hdas/torch"
 )

@@ -1,7 +1,6 @@
 package torch_test
 
 import (
-	"strings"
 	"testing"
 
 	"hdas/torch"
@@ -51,25 +50,6 @@ func TestAutocast(t *testing.T) {
 		}
 		equal(t, "gradient", read(low), read(full), 0.05)
 	})
-}
-
-func TestPrecision(t *testing.T) {
-	for name, want := range map[string]torch.Precision{
-		"float32": {}, "fp32": {}, "float64": {DType: torch.Float64}, "bf16": {Autocast: torch.BFloat16},
-	} {
-		if p, err := torch.ParsePrecision(name, torch.CPU); p != want || err != nil {
-			t.Errorf("%s: %+v, %v", name, p, err)
-		}
-	}
-	if p, err := torch.ParsePrecision("fp16", torch.CUDA(0)); p.Autocast != torch.Float16 || err != nil {
-		t.Errorf("%+v, %v", p, err)
-	}
-	if _, err := torch.ParsePrecision("fp16", torch.CPU); err == nil || !strings.Contains(err.Error(), "use bf16") {
-		t.Error(err)
-	}
-	if _, err := torch.ParsePrecision("half", torch.CPU); err == nil || !strings.Contains(err.Error(), "bf16 fp16") {
-		t.Error(err)
-	}
 }
 
 func TestChannelsLast(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"hdas/torch/dtype"
 )
 
 // Device is where a tensor lies: the CPU, which is the zero value, or a CUDA device.
@@ -56,50 +58,21 @@ func ParseDevice(name string) (Device, error) {
 }
 
 // DType is the type of a tensor's elements. The zero value is Float32.
-type DType uint8
+type DType = dtype.DType
 
-// The element types in use. Networks compute in Float32 or Float64.
+// The element types; see package dtype.
 const (
-	Float32 DType = iota
-	Float64
-	Float16
-	BFloat16
-	Int64
-	Uint8
-	Bool
+	Float32  = dtype.Float32
+	Float64  = dtype.Float64
+	Float16  = dtype.Float16
+	BFloat16 = dtype.BFloat16
+	Int64    = dtype.Int64
+	Int32    = dtype.Int32
+	Int16    = dtype.Int16
+	Int8     = dtype.Int8
+	Uint8    = dtype.Uint8
+	Bool     = dtype.Bool
 )
-
-// dtypes has libtorch's number, the bytes of an element and PyTorch's name of every type.
-var dtypes = [...]struct {
-	number int32
-	size   int64
-	name   string
-}{
-	Float32: {6, 4, "float32"}, Float64: {7, 8, "float64"}, Float16: {5, 2, "float16"}, BFloat16: {15, 2, "bfloat16"},
-	Int64: {4, 8, "int64"}, Uint8: {0, 1, "uint8"}, Bool: {11, 1, "bool"},
-}
-
-// Size is the number of bytes of one element.
-func (d DType) Size() int64 { return dtypes[d].size }
-
-func (d DType) String() string {
-	if int(d) >= len(dtypes) {
-		return fmt.Sprintf("dtype(%d)", uint8(d))
-	}
-	return dtypes[d].name
-}
-
-func (d DType) c() int32 { return dtypes[d].number }
-
-// dtypeOf is the type that libtorch has that number for.
-func dtypeOf(number int32) DType {
-	for d := range dtypes {
-		if dtypes[d].number == number {
-			return DType(d)
-		}
-	}
-	panic(fmt.Sprintf("torch: libtorch's element type %d is not in use here", number))
-}
 
 // Options say where and as what a new tensor is made. The zero value is float32 on the CPU.
 type Options struct {

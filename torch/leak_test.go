@@ -1,12 +1,10 @@
 package torch_test
 
 import (
-	"os"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"testing"
 
+	"hdas/internal/proc"
 	"hdas/torch"
 )
 
@@ -14,15 +12,11 @@ import (
 // could give back.
 func resident(t *testing.T) int64 {
 	debug.FreeOSMemory()
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Fatal(err)
+	used := proc.Process("VmRSS")
+	if used == 0 {
+		t.Fatal("the system does not say how much memory is in use")
 	}
-	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pages * int64(os.Getpagesize())
+	return used
 }
 
 // oneThread is for operations so small that they only wait for a second thread, for long when

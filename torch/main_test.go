@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
-	"hdas/torch/torchtest"
 )
 
 func TestMain(m *testing.M) { torchtest.Main(m) }

@@ -14,20 +14,20 @@ const noDType = -1
 // Zeros is a tensor of zeros.
 func Zeros(o Options, shape ...int64) Tensor {
 	d, n := dims(shape)
-	return call("zeros", func(out *lib.Ctensor) { lib.AtgZeros(out, d, n, o.DType.c(), o.Device.c()) })
+	return call("zeros", func(out *lib.Ctensor) { lib.AtgZeros(out, d, n, o.DType.Number(), o.Device.c()) })
 }
 
 // Ones is a tensor of ones.
 func Ones(o Options, shape ...int64) Tensor {
 	d, n := dims(shape)
-	return call("ones", func(out *lib.Ctensor) { lib.AtgOnes(out, d, n, o.DType.c(), o.Device.c()) })
+	return call("ones", func(out *lib.Ctensor) { lib.AtgOnes(out, d, n, o.DType.Number(), o.Device.c()) })
 }
 
 // Full is a tensor whose elements are all v.
 func Full(o Options, v float64, shape ...int64) (r Tensor) {
 	d, n := dims(shape)
 	scalar(v, func(s lib.Cscalar) {
-		r = call("full", func(out *lib.Ctensor) { lib.AtgFull(out, d, n, s, o.DType.c(), o.Device.c()) })
+		r = call("full", func(out *lib.Ctensor) { lib.AtgFull(out, d, n, s, o.DType.Number(), o.Device.c()) })
 	})
 	return r
 }
@@ -35,7 +35,7 @@ func Full(o Options, v float64, shape ...int64) (r Tensor) {
 // Randn is a tensor of draws from N(0, 1).
 func Randn(o Options, shape ...int64) Tensor {
 	d, n := dims(shape)
-	return call("randn", func(out *lib.Ctensor) { lib.AtgRandn(out, d, n, o.DType.c(), o.Device.c()) })
+	return call("randn", func(out *lib.Ctensor) { lib.AtgRandn(out, d, n, o.DType.Number(), o.Device.c()) })
 }
 
 // Uniform_ fills t with draws from [from, to).
@@ -63,7 +63,7 @@ func (t Tensor) Copy_(src Tensor) Tensor {
 
 // To is t with elements of that type; t itself when it has them already.
 func (t Tensor) To(dtype DType) Tensor {
-	return call("to", func(out *lib.Ctensor) { lib.AtgToDtype(out, t.c(), dtype.c(), 0, 0) }, t)
+	return call("to", func(out *lib.Ctensor) { lib.AtgToDtype(out, t.c(), dtype.Number(), 0, 0) }, t)
 }
 
 // ToDevice is t on device d; t itself when it is there already.

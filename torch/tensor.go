@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	lib "github.com/sugarme/gotch/libtch"
+
+	"hdas/torch/dtype"
 )
 
 // A Tensor belongs to the Scope that was innermost when it was made and is freed when that
@@ -109,8 +111,16 @@ func numel(shape []int64) int64 {
 	return n
 }
 
-// DType is the type of t's elements.
-func (t Tensor) DType() DType { return dtypeOf(lib.AtScalarType(t.c())) }
+// DType returns the type of t's elements. A type of libtorch that package dtype does not list is a
+// fault of the program and panics.
+func (t Tensor) DType() DType {
+	number := lib.AtScalarType(t.c())
+	d, ok := dtype.FromNumber(number)
+	if !ok {
+		panic(fmt.Sprintf("torch: libtorch's element type %d is not supported", number))
+	}
+	return d
+}
 
 // Device is where t's elements lie.
 func (t Tensor) Device() Device { return Device(int32(lib.AtDevice(t.c())) + 1) }
@@ -152,7 +162,7 @@ func fromRaw(data unsafe.Pointer, bytes int, dtype DType, shape []int64) Tensor 
 	}
 	var out C.ht
 	d, n := dims(shape)
-	check(op, nil, C.hdas_from_data(&out, data, (*C.int64_t)(&d[0]), C.int(n), C.int(dtype.c())))
+	check(op, nil, C.hdas_from_data(&out, data, (*C.int64_t)(&d[0]), C.int(n), C.int(dtype.Number())))
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }
 

@@ -8,8 +8,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
-	"hdas/torch/torchtest"
 )
 
 // geometry is that of a window that moves over planes; index 0 is vertical.

@@ -19,6 +19,7 @@ import (
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
+	"hdas/torch/optim/schedule"
 )
 
 // Setup is all that a training starts from.
@@ -69,7 +70,7 @@ type task struct {
 	Setup
 	model *model.Model
 	step  Stepper
-	rate  optim.Schedule
+	rate  schedule.Schedule
 	meter metric.Meter
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/torch/dtype"
 	"hdas/weights"
 )
 
@@ -69,7 +70,7 @@ func floats(name string, values ...float32) weights.Entry {
 	if err != nil {
 		panic(err)
 	}
-	return weights.Entry{Name: name, Array: weights.NewArray("float32", []int64{int64(len(values))}, data)}
+	return weights.Entry{Name: name, Array: weights.NewArray(dtype.Float32, []int64{int64(len(values))}, data)}
 }
 
 // own is File.Own of those tensors, after they went through a file.
@@ -126,7 +127,7 @@ func TestRepeatedTensors(t *testing.T) {
 
 func TestMatchNamesEveryFault(t *testing.T) {
 	whole := floats("d", 1)
-	whole.DType = "int32"
+	whole.DType = dtype.Int32
 	found, faults := weights.Match([]weights.Entry{floats("a", 1, 2), floats("x.num_batches_tracked", 1), floats("c", 1), floats("b", 1, 2), whole},
 		[]weights.Want{{"missing", []int64{3}}, {"b", []int64{1, 2}}, {"a", []int64{2}}, {"d", []int64{1}}})
 	if len(found) != 1 || found[0].Name != "a" {

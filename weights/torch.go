@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 
 	"github.com/nlpodyssey/gopickle/types"
 
 	"hdas/internal/pickle"
+	"hdas/torch/dtype"
 )
 
 // mostSize is the most elements along a dimension, and the most of a storage: enough for anything,
@@ -16,7 +18,7 @@ const mostSize = 1 << 31
 
 // storage is a block of elements, to which tensors refer.
 type storage struct {
-	dtype DType
+	dtype dtype.DType
 	count int64  // of elements
 	data  []byte // nil until it is read
 }
@@ -37,9 +39,9 @@ type tensor struct {
 // values that programs save beside them.
 func name(full string) (v any, ok bool) {
 	for _, module := range []string{"torch.", "torch.cuda."} {
-		for _, t := range dtypes {
-			if full == module+t.storage {
-				return t.dtype, true
+		if class, ok := strings.CutPrefix(full, module); ok {
+			if d, ok := dtype.FromStorage(class); ok {
+				return d, true
 			}
 		}
 	}
@@ -199,7 +201,7 @@ func (s storages) refer(id any) (any, error) {
 	if !ok || t.Len() < 5 || t.Len() > 6 || t.Get(0) != "storage" {
 		return nil, errors.New("a value from elsewhere is no storage of tensors")
 	}
-	dtype, typed := t.Get(1).(DType)
+	elements, typed := t.Get(1).(dtype.DType)
 	key, named := pickle.Text(t.Get(2))
 	count, counted := integer(t.Get(4))
 	if !typed || !named || !counted {
@@ -217,10 +219,10 @@ func (s storages) refer(id any) (any, error) {
 	}
 	known := s[key]
 	if known == nil {
-		known = &storage{dtype: dtype, count: count}
+		known = &storage{dtype: elements, count: count}
 		s[key] = known
 	}
-	if known.dtype != dtype || known.count != count {
+	if known.dtype != elements || known.count != count {
 		return nil, fmt.Errorf("storage %.50q has two types or sizes", key)
 	}
 	w.storage = known

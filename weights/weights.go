@@ -4,56 +4,18 @@
 package weights
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/nlpodyssey/safetensors"
+	"hdas/torch/dtype"
+	"hdas/weights/safetensors"
 )
-
-// DType is the type of an array's elements, by PyTorch's name of it.
-type DType string
-
-// element is what there is to know of a type.
-type element struct {
-	dtype       DType
-	size        int64  // in bytes
-	storage     string // PyTorch's class
-	safetensors safetensors.DType
-}
-
-var dtypes = []element{
-	{"float32", 4, "FloatStorage", safetensors.F32},
-	{"float64", 8, "DoubleStorage", safetensors.F64},
-	{"float16", 2, "HalfStorage", safetensors.F16},
-	{"bfloat16", 2, "BFloat16Storage", safetensors.BF16},
-	{"int64", 8, "LongStorage", safetensors.I64},
-	{"int32", 4, "IntStorage", safetensors.I32},
-	{"int16", 2, "ShortStorage", safetensors.I16},
-	{"int8", 1, "CharStorage", safetensors.I8},
-	{"uint8", 1, "ByteStorage", safetensors.U8},
-	{"bool", 1, "BoolStorage", safetensors.BOOL},
-}
-
-// Size is the number of bytes of an element; 0 for an unknown type.
-func (d DType) Size() int64 {
-	for _, t := range dtypes {
-		if t.dtype == d {
-			return t.size
-		}
-	}
-	return 0
-}
-
-// Floating reports whether d has fractions.
-func (d DType) Floating() bool { return strings.Contains(string(d), "float") }
 
 // Array is a tensor in a file. Its elements stay where the file has them.
 type Array struct {
-	DType   DType
+	DType   dtype.DType
 	Shape   []int64
 	data    []byte  // from the first element on, little-endian
 	strides []int64 // in elements; nil: row by row without gaps
@@ -61,7 +23,7 @@ type Array struct {
 
 // NewArray is an array of elements that lie row by row, little-endian; their number must be the
 // shape's.
-func NewArray(d DType, shape []int64, data []byte) Array {
+func NewArray(d dtype.DType, shape []int64, data []byte) Array {
 	return Array{DType: d, Shape: shape, data: data}
 }
 
@@ -127,14 +89,7 @@ type File struct {
 // key says which, as dotted keys; empty takes the one that is a network's by its name or size. The
 // arrays share the file's memory.
 func Read(path, key string) (File, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a file", path)
-	}
-	if err != nil {
-		return File{}, err
-	}
-	data, err := os.ReadFile(path)
+	data, err := safetensors.ReadFile(path)
 	if err != nil {
 		return File{}, err
 	}
@@ -197,36 +152,14 @@ func (f *File) tidy() error {
 	return nil
 }
 
-// mostHeader is how many bytes of a small safetensors file may be its header, which takes up to
-// eighty times its size in memory. The header of a network has 110 bytes for each tensor.
-const mostHeader = 1 << 18
-
 func readSafetensors(data []byte) (File, error) {
-	if len(data) < 8 {
-		return File{}, errors.New("neither a file of PyTorch nor of safetensors")
-	}
-	if n := binary.LittleEndian.Uint64(data); n > mostHeader+uint64(len(data)/64) {
-		return File{}, fmt.Errorf("neither a file of PyTorch nor of safetensors, whose header would have %d of its %d bytes", n, len(data))
-	}
-	n, header, err := safetensors.ReadMetadata(data)
+	s, err := safetensors.Parse(data)
 	if err != nil {
 		return File{}, fmt.Errorf("neither a file of PyTorch nor a whole safetensors file: %w", err)
 	}
-	var f File
-	for name, info := range header.Tensors() {
-		i := slices.IndexFunc(dtypes, func(t element) bool { return t.safetensors == info.DType })
-		if i < 0 {
-			return File{}, fmt.Errorf("tensor %.100q has elements of %v, which are not supported", name, info.DType)
-		}
-		a := Array{DType: dtypes[i].dtype, Shape: []int64{}, data: data[8+n:][info.DataOffsets[0]:info.DataOffsets[1]]}
-		for _, d := range info.Shape {
-			if d > mostSize {
-				return File{}, fmt.Errorf("tensor %.100q has a dimension of %d", name, d)
-			}
-			a.Shape = append(a.Shape, int64(d))
-		}
-		f.Entries = append(f.Entries, Entry{name, a})
+	f := File{Entries: make([]Entry, len(s.Tensors))}
+	for i, t := range s.Tensors {
+		f.Entries[i] = Entry{t.Name, NewArray(t.DType, t.Shape, t.Bytes())}
 	}
-	slices.SortFunc(f.Entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return f, nil
 }

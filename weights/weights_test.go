@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/torch/dtype"
 	"hdas/weights"
 )
 
@@ -28,29 +29,29 @@ var whole = []float64{0, 0, 1, 1, 2} // the ramp as integers
 // expected is what testdata/checkpoints.py writes, in its order.
 var expected = []struct {
 	name   string
-	dtype  weights.DType
+	dtype  dtype.DType
 	shape  []int64
 	values []float64
 }{
-	{"row", "float32", []int64{2, 3}, ramp(0, 1, 2, 3, 4, 5)},
-	{"transposed", "float32", []int64{3, 2}, ramp(0, 3, 1, 4, 2, 5)},
-	{"tail", "float32", []int64{4}, ramp(20, 21, 22, 23)},
-	{"middle", "float32", []int64{3, 2}, ramp(3, 4, 7, 8, 11, 12)},
-	{"head", "float32", []int64{2}, ramp(0, 1)},
-	{"channels_last", "float32", []int64{1, 4, 2, 2}, ramp(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)},
-	{"empty", "float32", []int64{0, 3}, nil},
-	{"scalar", "int64", nil, []float64{7}},
-	{"float64", "float64", []int64{5}, ramp(0, 1, 2, 3, 4)},
-	{"float16", "float16", []int64{5}, ramp(0, 1, 2, 3, 4)},
-	{"bfloat16", "bfloat16", []int64{5}, ramp(0, 1, 2, 3, 4)},
-	{"int64", "int64", []int64{5}, whole},
-	{"int32", "int32", []int64{5}, whole},
-	{"int16", "int16", []int64{5}, whole},
-	{"int8", "int8", []int64{5}, whole},
-	{"uint8", "uint8", []int64{5}, whole},
-	{"bool", "bool", []int64{3}, []float64{1, 0, 1}},
-	{"parameter", "float32", []int64{3}, ramp(0, 1, 2)},
-	{"a.name.that.is.longer.than.sixty.four.bytes.which.the.reader.treats.apart", "float32", []int64{2}, ramp(0, 1)},
+	{"row", dtype.Float32, []int64{2, 3}, ramp(0, 1, 2, 3, 4, 5)},
+	{"transposed", dtype.Float32, []int64{3, 2}, ramp(0, 3, 1, 4, 2, 5)},
+	{"tail", dtype.Float32, []int64{4}, ramp(20, 21, 22, 23)},
+	{"middle", dtype.Float32, []int64{3, 2}, ramp(3, 4, 7, 8, 11, 12)},
+	{"head", dtype.Float32, []int64{2}, ramp(0, 1)},
+	{"channels_last", dtype.Float32, []int64{1, 4, 2, 2}, ramp(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)},
+	{"empty", dtype.Float32, []int64{0, 3}, nil},
+	{"scalar", dtype.Int64, nil, []float64{7}},
+	{"float64", dtype.Float64, []int64{5}, ramp(0, 1, 2, 3, 4)},
+	{"float16", dtype.Float16, []int64{5}, ramp(0, 1, 2, 3, 4)},
+	{"bfloat16", dtype.BFloat16, []int64{5}, ramp(0, 1, 2, 3, 4)},
+	{"int64", dtype.Int64, []int64{5}, whole},
+	{"int32", dtype.Int32, []int64{5}, whole},
+	{"int16", dtype.Int16, []int64{5}, whole},
+	{"int8", dtype.Int8, []int64{5}, whole},
+	{"uint8", dtype.Uint8, []int64{5}, whole},
+	{"bool", dtype.Bool, []int64{3}, []float64{1, 0, 1}},
+	{"parameter", dtype.Float32, []int64{3}, ramp(0, 1, 2)},
+	{"a.name.that.is.longer.than.sixty.four.bytes.which.the.reader.treats.apart", dtype.Float32, []int64{2}, ramp(0, 1)},
 }
 
 // values are an array's elements.
@@ -58,13 +59,13 @@ func values(a weights.Array) []float64 {
 	var out []float64
 	for b := a.Bytes(); len(b) > 0; b = b[a.DType.Size():] {
 		switch a.DType {
-		case "float32":
+		case dtype.Float32:
 			out = append(out, float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
-		case "float64":
+		case dtype.Float64:
 			out = append(out, math.Float64frombits(binary.LittleEndian.Uint64(b)))
-		case "bfloat16":
+		case dtype.BFloat16:
 			out = append(out, float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(b))<<16)))
-		case "float16": // normal numbers and zero are enough here
+		case dtype.Float16: // normal numbers and zero are enough here
 			h := uint32(binary.LittleEndian.Uint16(b))
 			if h != 0 {
 				h = (h>>10+112)<<23 | h&0x3ff<<13
@@ -173,7 +174,7 @@ func TestWriteTorch(t *testing.T) {
 			}
 		}
 	}
-	if err := weights.WriteTorch(&out, "x", []weights.Entry{{Name: "x", Array: weights.NewArray("complex64", nil, nil)}}); err == nil {
+	if err := weights.WriteTorch(&out, "x", []weights.Entry{{Name: "x", Array: weights.NewArray(99, nil, nil)}}); err == nil {
 		t.Error("a type that is not known was written")
 	}
 }

@@ -87,14 +87,8 @@ func stateDict(entries []Entry) ([]byte, error) {
 	p.global("collections\nOrderedDict\n")
 	p.op(")R(")
 	for i, e := range entries {
-		class := ""
-		for _, t := range dtypes {
-			if t.dtype == e.DType {
-				class = t.storage
-			}
-		}
-		if class == "" {
-			return nil, fmt.Errorf("tensor %q: PyTorch has no elements of %q", e.Name, e.DType)
+		if !e.DType.Known() {
+			return nil, fmt.Errorf("tensor %q: PyTorch has no elements of %v", e.Name, e.DType)
 		}
 		count := int64(1)
 		strides := make([]int64, len(e.Shape))
@@ -109,7 +103,7 @@ func stateDict(entries []Entry) ([]byte, error) {
 		p.global("torch._utils\n_rebuild_tensor_v2\n")
 		p.op("((")
 		p.repeated("storage")
-		p.global("torch\n" + class + "\n")
+		p.global("torch\n" + e.DType.Storage() + "\n")
 		p.text(fmt.Sprint(i))
 		p.repeated("cpu")
 		p.integer(count)

@@ -15,7 +15,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"hdas/datasets"
-	"hdas/datasets/fetch"
+	"hdas/internal/fetch"
 	"hdas/lab"
 )
 

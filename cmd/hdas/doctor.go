@@ -1,17 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"hdas/datasets"
-	"hdas/datasets/imagefile"
+	"hdas/internal/imagefile"
+	"hdas/internal/proc"
 	"hdas/torch"
 )
 
@@ -36,8 +35,8 @@ func (p *program) doctor() *cobra.Command {
 		Use: "doctor", Short: "Say what of libtorch, devices and data is found, and mend the rest",
 		Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			h := health{Libtorch: torch.Version(), Library: loaded("libtorch_cpu.so"), Devices: []string{"cpu"}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: dataDir}
-			h.MemoryGB, h.FreeGB = memory("MemTotal"), memory("MemAvailable")
+			h := health{Libtorch: torch.Version(), Library: proc.Library("libtorch_cpu.so"), Devices: []string{"cpu"}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: dataDir}
+			h.MemoryGB, h.FreeGB = float64(proc.Machine("MemTotal"))/1e9, float64(proc.Machine("MemAvailable"))/1e9
 			err := torch.Do(func(*torch.Scope) {
 				h.Threads = torch.Threads()
 				torch.Ones(torch.Options{}, 2, 2).Sum().Item()
@@ -72,7 +71,7 @@ func cudaAdvice(found bool) string {
 	switch {
 	case found:
 		return "found"
-	case loaded("libtorch_cuda.so") == "":
+	case proc.Library("libtorch_cuda.so") == "":
 		return "this build is for the CPU; with an NVIDIA GPU: make CUDA=1"
 	}
 	return "this build has CUDA, but no device answers; check nvidia-smi and the driver"
@@ -88,38 +87,5 @@ func (h health) write(w io.Writer) {
 	fmt.Fprintf(w, "data in   %s\n", h.DataDir)
 	for _, name := range datasets.Names() {
 		fmt.Fprintf(w, "  %-9s %s\n", name, strings.ReplaceAll(h.Data[name], "\n", "\n            "))
-	}
-}
-
-// loaded is the path of a library of this process, empty where it is not loaded.
-func loaded(library string) string {
-	path := ""
-	scan("/proc/self/maps", func(line string) {
-		if i := strings.IndexByte(line, '/'); i >= 0 && strings.HasSuffix(line, "/"+library) {
-			path = line[i:]
-		}
-	})
-	return path
-}
-
-// memory is a figure of /proc/meminfo in GB.
-func memory(key string) float64 {
-	var kb float64
-	scan("/proc/meminfo", func(line string) {
-		if rest, ok := strings.CutPrefix(line, key+":"); ok {
-			fmt.Sscan(rest, &kb)
-		}
-	})
-	return kb * 1024 / 1e9
-}
-
-func scan(path string, each func(line string)) {
-	f, err := os.Open(path)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		each(s.Text())
 	}
 }

@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 torchvision.disable_beta_transforms_warning()
 HERE = pathlib.Path(__file__).resolve().parent
-photo = Image.open(HERE.parent / "raster" / "testdata" / "flower.png").convert("RGB")
+photo = Image.open(HERE.parents[1] / "internal" / "raster" / "testdata" / "flower.png").convert("RGB")
 image = photo.crop((60, 50, 180, 170)).resize((32, 32), Image.BICUBIC)
 MEAN, STD = (0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)
 golden = {}

@@ -17,52 +17,57 @@ import (
 // allowed is what each package may import of this module, besides itself: data flows one way. A
 // package that is not here may not be there.
 var allowed = map[string][]string{
-	"setting":               {},
-	"torch":                 {"torch/kernel"},
+	"models/plan":           {"models/genotype", "models/layer", "models/ops", "setting"},
 	"torch/kernel":          {},
+	"setting":               {},
+	"torch":                 {"torch/dtype", "torch/kernel"},
+	"torch/dtype":           {},
 	"torch/nn":              {"torch", "torch/kernel"},
 	"torch/optim":           {"torch", "torch/nn"},
-	"torch/torchtest":       {"torch"},
+	"torch/optim/schedule":  {},
 	"models/genotype":       {},
 	"models/genotype/text":  {"models/genotype"},
 	"models/layer":          {},
 	"models/ops":            {"models/layer", "torch/kernel"},
-	"models/plan":           {"models/genotype", "models/layer", "models/ops"},
 	"models":                {"models/layer", "models/ops", "models/plan", "torch", "torch/nn"},
 	"draw":                  {"models/genotype"},
-	"datasets":              {"internal/pickle", "datasets/fetch", "datasets/imagefile", "datasets/raster", "setting"},
-	"datasets/fetch":        {},
-	"datasets/imagefile":    {},
-	"datasets/raster":       {},
-	"datasets/datasetstest": {"datasets"},
-	"metric":                {"datasets", "torch", "torch/nn"},
-	"run":                   {"models/genotype", "torch", "torch/nn"},
-	"run/runtest":           {"run"},
+	"datasets":              {"internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster", "setting"},
+	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
+	"metric/score":          {},
+	"run":                   {"models/genotype", "torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype", "setting"},
-	"weights":               {"internal/pickle"},
-	"search":                {"configs", "datasets", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "setting", "torch", "torch/kernel", "torch/nn", "torch/optim"},
+	"weights":               {"internal/pickle", "torch/dtype", "weights/safetensors"},
+	"weights/safetensors":   {"torch/dtype"},
+	"search":                {"configs", "datasets", "internal/proc", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "setting", "torch", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
 	"model":                 {"datasets", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "weights"},
-	"train":                 {"configs", "datasets", "metric", "model", "models", "models/genotype", "models/plan", "run", "setting", "torch", "torch/nn", "torch/optim"},
-	"predict":               {"datasets", "datasets/imagefile", "model", "models/plan", "run", "torch", "torch/nn"},
-	"configs":               {"datasets", "models/genotype", "models/ops", "models/plan", "search/space", "setting", "torch", "torch/kernel"},
-	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "train"},
+	"train":                 {"configs", "datasets", "metric", "model", "models", "models/genotype", "models/plan", "run", "setting", "torch", "torch/dtype", "torch/nn", "torch/optim", "torch/optim/schedule"},
+	"predict":               {"datasets", "internal/imagefile", "model", "models/plan", "run", "torch", "torch/nn"},
+	"configs":               {"datasets", "models/genotype", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
+	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "torch/dtype", "train"},
 	"lab/jobs":              {},
-	"cmd/hdas":              {"configs", "datasets", "datasets/fetch", "datasets/imagefile", "draw", "internal/parity", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "torch"},
-	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
-	"internal/golden/raw":   {},
-	"internal/pickle":       {},
+	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "internal/proc", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "torch"},
 	"internal/arch":         {},
+	"internal/datasetstest": {"datasets"},
+	"internal/fetch":        {},
+	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
+	"internal/golden/raw":   {"torch/dtype", "weights/safetensors"},
+	"internal/imagefile":    {},
+	"internal/pickle":       {},
+	"internal/proc":         {},
+	"internal/raster":       {},
+	"internal/runtest":      {"run"},
+	"internal/torchtest":    {"torch"},
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
-	"internal/parity":         {"configs", "datasets", "internal/golden/pytorch", "models", "models/genotype", "models/layer", "models/plan", "run", "search", "torch", "torch/kernel", "torch/nn", "train"},
+	"internal/parity":         {"configs", "datasets", "internal/golden/pytorch", "internal/proc", "models", "models/genotype", "models/layer", "models/plan", "run", "search", "torch", "torch/dtype", "torch/kernel", "torch/nn", "train"},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "torch/kernel", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "draw", "datasets", "datasets/fetch", "datasets/imagefile", "datasets/raster", "search/space", "weights", "internal/pickle", "lab/jobs"}
+var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/proc", "internal/raster", "lab/jobs"}
 
 // Packages with C code. All but torch have a twin of it in Go.
-var cgo = []string{"torch", "datasets/imagefile", "datasets/raster"}
+var cgo = []string{"torch", "internal/imagefile", "internal/raster"}
 
 const module = "hdas/"
 

@@ -3,7 +3,7 @@ package parity
 import (
 	"testing"
 
-	"hdas/torch/torchtest"
+	"hdas/internal/torchtest"
 )
 
 func TestMain(m *testing.M) { torchtest.Main(m) }

@@ -2,11 +2,9 @@ package parity
 
 import (
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
+	"hdas/internal/proc"
 	"hdas/run"
 	"hdas/search"
 	"hdas/torch"
@@ -26,7 +24,7 @@ func oursBy(path kernel.Path, folder string) error {
 	failure := torch.Do(func(*torch.Scope) {
 		torch.SetThreads(t.Threads)
 		torch.Ones(torch.Options{}, 8, 8).Sum().Item() // libtorch is up
-		o := outcome{path: path, measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: status("VmRSS")}
+		o := outcome{path: path, measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: proc.Process("VmRSS")}
 		defer o.free()
 		if err = o.run(t, folder); err == nil {
 			err = o.write(folder, ours)
@@ -76,28 +74,13 @@ func (o *outcome) grads(group, prefix string, params []nn.Param, grads []torch.T
 
 // steps runs the steps of that name, timing them and watching the resident memory.
 func (o *outcome) steps(name string, n int, step func(i int64)) {
-	os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // the peak starts anew; where that is denied, it is the process's
+	proc.ResetPeak()
 	for i := range int64(n) {
 		start := time.Now()
 		torch.Within(func(*torch.Scope) { step(i) })
 		o.Seconds[name] = append(o.Seconds[name], time.Since(start).Seconds())
 	}
-	o.Peak[name] = max(0, status("VmHWM")-o.base)
-}
-
-// status are the bytes that the kernel counts of this process.
-func status(key string) int64 {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, key+":"); ok {
-			kb, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kb * 1024
-		}
-	}
-	return 0
+	o.Peak[name] = max(0, proc.Process("VmHWM")-o.base)
 }
 
 func (o *outcome) run(t task, folder string) error {

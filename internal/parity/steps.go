@@ -14,9 +14,11 @@ import (
 	"github.com/google/pprof/profile"
 
 	"hdas/datasets"
+	"hdas/internal/proc"
 	"hdas/models/layer"
 	"hdas/search"
 	"hdas/torch"
+	"hdas/torch/dtype"
 	"hdas/torch/kernel"
 	"hdas/torch/nn"
 )
@@ -88,7 +90,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 	if err != nil {
 		return nil, err
 	}
-	precision, err := torch.ParsePrecision(t.Autocast, s.device)
+	precision, err := dtype.ParsePrecision(t.Autocast, s.device.IsCUDA())
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +186,7 @@ func (s *stepper) take() (took Took, err error) {
 			s.peak = max(s.peak, torch.PeakMemory(s.device, step))
 		} else {
 			step()
-			s.peak = status("VmHWM")
+			s.peak = proc.Process("VmHWM")
 		}
 		took.Seconds, took.CPU = time.Since(start).Seconds(), processors()-cpu
 		pprof.StopCPUProfile()

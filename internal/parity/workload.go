@@ -11,6 +11,7 @@ import (
 
 	"hdas/models/genotype"
 	"hdas/torch"
+	"hdas/torch/dtype"
 	"hdas/torch/kernel"
 )
 
@@ -95,7 +96,7 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if err != nil {
 		return fail(err)
 	}
-	precision, err := torch.ParsePrecision(s.Precision, device)
+	precision, err := dtype.ParsePrecision(s.Precision, device.IsCUDA())
 	if err != nil {
 		return fail(err)
 	}

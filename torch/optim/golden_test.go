@@ -8,7 +8,7 @@ import (
 	"hdas/internal/golden"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/torch/optim"
+	"hdas/torch/optim/schedule"
 )
 
 // Five steps of torch.optim's optimizers, and its clipping.
@@ -62,12 +62,12 @@ func TestGoldenOptimizers(t *testing.T) {
 func TestGoldenSchedules(t *testing.T) {
 	do(t, func(*torch.Scope) {
 		f := golden.Read(t, "pieces/schedules.safetensors")
-		for name, s := range map[string]optim.Schedule{
-			"cosine":      optim.Cosine(0.025, 0.001, 20),
-			"step":        optim.Step(0.1, 0.97, 3),
-			"linear":      optim.Linear(0.5, 0.1, 20),
-			"warm cosine": optim.Warmup(optim.Cosine(0.5, 0, 20), 5, 1e-3),
-			"warm step":   optim.Warmup(optim.Step(0.5, 0.97, 1), 10, 0.1),
+		for name, s := range map[string]schedule.Schedule{
+			"cosine":      schedule.Cosine(0.025, 0.001, 20),
+			"step":        schedule.Step(0.1, 0.97, 3),
+			"linear":      schedule.Linear(0.5, 0.1, 20),
+			"warm cosine": schedule.Warmup(schedule.Cosine(0.5, 0, 20), 5, 1e-3),
+			"warm step":   schedule.Warmup(schedule.Step(0.5, 0.97, 1), 10, 0.1),
 		} {
 			for step, want := range f.Get(t, name).Float64s() {
 				// Theirs are recursions, which gather rounding.

@@ -13,6 +13,7 @@ import (
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
+	"hdas/torch/optim/schedule"
 )
 
 // optimizer is what SGD and Adam have in common.
@@ -432,7 +433,7 @@ func TestDescent(t *testing.T) {
 				for i := range 400 {
 					torch.Within(func(*torch.Scope) {
 						e := w.Sub(target)
-						opt.Step([]float64{optim.Cosine(0.2, 0, 400)(i)}, torch.Grad(e.Mul(e).Sum(), []torch.Tensor{w}))
+						opt.Step([]float64{schedule.Cosine(0.2, 0, 400)(i)}, torch.Grad(e.Mul(e).Sum(), []torch.Tensor{w}))
 					})
 				}
 				if v := w.Float64s(); math.Abs(v[0]-3) > 1e-3 || math.Abs(v[1]+1) > 1e-3 {

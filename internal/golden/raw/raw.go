@@ -4,63 +4,65 @@ package raw
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
-	"os"
+	"slices"
 	"testing"
 
-	"github.com/nlpodyssey/safetensors"
+	"hdas/torch/dtype"
+	"hdas/weights/safetensors"
 )
 
 // File holds the tensors of a safetensors file.
 type File struct {
 	path    string
-	tensors safetensors.SafeTensors
+	tensors map[string]safetensors.Tensor
 }
 
 // Read reads a file of the test's package.
 func Read(t testing.TB, path string) File {
 	t.Helper()
-	data, err := os.ReadFile(path)
+	f, err := safetensors.Read(path)
 	if err != nil {
 		t.Fatalf("golden: %v", err)
 	}
-	s, err := safetensors.Deserialize(data)
-	if err != nil {
-		t.Fatalf("golden %s: %v", path, err)
+	tensors := map[string]safetensors.Tensor{}
+	for _, v := range f.Tensors {
+		tensors[v.Name] = v
 	}
-	return File{path, s}
+	return File{path, tensors}
 }
 
-// Names are all tensors'.
-func (f File) Names() []string { return f.tensors.Names() }
+// Names returns the names of all tensors, sorted.
+func (f File) Names() []string { return slices.Sorted(maps.Keys(f.tensors)) }
 
 // Bytes is a tensor of uint8, with its shape.
 func (f File) Bytes(t testing.TB, name string) (data []byte, shape []int) {
 	t.Helper()
-	return f.get(t, name, safetensors.U8)
+	return f.get(t, name, dtype.Uint8)
 }
 
 // Float32s is a tensor of float32, with its shape.
 func (f File) Float32s(t testing.TB, name string) (data []float32, shape []int) {
 	t.Helper()
-	bytes, shape := f.get(t, name, safetensors.F32)
+	bytes, shape := f.get(t, name, dtype.Float32)
 	for ; len(bytes) > 0; bytes = bytes[4:] {
 		data = append(data, math.Float32frombits(binary.LittleEndian.Uint32(bytes)))
 	}
 	return data, shape
 }
 
-func (f File) get(t testing.TB, name string, want safetensors.DType) (data []byte, shape []int) {
+func (f File) get(t testing.TB, name string, want dtype.DType) (data []byte, shape []int) {
 	t.Helper()
-	v, ok := f.tensors.Tensor(name)
+	v, ok := f.tensors[name]
 	if !ok {
 		t.Fatalf("golden %s has no %s", f.path, name)
 	}
-	if v.DType() != want {
-		t.Fatalf("golden %s: %s is of %v, not %v", f.path, name, v.DType(), want)
+	if v.DType != want {
+		t.Fatalf("golden %s: %s is of %v, not %v", f.path, name, v.DType, want)
 	}
-	for _, n := range v.Shape() {
+	for _, n := range v.Shape {
 		shape = append(shape, int(n))
 	}
-	return v.Data(), shape
+	return v.Bytes(), shape
 }

@@ -1,4 +1,5 @@
-package optim
+// Package schedule has learning rates as functions of the step. It needs no libtorch.
+package schedule
 
 import "math"
 

@@ -12,7 +12,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.autoaugment import _apply_op
 
 HERE = pathlib.Path(__file__).resolve().parent
-PHOTOS = HERE.parent.parent / "testdata" / "photos"
+PHOTOS = HERE.parents[2] / "datasets" / "testdata" / "photos"
 golden = {}
 
 

@@ -71,7 +71,7 @@ func TestDecodeEqualsPillow(t *testing.T) {
 // A part is what the whole image has there.
 func TestRegionIsPartOfTheWhole(t *testing.T) {
 	files := [][]byte{
-		read(t, "../testdata/photos/china.jpg"), read(t, "../testdata/photos/flower.jpg"),
+		read(t, "../../datasets/testdata/photos/china.jpg"), read(t, "../../datasets/testdata/photos/flower.jpg"),
 		read(t, "testdata/jpeg-422.jpg"), read(t, "testdata/jpeg-444.jpg"), read(t, "testdata/jpeg-cmyk.jpg"), read(t, "testdata/jpeg-grey.jpg"),
 		read(t, "testdata/jpeg-progressive.jpg"), read(t, "testdata/exif-5.jpg"), read(t, "testdata/exif-8.jpg"), read(t, "testdata/rgba.png"),
 	}
@@ -178,7 +178,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	file := read(b, "../testdata/photos/china.jpg")
+	file := read(b, "../../datasets/testdata/photos/china.jpg")
 	for name, r := range map[string]image.Rectangle{"whole": image.Rect(0, 0, 500, 375), "half": image.Rect(80, 60, 430, 327)} {
 		b.Run(name, func(b *testing.B) {
 			var d Decoder

@@ -17,7 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"hdas/datasets/fetch"
+	"hdas/internal/fetch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

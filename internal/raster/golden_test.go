@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"hdas/datasets/raster"
 	"hdas/internal/golden/raw"
+	"hdas/internal/raster"
 )
 
 const goldens = "testdata/goldens.safetensors"

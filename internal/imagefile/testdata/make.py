@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from safetensors.numpy import save_file
 
 HERE = pathlib.Path(__file__).resolve().parent
-PHOTO = HERE.parent.parent / "testdata" / "photos" / "flower.jpg"
+PHOTO = HERE.parents[2] / "datasets" / "testdata" / "photos" / "flower.jpg"
 
 small = Image.open(PHOTO).convert("RGB").resize((61, 47), Image.BICUBIC)
 tall = small.crop((0, 0, 35, 47))

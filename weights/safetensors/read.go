@@ -1,0 +1,226 @@
+package safetensors
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hdas/torch/dtype"
+)
+
+const (
+	// mostTexts is the largest number of texts.
+	mostTexts = 1 << 12
+	// mostDims is the largest number of dimensions of a tensor.
+	mostDims = 16
+	// mostSize is the largest dimension: a product of two such still is an int64.
+	mostSize = 1 << 31
+)
+
+// largestHeader returns how many bytes the header of a file of that size may have. Reading a header
+// takes up to ten times its size in memory; a network's header has about 110 bytes for each tensor.
+func largestHeader(file int64) int64 { return 4<<20 + file/4 }
+
+// Read reads a file. The tensors share its memory.
+func Read(path string) (File, error) {
+	data, err := ReadFile(path)
+	if err != nil {
+		return File{}, err
+	}
+	f, err := Parse(data)
+	if err != nil {
+		return File{}, fmt.Errorf("%s is not a whole safetensors file: %w", path, err)
+	}
+	return f, nil
+}
+
+// ReadFile returns the content of a file of whatever format. A folder, a pipe or a device is an error.
+func ReadFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+// Parse reads the content of a file. The tensors share its memory. It is an error where the header
+// does not describe every byte of the content exactly once.
+func Parse(data []byte) (File, error) {
+	if len(data) < 8 {
+		return File{}, errors.New("it has no header")
+	}
+	n, rest := binary.LittleEndian.Uint64(data), data[8:]
+	if n > uint64(len(rest)) || n > uint64(largestHeader(int64(len(data)))) {
+		return File{}, fmt.Errorf("its header would have %d of its %d bytes", n, len(data))
+	}
+	tensors, texts, err := parseHeader(rest[:n])
+	if err != nil {
+		return File{}, fmt.Errorf("its header: %w", err)
+	}
+	rest = rest[n:]
+	slices.SortFunc(tensors, func(a, b entry) int { return slices.Compare(a.Offsets, b.Offsets) })
+	f := File{Tensors: make([]Tensor, len(tensors)), Texts: texts}
+	end := int64(0) // of the elements so far
+	for i, e := range tensors {
+		size := e.size()
+		if e.Offsets[0] != end || e.Offsets[1]-end != size || e.Offsets[1] > int64(len(rest)) {
+			return File{}, fmt.Errorf("tensor %.100q, of %d bytes from %d on, would be at %v of %d", e.name, size, end, e.Offsets, len(rest))
+		}
+		elements := rest[end : end+size : end+size]
+		f.Tensors[i] = Tensor{e.name, e.dtype, e.Shape, func() []byte { return elements }}
+		end += size
+	}
+	if end != int64(len(rest)) {
+		return File{}, fmt.Errorf("its header describes %d of %d bytes", end, len(rest))
+	}
+	slices.SortFunc(f.Tensors, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
+	for i := range len(f.Tensors) - 1 {
+		if name := f.Tensors[i].Name; name == f.Tensors[i+1].Name {
+			return File{}, fmt.Errorf("two tensors are named %.100q", name)
+		}
+	}
+	return f, nil
+}
+
+// size returns the number of bytes of the elements, or -1 where that is no int64.
+func (e entry) size() int64 {
+	n := e.dtype.Size()
+	for _, d := range e.Shape {
+		if d > 0 && n > (1<<62)/d {
+			return -1
+		}
+		n *= d
+	}
+	return n
+}
+
+// numbers are whole numbers from 0 on, mostDims at most.
+type numbers []int64
+
+// UnmarshalJSON counts the numbers before it makes room for them.
+func (n *numbers) UnmarshalJSON(text []byte) error {
+	if len(text) < 2 || text[0] != '[' {
+		return fmt.Errorf("%.100q is no list of numbers", text)
+	}
+	*n = numbers{}
+	text = bytes.TrimSpace(text[1 : len(text)-1])
+	if len(text) == 0 {
+		return nil
+	}
+	count := bytes.Count(text, []byte(",")) + 1
+	if count > mostDims {
+		return fmt.Errorf("a list of %d numbers, where %d are allowed", count, mostDims)
+	}
+	*n = make(numbers, 0, count)
+	for part := range bytes.SplitSeq(text, []byte(",")) {
+		v, err := strconv.ParseUint(string(bytes.TrimSpace(part)), 10, 63)
+		if err != nil {
+			return err
+		}
+		*n = append(*n, int64(v))
+	}
+	return nil
+}
+
+// parseHeader reads a header: an object that has an entry for each tensor, and one of the texts. It
+// makes room once, for what the header can hold.
+func parseHeader(header []byte) (tensors []entry, texts map[string]string, err error) {
+	d := json.NewDecoder(bytes.NewReader(header))
+	d.DisallowUnknownFields()
+	tensors = make([]entry, 0, bytes.Count(header, []byte(`"data_offsets"`)))
+	err = object(d, func(name string) error {
+		if name == textsKey && texts == nil {
+			texts = map[string]string{}
+			return object(d, func(key string) error {
+				if len(texts) == mostTexts {
+					return fmt.Errorf("%q has more than %d texts", textsKey, mostTexts)
+				}
+				value, err := d.Token()
+				text, ok := value.(string)
+				if !ok {
+					return errors.Join(fmt.Errorf("%.100q is no text", key), err)
+				}
+				texts[key] = text
+				return nil
+			})
+		}
+		e := entry{name: name}
+		begin := d.InputOffset()
+		err := d.Decode(&e)
+		if err == nil {
+			err = e.check(header[begin:d.InputOffset()])
+		}
+		if err != nil {
+			return fmt.Errorf("%.100q: %w", name, err)
+		}
+		tensors = append(tensors, e)
+		return nil
+	})
+	if _, end := d.Token(); err == nil && end != io.EOF {
+		err = errors.New("something follows its object")
+	}
+	return tensors, texts, err
+}
+
+// object reads a JSON object. value reads the value of a key.
+func object(d *json.Decoder, value func(key string) error) error {
+	if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
+		return errors.Join(errors.New("no JSON object is where one is needed"), err)
+	}
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return err
+		}
+		key, _ := token.(string)
+		if err := value(key); err != nil {
+			return err
+		}
+	}
+	_, err := d.Token()
+	return err
+}
+
+// keys are those of an entry. Package json does not mind their case, nor that one is there twice.
+var keys = [][]byte{[]byte(`"dtype"`), []byte(`"shape"`), []byte(`"data_offsets"`)}
+
+// check finds the element type, and what is missing, surplus or too large in an entry. text is the
+// entry in the header, with the colon before it.
+func (e *entry) check(text []byte) error {
+	known := false
+	if e.dtype, known = dtype.FromSafetensors(e.DType); !known {
+		return fmt.Errorf("elements of type %.20q are not supported", e.DType)
+	}
+	for _, key := range keys {
+		if bytes.Count(text, key) != 1 || bytes.Count(text, []byte(":")) != 1+len(keys) {
+			return fmt.Errorf("an entry has the keys %s, each once", bytes.Join(keys, []byte(", ")))
+		}
+	}
+	if len(e.Offsets) != 2 {
+		return fmt.Errorf("data_offsets are two numbers, not %d", len(e.Offsets))
+	}
+	return checkShape(e.Shape)
+}
+
+// checkShape returns an error where a shape has too many dimensions, or one that is negative or too large.
+func checkShape(shape []int64) error {
+	if len(shape) > mostDims {
+		return fmt.Errorf("%d dimensions, where %d are allowed", len(shape), mostDims)
+	}
+	for _, d := range shape {
+		if d < 0 || d > mostSize {
+			return fmt.Errorf("a dimension of %d", d)
+		}
+	}
+	return nil
+}
