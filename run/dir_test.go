@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"hdas/internal/testseed"
 	"hdas/run"
 )
 
@@ -130,7 +130,7 @@ func TestADamagedCheckpointFallsBack(t *testing.T) {
 	check(t, saveEpoch(d, 1))
 	whole, err := os.ReadFile(d.Path(newest))
 	check(t, err)
-	r := rand.New(rand.NewPCG(3, 4))
+	r := testseed.Rand(t, 3)
 	for range 50 {
 		check(t, os.WriteFile(d.Path(newest), whole[:r.IntN(len(whole))], 0o600))
 		epoch, warning := latest(t, d)
@@ -202,9 +202,10 @@ func TestKilledWhileSaving(t *testing.T) {
 	d := create(t)
 	check(t, saveEpoch(d, 0))
 	d.Close()
+	r := testseed.Rand(t, uint64(time.Now().UnixNano()))
 	for i := range 3 {
 		p := start(t, "save", d.Path())
-		time.Sleep(time.Duration(10+30*i)*time.Millisecond + time.Duration(rand.IntN(5e6)))
+		time.Sleep(time.Duration(10+30*i)*time.Millisecond + time.Duration(r.IntN(5e6)))
 		check(t, p.Process.Kill())
 		p.Wait()
 		d = reopen(t, d)

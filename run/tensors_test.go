@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
+	"hdas/internal/testseed"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -23,7 +23,7 @@ var (
 
 func TestTensorsComeBackBitForBit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "t.safetensors")
-	r := rand.New(rand.NewPCG(1, 2))
+	r := testseed.Rand(t, 1)
 	for _, none := range []bool{false, true} {
 		do(t, func() error {
 			var params []nn.Param

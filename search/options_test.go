@@ -4,11 +4,11 @@ import (
 	"hdas/configs"
 	"hdas/models/plan"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"hdas/internal/testseed"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -54,7 +54,7 @@ var choices = [][]option{
 func TestOptionsTogether(t *testing.T) {
 	for _, k := range configs.Kinds {
 		t.Run(string(k), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(uint64(len(k)), 5))
+			r := testseed.Rand(t, uint64(len(k)))
 			// Row i takes value i of every choice, each choice shuffled by itself.
 			const rows = 6
 			var columns [][]option

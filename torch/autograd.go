@@ -25,6 +25,17 @@ func Grad(loss Tensor, inputs []Tensor) []Tensor {
 	return grads
 }
 
+// Grad returns the gradient that a backward pass stored in the leaf t, as PyTorch's t.grad does;
+// undefined where none is stored. The function Grad stores none.
+func (t Tensor) Grad() Tensor {
+	g := call("grad", func(out *lib.Ctensor) { lib.AtgGrad(out, t.c()) }, t)
+	if !lib.AtDefined(g.c()) {
+		g.Free()
+		return Tensor{}
+	}
+	return g
+}
+
 // NoGrad runs f without recording gradients and puts the mode back on every way out.
 func NoGrad(f func()) {
 	enter("no_grad")

@@ -230,3 +230,18 @@ func TestClipGradNorm(t *testing.T) {
 		}
 	})
 }
+
+// Grad stores nothing in any leaf: neither in its inputs nor in others that the loss depends on.
+func TestGradStoresNothing(t *testing.T) {
+	do(t, func(*torch.Scope) {
+		asked, other := torch.Ones(float32s, 2).SetRequiresGrad(true), torch.Ones(float32s, 2).SetRequiresGrad(true)
+		if g := torch.Grad(asked.Mul(other).Sum(), []torch.Tensor{asked})[0].Sum().Item(); g != 2 {
+			t.Errorf("gradient %v, not 2", g)
+		}
+		for name, leaf := range map[string]torch.Tensor{"input": asked, "other": other} {
+			if leaf.Grad().Defined() {
+				t.Errorf("a gradient is stored in the %s", name)
+			}
+		}
+	})
+}

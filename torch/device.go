@@ -83,6 +83,16 @@ type Options struct {
 // Version is libtorch's.
 func Version() string { return C.GoString(C.hdas_version()) }
 
+// InstructionSet is the name of the instruction set that kernels on the CPU are run in: the fastest
+// of plain, avx2 and avx512 that the processor has. The environment variable HDAS_TEST_ISA forces
+// another one; where it names none that the processor has, this function and all kernels panic with
+// an *Error that says so.
+func InstructionSet() string {
+	var name *C.char
+	check("instruction set", nil, C.hdas_instruction_set(&name))
+	return C.GoString(name)
+}
+
 // Synchronize waits until all that was asked of a CUDA device is done; on the CPU it always is.
 func Synchronize(d Device) {
 	enter("synchronize")

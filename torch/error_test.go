@@ -210,6 +210,7 @@ func TestMisuse(t *testing.T) {
 		"bytes":           func() { kept.Bytes() },
 		"item":            func() { kept.Item() },
 		"grad":            func() { torch.Grad(kept, []torch.Tensor{kept}) },
+		"stored grad":     func() { kept.Grad() },
 		"no_grad":         func() { torch.NoGrad(func() {}) },
 		"grad_mode":       func() { torch.GradEnabled() },
 		"requires_grad":   func() { kept.SetRequiresGrad(true) },

@@ -4,6 +4,9 @@
 #define REGISTERS 16
 #include "leaves_impl.h"
 
+#include <cstdlib>
+#include <stdexcept>
+
 namespace hdas {
 
 namespace avx512 {
@@ -13,14 +16,74 @@ namespace avx2 {
 template <class T> const Leaves<T> &table();
 }
 
-template <class T> const Leaves<T> &leaves() {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-    return avx512::table<T>();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return avx2::table<T>();
-  return plain::table<T>();
+namespace {
+
+struct Set {
+  const char *name;
+  bool there; // this processor has it
+  const Leaves<float> &(*singles)();
+  const Leaves<double> &(*doubles)();
+};
+
+// All sets, the fastest first.
+const Set (&sets())[3] {
+  static const Set all[] = {
+      {"avx512", __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"), avx512::table<float>, avx512::table<double>},
+      {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), avx2::table<float>, avx2::table<double>},
+      {"plain", true, plain::table<float>, plain::table<double>},
+  };
+  return all;
 }
-template const Leaves<float> &leaves<float>();
-template const Leaves<double> &leaves<double>();
+
+const Set &find(const std::string &name) {
+  for (const Set &s : sets())
+    if (name == s.name) {
+      if (!s.there)
+        throw std::invalid_argument("instruction set " + name + " is not one that this processor has; it has " + instruction_sets());
+      return s;
+    }
+  throw std::invalid_argument("instruction set \"" + name + "\" is unknown; this processor has " + instruction_sets());
+}
+
+const Set &chosen() {
+  static const Set &set = [&]() -> const Set & {
+    const char *forced = std::getenv("HDAS_TEST_ISA");
+    if (forced)
+      try {
+        return find(forced);
+      } catch (const std::invalid_argument &e) {
+        throw std::invalid_argument(std::string("HDAS_TEST_ISA: ") + e.what());
+      }
+    for (const Set &s : sets())
+      if (s.there)
+        return s;
+    throw std::logic_error("no instruction set"); // plain is always there
+  }();
+  return set;
+}
+
+} // namespace
+
+std::string instruction_sets() {
+  std::string names;
+  for (const Set &s : sets())
+    if (s.there)
+      names += (names.empty() ? "" : ", ") + std::string(s.name);
+  return names;
+}
+
+const char *instruction_set() { return chosen().name; }
+
+template <> const Leaves<float> &leaves(const std::string &set) { return find(set).singles(); }
+template <> const Leaves<double> &leaves(const std::string &set) { return find(set).doubles(); }
+
+template <> const Leaves<float> &leaves() {
+  static const Leaves<float> &table = chosen().singles();
+  return table;
+}
+template <> const Leaves<double> &leaves() {
+  static const Leaves<double> &table = chosen().doubles();
+  return table;
+}
 
 } // namespace hdas

@@ -9,6 +9,7 @@
 #define HDAS_LEAVES_H
 
 #include <cstdint>
+#include <string>
 
 namespace hdas {
 
@@ -52,8 +53,16 @@ template <class T> struct Leaves {
   void (*slope)(int64_t n, int64_t period, const T *g, const T *x, const T *a, const T *b, const T *c, T *out); // out = a g + b x + c
 };
 
-// The best that this processor has.
+// The leaves of the instruction set in use: the fastest that this processor has, or the one that the
+// environment variable HDAS_TEST_ISA names. Throws where it names none that this processor has; the
+// variable is read once, by the first call.
 template <class T> const Leaves<T> &leaves();
+
+// The leaves of the instruction set of that name: plain, avx2 or avx512.
+template <class T> const Leaves<T> &leaves(const std::string &set);
+
+const char *instruction_set();  // the name of the one in use
+std::string instruction_sets(); // the names of those that this processor has, separated by ", "
 
 } // namespace hdas
 

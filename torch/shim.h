@@ -71,6 +71,8 @@ char *hdas_set_generator(int device, ht state);
 
 char *hdas_set_threads(int n);
 int hdas_threads(void);
+// The name of the instruction set that the CPU's kernels use (leaves.h). It is not freed.
+char *hdas_instruction_set(const char **name);
 const char *hdas_version(void);
 int hdas_cuda_devices(void);
 // Waits for all work on a CUDA device.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/testseed"
 	"hdas/weights"
 )
 
@@ -64,7 +65,7 @@ func seeds(t testing.TB) map[string][]byte {
 func TestMutatedCheckpoints(t *testing.T) {
 	read, refused := 0, 0
 	for path, data := range seeds(t) {
-		r := rand.New(rand.NewPCG(uint64(len(path)), 1))
+		r := testseed.Rand(t, uint64(len(path)))
 		for i := range 10_000 / 6 / 2 {
 			// The file itself, and where it is an archive its program alone, so that damage lies behind
 			// whole checksums.

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -16,10 +15,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"hdas/internal/testseed"
 )
 
 // kills is more in `make soak`.
-var kills = flag.Int("kills", 30, "how often TestKilledAnywhere ends a search")
+var kills = flag.Int("kills", 45, "how often TestKilledAnywhere ends a search")
 
 // asProgram makes this test's binary the program itself, so that it can be killed; its value, where
 // it is a number, is the size in bytes that no file may grow beyond, as on a full disk.
@@ -52,28 +53,33 @@ func process(t *testing.T, environment string, args ...string) (*exec.Cmd, *byte
 	return c, errs
 }
 
-// brief is a search of seconds, with checkpoints within its epochs, over cells of one node.
-func brief(folder string) []string {
+// briefImages is how many images of each of two classes a brief search has: 80 to learn from and 80
+// to choose the architecture by, and the others for testing.
+const briefImages = 100
+
+// brief is a search of less than a second, half of it the program's start: two epochs of four steps,
+// with a checkpoint after each, on a folder of images, over cells of one node.
+func brief(images, folder string) []string {
 	return []string{"search", "stage", "--config", "tiny-stage", "--out", folder, "--threads", "1",
 		// The large stem leaves 4x4 pixels of an image.
-		"--set", "data.size=28", "--set", "network.preset=imagenet", "--set", "network.channels=2", "--set", "search.lengths=[2,2,2]", "--set", "search.cells=testdata/small-cells.yaml",
-		"--set", "search.epochs=2", "--set", "search.batch=500", "--set", "search.checkpoint_steps=1",
+		"--set", "data.name=folder", "--set", "data.dir=" + images, "--set", "data.size=28", "--set", "network.preset=imagenet", "--set", "network.channels=2", "--set", "search.lengths=[2,2,2]", "--set", "search.cells=testdata/small-cells.yaml",
+		"--set", "search.epochs=2", "--set", "search.batch=20", "--set", "search.checkpoint_steps=1",
 		"--set", "search.weights.lr=0.01", "--set", "search.weights.min_lr=0"}
 }
 
 // startOrResume begins the brief search or goes on with it.
-func startOrResume(folder string) []string {
+func startOrResume(images, folder string) []string {
 	if _, err := os.Stat(filepath.Join(folder, "config.yaml")); err == nil {
 		return []string{"search", "stage", "--resume", "--out", folder}
 	}
-	return brief(folder)
+	return brief(images, folder)
 }
 
 // A search that is killed at random instants, by SIGKILL or SIGTERM, and resumed each time, ends as
 // an unbroken one: all that it leaves is the same, byte for byte.
 func TestKilledAnywhere(t *testing.T) {
-	unbroken := filepath.Join(t.TempDir(), "unbroken")
-	c, errs := process(t, "yes", brief(unbroken)...)
+	images, unbroken := ownImages(t, briefImages), filepath.Join(t.TempDir(), "unbroken")
+	c, errs := process(t, "yes", brief(images, unbroken)...)
 	began := time.Now()
 	if err := c.Run(); err != nil {
 		t.Fatalf("%v: %s", err, errs)
@@ -81,12 +87,11 @@ func TestKilledAnywhere(t *testing.T) {
 	whole := time.Since(began)
 	want := left(t, unbroken)
 
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d, %v unbroken", seed, whole)
-	r := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("%v unbroken", whole)
+	r := testseed.Rand(t, uint64(time.Now().UnixNano()))
 	folder, ended := filepath.Join(t.TempDir(), "killed-0"), 0
 	for killed := 0; killed < *kills || ended == 0; {
-		c, errs := process(t, "yes", startOrResume(folder)...)
+		c, errs := process(t, "yes", startOrResume(images, folder)...)
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -123,8 +128,8 @@ func TestKilledAnywhere(t *testing.T) {
 // Where the disk is full, a search fails and says so; when there is room again, it goes on to the
 // same end.
 func TestFullDisk(t *testing.T) {
-	unbroken := filepath.Join(t.TempDir(), "unbroken")
-	if c, errs := process(t, "yes", brief(unbroken)...); c.Run() != nil {
+	images, unbroken := ownImages(t, briefImages), filepath.Join(t.TempDir(), "unbroken")
+	if c, errs := process(t, "yes", brief(images, unbroken)...); c.Run() != nil {
 		t.Fatal(errs)
 	}
 	want := left(t, unbroken)
@@ -134,12 +139,12 @@ func TestFullDisk(t *testing.T) {
 	}
 	for _, size := range []int64{4000, info.Size() - 1} {
 		folder := filepath.Join(t.TempDir(), "full")
-		c, errs := process(t, fmt.Sprint(size), brief(folder)...)
+		c, errs := process(t, fmt.Sprint(size), brief(images, folder)...)
 		var exit *exec.ExitError
 		if err := c.Run(); !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(errs.String(), "file too large") {
 			t.Fatalf("%d bytes: %v: %s", size, err, errs)
 		}
-		if c, errs := process(t, "yes", startOrResume(folder)...); c.Run() != nil {
+		if c, errs := process(t, "yes", startOrResume(images, folder)...); c.Run() != nil {
 			t.Fatalf("%d bytes, resumed: %s", size, errs)
 		}
 		compare(t, want, left(t, folder))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,10 +16,10 @@ import (
 // training and of another, and resumed each time, end as unbroken ones: all that they leave is the
 // same, byte for byte.
 func TestKilledSeeds(t *testing.T) {
-	training := filepath.Join(t.TempDir(), "training.yaml")
+	images, training := ownImages(t, briefImages), filepath.Join(t.TempDir(), "training.yaml")
 	begin := func(folder string) []string {
-		put(t, training, []byte("data: {name: digits, size: 16, padding: 1, cutout: 0}\nnetwork: {preset: imagenet, channels: 2, auxiliary: false}\ntrain: {epochs: 4, batch: 500}\n"))
-		return append(brief(folder), "--seeds", "2", "--seed", "5", "--select", training, "--select-set", "threads=1")
+		put(t, training, fmt.Appendf(nil, "data: {name: folder, dir: %s, size: 16, padding: 1, cutout: 0}\nnetwork: {preset: imagenet, channels: 2, auxiliary: false}\ntrain: {epochs: 4, batch: 20}\n", images))
+		return append(brief(images, folder), "--seeds", "2", "--seed", "5", "--select", training, "--select-set", "threads=1")
 	}
 	unbroken := filepath.Join(t.TempDir(), "unbroken")
 	if c, errs := process(t, "yes", begin(unbroken)...); c.Run() != nil {

@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"torch/nn":              {"torch", "torch/kernel"},
 	"torch/optim":           {"torch", "torch/nn"},
 	"torch/optim/schedule":  {},
+	"internal/leaftest":     {"torch"},
 	"models/genotype":       {},
 	"models/genotype/text":  {"models/genotype"},
 	"models/layer":          {},
@@ -57,6 +58,7 @@ var allowed = map[string][]string{
 	"internal/raster":       {},
 	"internal/runtest":      {"run"},
 	"internal/torchtest":    {"torch"},
+	"internal/testseed":     {},
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
@@ -64,10 +66,10 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/proc", "internal/raster", "lab/jobs"}
+var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
 
-// Packages with C code. All but torch have a twin of it in Go.
-var cgo = []string{"torch", "internal/imagefile", "internal/raster"}
+// Packages with C code. All but torch, and leaftest, which is for its tests, have a twin of it in Go.
+var cgo = []string{"torch", "internal/leaftest", "internal/imagefile", "internal/raster"}
 
 const module = "hdas/"
 

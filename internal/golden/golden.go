@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,26 +76,34 @@ func (f File) Under(prefix string, rename func(name string) string) map[string]t
 	return found
 }
 
-// Check fails the test where got and want differ by more than tolerance: the largest difference
-// over the largest value.
+// Check fails the test where got has another shape than want, where one of them holds NaN or an
+// infinity and the other does not hold the same, and where finite values differ by more than
+// tolerance times want's largest finite value.
 func Check(t testing.TB, what string, got, want torch.Tensor, tolerance float64) {
 	t.Helper()
 	if !got.Defined() {
 		t.Errorf("%s is undefined", what)
 		return
 	}
-	a, b := got.Float64s(), want.Float64s()
-	if len(a) != len(b) {
+	if !slices.Equal(got.Shape(), want.Shape()) {
 		t.Errorf("%s has shape %v, not %v", what, got.Shape(), want.Shape())
 		return
 	}
+	a, b := got.Float64s(), want.Float64s()
 	var diff, size float64
 	for i := range a {
-		if math.IsNaN(a[i]) {
-			t.Errorf("%s holds NaN", what)
+		d := math.Abs(a[i] - b[i])
+		switch {
+		case a[i] == b[i] || math.IsNaN(a[i]) && math.IsNaN(b[i]): // equal infinities, too
+		case math.IsNaN(d) || math.IsInf(d, 0):
+			t.Errorf("%s is %v at element %d, not %v", what, a[i], i, b[i])
 			return
+		default:
+			diff = max(diff, d)
 		}
-		diff, size = max(diff, math.Abs(a[i]-b[i])), max(size, math.Abs(b[i]))
+		if !math.IsNaN(b[i]) && !math.IsInf(b[i], 0) {
+			size = max(size, math.Abs(b[i]))
+		}
 	}
 	if diff > tolerance*size {
 		t.Errorf("%s differs by %.3g of its largest value, more than %.3g", what, diff/size, tolerance)

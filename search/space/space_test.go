@@ -3,7 +3,6 @@ package space_test
 import (
 	"fmt"
 	"math/big"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"hdas/internal/testseed"
 	"hdas/models/genotype"
 	"hdas/search/space"
 )
@@ -223,7 +223,7 @@ func TestRandomIsUniform(t *testing.T) {
 	shared, err := layout{Lengths: []int{2, 2}, Window: 2, Ops: ops(2), Shared: true}.over(fixed)
 	for name, s := range map[string]space.Space{"cells": cells, "stages of 2 or 3 cells": stages, "shared stages": must(t, shared, err)} {
 		n := int(s.Size(null).Int64())
-		r, seen := rand.New(rand.NewPCG(1, 2)), map[string]int{}
+		r, seen := testseed.Rand(t, 1), map[string]int{}
 		const each = 400
 		for range n * each {
 			g, err := s.Random("random", r, null)

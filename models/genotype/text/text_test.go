@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"reflect"
 	"runtime"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"hdas/internal/testseed"
 	"hdas/models/genotype"
 )
 
@@ -334,7 +334,7 @@ func texts(t testing.TB) []string {
 
 func TestChangedTexts(t *testing.T) {
 	pieces := []string{"(", ")", "[", "]", ",", "=", "'", "\"", "#", "\\", "\n", " ", "-1", "0", "7", "99999", "range(", "list(", "Genotype(", "normal", "reduce_concat", "DAG1=", "x.y", "\x00", "ü", "\xff"}
-	r := rand.New(rand.NewPCG(1, 2))
+	r := testseed.Rand(t, 1)
 	from, taken := texts(t), 0
 	for range 10_000 {
 		text := []byte(from[r.IntN(len(from))])

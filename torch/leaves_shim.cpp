@@ -1,0 +1,72 @@
+// What Go sees of the leaves: the name of the set in use and, for package leaftest alone, a call of
+// any leaf of any set.
+#include "guard.h"
+#include "leaves.h"
+#include "shim.h"
+
+#include <stdexcept>
+#include <tuple>
+#include <type_traits>
+
+namespace hdas {
+namespace {
+
+// The arguments of a leaf, in the order of its declaration, as numbers: a pointer to elements is the
+// index of the first in memory, a Grid is that and its two strides, a list of offsets is the index
+// of its first among the numbers.
+template <class T> struct Arguments {
+  const int64_t *numbers, *next;
+  T *memory;
+
+  template <class A> A read() {
+    if constexpr (std::is_same_v<A, const int64_t *>) {
+      return numbers + *next++;
+    } else if constexpr (std::is_pointer_v<A>) {
+      return memory + *next++;
+    } else if constexpr (std::is_class_v<A>) {
+      next += 3;
+      return A{memory + next[-3], next[-2], next[-1]};
+    } else {
+      return A(*next++);
+    }
+  }
+};
+
+template <class T, class... A> void call(void (*leaf)(A...), Arguments<T> in) {
+  std::apply(leaf, std::tuple<A...>{in.template read<A>()...}); // braces: from left to right
+}
+
+template <class T> void named(const std::string &set, const std::string &leaf, const int64_t *numbers, void *memory) {
+  const Leaves<T> &f = leaves<T>(set);
+  const Arguments<T> in{numbers, numbers, static_cast<T *>(memory)};
+#define LEAF(name) \
+  if (leaf == #name) \
+    return call(f.name, in)
+  LEAF(widen);
+  LEAF(narrow);
+  LEAF(correlate);
+  LEAF(contract);
+  LEAF(largest);
+  LEAF(route);
+  LEAF(multiply);
+  LEAF(sum);
+  LEAF(square);
+  LEAF(dot);
+  LEAF(blend);
+  LEAF(slope);
+  throw std::invalid_argument("there is no leaf " + leaf);
+}
+
+} // namespace
+} // namespace hdas
+
+char *hdas_instruction_set(const char **name) {
+  return hdas_guard([&] { *name = hdas::instruction_set(); });
+}
+
+// Not in shim.h: package leaftest declares it for itself. `size` is that of an element, 4 or 8 bytes.
+extern "C" char *hdas_leaf(const char *set, const char *leaf, int size, const int64_t *numbers, void *memory) {
+  return hdas_guard([&] { (size == 4 ? hdas::named<float> : hdas::named<double>)(set, leaf, numbers, memory); });
+}
+// The names of the sets that this processor has, separated by ", ". The caller frees it.
+extern "C" char *hdas_instruction_sets(void) { return strdup(hdas::instruction_sets().c_str()); }
