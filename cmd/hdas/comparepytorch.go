@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"hdas/models/plan"
 	"io"
 	"os"
 	"runtime"
@@ -14,6 +13,8 @@ import (
 
 	"hdas/internal/parity"
 	"hdas/models/genotype"
+	"hdas/models/plan"
+	"hdas/run"
 	"hdas/torch"
 )
 
@@ -117,7 +118,7 @@ func parityCases(name string, only []string, s parity.Settings) ([]parity.Case, 
 	}
 	derived := map[string]string{parity.Chain: parityChain, parity.Staged: parityStages}
 	if name != "" {
-		g, err := loadGenotype(name)
+		g, err := run.LoadGenotype(name)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +143,7 @@ func parityCases(name string, only []string, s parity.Settings) ([]parity.Case, 
 				}
 				continue
 			}
-			if c.Genotype, err = loadGenotype(derived[given]); err != nil {
+			if c.Genotype, err = run.LoadGenotype(derived[given]); err != nil {
 				return nil, err
 			}
 		case parity.Cell:
