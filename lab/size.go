@@ -9,13 +9,13 @@ import (
 // Size is that of a genotype's network.
 type Size struct {
 	Name                string              `json:"name"`
-	Preset              string              `json:"preset"`
+	Preset              plan.Preset         `json:"preset"`
 	Channels            int64               `json:"channels"`
 	Layers              int                 `json:"layers"` // cells, reduction cells included
 	Classes             int64               `json:"classes"`
-	Wiring              string              `json:"wiring,omitempty"`       // of stages
-	StageOutput         string              `json:"stage_output,omitempty"` // of stages
-	PoolNorm            string              `json:"pool_norm"`
+	Wiring              plan.Wiring         `json:"wiring,omitempty"`       // of stages
+	StageOutput         plan.StageOutput    `json:"stage_output,omitempty"` // of stages
+	PoolNorm            plan.PoolNorm       `json:"pool_norm"`
 	Image               [2]int64            `json:"image"`                // height, width
 	Parameters          int64               `json:"parameters"`           // without the auxiliary head
 	ParametersAuxiliary int64               `json:"parameters_auxiliary"` // with it
@@ -32,7 +32,7 @@ type Reported struct {
 }
 
 // Published returns the size that networks of a preset are published with, and their images.
-func Published(preset string) (plan.Macro, layer.Shape) {
+func Published(preset plan.Preset) (plan.Macro, layer.Shape) {
 	if preset == plan.ImageNet {
 		return plan.Macro{Preset: preset, Channels: 48, Layers: 14, Classes: 1000}, layer.Shape{C: 3, H: 224, W: 224}
 	}
@@ -57,8 +57,8 @@ func Measure(g genotype.Genotype, m plan.Macro) (Size, error) {
 	if staged {
 		s.Wiring, s.StageOutput = m.Wiring, m.StageOutput
 	}
-	if s.PoolNorm == "auto" {
-		s.PoolNorm = map[bool]string{true: "on", false: "off"}[staged]
+	if s.PoolNorm == plan.PoolNormAuto {
+		s.PoolNorm = map[bool]plan.PoolNorm{true: plan.PoolNormOn, false: plan.PoolNormOff}[staged]
 	}
 	for _, stage := range network.Stages {
 		s.Layers += len(stage.Cells)

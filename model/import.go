@@ -20,7 +20,7 @@ import (
 // Origin is what a file of another program does not say of its network.
 type Origin struct {
 	Genotype genotype.Genotype
-	Preset   string
+	Preset   plan.Preset
 	Dataset  datasets.Info // that it was trained on
 	Classes  []string      // their names; empty: the data set's, or numbers where it has not as many
 }
@@ -104,8 +104,8 @@ func firsts(f weights.File) error {
 // match finds the network's parameters among the file's. Whether poolings are followed by batch
 // norms is what fits better.
 func match(own []weights.Entry, g genotype.Genotype, d *Description) (best []weights.Entry, least []error, err error) {
-	chosen := ""
-	for _, norm := range []string{"auto", "on", "off"} {
+	var chosen plan.PoolNorm
+	for _, norm := range []plan.PoolNorm{plan.PoolNormAuto, plan.PoolNormOn, plan.PoolNormOff} {
 		d.Macro.PoolNorm = norm
 		want, err := parameters(g, *d)
 		if err != nil {
@@ -138,7 +138,7 @@ func parameters(g genotype.Genotype, d Description) ([]weights.Want, error) {
 
 // size reads a network's size off the shapes of its tensors. What most of them say counts, so that
 // one of another shape is found to be at fault.
-func size(own []weights.Entry, preset string) plan.Macro {
+func size(own []weights.Entry, preset plan.Preset) plan.Macro {
 	m := plan.Macro{Preset: preset, Wiring: plan.Summed}
 	channels, classes, cells := map[int64]int{}, map[int64]int{}, map[int]bool{}
 	for _, e := range own {

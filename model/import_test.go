@@ -93,10 +93,11 @@ func importTo(t *testing.T, path string, f weights.File, o model.Origin) model.D
 // checkpoint alone rebuilds it, of the size that its tensors have.
 func TestImportedLogitsAreTheOthers(t *testing.T) {
 	for name, c := range map[string]struct {
-		genotype, preset string
-		layers           int
-		classes          int64
-		read             func(t *testing.T) (weights.File, golden.File)
+		genotype string
+		preset   plan.Preset
+		layers   int
+		classes  int64
+		read     func(t *testing.T) (weights.File, golden.File)
 	}{
 		"darts": {chain, plan.CIFAR, 20, 10, func(t *testing.T) (weights.File, golden.File) {
 			return reference(t), golden.Read(t, "darts/cifar.safetensors")

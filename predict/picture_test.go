@@ -16,7 +16,7 @@ import (
 	"hdas/models/plan"
 )
 
-func description(preset string, side, channels int64) model.Description {
+func description(preset plan.Preset, side, channels int64) model.Description {
 	return model.Description{Macro: plan.Macro{Preset: preset}, Image: layer.Shape{C: channels, H: side, W: side},
 		Mean: []float64{0.5, 0.25, 0}[:channels], Std: []float64{0.5, 0.25, 1}[:channels]}
 }

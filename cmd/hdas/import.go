@@ -17,6 +17,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/plan"
 	"hdas/run"
+	"hdas/setting"
 )
 
 func (p *program) importing() *cobra.Command {
@@ -126,12 +127,12 @@ type importer struct {
 
 func (f *importer) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.genotype, "genotype", "", "whose network it is: NAME, FILE, CELLS+STAGES or RUN")
-	c.Flags().StringVar(&f.preset, "preset", plan.CIFAR, "cifar or imagenet")
+	c.Flags().StringVar(&f.preset, "preset", string(plan.CIFAR), setting.List(plan.Presets))
 	c.Flags().StringVar(&f.dataset, "dataset", "", "that it was trained on: "+strings.Join(datasets.Described(), ", ")+"; default the preset's")
 	c.Flags().StringVar(&f.classes, "classes", "", "file with the classes' names, one a line; default the data set's, or numbers")
 	c.Flags().StringVar(&f.key, "key", "", "where in the file the weights are, as in ema.state_dict; default where they usually are")
 	c.Flags().StringVarP(&f.out, "output", "o", "", "file to write: a checkpoint, or a genotype's YAML (- for standard output)")
-	for flag, values := range map[string][]string{"genotype": genotype.Names(), "preset": {plan.CIFAR, plan.ImageNet}, "dataset": datasets.Described()} {
+	for flag, values := range map[string][]string{"genotype": genotype.Names(), "preset": {string(plan.CIFAR), string(plan.ImageNet)}, "dataset": datasets.Described()} {
 		c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveDefault))
 	}
 }
@@ -147,8 +148,8 @@ func (f *importer) checkpoint(file string) (r imported, err error) {
 		return r, err
 	}
 	m := i.Macro
-	return imported{File: f.out, Key: i.Key, Genotype: o.Genotype.Name, Preset: m.Preset, Channels: m.Channels, Layers: m.Layers, Classes: m.Classes,
-		Auxiliary: m.Auxiliary, PoolNorm: m.PoolNorm, Dataset: i.Dataset, Parameters: i.Parameters}, nil
+	return imported{File: f.out, Key: i.Key, Genotype: o.Genotype.Name, Preset: string(m.Preset), Channels: m.Channels, Layers: m.Layers, Classes: m.Classes,
+		Auxiliary: m.Auxiliary, PoolNorm: string(m.PoolNorm), Dataset: i.Dataset, Parameters: i.Parameters}, nil
 }
 
 // origin is what the flags say.
@@ -156,13 +157,12 @@ func (f *importer) origin() (o model.Origin, err error) {
 	if f.genotype == "" || f.out == "" {
 		return o, fmt.Errorf("import needs --genotype, whose network the weights are of, and -o, the checkpoint to write")
 	}
-	if f.dataset == "" {
-		f.dataset = map[string]string{plan.CIFAR: "cifar10", plan.ImageNet: "imagenet"}[f.preset]
+	if err := o.Preset.UnmarshalText([]byte(f.preset)); err != nil {
+		return o, fmt.Errorf("--preset %w", err)
 	}
 	if f.dataset == "" {
-		return o, fmt.Errorf("preset %q is unknown; known are %s, %s", f.preset, plan.CIFAR, plan.ImageNet)
+		f.dataset = map[plan.Preset]string{plan.CIFAR: "cifar10", plan.ImageNet: "imagenet"}[o.Preset]
 	}
-	o.Preset = f.preset
 	if o.Genotype, err = run.LoadGenotype(f.genotype); err != nil {
 		return o, err
 	}

@@ -72,13 +72,13 @@ Errors are those that were published, of networks trained elsewhere.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&m.Preset, "preset", plan.CIFAR, "cifar or imagenet")
+	f.StringVar((*string)(&m.Preset), "preset", string(plan.CIFAR), "cifar or imagenet")
 	f.Int64Var(&m.Channels, "channels", 0, "initial channels C; 0: the preset's")
 	f.IntVar(&m.Layers, "layers", 0, "cells of a chain; 0: the preset's")
 	f.Int64Var(&m.Classes, "classes", 0, "classes; 0: the preset's")
-	f.StringVar(&m.Wiring, "wiring", plan.Summed, "of stages: summed (a cell reads the sum of its edges), paired (edge k feeds input k)")
-	f.StringVar(&m.StageOutput, "stage-output", plan.LastTwo, "of stages in the paired wiring: last_two or last cell")
-	f.StringVar(&m.PoolNorm, "pool-norm", "auto", "batch norm after pooling: on, off; auto: on in stages, off in chains")
+	f.StringVar((*string)(&m.Wiring), "wiring", string(plan.Summed), "of stages: summed (a cell reads the sum of its edges), paired (edge k feeds input k)")
+	f.StringVar((*string)(&m.StageOutput), "stage-output", string(plan.LastTwo), "of stages in the paired wiring: last_two or last cell")
+	f.StringVar((*string)(&m.PoolNorm), "pool-norm", string(plan.PoolNormAuto), "batch norm after pooling: on, off; auto: on in stages, off in chains")
 	f.BoolVar(&notation, "text", false, "print the genotype itself, in the notation of DARTS' program")
 	f.StringVar(&cells, "cells", defaultCells, "cells under stages that have none")
 	return c
@@ -141,18 +141,18 @@ func (p *program) notation(g genotype.Genotype) error {
 
 // listed is a row of show genotypes.
 type listed struct {
-	Name     string              `json:"name"`
-	Kind     string              `json:"kind"` // cells, or stages over those of some name
-	Source   string              `json:"source"`
-	Reported lab.Reported        `json:"reported"`
-	Sizes    map[string]lab.Size `json:"sizes"` // by preset
+	Name     string                   `json:"name"`
+	Kind     string                   `json:"kind"` // cells, or stages over those of some name
+	Source   string                   `json:"source"`
+	Reported lab.Reported             `json:"reported"`
+	Sizes    map[plan.Preset]lab.Size `json:"sizes"` // by preset
 }
 
 // list prints the published genotypes, with their sizes under one preset, or all if it is "".
-func (p *program) list(c *cobra.Command, m plan.Macro, preset, cells string) error {
-	presets := []string{plan.CIFAR, plan.ImageNet}
+func (p *program) list(c *cobra.Command, m plan.Macro, preset plan.Preset, cells string) error {
+	presets := plan.Presets
 	if preset != "" {
-		presets = []string{preset}
+		presets = []plan.Preset{preset}
 	}
 	under, err := run.LoadGenotype(cells)
 	if err != nil {
@@ -164,7 +164,7 @@ func (p *program) list(c *cobra.Command, m plan.Macro, preset, cells string) err
 		if err != nil {
 			return err
 		}
-		r := listed{Name: name, Kind: "cells", Source: g.Source, Reported: lab.Reported(g.Reported), Sizes: map[string]lab.Size{}}
+		r := listed{Name: name, Kind: "cells", Source: g.Source, Reported: lab.Reported(g.Reported), Sizes: map[plan.Preset]lab.Size{}}
 		if len(g.Cells) == 0 {
 			r.Kind = "stages over " + under.Name
 			if g, err = genotype.Combine(under, g); err != nil {
@@ -181,7 +181,7 @@ func (p *program) list(c *cobra.Command, m plan.Macro, preset, cells string) err
 	return p.print(rows, func(w io.Writer) { table(w, rows, presets) })
 }
 
-func table(w io.Writer, rows []listed, presets []string) {
+func table(w io.Writer, rows []listed, presets []plan.Preset) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "genotype\tkind\t")
 	for _, preset := range presets {

@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 	"configs":               {"datasets", "models/genotype", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
 	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "torch/dtype", "train"},
 	"lab/jobs":              {},
-	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "internal/proc", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "torch"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "internal/proc", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "setting", "torch"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
 	"internal/fetch":        {},
