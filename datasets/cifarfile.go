@@ -93,9 +93,25 @@ func regular(path string) (int64, error) {
 		return 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return 0, fmt.Errorf("%s is not a file", path)
+		return 0, fmt.Errorf("%s is not a file: %w", path, errForeign)
 	}
 	return info.Size(), nil
+}
+
+// errForeign is of what has the name of a file of the data set, and is something else: a folder "train",
+// a text "test".
+var errForeign = errors.New("it belongs to something else")
+
+// isPickle reports whether a file begins as one of Python's protocols from 2 on.
+func isPickle(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var first [1]byte
+	n, _ := f.Read(first[:])
+	return n == 1 && first[0] == 0x80
 }
 
 // readRegular reads a file that may be any, of any size.

@@ -18,6 +18,11 @@ type Encoded interface {
 	// File reads image i's file into buf, or a longer slice, and names it.
 	File(i int, buf []byte) (file []byte, name string, label int, err error)
 	View() View
+	// Entry returns the path of image i's file within the folder of the classes, with slashes, and its
+	// label. It reads no file.
+	Entry(i int) (path string, label int)
+	// FileSize returns the bytes of image i's file, -1 where it cannot be read.
+	FileSize(i int) int64
 }
 
 // View is how a file becomes an image of one size: the shorter side is resized, and the middle cut

@@ -26,6 +26,9 @@ type Spec struct {
 	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction"` // for testing, in (0,1), of each class, where no folder is; 0: a fifth
 	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed"`          // of that split
 
+	// Cut is where a run recorded that such a folder was cut; nil: it is to be cut now.
+	Cut Cut `mapstructure:"-" yaml:"-" json:"-"`
+
 	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty"` // of the channels, to normalise by; empty: the data set's own, of a folder ImageNet's
 	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty"`    // likewise
 }
@@ -106,6 +109,10 @@ func (s Spec) Validate() error {
 	for _, v := range s.Std {
 		f.Check(v > 0, "std", v, "is not above 0")
 	}
+	const scale = "is above 1, as of pixels in 0..255; they are in 0..1 here, so divide by 255"
+	f.Check(!slices.ContainsFunc(s.Mean, func(v float64) bool { return v > 1 }), "mean", s.Mean, scale)
+	f.Check(!slices.ContainsFunc(s.Std, func(v float64) bool { return v > 1 }), "std", s.Std, scale)
+	f.Check(!slices.ContainsFunc(s.Mean, func(v float64) bool { return v < 0 }), "mean", s.Mean, "is below 0, and pixels are in 0..1")
 	f.Finite(s)
 	return f.Err()
 }

@@ -3,7 +3,6 @@ package datasets
 import (
 	"fmt"
 	"image"
-	"math"
 	"slices"
 
 	"hdas/internal/raster"
@@ -54,24 +53,9 @@ func (s *encodedSubset) File(i int, buf []byte) ([]byte, string, int, error) {
 	return s.files.File(s.numbers[i], buf)
 }
 
-// Split shuffles a data set by the seed and cuts it in two, the first of floor(fraction * Len())
-// images, fraction in [0,1]. Together they are everything, and no image is in both.
-func Split(d Dataset, fraction float64, seed uint64) (first, second Dataset, err error) {
-	if !(fraction >= 0 && fraction <= 1) {
-		return nil, nil, fmt.Errorf("%s cannot be cut at the fraction %v; it must be in [0,1]", d.Info().Name, fraction)
-	}
-	first, second = cut(d, int(math.Floor(fraction*float64(d.Len()))), seed)
-	return first, second, nil
-}
+func (s *encodedSubset) Entry(i int) (string, int) { return s.files.Entry(s.numbers[i]) }
 
-// Halves is Split at one half: a search's halves, of the weights and of the architecture. With an
-// odd number the first is the smaller.
-func Halves(d Dataset, seed uint64) (first, second Dataset) { return cut(d, d.Len()/2, seed) }
-
-func cut(d Dataset, n int, seed uint64) (first, second Dataset) {
-	order := rng(seed, "split").permutation(d.Len())
-	return part(d, order[:n:n]), part(d, order[n:])
-}
+func (s *encodedSubset) FileSize(i int) int64 { return s.files.FileSize(s.numbers[i]) }
 
 // RGB is d with its only channel, the grey, in each of three; d itself where it has three.
 func RGB(d Dataset) (Dataset, error) {

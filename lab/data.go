@@ -58,7 +58,7 @@ func Inspect(ctx context.Context, s datasets.Spec, begin func(split string, imag
 		}
 		i.Splits[split] = t
 		if n := len(t.Damaged); n > 0 {
-			faults = append(faults, fmt.Errorf("damaged files in %s: %d; remove them, or learn without them: --set data.damaged=skip", split, n))
+			faults = append(faults, fmt.Errorf("damaged files in %s: %d; mend them, or learn without them: --set data.damaged=skip", split, n))
 		}
 	}
 	return i, errors.Join(faults...)
