@@ -32,7 +32,7 @@ own images, the shorter side resized and the middle cut out. A file that cannot 
 are told, and the exit code is 1.
 
 With --input the images are the tensor "input" (N,C,H,W) of a safetensors file,
-normalised already, and -o is the safetensors file that gets the tensor "logits"
+of floating-point numbers that are normalised already and none of them NaN, and -o is the safetensors file that gets the tensor "logits"
 (N,classes).`,
 		Example: `  hdas predict runs/trained photo.jpg photos/ --top 3
   hdas predict darts.safetensors --input batch.safetensors -o logits.safetensors --precision float64`,
