@@ -45,6 +45,7 @@ type Meta struct {
 	Best       float64           `json:"best"`               // of a search: the best supernet's top-1
 	BestEpoch  int               `json:"best_epoch"`         // its epoch, from 0
 	Progress   json.RawMessage   `json:"progress,omitempty"` // running figures of the epoch under way
+	Basis      *Basis            `json:"basis,omitempty"`    // what the run was begun with; nil: not known
 }
 
 // version is that of the checkpoints written here.

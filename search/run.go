@@ -27,8 +27,9 @@ type Setup struct {
 	Options      torch.Options
 	Autocast     torch.DType // that convolutions are computed in while learning; Float32: the options'
 	Seed         uint64
-	Name         string // of the genotype found
-	Resolved     []byte // the whole configuration, kept in the checkpoint
+	Name         string     // of the genotype found
+	Resolved     []byte     // the whole configuration, kept in the checkpoint
+	Basis        *run.Basis // what the run was begun with, kept in the checkpoint; nil: not known
 }
 
 // validate returns every fault of the settings, with the keys of the section "search".

@@ -32,7 +32,8 @@ type Setup struct {
 	Options     torch.Options
 	Autocast    torch.DType // that convolutions are computed in while learning; Float32: the options'
 	Seed        uint64
-	Resolved    []byte // the whole configuration, kept in the checkpoint
+	Resolved    []byte     // the whole configuration, kept in the checkpoint
+	Basis       *run.Basis // what the run was begun with, kept in the checkpoint; nil: not known
 }
 
 // Epoch is the record of one epoch, and the last one is the result of a training.
@@ -152,7 +153,7 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 		return c, err
 	}
 	c.Meta.Config, c.Meta.Epoch, c.Meta.Batch = string(t.Resolved), epoch, batch
-	c.Meta.Seed, c.Meta.Generators = t.Seed, run.Generators(t.Options.Device)
+	c.Meta.Seed, c.Meta.Generators, c.Meta.Basis = t.Seed, run.Generators(t.Options.Device), t.Basis
 	c.State["sgd"], c.State["metrics"], c.State["scale"] = t.step.State(), t.meter.State(), t.step.Scaler.State("loss")
 	return c, nil
 }
