@@ -143,7 +143,8 @@ type Comparison struct {
 	Networks []Scored  `json:"networks"`
 	Found    Spread    `json:"found"`  // top-1 on the test images, of the repeated trainings
 	Random   Spread    `json:"random"` // of the random genotypes
-	RI       Spread    `json:"ri"`     // percent: 100 (found - random) / random; the spread is that over the random ones
+	basis    run.Basis // the record of its trainings
+	RI       Spread    `json:"ri"` // percent: 100 (found - random) / random; the spread is that over the random ones
 }
 
 // Scored is one training.
@@ -166,6 +167,9 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 		return r, fmt.Errorf("%s: %w", d.Path(contestFile), err)
 	}
 	r.Space = k.Space
+	if r.basis, err = w.beginTrainings(c, d, k); err != nil {
+		return r, err
+	}
 	found, err := w.compete(ctx, c, d, &r, "found", k.Repeats)
 	if err != nil {
 		return r, err
@@ -184,6 +188,39 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 	return r, writeJSON(d, comparisonFile, r)
 }
 
+// beginTrainings compares what the trainings would be begun with now with the record of the comparison, and returns
+// that.
+func (w Watch) beginTrainings(c configs.Train, d *run.Dir, k Contest) (run.Basis, error) {
+	m, err := w.remember(d.Path(), k.folders(d)...)
+	if err != nil {
+		return run.Basis{}, err
+	}
+	x, err := openBoth(c.Data.Spec, m)
+	if err != nil {
+		return run.Basis{}, err
+	}
+	resolved, err := c.YAML()
+	if err != nil {
+		return run.Basis{}, err
+	}
+	now, err := x.basis(resolved)
+	if err != nil {
+		return run.Basis{}, err
+	}
+	return w.keep(d, m, now)
+}
+
+// folders are those of the trainings.
+func (k Contest) folders(d *run.Dir) (list []string) {
+	for i := range k.Repeats {
+		list = append(list, d.Path(fmt.Sprintf("found-%d", i+1)))
+	}
+	for i := range k.Random {
+		list = append(list, d.Path(fmt.Sprintf("random-%d", i+1)))
+	}
+	return list
+}
+
 // compete trains the networks of that name, with seeds from the configuration's on, and returns the top-1
 // of each on the test images.
 func (w Watch) compete(ctx context.Context, c configs.Train, d *run.Dir, r *Comparison, name string, n int) (top1 []float64, err error) {
@@ -197,6 +234,9 @@ func (w Watch) compete(ctx context.Context, c configs.Train, d *run.Dir, r *Comp
 		config.Seed += uint64(i)
 		var last train.Epoch
 		err = within(folder, func(d *run.Dir) (err error) {
+			if err := inherit(d, r.basis); err != nil {
+				return err
+			}
 			last, err = Train(ctx, config, g, d, w)
 			return err
 		})

@@ -50,6 +50,10 @@ func Inspect(ctx context.Context, s datasets.Spec, begin func(split string, imag
 		if err != nil {
 			return i, errors.Join(append(faults, err)...)
 		}
+		if err := datasets.Usable(d, split); err != nil {
+			faults = append(faults, err)
+			continue
+		}
 		step, end := begin(split, d.Len())
 		t, err := datasets.Count(ctx, d, step)
 		end()

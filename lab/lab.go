@@ -26,6 +26,11 @@ type Watch struct {
 	Begin func(name string) (progress func(run.Progress), end func())
 	// Skipped is told each damaged file that a loader leaves out, once, with their number so far.
 	Skipped func(file *datasets.DamagedError, n int)
+	// Note is told what is worth knowing of a run, a sentence.
+	Note func(text string)
+	// Changed is told how the data of a run has changed since that was begun, and says whether the run may
+	// go on, or be scored, with it; nil: it may not.
+	Changed func(run, text string) bool
 	// Line is told each line that a run in a process of its own writes to its standard error.
 	Line func(job, line string)
 }
@@ -35,6 +40,12 @@ func (w Watch) begin(name string) (progress func(run.Progress), end func()) {
 		return nil, func() {}
 	}
 	return w.Begin(name)
+}
+
+func (w Watch) note(text string) {
+	if w.Note != nil {
+		w.Note(text)
+	}
 }
 
 // skipped returns the Damaged function of one loader.
@@ -116,15 +127,20 @@ func (w Watch) loader(c configs.Common, d datasets.Dataset, batch int, learn boo
 // Load rebuilds the network of a checkpoint, or of the newest one of a run's folder, on the device and
 // in the precision of the configuration. The caller calls free.
 func Load(path string, c configs.Common) (m *model.Model, free func(), err error) {
+	m, _, free, err = load(path, c)
+	return m, free, err
+}
+
+func load(path string, c configs.Common) (m *model.Model, meta run.Meta, free func(), err error) {
 	o, _, err := prepare(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, meta, nil, err
 	}
 	err = torch.Do(func(*torch.Scope) (err error) {
-		m, _, err = model.Load(path, o)
+		m, meta, err = model.Load(path, o)
 		return err
 	})
-	return m, func() { torch.Do(func(*torch.Scope) error { m.Free(); return nil }) }, err
+	return m, meta, func() { torch.Do(func(*torch.Scope) error { m.Free(); return nil }) }, err
 }
 
 // checkClasses refuses data whose classes are not those: its labels would mean something else. Classes

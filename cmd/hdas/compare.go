@@ -64,6 +64,7 @@ cells, or, of a chain, its cells. (hdas compare pytorch is about this program.)`
 	}
 	s.flags(c)
 	r.flags(c)
+	p.acceptsData(c)
 	c.Flags().IntVar(&b.Random, "random", 4, "random genotypes to train")
 	c.Flags().IntVar(&b.Repeats, "repeats", 1, "trainings of the found genotype, with seeds from --seed on")
 	c.Flags().IntVar(&b.Window, "window", 3, "of stages that are no search's: states before it that a cell may read")

@@ -118,7 +118,8 @@ func (p *program) dataCheck() *cobra.Command {
 		Long: `Read all images of the data sets in a folder (CIFAR-10, CIFAR-100, ImageNet, or one's
 own class folders), compare archives with the published checksums, and print
 classes, counts, mean and standard deviation. Exit code 1 where something is
-missing or damaged.`,
+missing or damaged, or where nothing could be learned: fewer than two classes, or
+a part without images.`,
 		Example: "  hdas data check\n  hdas data check photos",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {

@@ -15,7 +15,9 @@ func (p *program) eval() *cobra.Command {
 	c := &cobra.Command{
 		Use: "eval RUN|CHECKPOINT", Short: "Score a trained network",
 		Long: `Score a trained network on the data set that it was trained on. The checkpoint
-rebuilds the network alone.`,
+rebuilds the network alone. Images that were added to one's own folder since, or
+are gone, are told; a part of other images is refused, unless --accept-data
+accepts it.`,
 		Example: "  hdas eval runs/darts",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
@@ -32,6 +34,7 @@ rebuilds the network alone.`,
 			})
 		},
 	}
+	p.acceptsData(c)
 	f := c.Flags()
 	f.StringVar(&t.Device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.IntVar(&t.Threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")

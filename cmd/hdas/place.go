@@ -19,7 +19,7 @@ type place struct {
 
 func (r *place) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.out, "out", "", "folder of the run; default runs/ and a name with the time")
-	c.Flags().BoolVar(&r.resume, "resume", false, "go on with the run in --out, with its own configuration")
+	c.Flags().BoolVar(&r.resume, "resume", false, "go on with the run in --out, with its own configuration and data")
 }
 
 // open opens the run's folder: that of --resume, whose configuration it puts into s, or a new one.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
@@ -22,8 +23,22 @@ func (p *program) watch() lab.Watch {
 	return lab.Watch{
 		Begin:   func(name string) (func(run.Progress), func()) { return progress(p.err, name) },
 		Skipped: func(e *datasets.DamagedError, n int) { fmt.Fprintf(p.err, "hdas: skipped (%d so far): %v\n", n, e) },
-		Line:    func(_, line string) { fmt.Fprintln(p.err, line) },
+		Note:    func(text string) { fmt.Fprintf(p.err, "hdas: note: %s\n", text) },
+		Changed: func(run, text string) bool {
+			if p.acceptData {
+				fmt.Fprintf(p.err, "hdas: note: the data of %s has changed since it was begun: %s\n", run, text)
+			}
+			return p.acceptData
+		},
+		Line: func(_, line string) { fmt.Fprintln(p.err, line) },
 	}
+}
+
+const acceptFlag = "accept-data"
+
+// acceptsData gives a command the flag of those that go on with runs, or score them.
+func (p *program) acceptsData(c *cobra.Command) {
+	c.Flags().BoolVar(&p.acceptData, acceptFlag, false, "go on although the data has changed since the run was begun: images added, removed or changed (not classes)")
 }
 
 // progress shows how far a loop is: a bar with the time left on a terminal, else one structured

@@ -14,8 +14,9 @@ import (
 
 // program is one call of the command: where it writes, and the flags of all commands.
 type program struct {
-	out, err io.Writer
-	json     bool
+	out, err   io.Writer
+	json       bool
+	acceptData bool // runs may go on, or be scored, with data that has changed
 }
 
 // execute runs the command line and returns the exit code.

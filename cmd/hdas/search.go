@@ -73,6 +73,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 	}
 	s.flags(c)
 	r.flags(c)
+	p.acceptsData(c)
 	many.flags(c)
 	c.Flags().BoolVar(&dry, "dry-run", false, "say what the search would take, from one measured step, and write nothing")
 	return c

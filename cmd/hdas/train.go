@@ -59,5 +59,6 @@ the search that found it. The result is the last epoch's, not the best one's.`,
 	c.RegisterFlagCompletionFunc("genotype", cobra.FixedCompletions(genotype.Names(), cobra.ShellCompDirectiveDefault))
 	s.flags(c)
 	r.flags(c)
+	p.acceptsData(c)
 	return c
 }
