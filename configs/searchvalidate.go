@@ -8,7 +8,7 @@ import (
 	"hdas/setting"
 )
 
-// Validate returns every fault of the section, combinations that are not possible among them.
+// Validate returns all faults of the section, including invalid combinations of settings.
 func (c SearchSection) Validate() error {
 	var f setting.Faults
 	setting.Word(&f, "kind", c.Kind, Kinds)
@@ -69,8 +69,8 @@ func (c SearchSection) checkDerivation(f *setting.Faults) {
 	}
 }
 
-// Fits returns the faults of the section for a network of that many channels. coarse says that
-// convolutions are computed in 16 bits.
+// Fits returns the faults of the section for a network of that number of initial channels. coarse says
+// that convolutions are computed in 16 bits.
 func (c SearchSection) Fits(channels int64, coarse bool) error {
 	var f setting.Faults
 	p := int64(c.PartialChannels)
@@ -107,7 +107,7 @@ func (c SearchSection) Idle() map[string]string {
 	return idle
 }
 
-// checkCandidates checks a list of operations; fits says which ones may be in it.
+// checkCandidates checks a list of candidate operations; fits reports whether an operation may be in it.
 func checkCandidates(f *setting.Faults, key string, list []string, fits func(string) bool) {
 	known := slices.DeleteFunc(ops.Names(), func(name string) bool { return !fits(name) })
 	carries := false
@@ -120,7 +120,7 @@ func checkCandidates(f *setting.Faults, key string, list []string, fits func(str
 	f.Check(carries, key, list, "holds nothing that carries data")
 }
 
-// checkRates checks the first learning rate and the last one.
+// checkRates checks the first and the last learning rate.
 func checkRates(f *setting.Faults, key string, lr float64, minKey string, minLR float64) {
 	checkPositive(f, key, lr)
 	f.Check(minLR >= 0 && minLR <= lr, minKey, minLR, "is not in 0..%v, the first learning rate", lr)
