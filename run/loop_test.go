@@ -21,11 +21,11 @@ const epochs, batches = 3, 4
 type sum struct {
 	w        torch.Tensor
 	step     func(epoch, batch int) error // called after a step, if any
-	diverges func(epoch, batch int) bool  // where a figure is to be no number
+	diverges func(epoch, batch int) bool  // at which steps a scalar is infinite
 	endEpoch func(epoch int) error        // called at the end of EndEpoch, if any
 	enough   int                          // the epoch to end with, from 1; 0: the last
 	every    int                          // steps between checkpoints
-	wait     bool                         // figures are read back late
+	wait     bool                         // scalars are checked late
 }
 
 func (s *sum) Batches(_ context.Context, epoch, from int) iter.Seq2[int, error] {
@@ -35,7 +35,7 @@ func (s *sum) Batches(_ context.Context, epoch, from int) iter.Seq2[int, error] 
 	}
 }
 
-func (s *sum) Step(epoch, batch int) []run.Figure {
+func (s *sum) Step(epoch, batch int) []run.Scalar {
 	s.w.AddScalar_(float64(epoch*batches + batch)).Add_(torch.Randn(torch.Options{DType: torch.Float64}))
 	if s.step != nil {
 		if err := s.step(epoch, batch); err != nil {
@@ -44,9 +44,9 @@ func (s *sum) Step(epoch, batch int) []run.Figure {
 	}
 	one := torch.Ones(torch.Options{})
 	if s.diverges != nil && s.diverges(epoch, batch) {
-		return []run.Figure{{Name: "one", Value: one}, {Name: "sum", Value: s.w.MulScalar(math.Inf(1))}}
+		return []run.Scalar{{Name: "one", Value: one}, {Name: "sum", Value: s.w.MulScalar(math.Inf(1))}}
 	}
-	return []run.Figure{{Name: "sum", Value: s.w}}
+	return []run.Scalar{{Name: "sum", Value: s.w}}
 }
 
 func (s *sum) EndEpoch(_ context.Context, epoch int) (r any, enough bool, err error) {
@@ -241,8 +241,8 @@ func TestFaultsOfALoop(t *testing.T) {
 	})
 }
 
-// A figure that is no number ends the loop, at once or where the figures are read: with the step that
-// it was the first of, after the last checkpoint before it, and with no checkpoint after it.
+// A scalar that is infinite ends the loop, at once or where the scalars are checked late. The error
+// names the first such step, and no checkpoint is saved after it.
 func TestADivergedLoop(t *testing.T) {
 	live := torch.Live()
 	for _, every := range []int{0, 1, 2, 3} {

@@ -9,35 +9,35 @@ import (
 	"hdas/torch"
 )
 
-// Figure is a scalar that a step came to.
-type Figure struct {
+// Scalar is a named scalar tensor that a step computes, such as a loss or a gradient norm.
+type Scalar struct {
 	Name  string
 	Value torch.Tensor
 }
 
-// Finite is an error that says all figures where one of them is no number. It reads them back
-// together.
-func Finite(figures []Figure) error {
-	var u unread
-	u.add(figures)
+// Finite returns an error that lists all scalars if one of them is NaN or infinite. It copies all of
+// them from the device at once.
+func Finite(scalars []Scalar) error {
+	var u pending
+	u.add(scalars)
 	defer u.free()
 	_, err := u.read()
 	return err
 }
 
-// unread are the figures of steps, kept where they were computed until they are read back together.
-type unread struct {
-	names  [][]string     // step by step
-	values []torch.Tensor // Float64 (figures of that step)
+// pending holds the scalars of several steps on the device until they are copied to the host at once.
+type pending struct {
+	names  [][]string     // of each step
+	values []torch.Tensor // of each step that has any: Float64 (number of scalars)
 }
 
-// add keeps a step's.
-func (u *unread) add(figures []Figure) {
-	names := make([]string, len(figures))
+// add copies the scalars of a step.
+func (u *pending) add(scalars []Scalar) {
+	names := make([]string, len(scalars))
 	torch.Within(func(*torch.Scope) {
-		values := make([]torch.Tensor, len(figures))
-		for i, f := range figures {
-			names[i], values[i] = f.Name, f.Value.Detach().To(torch.Float64).Reshape(1)
+		values := make([]torch.Tensor, len(scalars))
+		for i, s := range scalars {
+			names[i], values[i] = s.Name, s.Value.Detach().To(torch.Float64).Reshape(1)
 		}
 		if len(values) > 0 {
 			u.values = append(u.values, torch.Cat(values, 0).Keep())
@@ -46,9 +46,9 @@ func (u *unread) add(figures []Figure) {
 	u.names = append(u.names, names)
 }
 
-// read forgets them all, and is an error that says the figures of the first step, counted from 0,
-// where one was no number.
-func (u *unread) read() (step int, err error) {
+// read checks all scalars and frees them. If one is NaN or infinite, it returns the number of the first
+// such step, counted from 0, and an error that lists the scalars of that step.
+func (u *pending) read() (step int, err error) {
 	defer u.free()
 	var all []float64
 	if len(u.values) > 0 {
@@ -69,9 +69,9 @@ func (u *unread) read() (step int, err error) {
 	return 0, nil
 }
 
-func (u *unread) free() {
+func (u *pending) free() {
 	for _, v := range u.values {
 		v.Free()
 	}
-	*u = unread{}
+	*u = pending{}
 }

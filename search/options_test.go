@@ -123,7 +123,7 @@ func threeSteps(t *testing.T, c configs.SearchSection, m plan.Macro, name string
 	learn.ArchRate, learn.Order = 0.01, orders[c.Order]
 	for range 3 {
 		f := learn.Step(0.01, true, sample(8), sample(8))
-		if err := run.Finite(f.All()); err != nil {
+		if err := run.Finite(f.Scalars()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
@@ -178,7 +178,7 @@ func TestPublishedCellsInStages(t *testing.T) {
 			c, m, _ := little(t, k)
 			c.Cells = name
 			learning(t, mustSpace(t, c), c, m, func(b *Bilevel) {
-				if err := run.Finite(b.Step(0.05, true, sample(4), sample(4)).All()); err != nil {
+				if err := run.Finite(b.Step(0.05, true, sample(4), sample(4)).Scalars()); err != nil {
 					t.Errorf("%s search over %s: %v", k, name, err)
 				}
 			})

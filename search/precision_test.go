@@ -31,15 +31,15 @@ func stepped(t *testing.T, k configs.Kind, image layer.Shape, change func(b *Bil
 		change(b)
 		train, valid := sample(8), sample(8)
 		train.Images, valid.Images = torch.Randn(torch.Options{}, 8, image.C, image.H, image.W), torch.Randn(torch.Options{}, 8, image.C, image.H, image.W)
-		figures := b.Step(0.025, true, train, valid)
-		if err := run.Finite(figures.All()); err != nil {
+		result := b.Step(0.025, true, train, valid)
+		if err := run.Finite(result.Scalars()); err != nil {
 			t.Fatal(err)
 		}
-		if d := figures.Train.DType(); d != torch.Float32 {
+		if d := result.Train.DType(); d != torch.Float32 {
 			t.Errorf("loss in %v", d)
 		}
-		after, f = map[string][]float64{}, map[string]float64{"loss": figures.Train.Item(), "architecture's loss": figures.Arch.Classification.Item()}
-		for name, norm := range map[string]torch.Tensor{"norm": figures.Norm, "architecture's norm": figures.ArchNorm} {
+		after, f = map[string][]float64{}, map[string]float64{"loss": result.Train.Item(), "architecture's loss": result.Arch.Classification.Item()}
+		for name, norm := range map[string]torch.Tensor{"norm": result.Norm, "architecture's norm": result.ArchNorm} {
 			if norm.Defined() {
 				f[name] = norm.Item()
 			}

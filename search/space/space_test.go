@@ -129,8 +129,8 @@ func TestWindowAndDerivation(t *testing.T) {
 }
 
 // draw draws weights for every undecided DAG, few enough values for ties to come up.
-func draw(t *rapid.T, s space.Space) space.Weights {
-	w := space.Weights{Alpha: map[string][][]float64{}, Beta: map[string][]float64{}}
+func draw(t *rapid.T, s space.Space) space.Parameters {
+	w := space.Parameters{Alpha: map[string][][]float64{}, Beta: map[string][]float64{}}
 	value := rapid.Map(rapid.IntRange(-9, 9), func(n int) float64 { return float64(n) })
 	for _, d := range s.DAGs() {
 		for range d.Rows() {
