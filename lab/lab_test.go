@@ -73,7 +73,7 @@ func TestConfigError(t *testing.T) {
 func TestRefusesNothing(t *testing.T) {
 	var fault *lab.ConfigError
 	for _, b := range []lab.Baseline{{Random: 0, Repeats: 1}, {Random: 1, Repeats: 0}} {
-		if _, err := lab.NewContest(lab.Found{Genotype: published(t, "DARTS_V1")}, b, 0); !errors.As(err, &fault) {
+		if _, err := lab.NewComparePlan(lab.Found{Genotype: published(t, "DARTS_V1")}, b, 0); !errors.As(err, &fault) {
 			t.Errorf("%+v: error %v", b, err)
 		}
 	}
@@ -83,7 +83,7 @@ func TestRefusesNothing(t *testing.T) {
 			t.Errorf("%d seeds: error %v", s.N, err)
 		}
 	}
-	if _, err := lab.Evaluate(t.Context(), folderFor(t).Path(), lab.Trial{Device: "cpu", Split: "test"}, lab.Watch{}); err == nil {
+	if _, err := lab.Evaluate(t.Context(), folderFor(t).Path(), lab.EvalOptions{Device: "cpu", Split: "test"}, lab.Watch{}); err == nil {
 		t.Error("an empty folder was scored")
 	}
 }
@@ -124,7 +124,7 @@ func TestCompare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := lab.NewContest(f, lab.Baseline{Random: 2, Repeats: 1}, 7)
+	k, err := lab.NewComparePlan(f, lab.Baseline{Random: 2, Repeats: 1}, 7)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"hdas/torch"
 )
 
-// Epoch is the record of one epoch, a line of epochs.jsonl.
+// Epoch is the record of one epoch, as it is stored in the run folder.
 type Epoch struct {
 	Epoch      int                  `json:"epoch"` // from 1
 	LR         float64              `json:"lr"`

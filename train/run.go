@@ -35,7 +35,7 @@ type Setup struct {
 	Resolved    []byte // the whole configuration as YAML, stored in the checkpoint
 }
 
-// Epoch is the record of one epoch, a line of epochs.jsonl. The last one is the result of a training.
+// Epoch is the record of one epoch, as it is stored in the run folder. The last one is the result of a training.
 type Epoch struct {
 	Epoch    int          `json:"epoch"` // from 1
 	LR       float64      `json:"lr"`

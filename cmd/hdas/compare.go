@@ -38,12 +38,12 @@ cells, or, of a chain, its cells. (hdas compare pytorch is about this program.)`
 				}
 			}
 			var config configs.Train
-			var drawn lab.Contest
+			var drawn lab.ComparePlan
 			dir, err := r.open(c, &s, "compare", func() (err error) {
 				if config, err = configs.LoadTrain(s.overrides(c)); err != nil || r.resume {
 					return err
 				}
-				drawn, err = contest(a[0], b, c.Flags().Changed("window"), config.Seed)
+				drawn, err = comparePlan(a[0], b, c.Flags().Changed("window"), config.Seed)
 				return err
 			})
 			if err != nil {
@@ -72,17 +72,17 @@ cells, or, of a chain, its cells. (hdas compare pytorch is about this program.)`
 }
 
 // contest draws what is compared.
-func contest(name string, b lab.Baseline, window bool, seed uint64) (lab.Contest, error) {
+func comparePlan(name string, b lab.Baseline, window bool, seed uint64) (lab.ComparePlan, error) {
 	f, err := lab.LoadFound(name)
 	switch {
 	case err != nil:
-		return lab.Contest{}, err
+		return lab.ComparePlan{}, err
 	case window && f.Search != nil:
-		return lab.Contest{}, errors.New("--window is about genotypes that are no search's; the search has its own")
+		return lab.ComparePlan{}, errors.New("--window is about genotypes that are no search's; the search has its own")
 	case window && len(f.Genotype.Stages) == 0:
-		return lab.Contest{}, fmt.Errorf("%s is a chain; --window is about stages", f.Genotype.Name)
+		return lab.ComparePlan{}, fmt.Errorf("%s is a chain; --window is about stages", f.Genotype.Name)
 	}
-	return lab.NewContest(f, b, seed)
+	return lab.NewComparePlan(f, b, seed)
 }
 
 func writeComparison(w io.Writer, r lab.Comparison) {

@@ -53,7 +53,7 @@ Memory is the most that the steps made resident beyond the loaded libraries.`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if side != "" {
-				return parity.Ours(side)
+				return parity.RunHDAS(side)
 			}
 			if tolerance < 0 {
 				return usageError{fmt.Errorf("--tolerance %v is negative", tolerance)}
@@ -81,7 +81,7 @@ Memory is the most that the steps made resident beyond the loaded libraries.`,
 			if err != nil {
 				return err
 			}
-			all := parity.Comparison{Settings: s, Bars: parity.BarsFor(s.Precision, tolerance), Python: found, Self: []string{self, "compare", "pytorch", "--side"}}
+			all := parity.Comparison{Settings: s, Tolerances: parity.TolerancesFor(s.Precision, tolerance), Python: found, Self: []string{self, "compare", "pytorch", "--side"}}
 			return p.comparePairs(c, all, cases)
 		},
 	}
@@ -195,21 +195,21 @@ func writeParity(w io.Writer, r parity.Result) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "  \ttensors\tdifference\tat most\tworst")
 	for _, g := range r.Groups {
-		bar, mark := "-", ""
-		if g.Bar > 0 {
-			bar = fmt.Sprintf("%.0e", g.Bar)
+		atMost, mark := "-", ""
+		if g.Tolerance > 0 {
+			atMost = fmt.Sprintf("%.0e", g.Tolerance)
 		}
 		if g.Failed {
 			mark = "  <- too much"
 		}
-		fmt.Fprintf(t, "  %s\t%d\t%.1e\t%s\t%s%s\n", g.Name, g.Tensors, float64(g.Difference), bar, g.Worst, mark)
+		fmt.Fprintf(t, "  %s\t%d\t%.1e\t%s\t%s%s\n", g.Name, g.Tensors, float64(g.Difference), atMost, g.Worst, mark)
 	}
 	t.Flush()
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "  a step\thdas\tPyTorch\tratio\tmemory\tPyTorch's\tratio\t")
 	for _, pace := range r.Paces {
-		fmt.Fprintf(t, "  %s\t%.2f s\t%.2f s\t%.2f\t%.0f MB\t%.0f MB\t%.2f\t\n", pace.Name, pace.Ours, pace.Theirs, pace.Ours/pace.Theirs,
-			float64(pace.OurPeak)/1e6, float64(pace.Peak)/1e6, float64(pace.OurPeak)/float64(pace.Peak))
+		fmt.Fprintf(t, "  %s\t%.2f s\t%.2f s\t%.2f\t%.0f MB\t%.0f MB\t%.2f\t\n", pace.Name, pace.HDAS, pace.PyTorch, pace.HDAS/pace.PyTorch,
+			float64(pace.HDASPeak)/1e6, float64(pace.PyTorchPeak)/1e6, float64(pace.HDASPeak)/float64(pace.PyTorchPeak))
 	}
 	t.Flush()
 	fmt.Fprintln(w)

@@ -49,7 +49,7 @@ func TestComparePyTorch(t *testing.T) {
 		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
 	}
 	r := results[0]
-	if r.Failed() || len(r.Groups) != 8 || len(r.Paces) != 1 || r.Paces[0].Ours <= 0 || r.Paces[0].OurPeak <= 0 || !strings.Contains(r.With, "twin on PyTorch") {
+	if r.Failed() || len(r.Groups) != 8 || len(r.Paces) != 1 || r.Paces[0].HDAS <= 0 || r.Paces[0].HDASPeak <= 0 || !strings.Contains(r.With, "twin on PyTorch") {
 		t.Errorf("%+v", r)
 	}
 	for _, g := range r.Groups {

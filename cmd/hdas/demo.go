@@ -32,7 +32,7 @@ space. One seed says little about which of the two is better: see README.md.`,
 			if err != nil {
 				return err
 			}
-			return p.print(t, func(w io.Writer) { writeTour(w, t) })
+			return p.print(t, func(w io.Writer) { writeDemo(w, t) })
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "folder of the runs; default runs/demo and the time")
@@ -41,7 +41,7 @@ space. One seed says little about which of the two is better: see README.md.`,
 	return c
 }
 
-func writeTour(w io.Writer, t lab.Tour) {
+func writeDemo(w io.Writer, t lab.DemoResult) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "network\tcells\tparameters\tMACs\tdead cells\tlongest path\tmean path\ttest accuracy\t")
 	for _, r := range t.Rows {

@@ -11,7 +11,7 @@ import (
 )
 
 func (p *program) eval() *cobra.Command {
-	var t lab.Trial
+	var t lab.EvalOptions
 	c := &cobra.Command{
 		Use: "eval RUN|CHECKPOINT", Short: "Score a trained network",
 		Long: `Score a trained network on the data set that it was trained on. The checkpoint

@@ -38,7 +38,7 @@ func progress(w io.Writer, name string) (observe func(run.Progress), end func())
 			return
 		}
 		line := log.Info().Int("epoch", p.Epoch).Int("epochs", p.Epochs)
-		if f := figures(p.Record); f != nil {
+		if f := metrics(p.Record); f != nil {
 			line = line.Fields(f)
 		}
 		line.Msg("epoch done")
@@ -46,7 +46,7 @@ func progress(w io.Writer, name string) (observe func(run.Progress), end func())
 }
 
 // figures are the numbers of a record that a line has room for.
-func figures(record any) map[string]any {
+func metrics(record any) map[string]any {
 	text, err := json.Marshal(record)
 	if err != nil {
 		return nil
@@ -96,7 +96,7 @@ func bar(w io.Writer, name string) (func(run.Progress), func()) {
 			}
 			last = time.Now()
 			if at.Record != nil {
-				f := figures(at.Record)
+				f := metrics(at.Record)
 				for _, k := range []string{"valid_top1", "test_top1"} {
 					if v, ok := f[k].(float64); ok {
 						shown = percent(v)

@@ -65,10 +65,10 @@ func TestGoldenOptions(t *testing.T) {
 // equalGolden runs this program's side in a folder by a path, and compares.
 func equalGolden(t *testing.T, folder string, path kernel.Path, want values) {
 	t.Helper()
-	if err := oursBy(path, folder); err != nil {
+	if err := runHDAS(path, folder); err != nil {
 		t.Fatal(err)
 	}
-	got, _, err := read(folder, ours)
+	got, _, err := read(folder, hdasSide)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func equalGolden(t *testing.T, folder string, path kernel.Path, want values) {
 			delete(got, name) // of which the file has none
 		}
 	}
-	for _, g := range groups(got, want, Bars{Values: 1e-9, Steps: 1e-9}) {
+	for _, g := range groups(got, want, Tolerances{Values: 1e-9, Steps: 1e-9}) {
 		t.Logf("path %d, %s: %.1e", path, g.Name, float64(g.Difference))
 		if g.Failed {
 			t.Errorf("path %d, %s: %s differs by %.1e of its largest value", path, g.Name, g.Worst, float64(g.Difference))
