@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"models/layer":          {},
 	"models/ops":            {"models/layer", "torch/kernel"},
 	"models":                {"models/layer", "models/ops", "models/plan", "torch", "torch/nn"},
-	"draw":                  {"models/genotype"},
+	"draw":                  {"internal/layered", "models/genotype"},
 	"datasets":              {"internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster", "setting"},
 	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
 	"metric/score":          {},
@@ -50,6 +50,7 @@ var allowed = map[string][]string{
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {"torch/dtype", "weights/safetensors"},
 	"internal/imagefile":    {},
+	"internal/layered":      {},
 	"internal/pickle":       {},
 	"internal/proc":         {},
 	"internal/raster":       {},
@@ -63,7 +64,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster"}
+var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster"}
 
 // Packages with C code. All but torch, and leaftest, which is for its tests, have a twin of it in Go.
 var cgo = []string{"torch", "internal/leaftest", "internal/imagefile", "internal/raster"}
