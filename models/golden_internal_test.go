@@ -32,7 +32,7 @@ func pieces() genotype.Genotype {
 	}}
 }
 
-func planned(t *testing.T, preset, poolNorm string, image layer.Shape) plan.Network {
+func planned(t *testing.T, preset plan.Preset, poolNorm plan.PoolNorm, image layer.Shape) plan.Network {
 	t.Helper()
 	m := plan.Macro{Preset: preset, Channels: 2, Layers: 6, Classes: 10, Auxiliary: true, PoolNorm: poolNorm, Wiring: plan.Summed}
 	p, err := plan.New(pieces(), m, image, genotype.Candidates{})
@@ -57,7 +57,7 @@ func by(c *nn.Ctx, path kernel.Path) *nn.Ctx {
 // A normal cell, a reduction cell and the normal one behind it, with and without batch norm behind
 // poolings; by every path.
 func TestGoldenCells(t *testing.T) {
-	for kind, poolNorm := range map[string]string{"bare": "off", "norm": "on"} {
+	for kind, poolNorm := range map[string]plan.PoolNorm{"bare": "off", "norm": "on"} {
 		p := planned(t, plan.CIFAR, poolNorm, layer.Shape{C: 3, H: 32, W: 32})
 		for name, cell := range map[string]plan.Cell{
 			"normal": p.Stages[0].Cells[1], "reduction": *p.Stages[0].Reduce, "behind": p.Stages[1].Cells[0],
@@ -86,11 +86,11 @@ func TestGoldenCells(t *testing.T) {
 
 // Both auxiliary heads.
 func TestGoldenHeads(t *testing.T) {
-	for preset, size := range map[string]int64{plan.CIFAR: 32, plan.ImageNet: 224} {
+	for preset, size := range map[plan.Preset]int64{plan.CIFAR: 32, plan.ImageNet: 224} {
 		p := planned(t, preset, "auto", layer.Shape{C: 3, H: size, W: size})
 		err := torch.Do(func(*torch.Scope) {
 			f := golden.Read(t, "pieces/heads.safetensors")
-			golden.Piece(t, f, preset, []string{"input"}, 1e-10, func(s *nn.Store) golden.Forward {
+			golden.Piece(t, f, string(preset), []string{"input"}, 1e-10, func(s *nn.Store) golden.Forward {
 				var head nn.Sequential
 				b := builder{s}
 				for _, l := range p.Auxiliary {

@@ -4,6 +4,7 @@ package predict
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,9 +13,10 @@ import (
 	"strings"
 
 	"hdas/internal/imagefile"
+	"hdas/model"
+	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/train"
 )
 
 // Guess is a class that an image may show.
@@ -61,7 +63,7 @@ func Find(paths []string) (files []string, faults []error) {
 
 // Predictor runs a network on images.
 type Predictor struct {
-	Model *train.Model
+	Model *model.Model
 	Batch int // images at once
 	Top   int // guesses of an image
 }
@@ -160,4 +162,28 @@ func (p Predictor) Logits(ctx context.Context, images torch.Tensor) (torch.Tenso
 		})
 	}
 	return torch.Cat(parts, 0), nil
+}
+
+// File reads the images of a safetensors file, its tensor "input" as Logits takes it, and writes the
+// tensor "logits" to another. It returns the shape of that.
+func (p Predictor) File(ctx context.Context, in, out string) (shape []int64, err error) {
+	failure := torch.Do(func(*torch.Scope) {
+		var tensors map[string]torch.Tensor
+		if tensors, _, err = run.ReadTensors(in); err != nil {
+			return
+		}
+		input, ok := tensors["input"]
+		if !ok {
+			err = fmt.Errorf(`%s has no tensor "input"`, in)
+			return
+		}
+		var logits torch.Tensor
+		if logits, err = p.Logits(ctx, input); err != nil {
+			err = fmt.Errorf("%s: %w", in, err)
+			return
+		}
+		shape = logits.Shape()
+		err = run.WriteTensors(out, []nn.Param{{Name: "logits", Tensor: logits}}, nil)
+	})
+	return shape, errors.Join(failure, err)
 }

@@ -46,8 +46,8 @@ type Span struct {
 
 // Loop runs epochs of a task, with a checkpoint and a record in dir after each. Where ctx is
 // cancelled before the end, it stops after the step or the epoch under way, with ErrStopped. A
-// figure that is no number ends it, with an error that names its step, before any checkpoint. observe,
-// which may be nil, is called after each step and epoch.
+// figure that is no number ends it, with an error that names its step, before any checkpoint. observe
+// may be nil.
 func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(Progress)) error {
 	if observe == nil {
 		observe = func(Progress) {}

@@ -15,6 +15,7 @@ import (
 	"hdas/internal/datasetstest"
 	"hdas/internal/runtest"
 	"hdas/metric"
+	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/models/plan"
 	"hdas/run"
@@ -51,9 +52,9 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 		teach(t, broken, step)
 		runtest.Same(t, unbroken, broken, "checkpoint.safetensors", "epochs.jsonl")
 	}
-	var m *train.Model
+	var m *model.Model
 	var err error
-	if e := torch.Do(func(*torch.Scope) { m, _, err = train.Load(unbroken, torch.Options{}) }); e != nil || err != nil {
+	if e := torch.Do(func(*torch.Scope) { m, _, err = model.Load(unbroken, torch.Options{}) }); e != nil || err != nil {
 		t.Fatal(e, err)
 	}
 	got, err := metric.Evaluate(context.Background(), m.Logits, setup(t).Test, torch.Options{}, nil)

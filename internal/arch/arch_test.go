@@ -35,15 +35,18 @@ var allowed = map[string][]string{
 	"datasets":              {"internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster", "setting"},
 	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
 	"metric/score":          {},
-	"run":                   {"torch", "torch/nn", "weights/safetensors"},
+	"run":                   {"models/genotype", "torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype", "setting"},
 	"weights":               {"internal/pickle", "torch/dtype", "weights/safetensors"},
 	"weights/safetensors":   {"torch/dtype"},
 	"search":                {"configs", "datasets", "internal/proc", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "setting", "torch", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
-	"train":                 {"configs", "datasets", "metric", "models", "models/genotype", "models/layer", "models/plan", "run", "setting", "torch", "torch/dtype", "torch/nn", "torch/optim", "torch/optim/schedule", "weights"},
-	"predict":               {"datasets", "internal/imagefile", "models/plan", "torch", "torch/nn", "train"},
+	"model":                 {"datasets", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "weights"},
+	"train":                 {"configs", "datasets", "metric", "model", "models", "models/genotype", "models/plan", "run", "setting", "torch", "torch/dtype", "torch/nn", "torch/optim", "torch/optim/schedule"},
+	"predict":               {"datasets", "internal/imagefile", "model", "models/plan", "run", "torch", "torch/nn"},
 	"configs":               {"datasets", "models/genotype", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
-	"cmd/hdas":              {"models/plan", "configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "internal/proc", "metric", "models", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "predict", "run", "search", "search/space", "torch", "torch/dtype", "torch/nn", "torch/optim", "train", "weights"},
+	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "torch/dtype", "train"},
+	"lab/jobs":              {},
+	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "internal/proc", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "setting", "torch"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
 	"internal/fetch":        {},
@@ -64,7 +67,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster"}
+var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
 
 // Packages with C code. All but torch, and leaftest, which is for its tests, have a twin of it in Go.
 var cgo = []string{"torch", "internal/leaftest", "internal/imagefile", "internal/raster"}
@@ -128,6 +131,24 @@ func TestNobodyExits(t *testing.T) {
 		for _, word := range []string{"os.Exit(", "log.Fatal"} {
 			if strings.Contains(string(text), word) {
 				t.Errorf("%s has %s", file, word)
+			}
+		}
+	})
+}
+
+// The package run alone knows how the files of a run's folder are called.
+func TestNamesOfRunFolders(t *testing.T) {
+	walk(t, func(file string) {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "run/") || file == "internal/parity/task.go" { // whose folder is a comparison's
+			return
+		}
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"config.yaml", "genotype.yaml", "genotype.svg", "genotype-best-supernet", "genotypes/epoch-", "checkpoint.safetensors", "checkpoint-previous", "epochs.jsonl"} {
+			if strings.Contains(string(text), name) {
+				t.Errorf("%s has %s", file, name)
 			}
 		}
 	})

@@ -22,7 +22,7 @@ func TestGoldenOptions(t *testing.T) {
 	for _, c := range []struct {
 		file, network string
 		genotype.Genotype
-		preset string
+		preset plan.Preset
 		last   kernel.Path // of the paths
 	}{
 		{"paired", "paired", figure8, plan.CIFAR, kernel.Kernels},

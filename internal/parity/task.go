@@ -28,16 +28,16 @@ const (
 
 // Settings are what a comparison is run with.
 type Settings struct {
-	Preset    string   `json:"preset"`   // of derived networks; the supernets are for small images
-	Channels  int64    `json:"channels"` // C
-	Layers    int      `json:"layers"`   // cells of a chain
-	Batch     int64    `json:"batch"`    // samples of each half a step
-	Steps     int      `json:"steps"`
-	Orders    []string `json:"orders"`    // of the bilevel steps
-	Precision string   `json:"precision"` // float32 or float64
-	Threads   int      `json:"threads"`
-	Seed      uint64   `json:"seed"`
-	Reference string   `json:"reference"` // a checkout of quark0/darts; empty: the twin
+	Preset    plan.Preset `json:"preset"`   // of derived networks; the supernets are for small images
+	Channels  int64       `json:"channels"` // C
+	Layers    int         `json:"layers"`   // cells of a chain
+	Batch     int64       `json:"batch"`    // samples of each half a step
+	Steps     int         `json:"steps"`
+	Orders    []string    `json:"orders"`    // of the bilevel steps
+	Precision string      `json:"precision"` // float32 or float64
+	Threads   int         `json:"threads"`
+	Seed      uint64      `json:"seed"`
+	Reference string      `json:"reference"` // a checkout of quark0/darts; empty: the twin
 }
 
 // Validate names every impossible value.
@@ -102,17 +102,17 @@ type task struct {
 
 // net describes a network, or the cells under a searched stage.
 type net struct {
-	Preset      string         `json:"preset"`
-	Channels    int64          `json:"channels"`
-	Layers      int            `json:"layers"`
-	Classes     int64          `json:"classes"`
-	Auxiliary   bool           `json:"auxiliary"`
-	PoolNorm    bool           `json:"pool_norm"`
-	Cells       map[string]dag `json:"cells"`
-	Stages      []stage        `json:"stages"`
-	Wiring      string         `json:"wiring"`
-	StageOutput string         `json:"stage_output"`
-	Pairs       [][]int        `json:"pairs"` // of a search, which fills them in itself
+	Preset      plan.Preset      `json:"preset"`
+	Channels    int64            `json:"channels"`
+	Layers      int              `json:"layers"`
+	Classes     int64            `json:"classes"`
+	Auxiliary   bool             `json:"auxiliary"`
+	PoolNorm    bool             `json:"pool_norm"`
+	Cells       map[string]dag   `json:"cells"`
+	Stages      []stage          `json:"stages"`
+	Wiring      plan.Wiring      `json:"wiring"`
+	StageOutput plan.StageOutput `json:"stage_output"`
+	Pairs       [][]int          `json:"pairs"` // of a search, which fills them in itself
 }
 
 type dag struct {
@@ -146,7 +146,7 @@ func (s section[T]) MarshalJSON() ([]byte, error) {
 func (s *section[T]) UnmarshalJSON(text []byte) error { return yaml.Unmarshal(text, &s.Of) }
 
 // classes of a preset's data set.
-func classes(preset string) int64 {
+func classes(preset plan.Preset) int64 {
 	if preset == plan.ImageNet {
 		return 1000
 	}

@@ -20,7 +20,7 @@ type Workload struct {
 	Name, About string
 	network     string
 	genotype    string // of a derived network; of a search, the cells
-	preset      string
+	preset      plan.Preset
 	channels    int64
 	layers      int  // of a chain
 	plain       bool // of a cell search: normal and reduce (DARTS) instead of the stages' own cells

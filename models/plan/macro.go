@@ -1,79 +1,99 @@
 package plan
 
 import (
-	"errors"
-	"fmt"
+	"hdas/setting"
 )
 
-// The stems, and with them the auxiliary head: for small images, which keep their resolution, and
-// for large ones, which the stem divides by 8.
+// Preset is the kind of images that a network is for. It decides the stem and the auxiliary head.
+type Preset string
+
+// The presets.
 const (
-	CIFAR    = "cifar"
-	ImageNet = "imagenet"
+	CIFAR    Preset = "cifar"    // small images, whose resolution the stem keeps
+	ImageNet Preset = "imagenet" // large images, whose height and width the stem divides by 8
 )
 
-// The wirings of a stage.
+// Presets lists all of them.
+var Presets = []Preset{CIFAR, ImageNet}
+
+// UnmarshalText reads one of Presets.
+func (p *Preset) UnmarshalText(text []byte) error { return setting.Parse(p, text, Presets) }
+
+// Wiring says how the cells of a stage read the stage's edges.
+type Wiring string
+
+// The wirings.
 const (
-	Summed = "summed" // a cell reads the sum of its edges on both inputs
-	Paired = "paired" // edge k feeds the cell's input k
+	Summed Wiring = "summed" // a cell reads the sum of its edges on both inputs
+	Paired Wiring = "paired" // edge k feeds the cell's input k
 )
 
-// What a stage of the paired wiring puts out.
+var wirings = []Wiring{Summed, Paired}
+
+// UnmarshalText reads one of the words above.
+func (w *Wiring) UnmarshalText(text []byte) error { return setting.Parse(w, text, wirings) }
+
+// StageOutput is the output of a stage in the paired wiring.
+type StageOutput string
+
+// The outputs of a stage. The empty one means LastTwo.
 const (
-	LastTwo = "last_two" // the concatenation of its last two cells (Rule 2)
-	Last    = "last"     // its last cell, as a chain does
+	LastTwo StageOutput = "last_two" // the concatenation of its last two cells (Rule 2)
+	Last    StageOutput = "last"     // its last cell, as in a chain
 )
 
-// Macro is what a network's size depends on besides its genotype.
-type Macro struct {
-	Preset    string `mapstructure:"preset" yaml:"preset"`
-	Channels  int64  `mapstructure:"channels" yaml:"channels"`   // C: of the first cells' nodes
-	Layers    int    `mapstructure:"layers" yaml:"layers"`       // cells of a chain; stages have their own number
-	Classes   int64  `mapstructure:"-" yaml:"-"`                 // the data set's
-	Auxiliary bool   `mapstructure:"auxiliary" yaml:"auxiliary"` // has an auxiliary head
-	PoolNorm  string `mapstructure:"pool_norm" yaml:"pool_norm"` // batch norm after pooling: on, off; auto: on in stages, off in chains
-	Wiring    string `mapstructure:"wiring" yaml:"wiring"`       // of stages: summed, paired
-	// StageOutput is what a stage of the paired wiring puts out: last_two, last. Empty means last_two.
-	StageOutput string `mapstructure:"stage_output" yaml:"stage_output"`
+var stageOutputs = []StageOutput{LastTwo, Last}
+
+// UnmarshalText reads one of the words above, or nothing.
+func (s *StageOutput) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*s = ""
+		return nil
+	}
+	return setting.Parse(s, text, stageOutputs)
 }
 
-// Validate names every impossible value.
+// PoolNorm says whether poolings are followed by a batch norm.
+type PoolNorm string
+
+// The choices. PoolNormAuto is on in networks with stages and off in chains.
+const (
+	PoolNormAuto PoolNorm = "auto"
+	PoolNormOn   PoolNorm = "on"
+	PoolNormOff  PoolNorm = "off"
+)
+
+var poolNorms = []PoolNorm{PoolNormAuto, PoolNormOn, PoolNormOff}
+
+// UnmarshalText reads one of the words above.
+func (p *PoolNorm) UnmarshalText(text []byte) error { return setting.Parse(p, text, poolNorms) }
+
+// Macro is what a network's size depends on besides its genotype: the section "network" of a
+// configuration.
+type Macro struct {
+	Preset      Preset      `mapstructure:"preset" yaml:"preset"`
+	Channels    int64       `mapstructure:"channels" yaml:"channels"`   // C: of the first cells' nodes
+	Layers      int         `mapstructure:"layers" yaml:"layers"`       // cells of a chain; stages have their own number
+	Classes     int64       `mapstructure:"-" yaml:"-"`                 // the data set's
+	Auxiliary   bool        `mapstructure:"auxiliary" yaml:"auxiliary"` // has an auxiliary head
+	PoolNorm    PoolNorm    `mapstructure:"pool_norm" yaml:"pool_norm"`
+	Wiring      Wiring      `mapstructure:"wiring" yaml:"wiring"` // of stages
+	StageOutput StageOutput `mapstructure:"stage_output" yaml:"stage_output"`
+}
+
+// Validate returns a setting.Fault for every impossible value.
 func (m Macro) Validate() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if m.Preset != CIFAR && m.Preset != ImageNet {
-		fault("preset %q is unknown; known are %s, %s", m.Preset, CIFAR, ImageNet)
+	var f setting.Faults
+	setting.Word(&f, "preset", m.Preset, Presets)
+	f.Check(m.Channels >= 1 && m.Channels <= 4096, "channels", m.Channels, "is not in 1..4096")
+	f.Check(m.Preset != ImageNet || m.Channels != 1, "channels", m.Channels, "leaves the %s stem, whose first convolution has C/2, without any; at least 2", ImageNet)
+	f.Check(m.Layers >= 0 && m.Layers <= 1000, "layers", m.Layers, "is not in 2..1000")
+	f.Check(m.Classes >= 1 && m.Classes <= 1_000_000, "classes", m.Classes, "is not in 1..1000000")
+	setting.Word(&f, "pool_norm", m.PoolNorm, poolNorms)
+	setting.Word(&f, "wiring", m.Wiring, wirings)
+	if m.StageOutput != "" {
+		setting.Word(&f, "stage_output", m.StageOutput, stageOutputs)
 	}
-	if m.Channels < 1 || m.Channels > 4096 {
-		fault("channels %d is not in 1..4096", m.Channels)
-	}
-	if m.Preset == ImageNet && m.Channels == 1 {
-		fault("channels 1 leaves the %s stem, whose first convolution has C/2, without any; at least 2", ImageNet)
-	}
-	if m.Layers < 0 || m.Layers > 1000 {
-		fault("layers %d is not in 2..1000", m.Layers)
-	}
-	if m.Classes < 1 || m.Classes > 1_000_000 {
-		fault("classes %d is not in 1..1000000", m.Classes)
-	}
-	switch m.PoolNorm {
-	case "auto", "on", "off":
-	default:
-		fault("pool_norm %q is unknown; known are auto, on, off", m.PoolNorm)
-	}
-	switch m.Wiring {
-	case Summed, Paired:
-	default:
-		fault("wiring %q is unknown; known are %s, %s", m.Wiring, Summed, Paired)
-	}
-	switch m.StageOutput {
-	case "", LastTwo:
-	case Last:
-		if m.Wiring == Summed {
-			fault("stage_output %q is for the wiring %s; a %s stage puts out its last two cells (Rule 2)", Last, Paired, Summed)
-		}
-	default:
-		fault("stage_output %q is unknown; known are %s, %s", m.StageOutput, LastTwo, Last)
-	}
-	return errors.Join(faults...)
+	f.Check(m.StageOutput != Last || m.Wiring != Summed, "stage_output", m.StageOutput, "is for the wiring %s; a %s stage puts out its last two cells (Rule 2)", Paired, Summed)
+	return f.Err()
 }
