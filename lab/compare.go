@@ -91,6 +91,9 @@ type Contest struct {
 
 // NewContest draws the random genotypes from the space of the one that was found.
 func NewContest(f Found, b Baseline, seed uint64) (Contest, error) {
+	if b.Random < 1 || b.Repeats < 1 {
+		return Contest{}, &ConfigError{fmt.Errorf("%d random genotypes and %d trainings of the found one: at least one of each is needed", b.Random, b.Repeats)}
+	}
 	kind, s, err := f.space(b.Window)
 	if err != nil {
 		return Contest{}, err
@@ -181,8 +184,8 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 	return r, writeJSON(d, comparisonFile, r)
 }
 
-// compete trains the networks of that name, with seeds from the configuration's on, and returns what
-// share of the test images each one has right.
+// compete trains the networks of that name, with seeds from the configuration's on, and returns the top-1
+// of each on the test images.
 func (w Watch) compete(ctx context.Context, c configs.Train, d *run.Dir, r *Comparison, name string, n int) (top1 []float64, err error) {
 	for i := range n {
 		folder := d.Path(fmt.Sprintf("%s-%d", name, i+1))

@@ -92,10 +92,11 @@ func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error
 	if err != nil {
 		return o, 0, &ConfigError{err}
 	}
-	return torch.Options{DType: p.DType, Device: d}, p.Autocast, torch.Do(func(*torch.Scope) {
+	return torch.Options{DType: p.DType, Device: d}, p.Autocast, torch.Do(func(*torch.Scope) error {
 		if c.Threads > 0 {
 			torch.SetThreads(c.Threads)
 		}
+		return nil
 	})
 }
 
@@ -119,8 +120,11 @@ func Load(path string, c configs.Common) (m *model.Model, free func(), err error
 	if err != nil {
 		return nil, nil, err
 	}
-	failure := torch.Do(func(*torch.Scope) { m, _, err = model.Load(path, o) })
-	return m, func() { torch.Do(func(*torch.Scope) { m.Free() }) }, errors.Join(failure, err)
+	err = torch.Do(func(*torch.Scope) (err error) {
+		m, _, err = model.Load(path, o)
+		return err
+	})
+	return m, func() { torch.Do(func(*torch.Scope) error { m.Free(); return nil }) }, err
 }
 
 // checkClasses refuses data whose classes are not those: its labels would mean something else. Classes

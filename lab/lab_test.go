@@ -69,6 +69,25 @@ func TestConfigError(t *testing.T) {
 	}
 }
 
+// What a comparison or seeds cannot do without is refused.
+func TestRefusesNothing(t *testing.T) {
+	var fault *lab.ConfigError
+	for _, b := range []lab.Baseline{{Random: 0, Repeats: 1}, {Random: 1, Repeats: 0}} {
+		if _, err := lab.NewContest(lab.Found{Genotype: published(t, "DARTS_V1")}, b, 0); !errors.As(err, &fault) {
+			t.Errorf("%+v: error %v", b, err)
+		}
+	}
+	command := func(string) []string { return []string{"true"} }
+	for _, s := range []lab.Seeds{{N: 2}, {N: 0, Command: command}} {
+		if _, err := lab.SearchSeeds(t.Context(), configs.Search{}, s, folderFor(t), lab.Watch{}); !errors.As(err, &fault) {
+			t.Errorf("%d seeds: error %v", s.N, err)
+		}
+	}
+	if _, err := lab.Evaluate(t.Context(), folderFor(t).Path(), lab.Trial{Device: "cpu", Split: "test"}, lab.Watch{}); err == nil {
+		t.Error("an empty folder was scored")
+	}
+}
+
 // A run that is stopped says which it was and where, and what watches it is told of its end.
 func TestStoppedAndWatched(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

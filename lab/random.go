@@ -32,7 +32,7 @@ func draws(s space.Space, n int, seed uint64) ([]genotype.Genotype, error) {
 	return drawn, nil
 }
 
-// generator is what genotypes are drawn with.
+// generator returns the random numbers by which genotypes are drawn.
 func generator(seed uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0x72616e646f6d)) // "random"
 }

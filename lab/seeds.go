@@ -68,7 +68,8 @@ func (e *Untrainable) Error() string {
 }
 func (e *Untrainable) Unwrap() error { return e.Err }
 
-// keep writes what the seeds are begun with into their folder: what is there already stays.
+// keep writes what the seeds are begun with into their folder. The selecting training of a folder that has
+// one stays.
 func (s Seeds) keep(c configs.Search, d *run.Dir) error {
 	resolved, err := c.YAML()
 	if err != nil {
@@ -135,6 +136,9 @@ type Summary struct {
 // them up, and selects the best by a short training, if one is given. The first search that fails, or
 // the end of ctx, stops all, with a checkpoint each; the latter is a *Stopped.
 func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w Watch) (Summary, error) {
+	if s.N < 1 || s.Command == nil {
+		return Summary{}, &ConfigError{fmt.Errorf("seeds: %d of them, with a command: %t; at least one and a command are needed", s.N, s.Command != nil)}
+	}
 	if err := s.keep(c, d); err != nil {
 		return Summary{}, err
 	}
@@ -217,7 +221,7 @@ func (s Seeds) sumUp(c configs.Search, d *run.Dir) (Summary, error) {
 	return sum, nil
 }
 
-// agreements are those of all pairs of genotypes.
+// agreements returns how far the genotypes of each pair agree.
 func agreements(s space.Space, rs []Seeded) []float64 {
 	var all []float64
 	for i, a := range rs {
@@ -228,6 +232,7 @@ func agreements(s space.Space, rs []Seeded) []float64 {
 	return all
 }
 
+// lastEpoch reads the last record of a search.
 func lastEpoch(folder string) (e search.Epoch, err error) {
 	d, err := run.Open(folder)
 	if err != nil {

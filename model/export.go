@@ -73,23 +73,22 @@ var Forms = []string{".safetensors", ".pt"}
 // ExportTo writes what Export returns to a file, whose extension says its form, and returns how many
 // tensors that are.
 func ExportTo(out, path, names string) (n int, err error) {
-	failure := torch.Do(func(*torch.Scope) {
-		var params []nn.Param
-		if params, err = Export(path, names); err != nil {
-			return
+	err = torch.Do(func(*torch.Scope) error {
+		params, err := Export(path, names)
+		if err != nil {
+			return err
 		}
 		n = len(params)
 		switch ext := filepath.Ext(out); ext {
 		case ".safetensors":
-			err = run.WriteTensors(out, params, map[string]string{"format": "pt"})
+			return run.WriteTensors(out, params, map[string]string{"format": "pt"})
 		case ".pt":
 			folder := strings.TrimSuffix(filepath.Base(out), ext)
-			err = run.Replace(out, func(w io.Writer) error { return weights.WriteTorch(w, folder, Arrays(params)) })
-		default:
-			err = fmt.Errorf("%s is none of the files that can be written: %s", out, strings.Join(Forms, ", "))
+			return run.Replace(out, func(w io.Writer) error { return weights.WriteTorch(w, folder, Arrays(params)) })
 		}
+		return fmt.Errorf("%s is none of the files that can be written: %s", out, strings.Join(Forms, ", "))
 	})
-	return n, errors.Join(failure, err)
+	return n, err
 }
 
 func rename(params []nn.Param, turn func(string) string) ([]nn.Param, error) {

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -78,18 +77,17 @@ func ImportTo(out, file, key string, o Origin) (i Imported, err error) {
 		return i, err
 	}
 	i.Key = f.Key
-	failure := torch.Do(func(*torch.Scope) {
-		var c run.Checkpoint
-		if c, i.Description, err = Import(f, o); err != nil {
-			err = fmt.Errorf("%s: %w", file, err)
-			return
+	err = torch.Do(func(*torch.Scope) error {
+		c, d, err := Import(f, o)
+		if i.Description = d; err != nil {
+			return fmt.Errorf("%s: %w", file, err)
 		}
 		for _, p := range c.State[weightsSection] {
 			i.Parameters += p.Tensor.Numel()
 		}
-		err = run.Write(out, c)
+		return run.Write(out, c)
 	})
-	return i, errors.Join(failure, err)
+	return i, err
 }
 
 // firsts says how the tensors in a file are called.

@@ -54,7 +54,7 @@ func TestPairedChainIsDARTS(t *testing.T) {
 			m := plan.Macro{Preset: c.preset, Channels: 4, Layers: c.layers, Classes: 10, PoolNorm: "off", Wiring: plan.Summed}
 			image := layer.Shape{C: 3, H: c.side, W: c.side}
 			cells := load(t, c.cells)
-			err := torch.Do(func(*torch.Scope) {
+			err := torch.Do(func(*torch.Scope) error {
 				chain := build(t, cells, m, image)
 				defer chain.Free()
 				m.Wiring, m.StageOutput = plan.Paired, plan.Last
@@ -81,6 +81,7 @@ func TestPairedChainIsDARTS(t *testing.T) {
 						t.Errorf("train=%v: logits %v, of a chain %v", train, a.Float64s(), b.Float64s())
 					}
 				}
+				return nil
 			})
 			if err != nil {
 				t.Fatal(err)

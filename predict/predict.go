@@ -4,7 +4,6 @@ package predict
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -122,7 +121,7 @@ func (p Predictor) guess(pixels []float32) (guesses [][]Guess, err error) {
 	if n == 0 {
 		return nil, nil
 	}
-	err = torch.Do(func(*torch.Scope) {
+	err = torch.Do(func(*torch.Scope) error {
 		logits := p.logits(torch.FromFloat32(pixels, n, s.C, s.H, s.W))
 		for row := range slices.Chunk(logits.To(torch.Float64).Softmax(1).Float64s(), len(p.Model.Classes)) {
 			list := make([]Guess, len(row))
@@ -132,6 +131,7 @@ func (p Predictor) guess(pixels []float32) (guesses [][]Guess, err error) {
 			slices.SortStableFunc(list, func(a, b Guess) int { return cmp.Compare(b.Probability, a.Probability) })
 			guesses = append(guesses, list[:min(p.Top, len(list))])
 		}
+		return nil
 	})
 	return guesses, err
 }
@@ -167,23 +167,21 @@ func (p Predictor) Logits(ctx context.Context, images torch.Tensor) (torch.Tenso
 // File reads the images of a safetensors file, its tensor "input" as Logits takes it, and writes the
 // tensor "logits" to another. It returns the shape of that.
 func (p Predictor) File(ctx context.Context, in, out string) (shape []int64, err error) {
-	failure := torch.Do(func(*torch.Scope) {
-		var tensors map[string]torch.Tensor
-		if tensors, _, err = run.ReadTensors(in); err != nil {
-			return
+	err = torch.Do(func(*torch.Scope) error {
+		tensors, _, err := run.ReadTensors(in)
+		if err != nil {
+			return err
 		}
 		input, ok := tensors["input"]
 		if !ok {
-			err = fmt.Errorf(`%s has no tensor "input"`, in)
-			return
+			return fmt.Errorf(`%s has no tensor "input"`, in)
 		}
-		var logits torch.Tensor
-		if logits, err = p.Logits(ctx, input); err != nil {
-			err = fmt.Errorf("%s: %w", in, err)
-			return
+		logits, err := p.Logits(ctx, input)
+		if err != nil {
+			return fmt.Errorf("%s: %w", in, err)
 		}
 		shape = logits.Shape()
-		err = run.WriteTensors(out, []nn.Param{{Name: "logits", Tensor: logits}}, nil)
+		return run.WriteTensors(out, []nn.Param{{Name: "logits", Tensor: logits}}, nil)
 	})
-	return shape, errors.Join(failure, err)
+	return shape, err
 }

@@ -42,12 +42,13 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 		return nil, false, err
 	}
 	var g genotype.Genotype
-	failure := torch.Do(func(*torch.Scope) {
+	err = torch.Do(func(*torch.Scope) (err error) {
 		r.Train = t.meter.Score()
 		r.describe(t.net)
 		g, err = t.net.Arch.Genotype(t.Name)
+		return err
 	})
-	if err := errors.Join(failure, err, r.Train.Finite(), r.Valid.Finite()); err != nil {
+	if err := errors.Join(err, r.Train.Finite(), r.Valid.Finite()); err != nil {
 		return nil, false, err
 	}
 	r.Skips = skips(t.net.Arch, g)

@@ -202,9 +202,8 @@ func TestLatencyComesBack(t *testing.T) {
 		}
 		defer tk.free()
 		tk.dir = d
-		failure := torch.Do(func(*torch.Scope) { _, _, err = tk.restore() })
-		if failure != nil || err != nil {
-			t.Fatal(failure, err)
+		if err := torch.Do(func(*torch.Scope) error { _, _, err := tk.restore(); return err }); err != nil {
+			t.Fatal(err)
 		}
 		return tk.net.theta
 	}

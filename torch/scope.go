@@ -8,13 +8,14 @@ package torch
 
 import "sync/atomic"
 
-// Do runs f on the one thread that does all tensor work, in a new Scope, and returns the *Error
-// that f panicked with, if any; any other panic goes on in the caller. Calls from several
-// goroutines run one after the other. A Do inside a Do runs in place, in a scope of its own.
-func Do(f func(s *Scope)) error {
-	switch failure := run(func() { scoped(f) }).(type) {
+// Do runs f on the one thread that does all tensor work, in a new Scope, and returns f's error, or the
+// *Error that f panicked with; any other panic goes on in the caller. Calls from several goroutines
+// run one after the other. A Do inside a Do runs in place, in a scope of its own.
+func Do(f func(s *Scope) error) error {
+	var err error
+	switch failure := run(func() { scoped(func(s *Scope) { err = f(s) }) }).(type) {
 	case nil:
-		return nil
+		return err
 	case *Error:
 		return failure
 	default:

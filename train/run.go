@@ -77,18 +77,19 @@ type task struct {
 func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 	d := model.Describe(s.Macro, s.Train.Dataset.Info(), s.Data)
 	t = &task{Setup: s, rate: Rate(s.Config)}
-	failure := torch.Do(func(*torch.Scope) {
+	err = torch.Do(func(*torch.Scope) (err error) {
 		torch.Seed(s.Seed)
 		if t.model, err = model.New(s.Genotype, d, s.Options); err != nil {
-			return
+			return err
 		}
 		t.step = NewStepper(t.model.Net, t.model.Weights, s.Config)
 		if s.Autocast == torch.Float16 {
 			t.step.Scaler = optim.NewScaler()
 		}
 		epoch, batch, err = t.restore(dir)
+		return err
 	})
-	if err := errors.Join(failure, err); err != nil {
+	if err != nil {
 		if t.model != nil {
 			t.free()
 		}
@@ -98,19 +99,20 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 }
 
 func (t *task) free() {
-	torch.Do(func(*torch.Scope) {
+	torch.Do(func(*torch.Scope) error {
 		t.model.Free()
 		if t.step.Learner != nil {
 			t.step.Free()
 		}
 		t.meter.Reset()
+		return nil
 	})
 }
 
 // Batches yields the training set's.
 func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[datasets.Batch, error] {
 	if from == 0 {
-		torch.Do(func(*torch.Scope) { t.meter.Reset() })
+		torch.Do(func(*torch.Scope) error { t.meter.Reset(); return nil })
 	}
 	return t.Train.Epoch(ctx, epoch, from)
 }
@@ -139,7 +141,7 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 		return nil, false, err
 	}
 	r.Test = test
-	err = torch.Do(func(*torch.Scope) { r.Train = t.meter.Score() })
+	err = torch.Do(func(*torch.Scope) error { r.Train = t.meter.Score(); return nil })
 	return r, false, errors.Join(err, r.Train.Finite(), r.Test.Finite())
 }
 

@@ -53,9 +53,8 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 		runtest.Same(t, unbroken, broken, "checkpoint.safetensors", "epochs.jsonl")
 	}
 	var m *model.Model
-	var err error
-	if e := torch.Do(func(*torch.Scope) { m, _, err = model.Load(unbroken, torch.Options{}) }); e != nil || err != nil {
-		t.Fatal(e, err)
+	if err := torch.Do(func(*torch.Scope) (err error) { m, _, err = model.Load(unbroken, torch.Options{}); return err }); err != nil {
+		t.Fatal(err)
 	}
 	got, err := metric.Evaluate(context.Background(), m.Logits, setup(t).Test, torch.Options{}, nil)
 	if err != nil {
@@ -67,7 +66,7 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	if m.Dataset != "synthetic" || len(m.Classes) != 3 {
 		t.Errorf("the checkpoint says data set %q with classes %v", m.Dataset, m.Classes)
 	}
-	torch.Do(func(*torch.Scope) { m.Free() })
+	torch.Do(func(*torch.Scope) error { m.Free(); return nil })
 	if n := torch.Live() - live; n != 0 {
 		t.Errorf("%d tensors left alive", n)
 	}

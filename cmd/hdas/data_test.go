@@ -157,7 +157,7 @@ func TestTrainOnOneImageMoreThanBatches(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit %d, %s", code, errs)
 	}
-	err := torch.Do(func(*torch.Scope) {
+	err := torch.Do(func(*torch.Scope) error {
 		state, _, err := run.ReadTensors(filepath.Join(out, "checkpoint.safetensors"))
 		if err != nil {
 			t.Fatal(err)
@@ -167,6 +167,7 @@ func TestTrainOnOneImageMoreThanBatches(t *testing.T) {
 				t.Errorf("the sum of %s is %v", name, sum)
 			}
 		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
