@@ -24,7 +24,7 @@ type DemoNetwork struct {
 	Cells      []int   `json:"cells"` // of each stage
 	Parameters int64   `json:"parameters"`
 	MACs       int64   `json:"macs"`
-	Dead       int     `json:"dead"`         // number of cells whose output is not used
+	Dead       int     `json:"dead"`         // cells without a path to the output, in all stages
 	Longest    int     `json:"longest_path"` // sum over the stages
 	Mean       float64 `json:"mean_path"`    // sum over the stages
 	Accuracy   float64 `json:"accuracy"`     // top-1 on the test images, last epoch

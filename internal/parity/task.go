@@ -104,17 +104,17 @@ type task struct {
 
 // net describes a network, or the cells of searched stages.
 type net struct {
-	Preset      plan.Preset      `json:"preset"`
-	Channels    int64            `json:"channels"`
-	Layers      int              `json:"layers"`
-	Classes     int64            `json:"classes"`
-	Auxiliary   bool             `json:"auxiliary"`
-	PoolNorm    bool             `json:"pool_norm"`
-	Cells       map[string]dag   `json:"cells"`
-	Stages      []stage          `json:"stages"`
-	Wiring      plan.Wiring      `json:"wiring"`
-	StageOutput plan.StageOutput `json:"stage_output"`
-	Pairs       [][]int          `json:"pairs"` // candidate outputs of a searched stage, which the Python side fills in itself
+	Preset      plan.Preset    `json:"preset"`
+	Channels    int64          `json:"channels"`
+	Layers      int            `json:"layers"`
+	Classes     int64          `json:"classes"`
+	Auxiliary   bool           `json:"auxiliary"`
+	PoolNorm    bool           `json:"pool_norm"`
+	Cells       map[string]dag `json:"cells"`
+	Stages      []stage        `json:"stages"`
+	Wiring      string         `json:"wiring"` // empty for a network without stages
+	StageOutput string         `json:"stage_output"`
+	Pairs       [][]int        `json:"pairs"` // candidate outputs of a searched stage, which the Python side fills in itself
 }
 
 type dag struct {
@@ -171,7 +171,7 @@ func newTask(c Case, s Settings) task {
 		Net: net{
 			Preset: s.Preset, Channels: s.Channels, Layers: s.Layers, Classes: classes(s.Preset),
 			Auxiliary: c.derived(), PoolNorm: c.Network != Chain, Cells: map[string]dag{}, Stages: []stage{},
-			Wiring: n.wiring, StageOutput: n.output, Pairs: [][]int{},
+			Wiring: string(n.wiring), StageOutput: string(n.output), Pairs: [][]int{},
 		},
 	}
 	for name, d := range c.Genotype.Cells {
@@ -203,7 +203,7 @@ func edges(d genotype.DAG) dag {
 func (t task) macro() plan.Macro {
 	return plan.Macro{
 		Preset: t.Preset, Channels: t.Channels, Layers: t.Layers, Classes: t.Net.Classes, Auxiliary: t.Net.Auxiliary,
-		PoolNorm: "auto", Wiring: cmp.Or(t.Net.Wiring, plan.Summed), StageOutput: t.Net.StageOutput,
+		PoolNorm: "auto", Wiring: cmp.Or(plan.Wiring(t.Net.Wiring), plan.Summed), StageOutput: plan.StageOutput(t.Net.StageOutput),
 	}
 }
 
