@@ -93,7 +93,7 @@ func TestCheckpointInAndOut(t *testing.T) {
 		{"export x", "neither a .safetensors nor a .pt", exitUsage},
 		{"export x -o y.pt --names z", "darts, hdas", exitUsage},
 		{"export " + at("nothing") + " -o " + at("y.pt"), "no run folder and no checkpoint", exitFailed},
-		{"predict x", "which images", exitUsage},
+		{"predict x", "no images given", exitUsage},
 		{"predict x y --top 0", "at least 1", exitUsage},
 		{"predict x y --batch 0", "at least 1", exitUsage},
 		{"predict x y --input z -o a", "not both", exitUsage},
@@ -152,7 +152,7 @@ func predictImages(t *testing.T, checkpoint string) {
 	if len(r.Images[0].Guesses) != 3 || sum <= 0.3 || sum > 1 {
 		t.Errorf("%+v", r.Images[0])
 	}
-	for _, want := range []string{"absent", "b.PNG", "2 images told, 2 faults"} {
+	for _, want := range []string{"absent", "b.PNG", "2 images classified, 2 errors"} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("%q does not name %s", errs, want)
 		}

@@ -17,7 +17,7 @@ import (
 	"hdas/run"
 )
 
-// watch shows on the standard error what happens while runs go on.
+// watch returns callbacks that print the progress of runs to the standard error.
 func (p *program) watch() lab.Watch {
 	return lab.Watch{
 		Begin:   func(name string) (func(run.Progress), func()) { return progress(p.err, name) },
@@ -26,8 +26,8 @@ func (p *program) watch() lab.Watch {
 	}
 }
 
-// progress shows how far a loop is: a bar with the time left on a terminal, else one structured
-// line an epoch. The returned function ends it.
+// progress returns an observer that shows the progress of a run, and a function that ends the display. On
+// a terminal it is a progress bar with the remaining time, otherwise one structured line for each epoch.
 func progress(w io.Writer, name string) (observe func(run.Progress), end func()) {
 	if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
 		return bar(w, name)
@@ -45,7 +45,7 @@ func progress(w io.Writer, name string) (observe func(run.Progress), end func())
 	}, func() {}
 }
 
-// figures are the numbers of a record that a line has room for.
+// metrics returns the numbers of an epoch's record that are shown in a line of progress.
 func metrics(record any) map[string]any {
 	text, err := json.Marshal(record)
 	if err != nil {

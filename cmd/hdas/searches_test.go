@@ -235,7 +235,7 @@ func TestCompare(t *testing.T) {
 		"compare":                                       "--resume",
 		"compare NOTHING":                               "DARTS_V1",
 		"compare DARTS_V1 --random 0":                   "at least 1",
-		"compare DARTS_V1 --window 3":                   "is about stages",
+		"compare DARTS_V1 --window 3":                   "is for stages",
 		"compare --resume --out " + out + " --random 3": "cannot change",
 	} {
 		if code, _, errs := call(t, strings.Fields(args)...); code != exitUsage || !strings.Contains(errs, words) {
