@@ -16,8 +16,7 @@ import (
 
 const epochs, batches = 3, 4
 
-// sum adds up the numbers of its batches, with the generator's noise: a task whose state is one
-// tensor.
+// sum is a task whose state is one tensor: it adds up the numbers of its batches and random noise.
 type sum struct {
 	w        torch.Tensor
 	step     func(epoch, batch int) error // called after a step, if any
@@ -64,7 +63,7 @@ func (s *sum) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	}, nil
 }
 
-// loop runs s from where d's checkpoint stands.
+// loop runs s from the newest checkpoint of d.
 func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	t.Helper()
 	epoch, batch := 0, 0
@@ -84,7 +83,7 @@ func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every, Defer: s.wait, Diverged: "add less"}, nil)
 }
 
-// whole is what a run left, to be compared.
+// whole returns everything that a run wrote, for comparisons.
 func whole(t *testing.T, d *run.Dir) string {
 	t.Helper()
 	checkpoint, err := os.ReadFile(d.Path(newest))
@@ -135,7 +134,7 @@ func TestAResumedLoopEqualsAnUnbrokenOne(t *testing.T) {
 	}
 }
 
-// A loop that ends early is done, and going on with it does nothing more.
+// A loop that ended early has ended: resuming it does nothing.
 func TestALoopThatHasEnough(t *testing.T) {
 	d := create(t)
 	check(t, loop(t, context.Background(), d, &sum{enough: 2}))
@@ -148,8 +147,8 @@ func TestALoopThatHasEnough(t *testing.T) {
 	})
 }
 
-// With checkpoints between, a loop that breaks off goes on from the last of them, and ends as an
-// unbroken one without any.
+// A loop with checkpoints within an epoch resumes from the last of them after a failure, and ends like an
+// uninterrupted loop without them.
 func TestCheckpointsWithinAnEpoch(t *testing.T) {
 	d := create(t)
 	check(t, loop(t, context.Background(), d, &sum{}))
@@ -292,7 +291,7 @@ func TestADivergedLoop(t *testing.T) {
 	}
 }
 
-// reached fails where d's checkpoint is not of the start of that epoch.
+// reached fails unless the newest checkpoint of d is that of the start of the epoch.
 func reached(t *testing.T, d *run.Dir, epoch int) {
 	t.Helper()
 	do(t, func() error {

@@ -24,9 +24,9 @@ func (p *program) bench() *cobra.Command {
 		Use:   "bench [workload...]",
 		Short: "Measure steps of search, training and evaluation, alone or beside PyTorch",
 		Long: `Measure steps of search, training and evaluation on random images: seconds, CPU
-		seconds of all threads, the share of Go code, the seconds of each phase, and the
-		peak memory (resident memory; on CUDA, that of the device). Each workload runs in
-		a process of its own, at the size in the paper:
+seconds of all threads, the share of Go code, the seconds of each phase, and the
+peak memory (resident memory; on CUDA, that of the device). Each workload runs in
+a process of its own, at the size in the paper:
 
 ` + about.String() + `
 --batch, --threads, --channels, --cells, --window, --recompute, --path and

@@ -18,8 +18,8 @@ import (
 	"hdas/weights"
 )
 
-// The way of a checkpoint through the program: in from PyTorch, told images and a tensor, out to
-// PyTorch and safetensors by both programs' names.
+// A checkpoint is imported from PyTorch, classifies images and a tensor, and is exported to PyTorch and
+// safetensors under the names of both programs.
 func TestCheckpointInAndOut(t *testing.T) {
 	folder := t.TempDir()
 	at := func(name string) string { return filepath.Join(folder, name) }
@@ -111,7 +111,7 @@ func TestCheckpointInAndOut(t *testing.T) {
 	}
 }
 
-// Images that can be read are told, one each; those that cannot are named, and the exit code says so.
+// Images that can be read are classified; the others are named, and the exit code is 1.
 func predictImages(t *testing.T, checkpoint string) {
 	folder := t.TempDir()
 	if err := os.Mkdir(filepath.Join(folder, "below"), 0o755); err != nil {

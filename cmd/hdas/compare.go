@@ -19,11 +19,11 @@ func (p *program) compare() *cobra.Command {
 	c := &cobra.Command{
 		Use: "compare RUN|NAME|FILE|CELLS+STAGES", Short: "Compare a found genotype with random genotypes of its space",
 		Long: `Train the genotype that a search found, and genotypes drawn uniformly from the
-		space of that search, all with the same settings. Print their test accuracies and
-		the relative improvement RI = 100 (found - random) / random, with its standard
-		deviation over the random genotypes. For a genotype that is not the folder of a
-		search, the space is that of its stages with its own cells or, for a chain, of
-		its cells. (hdas compare pytorch compares this program with PyTorch.)`,
+space of that search, all with the same settings. Print their test accuracies and
+the relative improvement RI = 100 (found - random) / random, with its standard
+deviation over the random genotypes. For a genotype that is not the folder of a
+search, the space is that of its stages with its own cells or, for a chain, of
+its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 		Example: "  hdas compare runs/stages --random 4 --config tiny-train --out runs/compared",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {

@@ -32,9 +32,9 @@ func (p *program) comparePyTorch() *cobra.Command {
 	c := &cobra.Command{
 		Use: "pytorch", Short: "Compare this program with PyTorch on the same weights and batches",
 		Long: `Run this program and PyTorch 2.1 on the same weights and batches, each in a
-		process of its own, and print the largest differences between logits, losses,
-		gradients of the weights and of the architecture, and the results of several
-		steps; and the time and memory of a step.
+process of its own, and print the largest differences between logits, losses,
+gradients of the weights and of the architecture, and the results of several
+steps; and the time and memory of a step.
 
 PyTorch runs the "twin", a reimplementation of these networks and searches that
 was written for this comparison. With --reference it runs an unmodified checkout

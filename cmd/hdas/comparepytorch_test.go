@@ -11,14 +11,15 @@ import (
 	"hdas/internal/parity"
 )
 
-// echo is a Python whose PyTorch makes what this program makes; after is what it does to that.
+// echo returns a fake Python whose PyTorch side copies the results of this program and then runs the shell
+// lines of after.
 func echo(t *testing.T, after string) string {
 	t.Helper()
 	return python(t, `cd "$3" && cp hdas.json pytorch.json && cp hdas.safetensors pytorch.safetensors`+"\n"+after+"\n")
 }
 
-// python stands for a Python with PyTorch: it says that it is one, and runs those lines of a shell
-// where it is given a program, $2, and a folder with a task, $3.
+// python returns a fake Python with PyTorch: it reports the right versions, and runs those shell lines when
+// it is called with a program, $2, and a folder with a task, $3.
 func python(t *testing.T, lines string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "python")
@@ -35,7 +36,7 @@ test -f "$2" -a -f "$3/task.json" || exit 1
 	return file
 }
 
-// With a PyTorch that makes the same, nothing differs; one number that is other is found, and so
+// With a PyTorch that gives the same results, nothing differs. A single different number is found, and so
 // is a side that fails.
 func TestComparePyTorch(t *testing.T) {
 	t.Setenv(asProgram, "yes") // this test's binary is the other process, too

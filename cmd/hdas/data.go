@@ -46,8 +46,8 @@ func (p *program) dataGet() *cobra.Command {
 	c := &cobra.Command{
 		Use: "get cifar10|cifar100", Short: "Download a data set's published archive",
 		Long: `Download the published archive of CIFAR-10 or CIFAR-100 to the data folder and
-		verify its published checksum. An interrupted download is resumed. The archive
-		need not be unpacked.
+verify its published checksum. An interrupted download is resumed. The archive
+need not be unpacked.
 
 ImageNet must be downloaded from image-net.org, after agreeing to its terms. Put
 ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz
@@ -116,9 +116,9 @@ func (p *program) dataCheck() *cobra.Command {
 	c := &cobra.Command{
 		Use: "check [DIR]", Short: "Read a whole data set: classes, counts, mean, standard deviation, damage",
 		Long: `Read all images of the data sets in a folder (CIFAR-10, CIFAR-100, ImageNet, or your
-		own class folders), verify the published checksums of archives, and print classes,
-		counts, mean and standard deviation. The exit code is 1 if something is missing
-		or damaged.`,
+own class folders), verify the published checksums of archives, and print classes,
+counts, mean and standard deviation. The exit code is 1 if something is missing
+or damaged.`,
 		Example: "  hdas data check\n  hdas data check photos",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {

@@ -20,9 +20,9 @@ func (p *program) demo() *cobra.Command {
 	c := &cobra.Command{
 		Use: "demo", Short: "Run the paper's searches and trainings on the embedded digits, in minutes",
 		Long: `Run the paper's method at a tiny scale on the embedded digits: search the cells,
-		the number of cells in each stage, and the connections of the stages; then train
-		the network found and, with the same settings, one drawn at random from the same
-		space. One seed does not tell which of the two is better: see README.md.`,
+the number of cells in each stage, and the connections of the stages; then train
+the network found and, with the same settings, one drawn at random from the same
+space. One seed does not tell which of the two is better: see README.md.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if out == "" {

@@ -15,7 +15,7 @@ func (p *program) eval() *cobra.Command {
 	c := &cobra.Command{
 		Use: "eval RUN|CHECKPOINT", Short: "Evaluate a trained network",
 		Long: `Evaluate a trained network on the data set that it was trained on. No other
-		file than the checkpoint is needed to rebuild the network.`,
+file than the checkpoint is needed to rebuild the network.`,
 		Example: "  hdas eval runs/darts",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {

@@ -23,9 +23,9 @@ func (p *program) export() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export RUN|CHECKPOINT -o x.safetensors|x.pt", Short: "Write the weights of a network for other programs",
 		Long: `Write the weights of a trained network to a safetensors file or a PyTorch file,
-		which torch.load(weights_only=True) opens and the classes of the reference
-		programs load with strict=True. Names of tensors: darts, those of DARTS and its
-		descendants; hdas, those of the H-DAS authors' program.`,
+which torch.load(weights_only=True) opens and the classes of the reference
+programs load with strict=True. Names of tensors: darts, those of DARTS and its
+descendants; hdas, those of the H-DAS authors' program.`,
 		Example: "  hdas export runs/trained -o trained.pt\n  hdas export runs/trained -o trained.safetensors --names hdas",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {

@@ -27,10 +27,10 @@ func (p *program) importing() *cobra.Command {
 		Use:   "import FILE --genotype NAME -o OUT, or import --genotype-text FILE|- -o FILE.yaml",
 		Short: "Import weights or a genotype from another program",
 		Long: `Convert the weights in a PyTorch file (.pt, .pth, .pth.tar, of any version since
-		0.1.10) or a safetensors file to a checkpoint for eval, predict and export. The
-		tensors must have the names of DARTS (also used by PC-DARTS and P-DARTS) or of
-		the H-DAS authors' program. Channels, layers, classes and whether there is an
-		auxiliary head follow from the tensors. No code in the file is run.
+0.1.10) or a safetensors file to a checkpoint for eval, predict and export. The
+tensors must have the names of DARTS (also used by PC-DARTS and P-DARTS) or of
+the H-DAS authors' program. Channels, layers, classes and whether there is an
+auxiliary head follow from the tensors. No code in the file is run.
 
 Or convert a genotype in the notation of DARTS' program to YAML:
 

@@ -26,11 +26,11 @@ func (p *program) predict() *cobra.Command {
 	c := &cobra.Command{
 		Use: "predict RUN|CHECKPOINT IMAGE|FOLDER...", Short: "Classify images with a trained network",
 		Long: `Print the most likely classes of images, and of all images in folders, with their
-		probabilities. Images are resized and normalised as in the evaluation of the
-		network: the whole image to the size of the network; or, with the imagenet preset
-		or a network trained on your own images, the shorter side is resized and the
-		center is cropped. Files that cannot be read are named, the others are
-		classified, and the exit code is 1.
+probabilities. Images are resized and normalised as in the evaluation of the
+network: the whole image to the size of the network; or, with the imagenet preset
+or a network trained on your own images, the shorter side is resized and the
+center is cropped. Files that cannot be read are named, the others are
+classified, and the exit code is 1.
 
 With --input, the images are the tensor "input" (N,C,H,W), already normalised, of
 a safetensors file, and the tensor "logits" (N,classes) is written to the

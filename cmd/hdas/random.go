@@ -20,7 +20,7 @@ func (p *program) random() *cobra.Command {
 	c := &cobra.Command{
 		Use: "random cell|distribution|stage|joint", Short: "Draw random genotypes from a search space",
 		Long: `Draw genotypes uniformly from the space of a search with that configuration, and
-		write them to random-1.yaml, random-2.yaml, ... in a folder.`,
+write them to random-1.yaml, random-2.yaml, ... in a folder.`,
 		Example: "  hdas search random stage --config tiny-stage -n 4 --seed 7 --out runs/random",
 		Args:    args(cobra.ExactArgs(1)), ValidArgs: []string{"cell", "distribution", "stage", "joint"},
 		RunE: func(c *cobra.Command, a []string) error {

@@ -37,7 +37,7 @@ func (p *program) root() *cobra.Command {
 		Use:   "hdas",
 		Short: "Hierarchical differentiable architecture search (H-DAS) on libtorch",
 		Long: `hdas searches the cells of a network and the stages that they form by gradient
-		descent (H-DAS), and trains, evaluates, shows and draws the networks found.
+descent (H-DAS), and trains, evaluates, shows and draws the networks found.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or configuration,
 130 stopped by Ctrl-C or SIGTERM with a checkpoint, from which --resume continues.`,

@@ -18,8 +18,8 @@ func (p *program) search() *cobra.Command {
 		Use:   "search cell|distribution|stage|joint|random",
 		Short: "Search an architecture",
 		Long: `Search an architecture. The run folder will hold the configuration, the genotype
-		and all architecture parameters of every epoch, checkpoints, the genotype found
-		and its drawing.`,
+and all architecture parameters of every epoch, checkpoints, the genotype found
+and its drawing.`,
 		Args: args(cobra.MaximumNArgs(0)),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return usageError{fmt.Errorf("name what to search: %v, or random", configs.Kinds)}

@@ -98,7 +98,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// The child's failure is the parent's, in the child's words.
+// If a child process fails, the parent fails with the child's error message.
 func TestFailingSeed(t *testing.T) {
 	t.Setenv(asProgram, "yes")
 	out := filepath.Join(t.TempDir(), "seeds")
@@ -108,7 +108,7 @@ func TestFailingSeed(t *testing.T) {
 	}
 }
 
-// A training that cannot be is known before any search.
+// An invalid selecting training is an error before any search begins.
 func TestSelectionThatCannotBe(t *testing.T) {
 	t.Setenv(asProgram, "yes")
 	for words, settings := range map[string][]string{
@@ -197,8 +197,8 @@ func TestRandomGenotypes(t *testing.T) {
 	}
 }
 
-// A comparison trains the found genotype and random ones of its space alike, and goes on after a
-// stop with those that were drawn.
+// A comparison trains the found genotype and random ones of its space, and after a stop it resumes with
+// the same random genotypes.
 func TestCompare(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "compared")
 	small := []string{"--set", "train.epochs=1", "--set", "train.batch=500", "--set", "data.size=28", "--set", "network.preset=imagenet", "--set", "network.channels=2"}

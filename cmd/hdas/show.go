@@ -24,10 +24,10 @@ func (p *program) show() *cobra.Command {
 	c := &cobra.Command{
 		Use: "show NAME|FILE|CELLS+STAGES|RUN, or show genotypes", Short: "Print the size and the stages of a network",
 		Long: `Print the parameters, multiply-adds and stages of a genotype's network, or list
-		the published genotypes with their sizes under both presets or under --preset.
-		Presets: cifar is C=36, 20 layers, 10 classes, 32x32; imagenet is C=48, 14 layers,
-		1000 classes, 224x224. Stages without cells get the cells of --cells. Errors are
-		published ones, of networks that were trained elsewhere.`,
+the published genotypes with their sizes under both presets or under --preset.
+Presets: cifar is C=36, 20 layers, 10 classes, 32x32; imagenet is C=48, 14 layers,
+1000 classes, 224x224. Stages without cells get the cells of --cells. Errors are
+published ones, of networks that were trained elsewhere.`,
 		Example: "  hdas show DARTS_V2 --preset imagenet --json\n  hdas show DARTS_V1+Hs_DAS_CIFAR_stages\n  hdas show FairDARTS_b --text",
 		Args:    args(cobra.ExactArgs(1)),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

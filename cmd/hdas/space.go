@@ -17,7 +17,7 @@ func (p *program) space() *cobra.Command {
 	c := &cobra.Command{
 		Use: "space [cell|distribution|stage|joint]", Short: "Count the genotypes of a search space",
 		Long: `Print the exact number of genotypes of a search space: of all spaces in the paper,
-		or of one space with the given numbers. Numbers of primitives include "none".`,
+or of one space with the given numbers. Numbers of primitives include "none".`,
 		Example: "  hdas space\n  hdas space stage --lengths 4,4,4 --window 4\n  hdas space cell --cells 5 --cell-primitives 8",
 		Args:    args(cobra.MaximumNArgs(1)), ValidArgs: []string{"cell", "distribution", "stage", "joint"},
 		RunE: func(c *cobra.Command, a []string) error {

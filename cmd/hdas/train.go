@@ -21,9 +21,9 @@ func (p *program) train() *cobra.Command {
 	c := &cobra.Command{
 		Use: "train --genotype NAME|FILE|RUN", Short: "Train the network of a genotype",
 		Long: `Train the network of a genotype: the name of a published one, a file, CELLS+STAGES
-		(the stages of one with the cells of another, as in DARTS_V1+Hs_DAS_CIFAR_stages),
-		or the folder of the search that found it. The result is that of the last epoch,
-		not of the best one.`,
+(the stages of one with the cells of another, as in DARTS_V1+Hs_DAS_CIFAR_stages),
+or the folder of the search that found it. The result is that of the last epoch,
+not of the best one.`,
 		Example: "  hdas train --genotype DARTS_V2 --config hc-train --out runs/darts",
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -38,7 +38,8 @@ func TestDifference(t *testing.T) {
 	}
 }
 
-// A group is as bad as its worst tensor, which is named; what one side lacks is as bad as can be.
+// The difference of a group is that of its worst tensor, which is named. A tensor that one side lacks
+// counts as an infinite difference.
 func TestGroups(t *testing.T) {
 	a := values{"weight gradients": {"x": {1, 2}, "y": {1, 1}}, "loss": {"loss": {3}}, "weights after, second order": {"x": {1}}, "weights after, first order": {"x": {1}}}
 	b := values{"weight gradients": {"x": {1, 2}, "y": {1, 1 + 1e-6}}, "loss": {"loss": {3}}, "weights after, second order": {"x": {1 + 1e-9}, "z": {1}}, "weights after, first order": {"x": {1}}}
@@ -99,8 +100,8 @@ func load(t *testing.T, name string) genotype.Genotype {
 	return g
 }
 
-// This program's side leaves the groups that the table knows, the same ones in every run, and no
-// tensors.
+// This program's side writes the groups that the table knows, with the same values in every run, and
+// leaves no tensors.
 func TestRunHDAS(t *testing.T) {
 	for _, c := range []struct {
 		Case
@@ -149,7 +150,7 @@ func TestRunHDAS(t *testing.T) {
 	}
 }
 
-// What a Python lacks is named, with what to do.
+// The error for a Python names what it lacks and what to do.
 func TestFind(t *testing.T) {
 	python := func(answer string) string {
 		file := filepath.Join(t.TempDir(), "python")
@@ -182,7 +183,7 @@ func TestFind(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 
-	// By default it is the one that make parity prepared, if that is whole.
+	// The default is the Python that make parity prepared, if it is complete.
 	home := t.TempDir()
 	t.Setenv("HDAS_CACHE", home)
 	if got := preparedPython(); got != "python3" {
