@@ -40,7 +40,7 @@ func LoadSearch(k Kind, o Overrides) (Search, error) {
 		return c, f.Err()
 	}
 	c.settle()
-	if f.Check(c.Search.Kind == k, "search.kind", c.Search.Kind, "is not the kind of search that was asked for: %s", k); len(f) > 0 {
+	if f.Check(c.Search.Kind == k, "search.kind", c.Search.Kind, "is not the requested kind of search, %s", k); len(f) > 0 {
 		return c, f.Err()
 	}
 	return c, c.Validate()
@@ -53,7 +53,7 @@ func (c Search) idle() map[string]string {
 		keys[key] = "the searches relax the summed wiring (H-DAS eq. 1); set that of the network found in its training"
 	}
 	for _, key := range []string{"data.mixup", "data.cutmix"} {
-		keys[key] = "a search learns from whole images; it has a use in a training only"
+		keys[key] = "a search learns from whole images; it can be used in a training only"
 	}
 	if c.Search.Kind != CellSearch {
 		keys["network.layers"] = "the stages have their own number of cells: search.lengths"
@@ -200,18 +200,18 @@ func typed(_, to reflect.Type, value any) (any, error) {
 		why = "is neither true nor false"
 	case reflect.String:
 		_, ok = value.(string)
-		why = "is no text"
+		why = "is not a string"
 	case reflect.Float64:
-		ok, why = isFloat || isInt || isLarge, "is no number"
+		ok, why = isFloat || isInt || isLarge, "is not a number"
 	case reflect.Int, reflect.Int64:
-		ok, why = isWhole, "is no whole number"
+		ok, why = isWhole, "is not an integer"
 	case reflect.Uint64:
-		ok, why = isLarge || isWhole && n >= 0 && !(f < 0), "is no whole number from 0"
+		ok, why = isLarge || isWhole && n >= 0 && !(f < 0), "is not an integer of at least 0"
 	case reflect.Uint8:
-		ok, why = isWhole && n >= 0 && n <= 255 && f >= 0 && f <= 255, "is no whole number in 0..255"
+		ok, why = isWhole && n >= 0 && n <= 255 && f >= 0 && f <= 255, "is not an integer in 0..255"
 	case reflect.Slice:
 		_, ok = value.([]any)
-		why = "is no list"
+		why = "is not a list"
 	}
 	if !ok {
 		return nil, &setting.Fault{Value: value, Why: why}
