@@ -59,7 +59,7 @@ func Export(path, names string) ([]nn.Param, error) {
 		for _, dag := range g.Cells {
 			for _, n := range dag.Nodes {
 				if len(n.In) != 2 {
-					return nil, fmt.Errorf("%s: the H-DAS authors' program has two edges at every node, %s %d at one", file, g.Name, len(n.In))
+					return nil, fmt.Errorf("%s: the H-DAS authors' program needs two edges at every node; a node of %s has %d", file, g.Name, len(n.In))
 				}
 			}
 		}

@@ -37,7 +37,7 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 		Image: layer.Shape{C: int64(o.Dataset.Channels), H: int64(o.Dataset.Height), W: int64(o.Dataset.Width)}}
 	fail := func(err error) (run.Checkpoint, Description, error) { return run.Checkpoint{}, d, err }
 	if d.Macro.Channels == 0 || d.Macro.Classes == 0 {
-		return fail(fmt.Errorf("the file has no tensors cells.0... and classifier..., so no network's by the names of DARTS or of the H-DAS authors: %w",
+		return fail(fmt.Errorf("the file has no tensors cells.0... and classifier..., so it holds no network with the names of DARTS or of the H-DAS authors: %w",
 			weights.Faults(append(faults, firsts(f)))))
 	}
 	entries, misfits, err := match(own, o.Genotype, &d)
@@ -45,7 +45,7 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 		return fail(err)
 	}
 	if err := weights.Faults(append(faults, misfits...)); err != nil {
-		return fail(fmt.Errorf("the weights are not those of %s (%s, C=%d, %d cells, %d classes as far as can be told): %w",
+		return fail(fmt.Errorf("the weights are not those of %s (%s, C=%d, %d cells, %d classes, according to most tensors): %w",
 			o.Genotype.Name, d.Macro.Preset, d.Macro.Channels, d.Macro.Layers, d.Macro.Classes, err))
 	}
 	if d.Classes, err = classNames(o, int(d.Macro.Classes)); err != nil {

@@ -30,7 +30,7 @@ func Create(path string) (*Dir, error) {
 	}
 	if d.hasOneOf(CheckpointFile, previous, records) {
 		d.Close()
-		return nil, fmt.Errorf("%s holds a run already; go on with --resume, or choose another folder with --out", path)
+		return nil, fmt.Errorf("%s already holds a run; resume it with --resume, or choose another folder with --out", path)
 	}
 	return d, nil
 }
@@ -39,13 +39,13 @@ func Create(path string) (*Dir, error) {
 // may have left: unfinished files and a half-written record. The caller closes the Dir.
 func Open(path string) (*Dir, error) {
 	if info, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("no run to go on with: %w", err)
+		return nil, fmt.Errorf("no run to resume: %w", err)
 	} else if !info.IsDir() {
-		return nil, fmt.Errorf("no run to go on with: %s is not a folder", path)
+		return nil, fmt.Errorf("no run to resume: %s is not a folder", path)
 	}
 	marks := []string{ConfigFile, CheckpointFile, previous, records}
 	if !(&Dir{path: path}).hasOneOf(marks...) {
-		return nil, fmt.Errorf("no run to go on with: %s has none of %s; begin one without --resume", path, strings.Join(marks, ", "))
+		return nil, fmt.Errorf("no run to resume: %s has none of %s; start one without --resume", path, strings.Join(marks, ", "))
 	}
 	d, err := open(path)
 	if err != nil {
@@ -77,7 +77,7 @@ func open(path string) (*Dir, error) {
 	}
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return nil, fmt.Errorf("%s is in use by a run that is still going on; stop it, or choose another folder with --out", path)
+		return nil, fmt.Errorf("%s is in use by another process; stop it, or choose another folder with --out", path)
 	case err != nil:
 		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
@@ -171,7 +171,7 @@ func (d *Dir) lastGood() string {
 	if !d.hasOneOf(CheckpointFile, previous) {
 		return "; there is no checkpoint yet"
 	}
-	return "; the last good checkpoint, from which --resume goes on: " + d.Path(CheckpointFile)
+	return "; the last good checkpoint, from which --resume continues: " + d.Path(CheckpointFile)
 }
 
 // Find returns the path of a checkpoint: path itself if it is a file, or the newest checkpoint of a run

@@ -11,7 +11,7 @@ import (
 
 // ErrStopped is the error of a loop whose context was cancelled: it finished the current step and saved
 // a checkpoint, from which the run can be resumed.
-var ErrStopped = errors.New("stopped; --resume goes on")
+var ErrStopped = errors.New("stopped; --resume continues")
 
 // Task is a search or a training that Loop runs. B is the type of a batch.
 type Task[B any] interface {

@@ -235,7 +235,7 @@ func TestFaultsOfALoop(t *testing.T) {
 			return os.MkdirAll(d.Path(newest, "x"), 0o700)
 		}})
 		if err == nil || errors.Is(err, run.ErrStopped) {
-			t.Fatalf("stopped with no checkpoint to go on from: %v", err)
+			t.Fatalf("stopped with no checkpoint to resume from: %v", err)
 		}
 	})
 }
@@ -271,7 +271,7 @@ func TestADivergedLoop(t *testing.T) {
 				}
 				fails(t, err, words...)
 				if errors.Is(err, run.ErrStopped) {
-					t.Error("stopped, with nothing to go on from")
+					t.Error("stopped, with nothing to resume from")
 				}
 				do(t, func() error {
 					c, ok, err := d.Latest()

@@ -88,7 +88,7 @@ func (d *Dir) readRecords() (file []byte, lines [][]byte, err error) {
 	var torn error
 	for line := range bytes.Lines(file) {
 		if torn != nil {
-			return nil, nil, fmt.Errorf("%s, line %d, is damaged; remove or mend it: %w", d.Path(records), len(lines)+1, torn)
+			return nil, nil, fmt.Errorf("%s, line %d, is damaged; remove or repair it: %w", d.Path(records), len(lines)+1, torn)
 		}
 		if _, torn = epochOf(line); torn == nil {
 			if !bytes.HasSuffix(line, []byte("\n")) {

@@ -54,7 +54,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	defer t.free()
 	t.dir = dir
 	span := run.Span{Epochs: s.Config.Epochs, Batches: t.batches(), Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
-		Diverged: "the search has diverged; lower search.weights.lr or search.alpha.lr, or clip harder"}
+		Diverged: "the search has diverged; lower search.weights.lr, search.alpha.lr or search.weights.clip"}
 	err = torch.Do(func(*torch.Scope) (err error) {
 		span.Epoch, span.Batch, err = t.restore()
 		return err

@@ -58,7 +58,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	}
 	defer t.free()
 	span := run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch, Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
-		Diverged: "the network has diverged; lower train.lr or clip gradients harder (train.clip)"}
+		Diverged: "the network has diverged; lower train.lr or train.clip"}
 	if err := run.Loop(ctx, dir, t, span, observe); err != nil {
 		return last, err
 	}

@@ -17,7 +17,7 @@ type Score struct {
 // Finite returns an error if the loss is NaN or infinite, that is, if the network has diverged.
 func (s Score) Finite() error {
 	if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
-		return fmt.Errorf("the loss is %v: the network has diverged; lower the learning rate or clip gradients harder", s.Loss)
+		return fmt.Errorf("the loss is %v: the network has diverged; lower the learning rate or the clipping norm", s.Loss)
 	}
 	return nil
 }
