@@ -169,7 +169,7 @@ func TestSpaceSizes(t *testing.T) {
 		"stage --nodes 3":              "cell or joint",
 		"stage --min-cells 3":          "distribution or joint",
 		"stage --window 9":             "window 9",
-		"--window 3":                   "name the space",
+		"--window 3":                   "the name of a space",
 		"cell --cell-primitives 1":     "at least one beside none",
 		"distribution --min-cells 100": "min_cells 100",
 	} {

@@ -165,7 +165,7 @@ func (t Timing) loader(s Size) (timed, Case, Size, error) {
 	case s.Batch < 1 || s.Threads < 1:
 		err = fmt.Errorf("loader: batch %d or threads %d is not at least 1", s.Batch, s.Threads)
 	}
-	return timed{task: task{Settings: Settings{Preset: plan.CIFAR, Batch: s.Batch, Threads: s.Threads}}, Device: torch.CPU.String(), Loader: true}, Case{}, s, err
+	return timed{task: task{Settings: Settings{Preset: plan.CIFAR, Batch: s.Batch, Threads: s.Threads}, Net: net{Preset: plan.CIFAR}}, Device: torch.CPU.String(), Loader: true}, Case{}, s, err
 }
 
 // Timing measures workloads of this program, alone or in turns with PyTorch.
