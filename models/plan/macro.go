@@ -5,39 +5,39 @@ import (
 	"fmt"
 )
 
-// The stems, and with them the auxiliary head: for small images, which keep their resolution, and
-// for large ones, which the stem divides by 8.
+// The presets, each with a stem and an auxiliary head of its own.
 const (
-	CIFAR    = "cifar"
-	ImageNet = "imagenet"
+	CIFAR    = "cifar"    // small images: the stem keeps their resolution
+	ImageNet = "imagenet" // large images: the stem divides height and width by 8
 )
 
-// The wirings of a stage.
+// The wirings of a stage: how the edges of a stage feed the two inputs of a cell.
 const (
-	Summed = "summed" // a cell reads the sum of its edges on both inputs
-	Paired = "paired" // edge k feeds the cell's input k
+	Summed = "summed" // both inputs of a cell are the sum of its edges
+	Paired = "paired" // input k of a cell is its edge k
 )
 
-// What a stage of the paired wiring puts out.
+// The outputs that a stage with the paired wiring can have.
 const (
 	LastTwo = "last_two" // the concatenation of its last two cells (Rule 2)
-	Last    = "last"     // its last cell, as a chain does
+	Last    = "last"     // its last cell, as in a chain
 )
 
-// Macro is what a network's size depends on besides its genotype.
+// Macro holds the settings that, together with the genotype, determine a network's size.
 type Macro struct {
 	Preset    string `mapstructure:"preset" yaml:"preset"`
-	Channels  int64  `mapstructure:"channels" yaml:"channels"`   // C: of the first cells' nodes
-	Layers    int    `mapstructure:"layers" yaml:"layers"`       // cells of a chain; stages have their own number
-	Classes   int64  `mapstructure:"-" yaml:"-"`                 // the data set's
+	Channels  int64  `mapstructure:"channels" yaml:"channels"`   // C: channels of the nodes in the cells before the first reduction
+	Layers    int    `mapstructure:"layers" yaml:"layers"`       // number of cells in a chain; not used if the genotype has stages
+	Classes   int64  `mapstructure:"-" yaml:"-"`                 // number of classes in the data set
 	Auxiliary bool   `mapstructure:"auxiliary" yaml:"auxiliary"` // has an auxiliary head
 	PoolNorm  string `mapstructure:"pool_norm" yaml:"pool_norm"` // batch norm after pooling: on, off; auto: on in stages, off in chains
-	Wiring    string `mapstructure:"wiring" yaml:"wiring"`       // of stages: summed, paired
-	// StageOutput is what a stage of the paired wiring puts out: last_two, last. Empty means last_two.
+	Wiring    string `mapstructure:"wiring" yaml:"wiring"`       // wiring of stages: summed, paired
+	// StageOutput is the output of a stage with the paired wiring: last_two or last. Empty means
+	// last_two.
 	StageOutput string `mapstructure:"stage_output" yaml:"stage_output"`
 }
 
-// Validate names every impossible value.
+// Validate returns an error that lists every invalid value.
 func (m Macro) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
