@@ -94,7 +94,7 @@ func BenchmarkPipeline(b *testing.B) {
 
 // BenchmarkOperation is each operation of the policies on an image of 224x224.
 func BenchmarkOperation(b *testing.B) {
-	s := new(studio)
+	s := new(imageReader)
 	d := shelf(1)
 	for k, o := range operations {
 		b.Run(o.name, func(b *testing.B) {

@@ -229,8 +229,8 @@ func TestCIFAR100(t *testing.T) {
 	if info := whole.Info(); len(info.Classes) != 100 || whole.Len() != 10_000 {
 		t.Errorf("%d images of %d classes", whole.Len(), len(info.Classes))
 	}
-	// A folder of the one is none of the other.
-	if _, err := datasets.OpenCIFARWith("cifar10", binary, datasets.Test, records); err == nil || !strings.Contains(err.Error(), "cifar10 is not there") {
+	// A folder of CIFAR-100 is not one of CIFAR-10.
+	if _, err := datasets.OpenCIFARWith("cifar10", binary, datasets.Test, records); err == nil || !strings.Contains(err.Error(), "cifar10 not found") {
 		t.Errorf("CIFAR-100 as CIFAR-10 gives %v", err)
 	}
 }
@@ -279,7 +279,7 @@ func TestCIFARArchives(t *testing.T) {
 	bad := bytes.Clone(good)
 	bad[len(bad)/2] ^= 0xff
 	for want, data := range map[string][]byte{
-		"damaged or cut off": good[:len(good)/2], "no archive of gzip": []byte("hello"), "test_batch.bin: file does not exist": zipped(t, pack(t, files)), "damaged or cut": bad,
+		"damaged or cut off": good[:len(good)/2], "is not a gzip archive": []byte("hello"), "test_batch.bin: file does not exist": zipped(t, pack(t, files)), "damaged or cut": bad,
 	} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "cifar-10-binary.tar.gz"), data)

@@ -144,7 +144,7 @@ func TestFolderRefuses(t *testing.T) {
 	photos(t, filepath.Join(odd, "train"), []string{"a", "b"}, 2)
 	photos(t, filepath.Join(odd, "val"), []string{"a", "zebra"}, 2)
 	for want, dir := range map[string]string{
-		"no folders": empty, "b has no images": one, "none of test, val": alone, "zebra is a class of which": odd, "no such file": filepath.Join(empty, "x"),
+		"no folders": empty, "b has no images": one, "none of test, val": alone, "zebra is a class without training images": odd, "no such file": filepath.Join(empty, "x"),
 	} {
 		if _, err := datasets.Open("folder", dir, datasets.Test); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not have %q", err, want)
@@ -153,7 +153,7 @@ func TestFolderRefuses(t *testing.T) {
 	for want, s := range map[string]datasets.Spec{
 		"resize 20 is not in 32":            {Name: "folder", Size: 32, Resize: 20},
 		"set size instead":                  {Name: "cifar10", Resize: 40, Size: 32},
-		"comes split":                       {Name: "imagenet", TestFraction: 0.5},
+		"has its own split":                       {Name: "imagenet", TestFraction: 0.5},
 		"interpolation \"cubic\"":           {Name: "folder", Interpolation: "cubic"},
 		"three numbers":                     {Name: "folder", Mean: []float64{1}},
 		"std 0 is not above 0":              {Name: "folder", Mean: []float64{1, 1, 1}, Std: []float64{1, 0, 1}},

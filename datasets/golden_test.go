@@ -157,19 +157,19 @@ func TestResizedCropEqualsTorchvision(t *testing.T) {
 		d := photo(t, View{Size: 48, Filter: filters[parts[0]]})
 		f := newFiller(&Loader{Dataset: d, Transform: Transform{ResizedCrop: true, Flip: true}}, 0)
 		w := f.worker()
-		if _, _, err := w.studio.open(d, 0); err != nil {
+		if _, _, err := w.images.open(d, 0); err != nil {
 			t.Fatal(err)
 		}
 		box := image.Rect(left, top, left+width, top+height)
-		if err := w.studio.resize("flower.png", f.job(box), box.Min); err != nil {
+		if err := w.images.resize("flower.png", f.job(box), box.Min); err != nil {
 			t.Fatal(err)
 		}
-		got, want := make([]byte, len(w.studio.canvas.Pix)), []byte(nil)
+		got, want := make([]byte, len(w.images.canvas.Pix)), []byte(nil)
 		for row := 0; row < len(got); row += 48 {
 			if flip == 1 {
-				mirror(got[row:row+48], w.studio.canvas.Pix[row:row+48])
+				mirror(got[row:row+48], w.images.canvas.Pix[row:row+48])
 			} else {
-				copy(got[row:row+48], w.studio.canvas.Pix[row:])
+				copy(got[row:row+48], w.images.canvas.Pix[row:])
 			}
 		}
 		if want, _ = file.Bytes(t, name); !bytes.Equal(got, want) {

@@ -407,7 +407,7 @@ func TestLoaderRefuses(t *testing.T) {
 		"from batch -1":           {Loader{Dataset: good, Batch: 1}, -1},
 		"from batch 6; it has 5":  {Loader{Dataset: good, Batch: 1}, 6},
 		"has 2 channels":          {Loader{Dataset: fake(5, 2, 2, 2), Batch: 1, Transform: Transform{AutoAugment: "cifar10"}}, 0},
-		"at least 6 in each":      {Loader{Dataset: fake(7, 1, 2, 2), Batch: 5, Least: 6}, 0},
+		"at least 6 are needed":      {Loader{Dataset: fake(7, 1, 2, 2), Batch: 5, Least: 6}, 0},
 		"too few images to learn": {Loader{Dataset: fake(1, 1, 2, 2), Batch: 2, Least: 2}, 0},
 		"3 of the 4 images of batch 0 are damaged": {Loader{Dataset: &torn{fake(8, 1, 2, 2), "0,1,3"}, Batch: 4, Least: 2, Damaged: func(*DamagedError) {}}, 0},
 		"rank 2 of 2":       {Loader{Dataset: good, Batch: 1, Rank: 2, World: 2}, 0},

@@ -62,7 +62,7 @@ func state(t *testing.T, name string) (weights.File, golden.File) {
 	return file(t, train.Arrays(params)), f
 }
 
-// file is what a file of PyTorch with those tensors is read as.
+// file returns the weights.File that a PyTorch file with these tensors is read as.
 func file(t *testing.T, entries []weights.Entry) weights.File {
 	t.Helper()
 	var out bytes.Buffer
@@ -229,7 +229,7 @@ func TestImportNamesEveryFault(t *testing.T) {
 			"DARTS_V2", "C=4, 20 cells, 10 classes", "5 tensors do not fit",
 			"stem.0.weight [12 3 3 3] is missing", "cells.3.preprocess0.op.2.bias [4] is missing",
 			"classifier.weight has shape [10 32], not [10 64]", "cells.0.preprocess1.op.1.weight has shape [2 24 1 1], not [4 12 1 1]",
-			"cells.99.extra [1] is surplus",
+			"cells.99.extra [1] is not a parameter of the network",
 		} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%.2000v\ndoes not say %q", err, want)

@@ -110,8 +110,8 @@ func TestRepeatedTensors(t *testing.T) {
 		floats("bigDAG2.cells.0.preproc0.net.1.weight", 5, 6),
 		floats("optimizer", 1))
 	for i, want := range []string{
-		"cells.0.preproc0.net.1.weight and net.cells.0.preproc0.net.1.weight are one tensor of the network, but differ",
-		"bigDAG2.cells.0.preproc0.net.1.weight is no copy of any cell's preproc0.net.1.weight",
+		"cells.0.preproc0.net.1.weight and net.cells.0.preproc0.net.1.weight are the same tensor of the network, but differ",
+		"bigDAG2.cells.0.preproc0.net.1.weight is not a copy of any cell's preproc0.net.1.weight",
 		"optimizer is not a name of the H-DAS authors' networks",
 	} {
 		if i >= len(faults) || faults[i] != want {
@@ -134,7 +134,7 @@ func TestMatchNamesEveryFault(t *testing.T) {
 		t.Errorf("found %v", found)
 	}
 	err := weights.Faults(faults)
-	for _, want := range []string{"4 tensors do not fit", "missing [3] is missing", "b has shape [2], not [1 2]", "c [1] is surplus", "d has elements of int32"} {
+	for _, want := range []string{"4 tensors do not fit", "missing [3] is missing", "b has shape [2], not [1 2]", "c [1] is not a parameter of the network", "d has elements of int32"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}
