@@ -9,7 +9,7 @@ import (
 	"hdas/models/genotype"
 )
 
-// figure is one DAG with coordinates in pixels, its upper left corner at (0,0).
+// figure is the drawing of one DAG. Coordinates are in pixels from its upper left corner.
 type figure struct {
 	title, note   string
 	boxes         []shape
@@ -18,7 +18,7 @@ type figure struct {
 	width, height float64
 }
 
-// shape is a rectangle around its centre, with text in it.
+// shape is a rectangle with text; x and y are its centre.
 type shape struct {
 	x, y, width, height float64
 	text, sub           string // sub is a subscript
@@ -34,7 +34,7 @@ type curve struct {
 	dead     bool
 }
 
-// Widths of the gaps between layers in pixels: the steeper its edges, the wider a gap.
+// Widths of the gaps between layers in pixels. A gap is wider if its edges are steeper.
 const (
 	leastGap, mostGap = 20, 80
 	slope             = 0.3
@@ -76,7 +76,7 @@ func newFigure(d genotype.DAG, c palette) (figure, error) {
 	return f, nil
 }
 
-// columns are the left and right sides of the layers.
+// columns returns the x of the left and right side of each layer.
 func (g *graph) columns() (left, right []float64) {
 	left, right = make([]float64, len(g.layers)), make([]float64, len(g.layers))
 	x := 0.0
@@ -94,8 +94,8 @@ func (g *graph) columns() (left, right []float64) {
 	return left, right
 }
 
-// ports are the y at which the routes arrive: spread over the side of their target, in the order
-// in which they come.
+// ports returns the y at which each route reaches its target. Routes to the same target are spread over
+// its side, sorted by the y from which they come.
 func (g *graph) ports() []float64 {
 	at := make([]float64, len(g.routes))
 	arriving := map[int][]int{}
@@ -115,7 +115,8 @@ func (g *graph) ports() []float64 {
 	return at
 }
 
-// curve is level across a layer and swings from one layer to the next.
+// curve returns the curve of a route: horizontal within a layer, and an S-shaped Bezier curve between
+// layers.
 func (g *graph) curve(r route, port float64, left, right []float64) curve {
 	last := len(r.points) - 1
 	c := curve{from: r.points[0], to: r.points[last], dead: r.dead, y: port}
@@ -125,7 +126,7 @@ func (g *graph) curve(r route, port float64, left, right []float64) curve {
 	for i, id := range r.points[1:] {
 		q := g.points[id]
 		if i+1 < last && left[q.layer] == right[q.layer] {
-			continue // there is nothing to get past in a layer without width
+			continue // a layer without width has nothing to pass by
 		}
 		tox, toy := left[q.layer], q.y
 		if i+1 == last {

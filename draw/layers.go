@@ -6,10 +6,10 @@ import (
 	"hdas/models/genotype"
 )
 
-// A figure is a grid of layers from left to right. Layer 2d has the boxes of depth d; the layers
-// between have the labels. An edge has a point in every layer between its ends, one of which is
-// its label. All that stands in a layer has a place of its own there, so nothing runs through
-// anything else; between layers there are but curves.
+// A figure consists of layers from left to right. Layer 2d has the boxes of depth d, and the layers
+// between them have the labels of edges. An edge has a point in every layer between its two boxes; one of
+// these points is its label. Points in a layer do not overlap, so an edge never crosses a box or a label.
+// Edges cross each other only between layers.
 
 // Sizes in pixels.
 const (
@@ -17,36 +17,36 @@ const (
 	portGap             = 11 // between arrowheads at one box
 	labelHeight         = 19
 	bendHeight          = 8
-	rowGap              = 9  // least distance in a layer
-	boxGap              = 18 // least distance of two boxes in a layer
+	rowGap              = 9  // smallest distance between points in a layer
+	boxGap              = 18 // smallest distance between two boxes in a layer
 )
 
 type kind int
 
 const (
-	bend kind = iota // of an edge that goes on
+	bend kind = iota // a point where an edge passes through a layer
 	label
 	box
 )
 
-// point is what has a place in a layer.
+// point is an item of a layer: a box, a label, or a point of an edge that passes through.
 type point struct {
 	kind          kind
 	layer         int
 	width, height float64
-	before, after []int // points of the neighbouring layers that it is connected with
+	before, after []int // the points in the previous and the next layer that it is connected with
 	y             float64
 }
 
-// route is an edge: its points, the first and the last of which are boxes.
+// route is an edge as a list of points. The first and the last are boxes.
 type route struct {
 	points []int
 	label  string
 	dead   bool
 }
 
-// graph is a figure before it has coordinates. Point s is state s, and the one after all states is
-// the output.
+// graph is a figure before it has coordinates. Point s is state s; the point after all states is the
+// output.
 type graph struct {
 	points []point
 	layers [][]int // points from top to bottom
@@ -55,7 +55,7 @@ type graph struct {
 	states int
 }
 
-// maxPoints is what can be laid out in seconds.
+// maxPoints is the largest number of points, which can be laid out within seconds.
 const maxPoints = 30_000
 
 func newGraph(d genotype.DAG) (*graph, error) {
@@ -86,7 +86,7 @@ func newGraph(d genotype.DAG) (*graph, error) {
 		need += 2 * (depth[g.states] - depth[s])
 	}
 	if need > maxPoints {
-		return nil, fmt.Errorf("the edges of its %d nodes run through %d columns in all, and a drawing has room for %d; draw fewer nodes", len(d.Nodes), need, maxPoints)
+		return nil, fmt.Errorf("the edges of its %d nodes pass through %d columns in total, but a drawing has room for %d; draw fewer nodes", len(d.Nodes), need, maxPoints)
 	}
 	g.layers = make([][]int, 2*(deepest+1)+1)
 	for _, at := range depth {
@@ -115,7 +115,7 @@ func (g *graph) add(p point) int {
 	return id
 }
 
-// connect adds an edge. Its label is right before its target.
+// connect adds an edge. Its label is in the layer before its target.
 func (g *graph) connect(from, to int, name string, dead bool) {
 	r := route{points: []int{from}, label: name, dead: dead}
 	last := g.points[to].layer

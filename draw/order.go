@@ -6,16 +6,17 @@ import (
 	"slices"
 )
 
-// order sorts the layers so that few edges cross: each point goes to the mean of its neighbours,
-// layer by layer, to and fro (the barycentre method), from several starts. The inputs stay in
-// their order, and where crossings are equal, so do as many others as can.
+// order sorts the points in the layers so that few edges cross. It uses the barycentre method: it sorts
+// each layer by the mean position of the points' neighbours, forwards and backwards through the layers,
+// from several random orders. The inputs keep their order. Among orders with equally many crossings it
+// takes the one with the fewest boxes out of numerical order.
 func (g *graph) order() {
 	const sweeps = 16
 	starts := 24
 	if len(g.points) > 400 {
 		starts = 3
 	}
-	random := rand.New(rand.NewPCG(1, 2)) // fixed, so that a genotype has one drawing
+	random := rand.New(rand.NewPCG(1, 2)) // a fixed seed, so that a genotype always has the same drawing
 	var best [][]int
 	type score struct{ crossings, disorder int }
 	var least score
@@ -50,7 +51,7 @@ func clone(layers [][]int) [][]int {
 	return c
 }
 
-// places are the points' indices in their layers.
+// places returns the index of each point in its layer.
 func (g *graph) places() []int {
 	at := make([]int, len(g.points))
 	for _, l := range g.layers {
@@ -61,7 +62,8 @@ func (g *graph) places() []int {
 	return at
 }
 
-// sort orders a layer by the mean place of the points' neighbours. One without any stays.
+// sort sorts a layer by the mean position of the points' neighbours. A point without neighbours keeps its
+// position.
 func (g *graph) sort(layer int, neighbours func(*point) []int) {
 	l := g.layers[layer]
 	at := map[int]int{}
@@ -86,10 +88,10 @@ func (g *graph) sort(layer int, neighbours func(*point) []int) {
 	slices.SortStableFunc(l, func(a, b int) int { return cmp.Compare(key[a], key[b]) })
 }
 
-// swap exchanges neighbours in a layer as long as that takes crossings away.
+// swap exchanges adjacent points in a layer as long as this reduces the number of crossings.
 func (g *graph) swap() {
 	if len(g.points) > 2000 {
-		return // barycentres alone do for what nobody can follow anyway
+		return // for a drawing this large, sorting by barycentres is enough
 	}
 	at := g.places()
 	for better := true; better; {
@@ -109,7 +111,7 @@ func (g *graph) swap() {
 	}
 }
 
-// inversions is how many of the first's edges cross one of the second's below it.
+// inversions returns the number of crossings between the edges of two points, first being above second.
 func inversions(first, second, at []int) int {
 	n := 0
 	for _, a := range first {
@@ -122,7 +124,7 @@ func inversions(first, second, at []int) int {
 	return n
 }
 
-// crossings counts all, by a Fenwick tree over the places of each layer.
+// crossings returns the number of all crossings. It uses a Fenwick tree over the positions in each layer.
 func (g *graph) crossings() int {
 	at := g.places()
 	n := 0
@@ -149,7 +151,7 @@ func (g *graph) crossings() int {
 	return n
 }
 
-// disorder is how many boxes stand above one with a lower number.
+// disorder returns the number of pairs of boxes in a layer that are not in numerical order.
 func (g *graph) disorder() int {
 	n := 0
 	for i := 0; i < len(g.layers); i += 2 {
