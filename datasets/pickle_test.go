@@ -34,7 +34,7 @@ func TestHostilePickles(t *testing.T) {
 		"bytes of 2^64":          {"\x8e\xff\xff\xff\xff\xff\xff\xff\xffabc.", "a value of 18446744073709551615 bytes"},
 		"a frame of 2^62":        {"\x95\x00\x00\x00\x00\x00\x00\x00\x40}.", `no list "labels"`}, // not believed: it only says how much to read at once
 		"an end in an opcode":    {"J\x00", "within an opcode"},
-		"a name without an end":  {"cnumpy", "without an end"},
+		"a name without an end":  {"cnumpy", "has no end"},
 		"no end":                 {"N", "without a last opcode"},
 		"too many opcodes":       {strings.Repeat("N", 2*batch.Most), "more than 132096 opcodes"},
 		"nothing on the stack":   {".", "stack is empty"},

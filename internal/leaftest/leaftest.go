@@ -1,5 +1,6 @@
-// Package leaftest calls the leaves, the inner loops of package torch's kernels (torch/leaves.h), one
-// by one and in any instruction set. It is for their tests.
+// Package leaftest lets tests call the inner loops of package torch's CPU kernels one by one, in any
+// instruction set. The C++ code calls these loops leaves (torch/leaves.h), because they call no other
+// function.
 package leaftest
 
 // #include <stdint.h>
@@ -14,20 +15,20 @@ import (
 	"strings"
 	"unsafe"
 
-	_ "hdas/torch" // has the leaves
+	_ "hdas/torch" // links the loops
 )
 
-// Sets are the names of the instruction sets that this processor has, the fastest first.
+// Sets returns the names of the instruction sets that this processor supports, the fastest first.
 func Sets() []string {
 	names := C.hdas_instruction_sets()
 	defer C.free(unsafe.Pointer(names))
 	return strings.Split(C.GoString(names), ", ")
 }
 
-// Call runs the leaf of that name, compiled for that instruction set, on memory. Its arguments stand
-// in numbers in the order of its declaration: a pointer to elements is the index of the first one in
-// memory, a Grid is that index and its two strides, a list of offsets is the index of its first one
-// in numbers. Nothing is checked but the two names.
+// Call runs the named loop, compiled for the instruction set, on memory. numbers holds its arguments in the
+// order of its declaration: a pointer to elements is the index of the first element in memory, a Grid is
+// such an index and two strides, a list of offsets is the index of its first offset in numbers. Call returns
+// an error for an unknown name and does not check the other arguments.
 func Call[T float32 | float64](set, leaf string, numbers []int64, memory []T) error {
 	s, l := C.CString(set), C.CString(leaf)
 	defer C.free(unsafe.Pointer(s))
