@@ -1,4 +1,4 @@
-// The leaves for any x86-64 processor, and the choice between them and the faster ones.
+// The loops of leaves.h for any x86-64 processor, and the choice of the instruction set.
 #define ISA plain
 #define BYTES 16
 #define REGISTERS 16
@@ -20,12 +20,12 @@ namespace {
 
 struct Set {
   const char *name;
-  bool there; // this processor has it
+  bool there; // this processor supports it
   const Leaves<float> &(*singles)();
   const Leaves<double> &(*doubles)();
 };
 
-// All sets, the fastest first.
+// All instruction sets, the fastest first.
 const Set (&sets())[3] {
   static const Set all[] = {
       {"avx512", __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"), avx512::table<float>, avx512::table<double>},
@@ -57,7 +57,7 @@ const Set &chosen() {
     for (const Set &s : sets())
       if (s.there)
         return s;
-    throw std::logic_error("no instruction set"); // plain is always there
+    throw std::logic_error("no instruction set"); // cannot happen: plain is always supported
   }();
   return set;
 }

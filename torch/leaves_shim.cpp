@@ -1,5 +1,5 @@
-// What Go sees of the leaves: the name of the set in use and, for package leaftest alone, a call of
-// any leaf of any set.
+// Access to the loops of leaves.h from Go: the name of the instruction set in use and, only for package
+// leaftest, calls of any loop in any instruction set.
 #include "guard.h"
 #include "leaves.h"
 #include "shim.h"
@@ -11,9 +11,9 @@
 namespace hdas {
 namespace {
 
-// The arguments of a leaf, in the order of its declaration, as numbers: a pointer to elements is the
-// index of the first in memory, a Grid is that and its two strides, a list of offsets is the index
-// of its first among the numbers.
+// The arguments of a loop as numbers, in the order of its declaration: a pointer to elements is the index
+// of the first element in memory, a Grid is such an index and two strides, a list of offsets is the index
+// of its first offset in numbers.
 template <class T> struct Arguments {
   const int64_t *numbers, *next;
   T *memory;
@@ -33,7 +33,7 @@ template <class T> struct Arguments {
 };
 
 template <class T, class... A> void call(void (*leaf)(A...), Arguments<T> in) {
-  std::apply(leaf, std::tuple<A...>{in.template read<A>()...}); // braces: from left to right
+  std::apply(leaf, std::tuple<A...>{in.template read<A>()...}); // braces are evaluated from left to right
 }
 
 template <class T> void named(const std::string &set, const std::string &leaf, const int64_t *numbers, void *memory) {
@@ -64,9 +64,11 @@ char *hdas_instruction_set(const char **name) {
   return hdas_guard([&] { *name = hdas::instruction_set(); });
 }
 
-// Not in shim.h: package leaftest declares it for itself. `size` is that of an element, 4 or 8 bytes.
+// Calls a loop. Package leaftest declares this function itself. `size` is the size of an element, 4 or 8
+// bytes.
 extern "C" char *hdas_leaf(const char *set, const char *leaf, int size, const int64_t *numbers, void *memory) {
   return hdas_guard([&] { (size == 4 ? hdas::named<float> : hdas::named<double>)(set, leaf, numbers, memory); });
 }
-// The names of the sets that this processor has, separated by ", ". The caller frees it.
+// Returns the names of the instruction sets that this processor supports, separated by ", ". The caller
+// frees the text.
 extern "C" char *hdas_instruction_sets(void) { return strdup(hdas::instruction_sets().c_str()); }
