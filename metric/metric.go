@@ -4,6 +4,7 @@ package metric
 
 import (
 	"context"
+	"errors"
 
 	"hdas/datasets"
 	"hdas/metric/score"
@@ -94,20 +95,19 @@ func CrossEntropy(logits, labels torch.Tensor, b datasets.Batch, smoothing float
 func Evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func()) (s Score, err error) {
 	var m Meter
 	defer func() {
-		if failure := torch.Do(func(*torch.Scope) { m.Reset() }); err == nil {
-			err = failure
-		}
+		err = errors.Join(err, torch.Do(func(*torch.Scope) error { m.Reset(); return nil }))
 	}()
 	for b, err := range l.Epoch(ctx, 0, 0) {
 		if err != nil {
 			return s, err
 		}
-		err = torch.Do(func(*torch.Scope) {
+		err = torch.Do(func(*torch.Scope) error {
 			torch.NoGrad(func() {
 				images, labels := Tensors(b, o)
 				logits := forward(&nn.Ctx{}, images)
 				m.Add(torch.CrossEntropy(logits, labels, 0), logits, labels)
 			})
+			return nil
 		})
 		if err != nil {
 			return s, err
@@ -116,6 +116,6 @@ func Evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) 
 			step()
 		}
 	}
-	err = torch.Do(func(*torch.Scope) { s = m.Score() })
+	err = torch.Do(func(*torch.Scope) error { s = m.Score(); return nil })
 	return s, err
 }

@@ -34,13 +34,14 @@ func macro(channels int64, layers int) plan.Macro {
 // A plan counts what Build makes, and sees the shapes that the tensors have.
 func TestPlanCountsWhatBuildMakes(t *testing.T) {
 	for _, c := range []struct {
-		genotype, preset string
-		layers           int
+		genotype string
+		preset   plan.Preset
+		layers   int
 	}{
 		{"DARTS_V2", plan.CIFAR, 2}, {"DARTS_V2", plan.CIFAR, 3}, {"PDARTS", plan.CIFAR, 5}, {"Hc_DAS_cells", plan.CIFAR, 8},
 		{"DARTS_V1", plan.ImageNet, 4}, {"Hc_DAS_cells+Hs_DAS_ImageNet_stages", plan.ImageNet, 0}, {"PDARTS+Hs_DAS_CIFAR_stages", plan.CIFAR, 0},
 	} {
-		t.Run(c.genotype+"/"+c.preset, func(t *testing.T) {
+		t.Run(c.genotype+"/"+string(c.preset), func(t *testing.T) {
 			m, image := macro(4, c.layers), small
 			m.Preset, m.Auxiliary = c.preset, true
 			if c.preset == plan.ImageNet {

@@ -32,7 +32,7 @@ func pieces() genotype.Genotype {
 	}}
 }
 
-func planned(t *testing.T, preset, poolNorm string, image layer.Shape) plan.Network {
+func planned(t *testing.T, preset plan.Preset, poolNorm plan.PoolNorm, image layer.Shape) plan.Network {
 	t.Helper()
 	m := plan.Macro{Preset: preset, Channels: 2, Layers: 6, Classes: 10, Auxiliary: true, PoolNorm: poolNorm, Wiring: plan.Summed}
 	p, err := plan.New(pieces(), m, image, genotype.Candidates{})
@@ -57,14 +57,14 @@ func by(c *nn.Ctx, path kernel.Path) *nn.Ctx {
 // A normal cell, a reduction cell and the normal one behind it, with and without batch norm behind
 // poolings; by every path.
 func TestGoldenCells(t *testing.T) {
-	for kind, poolNorm := range map[string]string{"bare": "off", "norm": "on"} {
+	for kind, poolNorm := range map[string]plan.PoolNorm{"bare": "off", "norm": "on"} {
 		p := planned(t, plan.CIFAR, poolNorm, layer.Shape{C: 3, H: 32, W: 32})
 		for name, cell := range map[string]plan.Cell{
 			"normal": p.Stages[0].Cells[1], "reduction": *p.Stages[0].Reduce, "behind": p.Stages[1].Cells[0],
 		} {
 			cell.Read = [2][]plan.Edge{handOn(0), handOn(1)} // the two inputs alone
 			for path := kernel.Kernels; path <= kernel.Operations; path++ {
-				err := torch.Do(func(*torch.Scope) {
+				err := torch.Do(func(*torch.Scope) error {
 					f := golden.Read(t, "pieces/cells.safetensors")
 					golden.Piece(t, f, name+"."+kind, []string{"first", "second"}, 1e-10, func(s *nn.Store) golden.Forward {
 						b := builder{s}
@@ -75,6 +75,7 @@ func TestGoldenCells(t *testing.T) {
 						}
 						return func(c *nn.Ctx, in ...torch.Tensor) torch.Tensor { return m.forward(by(c, path), in) }
 					})
+					return nil
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -86,11 +87,11 @@ func TestGoldenCells(t *testing.T) {
 
 // Both auxiliary heads.
 func TestGoldenHeads(t *testing.T) {
-	for preset, size := range map[string]int64{plan.CIFAR: 32, plan.ImageNet: 224} {
+	for preset, size := range map[plan.Preset]int64{plan.CIFAR: 32, plan.ImageNet: 224} {
 		p := planned(t, preset, "auto", layer.Shape{C: 3, H: size, W: size})
-		err := torch.Do(func(*torch.Scope) {
+		err := torch.Do(func(*torch.Scope) error {
 			f := golden.Read(t, "pieces/heads.safetensors")
-			golden.Piece(t, f, preset, []string{"input"}, 1e-10, func(s *nn.Store) golden.Forward {
+			golden.Piece(t, f, string(preset), []string{"input"}, 1e-10, func(s *nn.Store) golden.Forward {
 				var head nn.Sequential
 				b := builder{s}
 				for _, l := range p.Auxiliary {
@@ -102,6 +103,7 @@ func TestGoldenHeads(t *testing.T) {
 				}
 				return func(c *nn.Ctx, in ...torch.Tensor) torch.Tensor { return head.Forward(c, in[0]) }
 			})
+			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -125,7 +127,7 @@ func counted(w torch.Tensor) {
 // norm behind a pooling; by every path.
 func TestGoldenPrimitives(t *testing.T) {
 	for path := kernel.Kernels; path <= kernel.Operations; path++ {
-		err := torch.Do(func(*torch.Scope) {
+		err := torch.Do(func(*torch.Scope) error {
 			f := golden.Read(t, "pieces/ops.safetensors")
 			unchecked := f.Cases()
 			for _, name := range ops.Names() {
@@ -162,6 +164,7 @@ func TestGoldenPrimitives(t *testing.T) {
 			if len(unchecked) > 0 {
 				t.Errorf("not checked: %v", unchecked)
 			}
+			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -175,7 +178,7 @@ func TestGoldenMixtures(t *testing.T) {
 	for name, candidates := range map[string][]string{"cell": ops.Cell, "stage": ops.Stage} {
 		for _, stride := range []int64{1, 2} {
 			for path := kernel.Kernels; path <= kernel.Operations; path++ {
-				err := torch.Do(func(*torch.Scope) {
+				err := torch.Do(func(*torch.Scope) error {
 					f := golden.Read(t, "pieces/mixtures.safetensors")
 					golden.Piece(t, f, fmt.Sprintf("%s.%d", name, stride), []string{"input", "alpha"}, 1e-10, func(s *nn.Store) golden.Forward {
 						e := plan.Edge{Site: plan.Site{DAG: "normal", Row: 1}, Spec: ops.Spec{C: 2, Stride: stride, PoolNorm: true}, Ops: candidates, Partial: 1}
@@ -186,6 +189,7 @@ func TestGoldenMixtures(t *testing.T) {
 							return m.run(with, in[:1])
 						}
 					})
+					return nil
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -216,7 +220,7 @@ func edgeOf(t *testing.T, s *nn.Store, e plan.Edge) compiled {
 // A partial mixture is PC-DARTS' own: half the channels mixed, the other half handed on, all times
 // the weight of the edge, shuffled; with a stride the other half goes through a max pooling.
 func TestPartialMixture(t *testing.T) {
-	err := torch.Do(func(*torch.Scope) {
+	err := torch.Do(func(*torch.Scope) error {
 		o := torch.Options{DType: torch.Float64}
 		s := nn.NewStore(o)
 		defer s.Free()
@@ -235,6 +239,7 @@ func TestPartialMixture(t *testing.T) {
 		if _, err := e.Candidates(); err == nil {
 			t.Error("3 channels divide by 2")
 		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -243,11 +248,12 @@ func TestPartialMixture(t *testing.T) {
 
 // PC-DARTS' shuffle: 6 channels in 2 groups, 0 1 2 | 3 4 5, come out as 0 3 1 4 2 5.
 func TestShuffleByHand(t *testing.T) {
-	err := torch.Do(func(*torch.Scope) {
+	err := torch.Do(func(*torch.Scope) error {
 		x := torch.FromFloat64([]float64{0, 1, 2, 3, 4, 5}, 1, 6, 1, 1)
 		if got := shuffle(x, 2).Float64s(); !slices.Equal(got, []float64{0, 3, 1, 4, 2, 5}) {
 			t.Errorf("%v", got)
 		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,10 @@ func TestGolden(t *testing.T) {
 		c.macro.Channels, c.macro.Auxiliary, c.macro.PoolNorm, c.macro.Wiring = 4, true, "auto", plan.Summed
 		for _, dtype := range []torch.DType{torch.Float64, torch.Float32} {
 			t.Run(c.file+"/"+dtype.String(), func(t *testing.T) {
-				err := torch.Do(func(*torch.Scope) { equal(t, golden.Read(t, c.file), c.genotype, c.macro, dtype, c.rename) })
+				err := torch.Do(func(*torch.Scope) error {
+					equal(t, golden.Read(t, c.file), c.genotype, c.macro, dtype, c.rename)
+					return nil
+				})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -23,9 +23,9 @@ type measured struct {
 	Gradient      float64
 }
 
-func measurements(t *testing.T) map[string]map[string]measured {
+func measurements(t *testing.T) map[string]map[plan.Preset]measured {
 	t.Helper()
-	var m map[string]map[string]measured
+	var m map[string]map[plan.Preset]measured
 	golden.ReadJSON(t, "networks.json", &m)
 	for _, name := range genotype.Names() {
 		if m[name] == nil && m["DARTS_V1+"+name] == nil {
@@ -66,7 +66,7 @@ func TestNumbersOfPublished(t *testing.T) {
 			if m.Classes = 7; preset == plan.ImageNet {
 				m.Preset, size = preset, 64
 			}
-			t.Run(name+"/"+preset, func(t *testing.T) {
+			t.Run(name+"/"+string(preset), func(t *testing.T) {
 				torchtest.Do(t, func(*torch.Scope) { numbers(t, name, m, size, want) })
 			})
 		}
@@ -92,7 +92,7 @@ func numbers(t *testing.T, name string, m plan.Macro, size int64, want measured)
 		t.Fatal(err)
 	}
 	x := golden.Noise("image", 2, 3, size, size)
-	what := name + ", " + m.Preset
+	what := name + ", " + string(m.Preset)
 	logits, _ := net.Forward(&nn.Ctx{}, x)
 	golden.Check(t, "logits of "+what, logits, torch.FromFloat64(want.Logits, 2, m.Classes), 1e-9)
 	if norm := gradient(store, logits); math.Abs(norm-want.Gradient) > 1e-9*want.Gradient {

@@ -42,7 +42,7 @@ func chainOf(cells genotype.Genotype, layers int) genotype.Genotype {
 // pooling, is DARTS' network: the same parameters under the same names, sizes, and the same output.
 func TestPairedChainIsDARTS(t *testing.T) {
 	for _, c := range []struct {
-		preset string
+		preset plan.Preset
 		layers int
 		side   int64
 		cells  string
@@ -50,11 +50,11 @@ func TestPairedChainIsDARTS(t *testing.T) {
 		{plan.CIFAR, 20, 16, "DARTS_V2"}, {plan.CIFAR, 8, 16, "PDARTS"}, {plan.CIFAR, 5, 16, "DARTS_V1"},
 		{plan.ImageNet, 14, 64, "DARTS_V2"}, {plan.ImageNet, 8, 64, "PDARTS"},
 	} {
-		t.Run(c.preset+"/"+c.cells, func(t *testing.T) {
+		t.Run(string(c.preset)+"/"+c.cells, func(t *testing.T) {
 			m := plan.Macro{Preset: c.preset, Channels: 4, Layers: c.layers, Classes: 10, PoolNorm: "off", Wiring: plan.Summed}
 			image := layer.Shape{C: 3, H: c.side, W: c.side}
 			cells := load(t, c.cells)
-			err := torch.Do(func(*torch.Scope) {
+			err := torch.Do(func(*torch.Scope) error {
 				chain := build(t, cells, m, image)
 				defer chain.Free()
 				m.Wiring, m.StageOutput = plan.Paired, plan.Last
@@ -81,6 +81,7 @@ func TestPairedChainIsDARTS(t *testing.T) {
 						t.Errorf("train=%v: logits %v, of a chain %v", train, a.Float64s(), b.Float64s())
 					}
 				}
+				return nil
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -140,13 +141,13 @@ func TestWiringsOfAnyStages(t *testing.T) {
 			}
 			g.Stages = append(g.Stages, s)
 		}
-		m := plan.Macro{Preset: plan.CIFAR, Channels: 2, Classes: 3, PoolNorm: rapid.SampledFrom([]string{"auto", "on", "off"}).Draw(t, "pool_norm"), Wiring: plan.Summed}
+		m := plan.Macro{Preset: plan.CIFAR, Channels: 2, Classes: 3, PoolNorm: rapid.SampledFrom([]plan.PoolNorm{"auto", "on", "off"}).Draw(t, "pool_norm"), Wiring: plan.Summed}
 		image := layer.Shape{C: 3, H: 8, W: 8}
 		if rapid.Bool().Draw(t, "imagenet") {
 			m.Preset, image = plan.ImageNet, layer.Shape{C: 3, H: 32, W: 32}
 		}
 		if rapid.Bool().Draw(t, "paired") {
-			m.Wiring, m.StageOutput = plan.Paired, rapid.SampledFrom([]string{plan.LastTwo, plan.Last}).Draw(t, "output")
+			m.Wiring, m.StageOutput = plan.Paired, rapid.SampledFrom([]plan.StageOutput{plan.LastTwo, plan.Last}).Draw(t, "output")
 		}
 		if m.Wiring == plan.Paired && wide {
 			if _, err := plan.New(g, m, image, genotype.Candidates{}); err == nil || !strings.Contains(err.Error(), "2 inputs") {

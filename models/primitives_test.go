@@ -22,7 +22,7 @@ func TestPrimitives(t *testing.T) {
 			{C: 6, Stride: 1, PoolNorm: true}, {C: 5, Stride: 2, PoolNorm: true, Affine: true},
 		} {
 			t.Run(fmt.Sprintf("%s/%+v", name, spec), func(t *testing.T) {
-				err := torch.Do(func(*torch.Scope) { promises(t, name, spec) })
+				err := torch.Do(func(*torch.Scope) error { promises(t, name, spec); return nil })
 				if err != nil {
 					t.Fatal(err)
 				}

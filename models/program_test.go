@@ -52,7 +52,7 @@ func equal(t *rapid.T, train, gradients bool) {
 		how.Norm = kernel.RunningStatistics
 	}
 	names := []string{"skip_connect", "none", "max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "dil_conv_3x3", "dil_conv_5x5", "conv_7x1_1x7"}
-	failure := torch.Do(func(*torch.Scope) {
+	err := torch.Do(func(*torch.Scope) error {
 		o := torch.Options{DType: dtype}
 		torch.Seed(rapid.Uint64().Draw(t, "seed"))
 		store := nn.NewStore(o)
@@ -143,9 +143,10 @@ func equal(t *rapid.T, train, gradients bool) {
 			}
 			disturb(0.1) // as a step does: the program is bound to tensors, not to what they held
 		}
+		return nil
 	})
-	if failure != nil {
-		t.Fatal(failure)
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

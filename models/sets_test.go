@@ -25,7 +25,7 @@ import (
 func everyOperation(t *testing.T, dtype torch.DType) map[string][]float64 {
 	t.Helper()
 	all := map[string][]float64{}
-	err := torch.Do(func(*torch.Scope) {
+	err := torch.Do(func(*torch.Scope) error {
 		o := torch.Options{DType: dtype}
 		torch.Seed(11)
 		store := nn.NewStore(o)
@@ -42,7 +42,7 @@ func everyOperation(t *testing.T, dtype torch.DType) map[string][]float64 {
 				rounds, err := ops.New(name, ops.Spec{C: c, Stride: stride, Affine: i%2 == 0, PoolNorm: true})
 				if err != nil {
 					t.Error(err)
-					return
+					return nil
 				}
 				e := plan.Entry{At: fmt.Sprintf("%d.%s", to, name), Rounds: rounds}
 				g.make(layer.Under(e.At, rounds.Params()))
@@ -68,6 +68,7 @@ func everyOperation(t *testing.T, dtype torch.DType) map[string][]float64 {
 				all[p.Name] = p.Tensor.Float64s()
 			}
 		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func everyOperation(t *testing.T, dtype torch.DType) map[string][]float64 {
 // A cell has the same bits whatever the number of threads.
 func TestCellOnAnyThreads(t *testing.T) {
 	threads := func(n int) (was int) {
-		if err := torch.Do(func(*torch.Scope) { was = torch.Threads(); torch.SetThreads(n) }); err != nil {
+		if err := torch.Do(func(*torch.Scope) error { was = torch.Threads(); torch.SetThreads(n); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return was
@@ -113,7 +114,7 @@ func TestCellInEachInstructionSet(t *testing.T) {
 	}
 	compute := func() results {
 		r := results{Cells: map[string]map[string][]float64{}}
-		if err := torch.Do(func(*torch.Scope) { r.Set = torch.InstructionSet() }); err != nil {
+		if err := torch.Do(func(*torch.Scope) error { r.Set = torch.InstructionSet(); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		for _, dtype := range []torch.DType{torch.Float32, torch.Float64} {

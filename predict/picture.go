@@ -2,16 +2,16 @@ package predict
 
 import (
 	"fmt"
-	"hdas/models/plan"
 	"os"
 
 	"hdas/datasets"
-	"hdas/train"
+	"hdas/model"
+	"hdas/models/plan"
 )
 
 // picture reads an image file as the network takes its images: as where it was tested, if that was
 // on files, too. A network that learned from images of one size gets the whole image.
-func picture(path string, d train.Description) ([]byte, error) {
+func picture(path string, d model.Description) ([]byte, error) {
 	file, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -23,7 +23,7 @@ func picture(path string, d train.Description) ([]byte, error) {
 	return pix, nil
 }
 
-func viewOf(d train.Description) datasets.View {
+func viewOf(d model.Description) datasets.View {
 	size := int(d.Image.W)
 	switch {
 	case datasets.OfFiles(d.Data.Name):
@@ -35,7 +35,7 @@ func viewOf(d train.Description) datasets.View {
 }
 
 // normalised appends an image (3,H,W) to dst, channel by channel, as the network takes them.
-func normalised(dst []float32, pix []byte, d train.Description) []float32 {
+func normalised(dst []float32, pix []byte, d model.Description) []float32 {
 	plane := len(pix) / 3
 	for c := range int(d.Image.C) {
 		for i := range plane {

@@ -2,7 +2,6 @@ package predict
 
 import (
 	"bytes"
-	"hdas/models/plan"
 	"image"
 	"image/png"
 	"math"
@@ -12,12 +11,13 @@ import (
 	"testing"
 
 	"hdas/datasets"
+	"hdas/model"
 	"hdas/models/layer"
-	"hdas/train"
+	"hdas/models/plan"
 )
 
-func description(preset string, side, channels int64) train.Description {
-	return train.Description{Macro: plan.Macro{Preset: preset}, Image: layer.Shape{C: channels, H: side, W: side},
+func description(preset plan.Preset, side, channels int64) model.Description {
+	return model.Description{Macro: plan.Macro{Preset: preset}, Image: layer.Shape{C: channels, H: side, W: side},
 		Mean: []float64{0.5, 0.25, 0}[:channels], Std: []float64{0.5, 0.25, 1}[:channels]}
 }
 
@@ -26,7 +26,7 @@ func description(preset string, side, channels int64) train.Description {
 func TestViewOf(t *testing.T) {
 	own := description(plan.CIFAR, 48, 3)
 	own.Data = datasets.Spec{Name: "folder", Size: 48, Resize: 50, Interpolation: "bicubic"}
-	for want, d := range map[datasets.View]train.Description{
+	for want, d := range map[datasets.View]model.Description{
 		{Size: 224, Resize: 256}:                         description(plan.ImageNet, 224, 3),
 		{Size: 48, Resize: 50, Filter: datasets.Bicubic}: own,
 		{Size: 32}: description(plan.CIFAR, 32, 3),
@@ -50,7 +50,7 @@ func TestPicture(t *testing.T) {
 	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []train.Description{description(plan.ImageNet, 64, 3), description(plan.CIFAR, 32, 3)} {
+	for _, d := range []model.Description{description(plan.ImageNet, 64, 3), description(plan.CIFAR, 32, 3)} {
 		pix, err := picture(path, d)
 		size := int(d.Image.W * d.Image.H)
 		if err != nil || len(pix) != 3*size || pix[0] != 0 || pix[size] != 60 || pix[3*size-1] != 120 {

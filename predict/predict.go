@@ -12,9 +12,10 @@ import (
 	"strings"
 
 	"hdas/internal/imagefile"
+	"hdas/model"
+	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/train"
 )
 
 // Guess is a class that an image may show.
@@ -61,7 +62,7 @@ func Find(paths []string) (files []string, faults []error) {
 
 // Predictor runs a network on images.
 type Predictor struct {
-	Model *train.Model
+	Model *model.Model
 	Batch int // images at once
 	Top   int // guesses of an image
 }
@@ -120,7 +121,7 @@ func (p Predictor) guess(pixels []float32) (guesses [][]Guess, err error) {
 	if n == 0 {
 		return nil, nil
 	}
-	err = torch.Do(func(*torch.Scope) {
+	err = torch.Do(func(*torch.Scope) error {
 		logits := p.logits(torch.FromFloat32(pixels, n, s.C, s.H, s.W))
 		for row := range slices.Chunk(logits.To(torch.Float64).Softmax(1).Float64s(), len(p.Model.Classes)) {
 			list := make([]Guess, len(row))
@@ -130,6 +131,7 @@ func (p Predictor) guess(pixels []float32) (guesses [][]Guess, err error) {
 			slices.SortStableFunc(list, func(a, b Guess) int { return cmp.Compare(b.Probability, a.Probability) })
 			guesses = append(guesses, list[:min(p.Top, len(list))])
 		}
+		return nil
 	})
 	return guesses, err
 }
@@ -160,4 +162,26 @@ func (p Predictor) Logits(ctx context.Context, images torch.Tensor) (torch.Tenso
 		})
 	}
 	return torch.Cat(parts, 0), nil
+}
+
+// File reads the images of a safetensors file, its tensor "input" as Logits takes it, and writes the
+// tensor "logits" to another. It returns the shape of that.
+func (p Predictor) File(ctx context.Context, in, out string) (shape []int64, err error) {
+	err = torch.Do(func(*torch.Scope) error {
+		tensors, _, err := run.ReadTensors(in)
+		if err != nil {
+			return err
+		}
+		input, ok := tensors["input"]
+		if !ok {
+			return fmt.Errorf(`%s has no tensor "input"`, in)
+		}
+		logits, err := p.Logits(ctx, input)
+		if err != nil {
+			return fmt.Errorf("%s: %w", in, err)
+		}
+		shape = logits.Shape()
+		return run.WriteTensors(out, []nn.Param{{Name: "logits", Tensor: logits}}, nil)
+	})
+	return shape, err
 }

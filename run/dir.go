@@ -11,17 +11,6 @@ import (
 	"syscall"
 )
 
-// ConfigFile is the file of a run folder for the run's configuration. Programs write it first.
-const ConfigFile = "config.yaml"
-
-// The other files of a run folder that are read again.
-const (
-	newest   = "checkpoint.safetensors"
-	previous = "checkpoint-previous.safetensors"
-	records  = "epochs.jsonl"
-	lockFile = ".lock"
-)
-
 // Dir is a run's folder, locked against other processes until Close.
 type Dir struct {
 	path  string
@@ -39,7 +28,7 @@ func Create(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.hasOneOf(newest, previous, records) {
+	if d.hasOneOf(CheckpointFile, previous, records) {
 		d.Close()
 		return nil, fmt.Errorf("%s holds a run already; go on with --resume, or choose another folder with --out", path)
 	}
@@ -54,7 +43,7 @@ func Open(path string) (*Dir, error) {
 	} else if !info.IsDir() {
 		return nil, fmt.Errorf("no run to go on with: %s is not a folder", path)
 	}
-	marks := []string{ConfigFile, newest, previous, records}
+	marks := []string{ConfigFile, CheckpointFile, previous, records}
 	if !(&Dir{path: path}).hasOneOf(marks...) {
 		return nil, fmt.Errorf("no run to go on with: %s has none of %s; begin one without --resume", path, strings.Join(marks, ", "))
 	}
@@ -67,6 +56,14 @@ func Open(path string) (*Dir, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// Begin opens the folder of a run that was begun, as Open does, or makes one, as Create does.
+func Begin(path string) (*Dir, error) {
+	if Begun(path) {
+		return Open(path)
+	}
+	return Create(path)
 }
 
 func open(path string) (*Dir, error) {
@@ -118,7 +115,7 @@ func (d *Dir) WriteFile(name string, data []byte) error {
 
 // Save writes a checkpoint and keeps the one before. It runs inside torch.Do.
 func (d *Dir) Save(c Checkpoint) error {
-	path := d.Path(newest)
+	path := d.Path(CheckpointFile)
 	write, err := c.encode()
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -146,7 +143,7 @@ func (d *Dir) Save(c Checkpoint) error {
 // Latest reads the newest whole checkpoint: the last one or, where that is missing or damaged, the
 // one before, with a Warning. ok is false where there has been none. It runs inside torch.Do.
 func (d *Dir) Latest() (c Loaded, ok bool, err error) {
-	c, last := Read(d.Path(newest))
+	c, last := Read(d.Path(CheckpointFile))
 	d.whole = last == nil
 	if d.whole {
 		return c, true, nil
@@ -170,10 +167,10 @@ func (d *Dir) Latest() (c Loaded, ok bool, err error) {
 
 // lastGood ends the message of a failed step: a checkpoint is written after steps that went well.
 func (d *Dir) lastGood() string {
-	if !d.hasOneOf(newest, previous) {
+	if !d.hasOneOf(CheckpointFile, previous) {
 		return "; there is no checkpoint yet"
 	}
-	return "; the last good checkpoint, from which --resume goes on: " + d.Path(newest)
+	return "; the last good checkpoint, from which --resume goes on: " + d.Path(CheckpointFile)
 }
 
 // Find is the checkpoint that a path means: a file, or the newest one of a run folder.
@@ -185,11 +182,11 @@ func Find(path string) (string, error) {
 	if !info.IsDir() {
 		return path, nil
 	}
-	for _, name := range []string{newest, previous} {
+	for _, name := range []string{CheckpointFile, previous} {
 		file := filepath.Join(path, name)
 		if _, err := os.Stat(file); err == nil {
 			return file, nil
 		}
 	}
-	return "", fmt.Errorf("%s holds no checkpoint (%s)", path, strings.Join([]string{newest, previous}, ", "))
+	return "", fmt.Errorf("%s holds no checkpoint (%s)", path, strings.Join([]string{CheckpointFile, previous}, ", "))
 }

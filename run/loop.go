@@ -46,38 +46,36 @@ type Span struct {
 
 // Loop runs epochs of a task, with a checkpoint and a record in dir after each. Where ctx is
 // cancelled before the end, it stops after the step or the epoch under way, with ErrStopped. A
-// figure that is no number ends it, with an error that names its step, before any checkpoint. observe,
-// which may be nil, is called after each step and epoch.
+// figure that is no number ends it, with an error that names its step, before any checkpoint. observe
+// may be nil.
 func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(Progress)) error {
 	if observe == nil {
 		observe = func(Progress) {}
 	}
 	var figures unread
-	defer torch.Do(func(*torch.Scope) { figures.free() })
+	defer torch.Do(func(*torch.Scope) error { figures.free(); return nil })
 	// check is an error where one of the steps before that batch came to no number.
 	check := func(epoch, batch int) error {
-		var err error
-		failure := torch.Do(func(*torch.Scope) {
+		return torch.Do(func(*torch.Scope) error {
 			first := batch - len(figures.names)
 			if step, fault := figures.read(); fault != nil {
-				err = fmt.Errorf("epoch %d, step %d: %w: %s%s", epoch+1, first+step+1, fault, s.Diverged, dir.lastGood())
+				return fmt.Errorf("epoch %d, step %d: %w: %s%s", epoch+1, first+step+1, fault, s.Diverged, dir.lastGood())
 			}
+			return nil
 		})
-		return errors.Join(failure, err)
 	}
 	save := func(epoch, batch int, done bool) error {
 		if err := check(epoch, batch); err != nil {
 			return err
 		}
-		var err error
-		failure := torch.Do(func(*torch.Scope) {
-			var c Checkpoint
-			if c, err = t.Checkpoint(epoch, batch); err == nil {
-				c.Meta.Done = done
-				err = dir.Save(c)
+		return torch.Do(func(*torch.Scope) error {
+			c, err := t.Checkpoint(epoch, batch)
+			if err != nil {
+				return err
 			}
+			c.Meta.Done = done
+			return dir.Save(c)
 		})
-		return errors.Join(failure, err)
 	}
 	stop := func(epoch, batch int) error {
 		if err := save(epoch, batch, false); err != nil {
@@ -91,7 +89,7 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 			if err != nil {
 				return err
 			}
-			if err := torch.Do(func(*torch.Scope) { figures.add(t.Step(epoch, b)) }); err != nil {
+			if err := torch.Do(func(*torch.Scope) error { figures.add(t.Step(epoch, b)); return nil }); err != nil {
 				return fmt.Errorf("epoch %d, step %d: %w%s", epoch+1, batch+1, err, dir.lastGood())
 			}
 			batch++

@@ -50,7 +50,7 @@ func (s *sum) Step(epoch, batch int) []run.Figure {
 }
 
 func (s *sum) EndEpoch(_ context.Context, epoch int) (r any, enough bool, err error) {
-	torch.Do(func(*torch.Scope) { r = map[string]any{"epoch": epoch + 1, "w": s.w.Item()} })
+	torch.Do(func(*torch.Scope) error { r = map[string]any{"epoch": epoch + 1, "w": s.w.Item()}; return nil })
 	if s.endEpoch != nil {
 		err = s.endEpoch(epoch)
 	}
@@ -68,7 +68,7 @@ func (s *sum) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	t.Helper()
 	epoch, batch := 0, 0
-	failure := torch.Do(func(*torch.Scope) {
+	err := torch.Do(func(*torch.Scope) error {
 		torch.Seed(1)
 		s.w = torch.Zeros(torch.Options{DType: torch.Float64}).Keep()
 		c, ok, err := d.Latest()
@@ -77,10 +77,10 @@ func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 			epoch, batch = c.Meta.Epoch, c.Meta.Batch
 			err = run.SetGenerators(c.Meta.Generators)
 		}
-		check(t, err)
+		return err
 	})
-	check(t, failure)
-	defer func() { torch.Do(func(*torch.Scope) { s.w.Free() }) }()
+	check(t, err)
+	defer func() { torch.Do(func(*torch.Scope) error { s.w.Free(); return nil }) }()
 	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every, Defer: s.wait, Diverged: "add less"}, nil)
 }
 

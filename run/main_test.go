@@ -136,9 +136,8 @@ func sample(epoch int) run.Checkpoint {
 	}
 }
 
-func saveEpoch(d *run.Dir, epoch int) (err error) {
-	failure := torch.Do(func(*torch.Scope) { err = d.Save(sample(epoch)) })
-	return errors.Join(failure, err)
+func saveEpoch(d *run.Dir, epoch int) error {
+	return torch.Do(func(*torch.Scope) error { return d.Save(sample(epoch)) })
 }
 
 // latest is the epoch that a folder's checkpoint stands at, -1 where there is none, and its

@@ -57,7 +57,7 @@ func toArrays(tensors []nn.Param) ([]safetensors.Tensor, error) {
 func toTensors(arrays []safetensors.Tensor) (map[string]torch.Tensor, error) {
 	tensors := make(map[string]torch.Tensor, len(arrays))
 	name := ""
-	err := torch.Do(func(s *torch.Scope) {
+	err := torch.Do(func(s *torch.Scope) error {
 		for _, a := range arrays {
 			name = a.Name
 			tensors[name] = torch.FromBytes(a.Bytes(), a.DType, a.Shape...)
@@ -65,6 +65,7 @@ func toTensors(arrays []safetensors.Tensor) (map[string]torch.Tensor, error) {
 		for _, t := range tensors {
 			s.Return(t)
 		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", name, err)

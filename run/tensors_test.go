@@ -125,10 +125,11 @@ func TestTensorsThatCannotBeWritten(t *testing.T) {
 				t.Error("no panic for a freed tensor")
 			}
 		}()
-		torch.Do(func(*torch.Scope) {
+		torch.Do(func(*torch.Scope) error {
 			x := torch.Ones(torch.Options{}).Keep()
 			x.Free()
 			run.WriteTensors(path, []nn.Param{{Name: "x", Tensor: x}}, nil)
+			return nil
 		})
 	}()
 

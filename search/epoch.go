@@ -42,12 +42,13 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 		return nil, false, err
 	}
 	var g genotype.Genotype
-	failure := torch.Do(func(*torch.Scope) {
+	err = torch.Do(func(*torch.Scope) (err error) {
 		r.Train = t.meter.Score()
 		r.describe(t.net)
 		g, err = t.net.Arch.Genotype(t.Name)
+		return err
 	})
-	if err := errors.Join(failure, err, r.Train.Finite(), r.Valid.Finite()); err != nil {
+	if err := errors.Join(err, r.Train.Finite(), r.Valid.Finite()); err != nil {
 		return nil, false, err
 	}
 	r.Skips = skips(t.net.Arch, g)
@@ -64,7 +65,7 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 			return nil, false, err
 		}
 	}
-	return r, r.StopAt > 0, t.dir.WriteFile(epochFile(epoch), text)
+	return r, r.StopAt > 0, t.dir.WriteEpoch(epoch, g)
 }
 
 // describe notes the architecture parameters and what follows from them alone.
@@ -84,8 +85,6 @@ func (r *Epoch) describe(n *Supernet) {
 		r.Entropy[d.Name] = entropy(rows(n.Arch.parameter("alpha." + d.Name).Softmax(-1)))
 	}
 }
-
-func epochFile(epoch int) string { return fmt.Sprintf("genotypes/epoch-%03d.yaml", epoch+1) }
 
 func number(t torch.Tensor) *float64 {
 	v := t.Item()
@@ -128,14 +127,5 @@ func (t *task) result() (r Result, err error) {
 		return r, fmt.Errorf("%s: the records of %d epochs lack epoch %d, which the search ended with", t.dir.Path(), len(found), at)
 	}
 	r.Genotype = found[at-1]
-	for name, g := range map[string]genotype.Genotype{"genotype.yaml": r.Genotype, "genotype-best-supernet.yaml": r.Best} {
-		text, err := encode(g)
-		if err != nil {
-			return r, err
-		}
-		if err := t.dir.WriteFile(name, text); err != nil {
-			return r, err
-		}
-	}
-	return r, nil
+	return r, errors.Join(t.dir.WriteGenotype(r.Genotype), t.dir.WriteBest(r.Best))
 }

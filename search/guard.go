@@ -54,13 +54,14 @@ func (t *task) watch(ctx context.Context, r *Epoch) error {
 		if err != nil {
 			return err
 		}
-		failure := torch.Do(func(*torch.Scope) {
+		err := torch.Do(func(*torch.Scope) error {
 			var s Sample
 			s.Images, s.Labels = metric.Tensors(b, t.Options)
 			value = t.net.Eigenvalue(s)
+			return nil
 		})
-		if failure != nil {
-			return failure
+		if err != nil {
+			return err
 		}
 		break
 	}

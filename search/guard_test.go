@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -131,7 +132,7 @@ func TestEarlyStop(t *testing.T) {
 	if r.Epoch.StopAt == 0 || r.Epoch.Epoch >= s.Config.Epochs || r.Epoch.StopAt != r.Epoch.Epoch-1 {
 		t.Fatalf("ended with epoch %d, stopped at %d", r.Epoch.Epoch, r.Epoch.StopAt)
 	}
-	before := runtest.Content(t, folder, epochFile(r.Epoch.StopAt-1))
+	before := runtest.Content(t, folder, fmt.Sprintf("genotypes/epoch-%03d.yaml", r.Epoch.StopAt))
 	if string(before) != string(runtest.Content(t, folder, "genotype.yaml")) {
 		t.Error("the genotype is not that of the window before")
 	}
@@ -201,9 +202,8 @@ func TestLatencyComesBack(t *testing.T) {
 		}
 		defer tk.free()
 		tk.dir = d
-		failure := torch.Do(func(*torch.Scope) { _, _, err = tk.restore() })
-		if failure != nil || err != nil {
-			t.Fatal(failure, err)
+		if err := torch.Do(func(*torch.Scope) error { _, _, err := tk.restore(); return err }); err != nil {
+			t.Fatal(err)
 		}
 		return tk.net.theta
 	}

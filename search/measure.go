@@ -39,18 +39,16 @@ func Measure(ctx context.Context, s Setup) (Estimate, error) {
 		}
 		for range 2 {
 			began := time.Now()
-			var fault error
-			step := func() { fault = run.Finite(t.Step(epoch, p)) }
-			if err := torch.Do(func(*torch.Scope) {
+			if err := torch.Do(func(*torch.Scope) (err error) {
+				step := func() { err = run.Finite(t.Step(epoch, p)) }
 				if device := s.Options.Device; device.IsCUDA() {
 					e.PeakBytes = max(e.PeakBytes, torch.PeakMemory(device, step))
 				} else {
 					step()
 				}
+				return err
 			}); err != nil {
 				return e, err
-			} else if fault != nil {
-				return e, fault
 			}
 			e.StepSeconds = time.Since(began).Seconds()
 		}
@@ -61,9 +59,10 @@ func Measure(ctx context.Context, s Setup) (Estimate, error) {
 			return e, err
 		}
 		began := time.Now()
-		err := torch.Do(func(*torch.Scope) {
+		err := torch.Do(func(*torch.Scope) error {
 			images, _ := metric.Tensors(b, t.Options)
 			torch.NoGrad(func() { t.net.Logits(&nn.Ctx{}, images).Sum().Item() })
+			return nil
 		})
 		if err != nil {
 			return e, err

@@ -55,8 +55,11 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	t.dir = dir
 	span := run.Span{Epochs: s.Config.Epochs, Batches: t.batches(), Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
 		Diverged: "the search has diverged; lower search.weights.lr or search.alpha.lr, or clip harder"}
-	failure := torch.Do(func(*torch.Scope) { span.Epoch, span.Batch, err = t.restore() })
-	if err := errors.Join(failure, err); err != nil {
+	err = torch.Do(func(*torch.Scope) (err error) {
+		span.Epoch, span.Batch, err = t.restore()
+		return err
+	})
+	if err != nil {
 		return Result{}, err
 	}
 	if err := run.Loop(ctx, dir, t, span, observe); err != nil {
@@ -92,31 +95,30 @@ func start(s Setup) (t *task, err error) {
 	t = &task{Setup: s, best: -1,
 		image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)},
 		rate:  schedule.Cosine(w.LR, w.MinLR, s.Config.Epochs)}
-	failure := torch.Do(func(*torch.Scope) {
+	err = torch.Do(func(*torch.Scope) (err error) {
 		torch.Seed(s.Seed)
 		if t.net, err = NewSupernet(sp, s.Config, s.Macro, t.image, s.Options); err != nil {
-			return
+			return err
 		}
 		t.net.Autocast = s.Autocast
 		t.learn = NewBilevel(t.net)
 		if s.Autocast == torch.Float16 {
 			t.learn.Arch.Scaler, t.learn.Weights.Scaler = optim.NewScaler(), optim.NewScaler()
 		}
+		return nil
 	})
-	if err := errors.Join(failure, err); err != nil {
-		if t.net != nil {
-			torch.Do(func(*torch.Scope) { t.net.Free() })
-		}
+	if err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
 func (t *task) free() {
-	torch.Do(func(*torch.Scope) {
+	torch.Do(func(*torch.Scope) error {
 		t.net.Free()
 		t.learn.Free()
 		t.meter.Reset()
+		return nil
 	})
 }
 
@@ -129,7 +131,7 @@ type pair struct{ train, valid datasets.Batch }
 func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[pair, error] {
 	return func(yield func(pair, error) bool) {
 		if from == 0 {
-			torch.Do(func(*torch.Scope) { t.meter.Reset() })
+			torch.Do(func(*torch.Scope) error { t.meter.Reset(); return nil })
 		}
 		next, stop := iter.Pull2(t.Valid.Epoch(ctx, epoch, from))
 		defer stop()

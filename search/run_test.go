@@ -86,7 +86,7 @@ func TestWarmup(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want map[string][]float64
-	torch.Do(func(*torch.Scope) { want = snapshot(begin.net, false) })
+	torch.Do(func(*torch.Scope) error { want = snapshot(begin.net, false); return nil })
 	begin.free()
 	folder := t.TempDir()
 	search(t, s, folder, 0)

@@ -85,7 +85,7 @@ func TestNoSuchDevice(t *testing.T) {
 		"state": func() { torch.GeneratorState(missing) },
 	} {
 		before := torch.Live()
-		if err := torch.Do(func(*torch.Scope) { f() }); err == nil || strings.Contains(err.Error(), "frame #") || torch.Live() != before {
+		if err := torch.Do(func(*torch.Scope) error { f(); return nil }); err == nil || strings.Contains(err.Error(), "frame #") || torch.Live() != before {
 			t.Errorf("%s on %v: %v", name, missing, err)
 		}
 	}

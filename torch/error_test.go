@@ -95,7 +95,7 @@ func TestErrors(t *testing.T) {
 		t.Run(strings.Trim(name, " "), func(t *testing.T) {
 			before := torch.Live()
 			reached := false
-			err := torch.Do(func(*torch.Scope) {
+			err := torch.Do(func(*torch.Scope) error {
 				torch.Ones(float32s, 1)
 				torch.Within(func(*torch.Scope) {
 					torch.Ones(float32s, 2)
@@ -105,6 +105,7 @@ func TestErrors(t *testing.T) {
 						reached = true
 					})
 				})
+				return nil
 			})
 			var e *torch.Error
 			if reached || !errors.As(err, &e) {
@@ -148,7 +149,7 @@ func TestErrorText(t *testing.T) {
 func TestMisuse(t *testing.T) {
 	var none, freed, kept torch.Tensor
 	do(t, func(*torch.Scope) { freed = torch.Zeros(float32s, 1) })
-	if err := torch.Do(func(*torch.Scope) { kept = torch.Zeros(float32s, 1).Keep() }); err != nil {
+	if err := torch.Do(func(*torch.Scope) error { kept = torch.Zeros(float32s, 1).Keep(); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	uses := map[string]func(x torch.Tensor){
@@ -240,7 +241,7 @@ func TestMisuse(t *testing.T) {
 			t.Errorf("in another goroutine: %q", got)
 		}
 	})
-	if err := torch.Do(func(*torch.Scope) { kept.Free() }); err != nil {
+	if err := torch.Do(func(*torch.Scope) error { kept.Free(); return nil }); err != nil {
 		t.Error(err)
 	}
 }
@@ -277,16 +278,17 @@ func TestPanic(t *testing.T) {
 	for name, f := range map[string]func(){
 		"text":   func() { panic("some words") },
 		"index":  func() { _ = []int{}[torch.Zeros(float32s, 3).Size(0)] },
-		"nested": func() { _ = torch.Do(func(*torch.Scope) { panic("some words") }) },
+		"nested": func() { _ = torch.Do(func(*torch.Scope) error { panic("some words") }) },
 	} {
 		want := "some words"
 		if name == "index" {
 			want = "index out of range [3]"
 		}
 		got := panics(func() {
-			err := torch.Do(func(*torch.Scope) {
+			err := torch.Do(func(*torch.Scope) error {
 				torch.Zeros(float32s, 2)
 				torch.Within(func(*torch.Scope) { torch.NoGrad(f) })
+				return nil
 			})
 			t.Errorf("%s: Do returned %v", name, err)
 		})
@@ -318,14 +320,15 @@ func TestGoexit(t *testing.T) {
 		var wait sync.WaitGroup
 		wait.Go(func() {
 			defer func() { ended = true }()
-			_ = torch.Do(func(*torch.Scope) {
+			_ = torch.Do(func(*torch.Scope) error {
 				torch.Zeros(float32s, 2)
 				quit := func(*torch.Scope) { torch.NoGrad(runtime.Goexit) }
 				if nested {
-					_ = torch.Do(quit)
+					_ = torch.Do(func(s *torch.Scope) error { quit(s); return nil })
 				} else {
 					quit(nil)
 				}
+				return nil
 			})
 			returned = true
 		})

@@ -151,10 +151,11 @@ func TestErrorsLeaveNothingBehind(t *testing.T) {
 	// collects, would be 80 MB.
 	const rounds, tolerance = 200, 16 << 20
 	fail := func() {
-		err := torch.Do(func(*torch.Scope) {
+		err := torch.Do(func(*torch.Scope) error {
 			defer oneThread()()
 			x := torch.Zeros(torch.Options{}, 100000)
 			torch.Within(func(*torch.Scope) { x.AddScalar(1).Add(torch.Zeros(torch.Options{}, 99999)) })
+			return nil
 		})
 		if err == nil {
 			t.Fatal("no error")

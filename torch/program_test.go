@@ -65,7 +65,7 @@ func TestImpossiblePrograms(t *testing.T) {
 			"pooling of 5x5":       {graphOf(torch.Round{Round: kernel.Round{Window: kernel.MaxPool, Kernel: [2]int64{5, 5}, Stride: [2]int64{1, 1}, Padding: [2]int64{2, 2}, Dilation: [2]int64{1, 1}, In: 4, Out: 4}}), "3x3", nil},
 			"channels do not meet": {graphOf(separable(), separable()), "round 1", nil},
 		} {
-			err := torch.Do(func(*torch.Scope) { torch.Compile(c.g).Free() })
+			err := torch.Do(func(*torch.Scope) error { torch.Compile(c.g).Free(); return nil })
 			var fault *torch.Error
 			if !errors.As(err, &fault) || fault.Op != "compile" || !strings.Contains(err.Error(), c.words) {
 				t.Errorf("%s: %v does not say %q", name, err, c.words)
@@ -98,7 +98,7 @@ func TestImpossiblePrograms(t *testing.T) {
 		} {
 			for path := kernel.Kernels; path <= kernel.Operations; path++ {
 				c.how.Path = path
-				err := torch.Do(func(*torch.Scope) { p.Run(c.in, c.how) })
+				err := torch.Do(func(*torch.Scope) error { p.Run(c.in, c.how); return nil })
 				var fault *torch.Error
 				if !errors.As(err, &fault) || fault.Op != "cell" || len(fault.Shapes) != len(c.in) || !strings.Contains(err.Error(), c.words) {
 					t.Errorf("%s: %v does not say %q", name, err, c.words)
@@ -120,7 +120,10 @@ func TestSizesThatDoNotFit(t *testing.T) {
 			h, w int64
 		}{{dense, 7, 6}, {halve, 5, 4}, {halve, 4, 5}} {
 			p := torch.Compile(graphOf(c.Round))
-			err := torch.Do(func(*torch.Scope) { p.Run([]torch.Tensor{torch.Ones(o, 1, 2, c.h, c.w)}, torch.Pass{}) })
+			err := torch.Do(func(*torch.Scope) error {
+				p.Run([]torch.Tensor{torch.Ones(o, 1, 2, c.h, c.w)}, torch.Pass{})
+				return nil
+			})
 			p.Free()
 			var fault *torch.Error
 			if !errors.As(err, &fault) {

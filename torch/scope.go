@@ -23,14 +23,15 @@ package torch
 
 import "sync/atomic"
 
-// Do runs f in a new Scope on the one OS thread that does all tensor work, and waits for it. If f
-// panics with an *Error, Do returns that error; any other panic continues in the caller. Calls from
+// Do runs f in a new Scope on the one OS thread that does all tensor work, and waits for it. It returns
+// f's error, or the *Error that f panicked with; any other panic continues in the caller. Calls from
 // several goroutines run one after the other. A call of Do inside f runs at once, in a nested scope.
 // When Do returns, all tensors of the scope are freed.
-func Do(f func(s *Scope)) error {
-	switch failure := run(func() { scoped(f) }).(type) {
+func Do(f func(s *Scope) error) error {
+	var err error
+	switch failure := run(func() { scoped(func(s *Scope) { err = f(s) }) }).(type) {
 	case nil:
-		return nil
+		return err
 	case *Error:
 		return failure
 	default:

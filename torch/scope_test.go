@@ -19,7 +19,7 @@ func TestKeepReturnFree(t *testing.T) {
 	before := torch.Live()
 	var kept, returned, plain torch.Tensor
 	do2 := func(f func(s *torch.Scope)) {
-		if err := torch.Do(f); err != nil {
+		if err := torch.Do(func(s *torch.Scope) error { f(s); return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,8 +71,9 @@ func TestNestedDo(t *testing.T) {
 	do(t, func(*torch.Scope) {
 		x := torch.Ones(float32s, 2)
 		live := torch.Live()
-		err := torch.Do(func(*torch.Scope) {
+		err := torch.Do(func(*torch.Scope) error {
 			torch.NoGrad(func() { x.AddScalar(1).Add(torch.Zeros(float32s, 3)) })
+			return nil
 		})
 		var failure *torch.Error
 		if !errors.As(err, &failure) || failure.Op != "add" {
@@ -82,10 +83,11 @@ func TestNestedDo(t *testing.T) {
 			t.Error("the outer Do is not as it was")
 		}
 		torch.NoGrad(func() {
-			if err := torch.Do(func(*torch.Scope) {
+			if err := torch.Do(func(*torch.Scope) error {
 				if torch.GradEnabled() {
 					t.Error("a Do inside NoGrad records gradients")
 				}
+				return nil
 			}); err != nil || torch.GradEnabled() {
 				t.Errorf("after a Do inside NoGrad: %v, gradients %v", err, torch.GradEnabled())
 			}
@@ -95,7 +97,7 @@ func TestNestedDo(t *testing.T) {
 		var wait sync.WaitGroup
 		wait.Go(func() {
 			close(started)
-			if err := torch.Do(func(*torch.Scope) { t.Log("the other Do runs") }); err != nil {
+			if err := torch.Do(func(*torch.Scope) error { t.Log("the other Do runs"); return nil }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -122,28 +124,31 @@ func TestManyGoroutines(t *testing.T) {
 				}
 				switch (g + round) % 4 {
 				case 0: // an ordinary step
-					if err := torch.Do(func(*torch.Scope) { work() }); err != nil || sum != float64(n) || !recorded || !mode {
+					if err := torch.Do(func(*torch.Scope) error { work(); return nil }); err != nil || sum != float64(n) || !recorded || !mode {
 						t.Errorf("goroutine %d: %v, sum %v, recorded %v, mode %v", g, err, sum, recorded, mode)
 					}
 				case 1: // one without gradients
-					if err := torch.Do(func(*torch.Scope) { torch.NoGrad(work) }); err != nil || sum != float64(n) || recorded || mode {
+					if err := torch.Do(func(*torch.Scope) error { torch.NoGrad(work); return nil }); err != nil || sum != float64(n) || recorded || mode {
 						t.Errorf("goroutine %d, NoGrad: %v, sum %v, recorded %v, mode %v", g, err, sum, recorded, mode)
 					}
 				case 2: // one that fails, inside NoGrad half of the time, with its own sizes in the text
-					err := torch.Do(func(*torch.Scope) {
+					err := torch.Do(func(*torch.Scope) error {
 						fail := func() { work(); torch.Zeros(float32s, n).Add(torch.Zeros(float32s, n+1000)) }
 						if g%2 == 0 {
 							torch.NoGrad(fail)
 						} else {
 							fail()
 						}
+						return nil
 					})
 					var e *torch.Error
 					if !errors.As(err, &e) || !reflect.DeepEqual(e.Shapes, [][]int64{{n}, {n + 1000}}) || !strings.Contains(e.Error(), fmt.Sprintf("(%d)", n+1000)) {
 						t.Errorf("goroutine %d got the error %v", g, err)
 					}
 				case 3: // one that panics
-					text := panics(func() { _ = torch.Do(func(*torch.Scope) { work(); panic(fmt.Sprintf("from goroutine %d.", g)) }) })
+					text := panics(func() {
+						_ = torch.Do(func(*torch.Scope) error { work(); panic(fmt.Sprintf("from goroutine %d.", g)) })
+					})
 					if !strings.Contains(text, fmt.Sprintf("from goroutine %d.", g)) {
 						t.Errorf("goroutine %d panicked with %q", g, text)
 					}

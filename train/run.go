@@ -1,7 +1,7 @@
+// Package train trains the network of a genotype.
 package train
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,8 +12,8 @@ import (
 
 	"hdas/datasets"
 	"hdas/metric"
+	"hdas/model"
 	"hdas/models/genotype"
-	"hdas/models/layer"
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
@@ -68,29 +68,28 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 // task is a training under way.
 type task struct {
 	Setup
-	model *Model
+	model *model.Model
 	step  Stepper
 	rate  schedule.Schedule
 	meter metric.Meter
 }
 
 func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
-	info := s.Train.Dataset.Info()
-	d := Description{Macro: s.Macro, Dataset: info.Name, Data: s.Data, Classes: info.Classes, Mean: info.Mean, Std: info.Std,
-		Image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}}
+	d := model.Describe(s.Macro, s.Train.Dataset.Info(), s.Data)
 	t = &task{Setup: s, rate: Rate(s.Config)}
-	failure := torch.Do(func(*torch.Scope) {
+	err = torch.Do(func(*torch.Scope) (err error) {
 		torch.Seed(s.Seed)
-		if t.model, err = NewModel(s.Genotype, d, s.Options); err != nil {
-			return
+		if t.model, err = model.New(s.Genotype, d, s.Options); err != nil {
+			return err
 		}
 		t.step = NewStepper(t.model.Net, t.model.Weights, s.Config)
 		if s.Autocast == torch.Float16 {
 			t.step.Scaler = optim.NewScaler()
 		}
 		epoch, batch, err = t.restore(dir)
+		return err
 	})
-	if err := errors.Join(failure, err); err != nil {
+	if err != nil {
 		if t.model != nil {
 			t.free()
 		}
@@ -100,19 +99,20 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 }
 
 func (t *task) free() {
-	torch.Do(func(*torch.Scope) {
+	torch.Do(func(*torch.Scope) error {
 		t.model.Free()
 		if t.step.Learner != nil {
 			t.step.Free()
 		}
 		t.meter.Reset()
+		return nil
 	})
 }
 
 // Batches yields the training set's.
 func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[datasets.Batch, error] {
 	if from == 0 {
-		torch.Do(func(*torch.Scope) { t.meter.Reset() })
+		torch.Do(func(*torch.Scope) error { t.meter.Reset(); return nil })
 	}
 	return t.Train.Epoch(ctx, epoch, from)
 }
@@ -141,28 +141,19 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 		return nil, false, err
 	}
 	r.Test = test
-	err = torch.Do(func(*torch.Scope) { r.Train = t.meter.Score() })
+	err = torch.Do(func(*torch.Scope) error { r.Train = t.meter.Score(); return nil })
 	return r, false, errors.Join(err, r.Train.Finite(), r.Test.Finite())
 }
 
 // Checkpoint is the whole state: weights, optimizer, generators and figures.
 func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
-	var text bytes.Buffer
-	if err := t.Genotype.Encode(&text); err != nil {
-		return run.Checkpoint{}, err
-	}
-	network, err := json.Marshal(t.model.Description)
+	c, err := t.model.Checkpoint()
 	if err != nil {
-		return run.Checkpoint{}, err
+		return c, err
 	}
-	c := run.Checkpoint{
-		Meta: run.Meta{Kind: kind, Config: string(t.Resolved), Genotype: text.String(), Network: network,
-			Epoch: epoch, Batch: batch, Seed: t.Seed, Generators: run.Generators(t.Options.Device)},
-		State: map[string][]nn.Param{"sgd": t.step.State(), "metrics": t.meter.State(), "scale": t.step.Scaler.State("loss")},
-	}
-	for p := range t.model.Weights.All() {
-		c.State["weights"] = append(c.State["weights"], p)
-	}
+	c.Meta.Config, c.Meta.Epoch, c.Meta.Batch = string(t.Resolved), epoch, batch
+	c.Meta.Seed, c.Meta.Generators = t.Seed, run.Generators(t.Options.Device)
+	c.State["sgd"], c.State["metrics"], c.State["scale"] = t.step.State(), t.meter.State(), t.step.Scaler.State("loss")
 	return c, nil
 }
 
@@ -172,10 +163,10 @@ func (t *task) restore(dir *run.Dir) (epoch, batch int, err error) {
 	if err != nil || !ok {
 		return 0, 0, err
 	}
-	if c.Meta.Kind != kind {
-		return 0, 0, fmt.Errorf("the run folder holds a %s, not a %s", c.Meta.Kind, kind)
+	if c.Meta.Kind != model.Kind {
+		return 0, 0, fmt.Errorf("the run folder holds a %s, not a %s", c.Meta.Kind, model.Kind)
 	}
-	err = errors.Join(t.model.Weights.Load(c.State["weights"]), t.step.Load(c.State["sgd"]), run.SetGenerators(c.Meta.Generators))
+	err = errors.Join(t.model.Restore(c), t.step.Load(c.State["sgd"]), run.SetGenerators(c.Meta.Generators))
 	if err != nil {
 		return 0, 0, fmt.Errorf("the checkpoint does not fit this training: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"hdas/internal/datasetstest"
 	"hdas/internal/runtest"
 	"hdas/metric"
+	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/models/plan"
 	"hdas/run"
@@ -51,10 +52,9 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 		teach(t, broken, step)
 		runtest.Same(t, unbroken, broken, "checkpoint.safetensors", "epochs.jsonl")
 	}
-	var m *train.Model
-	var err error
-	if e := torch.Do(func(*torch.Scope) { m, _, err = train.Load(unbroken, torch.Options{}) }); e != nil || err != nil {
-		t.Fatal(e, err)
+	var m *model.Model
+	if err := torch.Do(func(*torch.Scope) (err error) { m, _, err = model.Load(unbroken, torch.Options{}); return err }); err != nil {
+		t.Fatal(err)
 	}
 	got, err := metric.Evaluate(context.Background(), m.Logits, setup(t).Test, torch.Options{}, nil)
 	if err != nil {
@@ -66,7 +66,7 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	if m.Dataset != "synthetic" || len(m.Classes) != 3 {
 		t.Errorf("the checkpoint says data set %q with classes %v", m.Dataset, m.Classes)
 	}
-	torch.Do(func(*torch.Scope) { m.Free() })
+	torch.Do(func(*torch.Scope) error { m.Free(); return nil })
 	if n := torch.Live() - live; n != 0 {
 		t.Errorf("%d tensors left alive", n)
 	}

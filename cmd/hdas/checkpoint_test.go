@@ -29,7 +29,7 @@ func TestCheckpointInAndOut(t *testing.T) {
 		t.Errorf("%+v, %v", in, err)
 	}
 
-	err := torch.Do(func(*torch.Scope) {
+	err := torch.Do(func(*torch.Scope) error {
 		f := golden.Read(t, "darts/cifar.safetensors")
 		if err := run.WriteTensors(at("images.safetensors"), []nn.Param{{Name: "input", Tensor: f.Get(t, "input")}}, nil); err != nil {
 			t.Fatal(err)
@@ -45,6 +45,7 @@ func TestCheckpointInAndOut(t *testing.T) {
 				t.Errorf("logits of %s", name)
 			}
 		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

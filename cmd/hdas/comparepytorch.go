@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"hdas/models/plan"
 	"io"
 	"os"
 	"runtime"
@@ -14,6 +13,8 @@ import (
 
 	"hdas/internal/parity"
 	"hdas/models/genotype"
+	"hdas/models/plan"
+	"hdas/run"
 	"hdas/torch"
 )
 
@@ -88,7 +89,7 @@ Memory is the most that the steps made resident beyond the loaded libraries.`,
 	f.StringVar(&s.Reference, "reference", "", "checkout of quark0/darts to compare with; default: the twin")
 	f.StringVar(&name, "genotype", "", fmt.Sprintf("of the derived network; default: %s and %s", parityChain, parityStages))
 	f.StringSliceVar(&only, "only", nil, "of "+strings.Join(parity.Networks(), ", ")+"; default: all that the other side has")
-	f.StringVar(&s.Preset, "preset", plan.CIFAR, "of the derived network: cifar or imagenet")
+	f.StringVar((*string)(&s.Preset), "preset", string(plan.CIFAR), "of the derived network: cifar or imagenet")
 	f.Int64Var(&s.Channels, "channels", 4, "initial channels C")
 	f.IntVar(&s.Layers, "layers", 8, "cells of a chain")
 	f.Int64Var(&s.Batch, "batch", 4, "samples of each half a step")
@@ -117,7 +118,7 @@ func parityCases(name string, only []string, s parity.Settings) ([]parity.Case, 
 	}
 	derived := map[string]string{parity.Chain: parityChain, parity.Staged: parityStages}
 	if name != "" {
-		g, err := loadGenotype(name)
+		g, err := run.LoadGenotype(name)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +143,7 @@ func parityCases(name string, only []string, s parity.Settings) ([]parity.Case, 
 				}
 				continue
 			}
-			if c.Genotype, err = loadGenotype(derived[given]); err != nil {
+			if c.Genotype, err = run.LoadGenotype(derived[given]); err != nil {
 				return nil, err
 			}
 		case parity.Cell:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 
 	"hdas/datasets"
 	"hdas/internal/fetch"
+	"hdas/lab"
 )
 
 // cifarURL is where the authors of CIFAR-10 and CIFAR-100 publish them.
@@ -111,14 +111,6 @@ func bytesBar(w io.Writer, name string) (observe func(done, total int64), end fu
 		}
 }
 
-// inspection is what data check prints of a data set.
-type inspection struct {
-	Dataset  string                    `json:"dataset"`
-	Folder   string                    `json:"folder"`
-	Verified []string                  `json:"verified,omitempty"` // archives with the published checksum
-	Splits   map[string]datasets.Tally `json:"splits"`
-}
-
 func (p *program) dataCheck() *cobra.Command {
 	var s datasets.Spec
 	c := &cobra.Command{
@@ -136,9 +128,9 @@ missing or damaged.`,
 			}
 			names := []string{s.Name}
 			if s.Name == "" {
-				names = found(s.Dir)
+				names = lab.DataIn(s.Dir)
 			}
-			var list []inspection
+			var list []lab.Inspection
 			var faults []error
 			for _, name := range names {
 				s := s
@@ -146,7 +138,9 @@ missing or damaged.`,
 				if err := s.Validate(); err != nil {
 					return usageError{err}
 				}
-				i, err := p.inspect(c.Context(), s)
+				i, err := lab.Inspect(c.Context(), s, func(split string, images int) (step, end func()) {
+					return countBar(p.err, name+" "+split, images)
+				})
 				if err != nil {
 					faults = append(faults, fmt.Errorf("%s: %w", name, err))
 				}
@@ -154,7 +148,7 @@ missing or damaged.`,
 			}
 			if err := p.print(list, func(w io.Writer) {
 				for _, i := range list {
-					i.write(w)
+					writeInspection(w, i)
 				}
 			}); err != nil {
 				return err
@@ -170,52 +164,6 @@ missing or damaged.`,
 	return c
 }
 
-// found are the data sets in a folder: the known ones of which something is there, else its class
-// folders.
-func found(dir string) (names []string) {
-	for _, name := range datasets.Names() {
-		if datasets.Own(name) || name == "digits" {
-			continue
-		}
-		if datasets.Some(name, dir) {
-			names = append(names, name)
-		}
-	}
-	if names == nil {
-		return []string{"folder"}
-	}
-	return names
-}
-
-// inspect reads both splits of a data set.
-func (p *program) inspect(ctx context.Context, s datasets.Spec) (i inspection, err error) {
-	i = inspection{Dataset: s.Name, Folder: s.Dir, Splits: map[string]datasets.Tally{}}
-	if err := datasets.Missing(s.Name, s.Dir); err != nil {
-		return i, err
-	}
-	var faults []error
-	if i.Verified, err = datasets.Verify(s.Name, s.Dir); err != nil {
-		faults = append(faults, err)
-	}
-	for _, split := range []string{datasets.Train, datasets.Test} {
-		d, err := s.Open(split)
-		if err != nil {
-			return i, errors.Join(append(faults, err)...)
-		}
-		step, end := countBar(p.err, s.Name+" "+split, d.Len())
-		t, err := datasets.Count(ctx, d, step)
-		end()
-		if err != nil {
-			return i, errors.Join(append(faults, err)...)
-		}
-		i.Splits[split] = t
-		if n := len(t.Damaged); n > 0 {
-			faults = append(faults, fmt.Errorf("damaged files in %s: %d; remove them, or learn without them: --set data.damaged=skip", split, n))
-		}
-	}
-	return i, errors.Join(faults...)
-}
-
 // countBar shows how many images are read, on a terminal.
 func countBar(w io.Writer, name string, n int) (step, end func()) {
 	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
@@ -229,7 +177,7 @@ func countBar(w io.Writer, name string, n int) (step, end func()) {
 	}
 }
 
-func (i inspection) write(w io.Writer) {
+func writeInspection(w io.Writer, i lab.Inspection) {
 	fmt.Fprintf(w, "%s in %s\n", i.Dataset, i.Folder)
 	for _, path := range i.Verified {
 		fmt.Fprintf(w, "  %s has the published checksum\n", path)

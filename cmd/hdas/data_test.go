@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/lab"
 	"hdas/run"
 	"hdas/torch"
 )
@@ -51,7 +52,7 @@ func put(t *testing.T, path string, data []byte) {
 
 func TestDataCheck(t *testing.T) {
 	dir := ownImages(t, 10)
-	var list []inspection
+	var list []lab.Inspection
 	code, out, errs := call(t, "data", "check", dir, "--json", "--size", "16")
 	if err := json.Unmarshal([]byte(out), &list); code != 0 || err != nil || len(list) != 1 {
 		t.Fatalf("exit %d, %v, %s", code, err, errs)
@@ -131,7 +132,7 @@ func TestTrainOnOwnImages(t *testing.T) {
 	if code != 0 || !strings.Contains(errs, "broken") {
 		t.Fatalf("exit %d, %s", code, errs)
 	}
-	var r evaluation
+	var r lab.Evaluation
 	_, text, errs := call(t, "eval", filepath.Join(out, "skips"), "--skip-damaged", "--json")
 	if err := json.Unmarshal([]byte(text), &r); err != nil || r.Dataset != "folder" || r.Samples < 9 || r.Samples > 11 {
 		t.Errorf("%+v, %v, %s", r, err, errs)
@@ -156,7 +157,7 @@ func TestTrainOnOneImageMoreThanBatches(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit %d, %s", code, errs)
 	}
-	err := torch.Do(func(*torch.Scope) {
+	err := torch.Do(func(*torch.Scope) error {
 		state, _, err := run.ReadTensors(filepath.Join(out, "checkpoint.safetensors"))
 		if err != nil {
 			t.Fatal(err)
@@ -166,6 +167,7 @@ func TestTrainOnOneImageMoreThanBatches(t *testing.T) {
 				t.Errorf("the sum of %s is %v", name, sum)
 			}
 		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

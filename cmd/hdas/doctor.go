@@ -37,9 +37,10 @@ func (p *program) doctor() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			h := health{Libtorch: torch.Version(), Library: proc.Library("libtorch_cpu.so"), Devices: []string{"cpu"}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: dataDir}
 			h.MemoryGB, h.FreeGB = float64(proc.Machine("MemTotal"))/1e9, float64(proc.Machine("MemAvailable"))/1e9
-			err := torch.Do(func(*torch.Scope) {
+			err := torch.Do(func(*torch.Scope) error {
 				h.Threads = torch.Threads()
 				torch.Ones(torch.Options{}, 2, 2).Sum().Item()
+				return nil
 			})
 			if err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 
 	"hdas/draw"
 	"hdas/models/genotype"
+	"hdas/run"
 )
 
 func (p *program) draw() *cobra.Command {
@@ -22,7 +23,7 @@ func (p *program) draw() *cobra.Command {
 			return genotype.Names(), cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(c *cobra.Command, a []string) error {
-			g, err := loadGenotype(a[0])
+			g, err := run.LoadGenotype(a[0])
 			if err != nil {
 				return usageError{err}
 			}

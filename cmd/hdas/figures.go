@@ -2,36 +2,20 @@ package main
 
 import (
 	"fmt"
-	"math"
+	"strings"
 	"time"
+
+	"hdas/lab"
 )
 
-// spread is the mean and the standard deviation (of a sample) of some numbers.
-type spread struct {
-	Mean float64 `json:"mean"`
-	SD   float64 `json:"sd"`
-	N    int     `json:"n"`
-}
+// percent writes a share.
+func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
 
-// spreadOf sums numbers up.
-func spreadOf(values []float64) spread {
-	s := spread{N: len(values)}
-	for _, v := range values {
-		s.Mean += v / float64(len(values))
-	}
-	for _, v := range values {
-		s.SD += (v - s.Mean) * (v - s.Mean)
-	}
-	if s.N > 1 {
-		s.SD = math.Sqrt(s.SD / float64(s.N-1))
-	}
-	return s
-}
+// percents writes the spread of shares.
+func percents(s lab.Spread) string { return spread(s, 100, " %") }
 
-func (s spread) percent() string { return s.text(100, " %") }
-
-// text writes the mean and, of more than one number, the deviation, both times scale.
-func (s spread) text(scale float64, unit string) string {
+// spread writes the mean and, of more than one number, the deviation, both times scale.
+func spread(s lab.Spread, scale float64, unit string) string {
 	if s.N < 2 {
 		return fmt.Sprintf("%.2f%s", scale*s.Mean, unit)
 	}
@@ -45,3 +29,19 @@ func duration(seconds float64) string {
 	}
 	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 }
+
+// thousands sets a comma after every third digit.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	var b strings.Builder
+	for i, c := range s {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// list writes [3,4,3].
+func list(ns []int) string { return strings.ReplaceAll(fmt.Sprint(ns), " ", ",") }

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"hdas/lab"
 	"hdas/run"
 )
 
@@ -16,7 +17,7 @@ import (
 const (
 	exitFailed  = 1
 	exitUsage   = 2
-	exitStopped = 130
+	exitStopped = lab.ExitStopped
 )
 
 func main() {
@@ -32,17 +33,23 @@ func (e usageError) Unwrap() error { return e.error }
 
 func exitCode(err error) int {
 	var usage usageError
+	var config *lab.ConfigError
 	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, run.ErrStopped):
 		return exitStopped
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &config):
 		return exitUsage
 	}
 	return exitFailed
 }
 
 func report(w interface{ Write([]byte) (int, error) }, err error) {
-	fmt.Fprintf(w, "hdas: %v\n", err)
+	again := ""
+	var stopped *lab.Stopped
+	if errors.As(err, &stopped) {
+		again = fmt.Sprintf(": hdas %s --resume --out %s", stopped.Kind, stopped.Folder)
+	}
+	fmt.Fprintf(w, "hdas: %v%s\n", err, again)
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"hdas/lab"
 )
 
 // call runs a command line in process.
@@ -112,7 +114,7 @@ func TestImportText(t *testing.T) {
 			t.Fatalf("exit %d, %s%s", code, out, errs)
 		}
 		_, out, errs := call(t, "show", yaml, "--json")
-		var r sizes
+		var r lab.Size
 		// The count of PyTorch's modules.
 		if err := json.Unmarshal([]byte(out), &r); err != nil || r.Name != name || r.Parameters != 2899054 {
 			t.Errorf("%+v, %v, %s", r, err, errs)

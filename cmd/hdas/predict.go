@@ -10,10 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/lab"
 	"hdas/predict"
-	"hdas/run"
-	"hdas/torch"
-	"hdas/torch/nn"
 )
 
 // predictor are the flags of predict.
@@ -43,7 +41,7 @@ normalised already, and -o is the safetensors file that gets the tensor "logits"
 			if err := f.check(c, a[1:]); err != nil {
 				return usageError{err}
 			}
-			m, _, free, err := loadModel(a[0], f.common)
+			m, free, err := lab.Load(a[0], f.common)
 			if err != nil {
 				return err
 			}
@@ -146,29 +144,9 @@ func (r predictions) write(w io.Writer) {
 	t.Flush()
 }
 
-func (p *program) predictTensor(ctx context.Context, by predict.Predictor, f predictor) (err error) {
-	var shape []int64
-	failure := torch.Do(func(*torch.Scope) {
-		var tensors map[string]torch.Tensor
-		if tensors, _, err = run.ReadTensors(f.input); err != nil {
-			return
-		}
-		input, ok := tensors["input"]
-		if !ok {
-			err = fmt.Errorf(`%s has no tensor "input"`, f.input)
-			return
-		}
-		var logits torch.Tensor
-		if logits, err = by.Logits(ctx, input); err != nil {
-			err = fmt.Errorf("%s: %w", f.input, err)
-			return
-		}
-		shape = logits.Shape()
-		err = run.WriteTensors(f.out, []nn.Param{{Name: "logits", Tensor: logits}}, nil)
-	})
-	if failure != nil {
-		return failure
-	} else if err != nil {
+func (p *program) predictTensor(ctx context.Context, by predict.Predictor, f predictor) error {
+	shape, err := by.File(ctx, f.input, f.out)
+	if err != nil {
 		return err
 	}
 	return p.print(map[string]any{"file": f.out, "shape": shape}, func(w io.Writer) {

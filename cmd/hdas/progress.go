@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -11,8 +12,19 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"hdas/datasets"
+	"hdas/lab"
 	"hdas/run"
 )
+
+// watch shows on the standard error what happens while runs go on.
+func (p *program) watch() lab.Watch {
+	return lab.Watch{
+		Begin:   func(name string) (func(run.Progress), func()) { return progress(p.err, name) },
+		Skipped: func(e *datasets.DamagedError, n int) { fmt.Fprintf(p.err, "hdas: skipped (%d so far): %v\n", n, e) },
+		Line:    func(_, line string) { fmt.Fprintln(p.err, line) },
+	}
+}
 
 // progress shows how far a loop is: a bar with the time left on a terminal, else one structured
 // line an epoch. The returned function ends it.

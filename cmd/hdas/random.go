@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
-	"hdas/models/genotype"
-	"hdas/models/ops"
-	"hdas/search/space"
+	"hdas/lab"
 )
 
 func (p *program) random() *cobra.Command {
@@ -34,11 +31,7 @@ write them to random-1.yaml, random-2.yaml, ... in a folder. Nothing is learned.
 			if n < 1 || out == "" {
 				return usageError{fmt.Errorf("--n %d genotypes in --out %q: at least one, in a folder", n, out)}
 			}
-			sp, err := config.Search.Space()
-			if err != nil {
-				return usageError{err}
-			}
-			drawn, err := draws(sp, n, config.Seed)
+			drawn, err := lab.Random(config, n)
 			if err != nil {
 				return err
 			}
@@ -68,18 +61,4 @@ write them to random-1.yaml, random-2.yaml, ... in a folder. Nothing is learned.
 	c.Flags().StringVar(&out, "out", "", "folder of the genotypes")
 	c.Flags().IntVarP(&n, "n", "n", 1, "genotypes to draw")
 	return c
-}
-
-// draws are n genotypes out of a space, random-1, random-2 and so on.
-func draws(s space.Space, n int, seed uint64) ([]genotype.Genotype, error) {
-	r := rand.New(rand.NewPCG(seed, 0x72616e646f6d)) // "random"
-	var drawn []genotype.Genotype
-	for i := range n {
-		g, err := s.Random(fmt.Sprintf("random-%d", i+1), r, ops.IsNull)
-		if err != nil {
-			return nil, err
-		}
-		drawn = append(drawn, g)
-	}
-	return drawn, nil
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
-	"hdas/datasets"
-	"hdas/draw"
-	"hdas/models/genotype"
+	"hdas/lab"
 	"hdas/run"
 	"hdas/search"
 )
@@ -65,10 +61,10 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 				return err
 			}
 			defer dir.Close()
-			if many.N > 1 {
+			if many.n > 1 {
 				return p.searchSeeds(c.Context(), config, many, dir)
 			}
-			found, err := p.runSearch(c.Context(), config, dir)
+			found, err := lab.Search(c.Context(), config, dir, p.watch())
 			if err != nil {
 				return err
 			}
@@ -83,14 +79,14 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 }
 
 func describeResult(w io.Writer, found search.Result, dir *run.Dir) {
-	fmt.Fprintf(w, "found %s\n", dir.Path("genotype.yaml"))
+	fmt.Fprintf(w, "found %s\n", dir.Path(run.GenotypeFile))
 	if err := found.Genotype.Encode(w); err != nil {
 		fmt.Fprintln(w, err)
 	}
 	if at := found.Epoch.StopAt; at > 0 {
 		fmt.Fprintf(w, "\nstopped after epoch %d: the loss curves ever more sharply (search.stop); the genotype is epoch %d's\n", found.Epoch.Epoch, at)
 	}
-	fmt.Fprintf(w, "\nvalidation accuracy of the supernet %s\ndrawing %s\n", percent(found.Epoch.Valid.Top1), dir.Path("genotype.svg"))
+	fmt.Fprintf(w, "\nvalidation accuracy of the supernet %s\ndrawing %s\n", percent(found.Epoch.Valid.Top1), dir.Path(run.DrawingFile))
 }
 
 // estimate says what a search would take.
@@ -102,11 +98,7 @@ func (p *program) estimate(c *cobra.Command, kind configs.Kind, s *settings, r *
 	if err != nil {
 		return usageError{err}
 	}
-	setup, err := p.searchSetup(config)
-	if err != nil {
-		return err
-	}
-	e, err := search.Measure(c.Context(), setup)
+	e, err := lab.Estimate(c.Context(), config, p.watch())
 	if err != nil {
 		return err
 	}
@@ -121,68 +113,3 @@ func (p *program) estimate(c *cobra.Command, kind configs.Kind, s *settings, r *
 		fmt.Fprintf(w, "peak memory              %s\n", memory)
 	})
 }
-
-// searchSetup opens the data and puts together what a search starts from.
-func (p *program) searchSetup(c configs.Search) (search.Setup, error) {
-	o, autocast, err := prepare(c.Common)
-	if err != nil {
-		return search.Setup{}, err
-	}
-	data, err := c.Data.Open(datasets.Train)
-	if err != nil {
-		return search.Setup{}, err
-	}
-	resolved, err := c.YAML()
-	if err != nil {
-		return search.Setup{}, err
-	}
-	weights, arch := datasets.Halves(data, c.Seed)
-	m := c.Network
-	m.Classes = int64(len(data.Info().Classes))
-	setup := search.Setup{
-		Config: c.Search, Macro: m, Options: o, Autocast: autocast, Seed: c.Seed, Resolved: resolved,
-		Name:  fmt.Sprintf("%s-search-%s-seed%d", c.Search.Kind, c.Data.Name, c.Seed),
-		Train: p.loader(c.Common, weights, c.Search.Batch, true),
-		Valid: p.loader(c.Common, arch, c.Search.Batch, true),
-		Test:  p.loader(c.Common, arch, 2*c.Search.Batch, false),
-	}
-	setup.Valid.Seed ^= 1 << 63 // other augmentation than the same numbers of the other half
-	return setup, nil
-}
-
-// runSearch runs or resumes a search in its folder.
-func (p *program) runSearch(ctx context.Context, c configs.Search, dir *run.Dir) (search.Result, error) {
-	setup, err := p.searchSetup(c)
-	if err != nil {
-		return search.Result{}, err
-	}
-	if err := dir.WriteFile(configFile, setup.Resolved); err != nil {
-		return search.Result{}, err
-	}
-	observe, end := progress(p.err, fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed))
-	defer end()
-	found, err := search.Run(ctx, setup, dir, observe)
-	if err != nil {
-		return found, resumable(err, fmt.Sprintf("hdas search %s --resume --out %s", c.Search.Kind, dir.Path()))
-	}
-	return found, drawing(dir, found.Genotype)
-}
-
-// resumable adds to the end of a stopped run how to go on with it.
-func resumable(err error, command string) error {
-	if exitCode(err) == exitStopped {
-		return fmt.Errorf("%w: %s", err, command)
-	}
-	return err
-}
-
-// drawing draws a run's genotype beside it.
-func drawing(dir *run.Dir, g genotype.Genotype) error {
-	var svg bytes.Buffer
-	if err := draw.Genotype(&svg, g); err != nil {
-		return err
-	}
-	return dir.WriteFile("genotype.svg", svg.Bytes())
-}
-
-func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"hdas/configs"
+	"hdas/lab"
 	"hdas/models/genotype"
+	"hdas/run"
 	"hdas/search"
 )
 
@@ -33,7 +35,7 @@ func TestEverySearch(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "run")
 			must(t, append([]string{"search", string(c.kind), "--config", "tiny-" + string(c.kind), "--out", out}, quick(c.more...)...)...)
 			must(t, "search", string(c.kind), "--resume", "--out", out) // done already
-			g, err := loadGenotype(out)
+			g, err := run.LoadGenotype(out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +58,7 @@ func TestSeeds(t *testing.T) {
 	begin := append([]string{"search", "stage", "--config", "tiny-stage", "--seeds", "2", "--jobs", "2", "--seed", "5", "--out", out, "--json",
 		"--select", "tiny-train", "--select-set", "train.epochs=1", "--select-set", "train.batch=500", "--select-set", "network.preset=imagenet", "--select-set", "network.channels=2"},
 		quick("--set", "search.lengths=[2,2,2]")...)
-	var first, second summary
+	var first, second lab.Summary
 	code, text, log := call(t, begin...)
 	if err := json.Unmarshal([]byte(text), &first); err != nil {
 		t.Fatalf("exit %d, %v: %s", code, err, log)
@@ -195,31 +197,13 @@ func TestRandomGenotypes(t *testing.T) {
 	}
 }
 
-// The demo's random network has the stages' lengths of what was found, and cells of its own.
-func TestRandomLike(t *testing.T) {
-	stages := configs.DefaultSearchSection(configs.StageSearch)
-	stages.Lengths = []int{3, 2, 4}
-	g, err := randomLike(genotype.Genotype{}, stages, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := g.Validate(genotype.Ops{}); err != nil {
-		t.Error(err)
-	}
-	for i, n := range stages.Lengths {
-		if len(g.Stages[i].Nodes) != n {
-			t.Errorf("stage %d has %d cells, not %d", i+1, len(g.Stages[i].Nodes), n)
-		}
-	}
-}
-
 // A comparison trains the found genotype and random ones of its space alike, and goes on after a
 // stop with those that were drawn.
 func TestCompare(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "compared")
 	small := []string{"--set", "train.epochs=1", "--set", "train.batch=500", "--set", "data.size=28", "--set", "network.preset=imagenet", "--set", "network.channels=2"}
 	must(t, "search", "random", "stage", "--config", "tiny-stage", "--set", "search.lengths=[2,2,2]", "--out", filepath.Dir(out))
-	var first, second comparison
+	var first, second lab.Comparison
 	text := must(t, append([]string{"compare", filepath.Join(filepath.Dir(out), "random-1.yaml"), "--random", "2", "--config", "tiny-train", "--out", out, "--json"}, small...)...)
 	if err := json.Unmarshal([]byte(text), &first); err != nil {
 		t.Fatal(err)
@@ -234,11 +218,11 @@ func TestCompare(t *testing.T) {
 	if first.RI != second.RI {
 		t.Errorf("RI %v, then %v", first.RI, second.RI)
 	}
-	found, err := loadGenotype(filepath.Join(out, "found-1"))
+	found, err := run.LoadGenotype(filepath.Join(out, "found-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	random, err := loadGenotype(filepath.Join(out, "random-1"))
+	random, err := run.LoadGenotype(filepath.Join(out, "random-1"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,35 +2,17 @@ package main
 
 import (
 	"fmt"
-	"hdas/models/plan"
 	"io"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/models/genotype/text"
-	"hdas/models/layer"
+	"hdas/models/plan"
+	"hdas/run"
 )
-
-// sizes is what show prints of a network.
-type sizes struct {
-	Name                string              `json:"name"`
-	Preset              string              `json:"preset"`
-	Channels            int64               `json:"channels"`
-	Layers              int                 `json:"layers"` // cells, reduction cells included
-	Classes             int64               `json:"classes"`
-	Wiring              string              `json:"wiring,omitempty"`       // of stages
-	StageOutput         string              `json:"stage_output,omitempty"` // of stages
-	PoolNorm            string              `json:"pool_norm"`
-	Image               [2]int64            `json:"image"`                // height, width
-	Parameters          int64               `json:"parameters"`           // without the auxiliary head
-	ParametersAuxiliary int64               `json:"parameters_auxiliary"` // with it
-	MACs                int64               `json:"macs"`                 // of convolutions and linear maps, without the auxiliary head
-	Stages              []genotype.Topology `json:"stages"`
-	Reported            *reported           `json:"reported,omitempty"`
-}
 
 // defaultCells stand under stages that come without cells of their own.
 const defaultCells = "DARTS_V1"
@@ -64,7 +46,7 @@ Errors are those that were published, of networks trained elsewhere.`,
 				}
 				return p.list(c, m, preset, cells)
 			}
-			g, err := loadGenotype(a[0])
+			g, err := run.LoadGenotype(a[0])
 			if err != nil {
 				return usageError{err}
 			}
@@ -72,7 +54,7 @@ Errors are those that were published, of networks trained elsewhere.`,
 				return p.notation(g)
 			}
 			if len(g.Cells) == 0 {
-				under, err := loadGenotype(cells)
+				under, err := run.LoadGenotype(cells)
 				if err != nil {
 					return usageError{err}
 				}
@@ -86,73 +68,47 @@ Errors are those that were published, of networks trained elsewhere.`,
 			if err != nil {
 				return usageError{err}
 			}
-			return p.print(r, func(w io.Writer) { r.write(w, g) })
+			return p.print(r, func(w io.Writer) { writeSize(w, r, g) })
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&m.Preset, "preset", plan.CIFAR, "cifar or imagenet")
+	f.StringVar((*string)(&m.Preset), "preset", string(plan.CIFAR), "cifar or imagenet")
 	f.Int64Var(&m.Channels, "channels", 0, "initial channels C; 0: the preset's")
 	f.IntVar(&m.Layers, "layers", 0, "cells of a chain; 0: the preset's")
 	f.Int64Var(&m.Classes, "classes", 0, "classes; 0: the preset's")
-	f.StringVar(&m.Wiring, "wiring", plan.Summed, "of stages: summed (a cell reads the sum of its edges), paired (edge k feeds input k)")
-	f.StringVar(&m.StageOutput, "stage-output", plan.LastTwo, "of stages in the paired wiring: last_two or last cell")
-	f.StringVar(&m.PoolNorm, "pool-norm", "auto", "batch norm after pooling: on, off; auto: on in stages, off in chains")
+	f.StringVar((*string)(&m.Wiring), "wiring", string(plan.Summed), "of stages: summed (a cell reads the sum of its edges), paired (edge k feeds input k)")
+	f.StringVar((*string)(&m.StageOutput), "stage-output", string(plan.LastTwo), "of stages in the paired wiring: last_two or last cell")
+	f.StringVar((*string)(&m.PoolNorm), "pool-norm", string(plan.PoolNormAuto), "batch norm after pooling: on, off; auto: on in stages, off in chains")
 	f.BoolVar(&notation, "text", false, "print the genotype itself, in the notation of DARTS' program")
 	f.StringVar(&cells, "cells", defaultCells, "cells under stages that have none")
 	return c
 }
 
-func measure(c *cobra.Command, g genotype.Genotype, m plan.Macro) (sizes, error) {
-	image := layer.Shape{C: 3, H: 32, W: 32}
-	channels, layers, classes := int64(36), 20, int64(10)
-	if m.Preset == plan.ImageNet {
-		image.H, image.W = 224, 224
-		channels, layers, classes = 48, 14, 1000
-	}
+// measure measures a network of the preset's size, but for what flags say.
+func measure(c *cobra.Command, g genotype.Genotype, m plan.Macro) (lab.Size, error) {
 	staged := len(g.Stages) > 0
 	if staged && c.Flags().Changed("layers") {
-		return sizes{}, fmt.Errorf("%s has stages with their own number of cells; --layers is for chains", g.Name)
+		return lab.Size{}, fmt.Errorf("%s has stages with their own number of cells; --layers is for chains", g.Name)
 	}
 	for _, flag := range []string{"wiring", "stage-output"} {
 		if !staged && c.Flags().Changed(flag) {
-			return sizes{}, fmt.Errorf("%s is a chain, without stages to wire; --%s is for genotypes with stages", g.Name, flag)
+			return lab.Size{}, fmt.Errorf("%s is a chain, without stages to wire; --%s is for genotypes with stages", g.Name, flag)
 		}
 	}
-	for flag, set := range map[string]func(){
-		"channels": func() { m.Channels = channels }, "layers": func() { m.Layers = layers }, "classes": func() { m.Classes = classes },
-	} {
-		if !c.Flags().Changed(flag) {
-			set()
-		}
+	published, _ := lab.Published(m.Preset)
+	if !c.Flags().Changed("channels") {
+		m.Channels = published.Channels
 	}
-	network, err := plan.New(g, m, image, genotype.Candidates{})
-	if err != nil {
-		return sizes{}, err
+	if !c.Flags().Changed("layers") {
+		m.Layers = published.Layers
 	}
-	r := sizes{Name: g.Name, Preset: m.Preset, Channels: m.Channels, Classes: m.Classes, PoolNorm: m.PoolNorm,
-		Image: [2]int64{image.H, image.W}, Parameters: network.Cost.Parameters, MACs: network.Cost.MACs,
-		ParametersAuxiliary: network.Cost.Parameters + network.AuxiliaryCost.Parameters}
-	if g.Reported != (genotype.Reported{}) {
-		found := reported(g.Reported)
-		r.Reported = &found
+	if !c.Flags().Changed("classes") {
+		m.Classes = published.Classes
 	}
-	if staged {
-		r.Wiring, r.StageOutput = m.Wiring, m.StageOutput
-	}
-	if r.PoolNorm == "auto" {
-		r.PoolNorm = map[bool]string{true: "on", false: "off"}[staged]
-	}
-	for _, s := range network.Stages {
-		r.Layers += len(s.Cells)
-		if s.Reduce != nil {
-			r.Layers++
-		}
-		r.Stages = append(r.Stages, s.DAG().Topology())
-	}
-	return r, nil
+	return lab.Measure(g, m)
 }
 
-func (r sizes) write(w io.Writer, g genotype.Genotype) {
+func writeSize(w io.Writer, r lab.Size, g genotype.Genotype) {
 	fmt.Fprintf(w, "%s\n", r.Name)
 	if g.Source != "" {
 		fmt.Fprintf(w, "  source                 %s\n", g.Source)
@@ -183,15 +139,73 @@ func (p *program) notation(g genotype.Genotype) error {
 	return p.print(map[string]string{"text": s}, func(w io.Writer) { fmt.Fprint(w, s) })
 }
 
-// thousands sets a comma after every third digit.
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	var b strings.Builder
-	for i, c := range s {
-		if i > 0 && (len(s)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(c)
+// listed is a row of show genotypes.
+type listed struct {
+	Name     string                   `json:"name"`
+	Kind     string                   `json:"kind"` // cells, or stages over those of some name
+	Source   string                   `json:"source"`
+	Reported lab.Reported             `json:"reported"`
+	Sizes    map[plan.Preset]lab.Size `json:"sizes"` // by preset
+}
+
+// list prints the published genotypes, with their sizes under one preset, or all if it is "".
+func (p *program) list(c *cobra.Command, m plan.Macro, preset plan.Preset, cells string) error {
+	presets := plan.Presets
+	if preset != "" {
+		presets = []plan.Preset{preset}
 	}
-	return b.String()
+	under, err := run.LoadGenotype(cells)
+	if err != nil {
+		return usageError{err}
+	}
+	var rows []listed
+	for _, name := range genotype.Names() {
+		g, err := genotype.Published(name)
+		if err != nil {
+			return err
+		}
+		r := listed{Name: name, Kind: "cells", Source: g.Source, Reported: lab.Reported(g.Reported), Sizes: map[plan.Preset]lab.Size{}}
+		if len(g.Cells) == 0 {
+			r.Kind = "stages over " + under.Name
+			if g, err = genotype.Combine(under, g); err != nil {
+				return usageError{err}
+			}
+		}
+		for _, m.Preset = range presets {
+			if r.Sizes[m.Preset], err = measure(c, g, m); err != nil {
+				return usageError{err}
+			}
+		}
+		rows = append(rows, r)
+	}
+	return p.print(rows, func(w io.Writer) { table(w, rows, presets) })
+}
+
+func table(w io.Writer, rows []listed, presets []plan.Preset) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "genotype\tkind\t")
+	for _, preset := range presets {
+		fmt.Fprintf(t, "%s: parameters\tmultiply-adds\terror\t", preset)
+	}
+	fmt.Fprintln(t, "source")
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%s\t", r.Name, r.Kind)
+		for _, preset := range presets {
+			found := r.Reported.CIFAR10
+			if preset == plan.ImageNet {
+				found = r.Reported.ImageNet
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t", thousands(r.Sizes[preset].Parameters), thousands(r.Sizes[preset].MACs), errorRate(found))
+		}
+		fmt.Fprintln(t, r.Source)
+	}
+	t.Flush()
+}
+
+// errorRate is in percent, or - where none is known.
+func errorRate(v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f %%", v)
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
-	"hdas/datasets"
+	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
-	"hdas/train"
 )
 
 func (p *program) train() *cobra.Command {
@@ -39,22 +36,22 @@ the search that found it. The result is the last epoch's, not the best one's.`,
 					return err
 				}
 				if r.resume {
-					name = filepath.Join(r.out, "genotype.yaml")
+					name = filepath.Join(r.out, run.GenotypeFile)
 				}
-				g, err = loadGenotype(name)
+				g, err = run.LoadGenotype(name)
 				return err
 			})
 			if err != nil {
 				return err
 			}
 			defer dir.Close()
-			last, err := p.runTrain(c.Context(), config, g, dir)
+			last, err := lab.Train(c.Context(), config, g, dir, p.watch())
 			if err != nil {
 				return err
 			}
 			return p.print(last, func(w io.Writer) {
 				fmt.Fprintf(w, "test accuracy of the last epoch: top-1 %s, top-5 %s\ncheckpoint %s\n",
-					percent(last.Test.Top1), percent(last.Test.Top5), dir.Path("checkpoint.safetensors"))
+					percent(last.Test.Top1), percent(last.Test.Top5), dir.Path(run.CheckpointFile))
 			})
 		},
 	}
@@ -63,48 +60,4 @@ the search that found it. The result is the last epoch's, not the best one's.`,
 	s.flags(c)
 	r.flags(c)
 	return c
-}
-
-// runTrain runs or resumes a training in its folder.
-func (p *program) runTrain(ctx context.Context, c configs.Train, g genotype.Genotype, dir *run.Dir) (train.Epoch, error) {
-	learn, err := c.Data.Open(datasets.Train)
-	if err != nil {
-		return train.Epoch{}, err
-	}
-	test, err := c.Data.Open(datasets.Test)
-	if err != nil {
-		return train.Epoch{}, err
-	}
-	if err := checkClasses(test, learn.Info().Classes); err != nil {
-		return train.Epoch{}, err
-	}
-	last, err := p.trainOn(ctx, c, g, learn, test, dir)
-	return last, resumable(err, "hdas train --resume --out "+dir.Path())
-}
-
-// trainOn trains on one data set and scores on another.
-func (p *program) trainOn(ctx context.Context, c configs.Train, g genotype.Genotype, learn, test datasets.Dataset, dir *run.Dir) (train.Epoch, error) {
-	o, autocast, err := prepare(c.Common)
-	if err != nil {
-		return train.Epoch{}, err
-	}
-	resolved, err := c.YAML()
-	if err != nil {
-		return train.Epoch{}, err
-	}
-	var text bytes.Buffer
-	if err := errors.Join(g.Encode(&text), dir.WriteFile(configFile, resolved), dir.WriteFile("genotype.yaml", text.Bytes()), drawing(dir, g)); err != nil {
-		return train.Epoch{}, err
-	}
-	m := c.Network
-	m.Classes = int64(len(learn.Info().Classes))
-	setup := train.Setup{
-		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, Seed: c.Seed, Resolved: resolved,
-		Data:  c.Data.Spec,
-		Train: p.loader(c.Common, learn, c.Train.Batch, true),
-		Test:  p.loader(c.Common, test, 2*c.Train.Batch, false),
-	}
-	observe, end := progress(p.err, "training of "+g.Name)
-	defer end()
-	return train.Run(ctx, setup, dir, observe)
 }

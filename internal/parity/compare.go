@@ -88,10 +88,10 @@ func read(folder, side string) (v values, m measured, err error) {
 // tensors reads a side's.
 func tensors(file string) (v values, err error) {
 	v = values{}
-	failure := torch.Do(func(*torch.Scope) {
-		var tensors map[string]torch.Tensor
-		if tensors, _, err = run.ReadTensors(file); err != nil {
-			return
+	err = torch.Do(func(*torch.Scope) error {
+		tensors, _, err := run.ReadTensors(file)
+		if err != nil {
+			return err
 		}
 		for full, t := range tensors {
 			group, name, _ := strings.Cut(full, "/")
@@ -100,8 +100,9 @@ func tensors(file string) (v values, err error) {
 			}
 			v[group][name] = t.Float64s()
 		}
+		return nil
 	})
-	return v, errors.Join(failure, err)
+	return v, err
 }
 
 // groups compares what both sides made.

@@ -22,7 +22,7 @@ func TestGoldenOptions(t *testing.T) {
 	for _, c := range []struct {
 		file, network string
 		genotype.Genotype
-		preset string
+		preset plan.Preset
 		last   kernel.Path // of the paths
 	}{
 		{"paired", "paired", figure8, plan.CIFAR, kernel.Kernels},
@@ -46,13 +46,14 @@ func TestGoldenOptions(t *testing.T) {
 				t.Fatal(err)
 			}
 			folder := t.TempDir()
-			failure := torch.Do(func(*torch.Scope) {
-				if err = prepare(newTask(which, s), which.Genotype, folder); err == nil {
-					err = refill(folder, float64(classes(c.preset)))
+			err = torch.Do(func(*torch.Scope) error {
+				if err := prepare(newTask(which, s), which.Genotype, folder); err != nil {
+					return err
 				}
+				return refill(folder, float64(classes(c.preset)))
 			})
-			if failure != nil || err != nil {
-				t.Fatal(failure, err)
+			if err != nil {
+				t.Fatal(err)
 			}
 			for path := kernel.Kernels; path <= c.last; path++ {
 				equalGolden(t, folder, path, want)

@@ -19,7 +19,8 @@ const (
 type network struct {
 	name string
 	// Of a derived network with stages: how they are wired, and what the paired ones put out.
-	wiring, output string
+	wiring plan.Wiring
+	output plan.StageOutput
 	// Of a supernet: its search, and what that has beside the default.
 	kind   configs.Kind
 	change func(*configs.SearchSection)

@@ -21,19 +21,16 @@ func oursBy(path kernel.Path, folder string) error {
 	if err != nil {
 		return err
 	}
-	failure := torch.Do(func(*torch.Scope) {
+	return torch.Do(func(*torch.Scope) error {
 		torch.SetThreads(t.Threads)
 		torch.Ones(torch.Options{}, 8, 8).Sum().Item() // libtorch is up
 		o := outcome{path: path, measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: proc.Process("VmRSS")}
 		defer o.free()
-		if err = o.run(t, folder); err == nil {
-			err = o.write(folder, ours)
+		if err := o.run(t, folder); err != nil {
+			return err
 		}
+		return o.write(folder, ours)
 	})
-	if failure != nil {
-		return failure
-	}
-	return err
 }
 
 // outcome collects what a side makes: tensors named GROUP/NAME, and what its steps took.

@@ -116,10 +116,9 @@ func TestOurs(t *testing.T) {
 			var runs [2]values
 			for i := range runs {
 				folder := t.TempDir()
-				var err error
-				failure := torch.Do(func(*torch.Scope) { err = prepare(newTask(c.Case, s), c.Genotype, folder) })
-				if failure != nil || err != nil {
-					t.Fatal(failure, err)
+				err := torch.Do(func(*torch.Scope) error { return prepare(newTask(c.Case, s), c.Genotype, folder) })
+				if err != nil {
+					t.Fatal(err)
 				}
 				if err := Ours(folder); err != nil {
 					t.Fatal(err)

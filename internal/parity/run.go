@@ -28,10 +28,7 @@ func (c Comparison) Run(ctx context.Context, which Case) (r Result, err error) {
 		return r, err
 	}
 	defer os.RemoveAll(folder)
-	failure := torch.Do(func(*torch.Scope) { err = prepare(t, which.Genotype, folder) })
-	if failure != nil {
-		return r, failure
-	} else if err != nil {
+	if err := torch.Do(func(*torch.Scope) error { return prepare(t, which.Genotype, folder) }); err != nil {
 		return r, err
 	}
 	self := exec.CommandContext(ctx, c.Self[0], append(slices.Clone(c.Self[1:]), folder)...)

@@ -34,7 +34,7 @@ func Steps(folder string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer torch.Do(func(*torch.Scope) { s.free() })
+	defer torch.Do(func(*torch.Scope) error { s.free(); return nil })
 	answers := json.NewEncoder(out)
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		took, err := s.take()
@@ -98,10 +98,10 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 	if err != nil {
 		return nil, err
 	}
-	failure := torch.Do(func(*torch.Scope) {
+	err = torch.Do(func(*torch.Scope) (err error) {
 		torch.SetThreads(t.Threads)
 		if s.subject, err = buildOn(s.device, t.task, folder); err != nil {
-			return
+			return err
 		}
 		how := &nn.Ctx{Train: !t.Evaluate, Recompute: again, Path: path, Autocast: precision.Autocast}
 		switch {
@@ -125,10 +125,8 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 				loss.Item()
 			}
 		}
+		return nil
 	})
-	if failure != nil {
-		return nil, failure
-	}
 	return s, err
 }
 
@@ -166,7 +164,7 @@ func (s *stepper) take() (took Took, err error) {
 	var samples [2]search.Sample
 	took.Images, took.Phases = s.images, map[string]float64{}
 	var profiled bytes.Buffer
-	err = torch.Do(func(*torch.Scope) {
+	err = torch.Do(func(*torch.Scope) error {
 		for i := range samples {
 			if !s.Loader {
 				samples[i] = s.sample(s.image)
@@ -174,7 +172,7 @@ func (s *stepper) take() (took Took, err error) {
 		}
 		torch.Synchronize(s.device)
 		if err = pprof.StartCPUProfile(&profiled); err != nil {
-			return
+			return nil
 		}
 		start, cpu := time.Now(), processors()
 		step := func() {
@@ -191,6 +189,7 @@ func (s *stepper) take() (took Took, err error) {
 		took.Seconds, took.CPU = time.Since(start).Seconds(), processors()-cpu
 		pprof.StopCPUProfile()
 		took.Peak = float64(s.peak)
+		return nil
 	})
 	if err == nil {
 		took.Go, err = secondsOfGo(&profiled)

@@ -28,16 +28,16 @@ const (
 
 // Settings are what a comparison is run with.
 type Settings struct {
-	Preset    string   `json:"preset"`   // of derived networks; the supernets are for small images
-	Channels  int64    `json:"channels"` // C
-	Layers    int      `json:"layers"`   // cells of a chain
-	Batch     int64    `json:"batch"`    // samples of each half a step
-	Steps     int      `json:"steps"`
-	Orders    []string `json:"orders"`    // of the bilevel steps
-	Precision string   `json:"precision"` // float32 or float64
-	Threads   int      `json:"threads"`
-	Seed      uint64   `json:"seed"`
-	Reference string   `json:"reference"` // a checkout of quark0/darts; empty: the twin
+	Preset    plan.Preset `json:"preset"`   // of derived networks; the supernets are for small images
+	Channels  int64       `json:"channels"` // C
+	Layers    int         `json:"layers"`   // cells of a chain
+	Batch     int64       `json:"batch"`    // samples of each half a step
+	Steps     int         `json:"steps"`
+	Orders    []string    `json:"orders"`    // of the bilevel steps
+	Precision string      `json:"precision"` // float32 or float64
+	Threads   int         `json:"threads"`
+	Seed      uint64      `json:"seed"`
+	Reference string      `json:"reference"` // a checkout of quark0/darts; empty: the twin
 }
 
 // Validate names every impossible value.
@@ -102,7 +102,7 @@ type task struct {
 
 // net describes a network, or the cells under a searched stage.
 type net struct {
-	Preset      string         `json:"preset"`
+	Preset      plan.Preset    `json:"preset"`
 	Channels    int64          `json:"channels"`
 	Layers      int            `json:"layers"`
 	Classes     int64          `json:"classes"`
@@ -110,7 +110,7 @@ type net struct {
 	PoolNorm    bool           `json:"pool_norm"`
 	Cells       map[string]dag `json:"cells"`
 	Stages      []stage        `json:"stages"`
-	Wiring      string         `json:"wiring"`
+	Wiring      string         `json:"wiring"` // of stages, else empty
 	StageOutput string         `json:"stage_output"`
 	Pairs       [][]int        `json:"pairs"` // of a search, which fills them in itself
 }
@@ -146,7 +146,7 @@ func (s section[T]) MarshalJSON() ([]byte, error) {
 func (s *section[T]) UnmarshalJSON(text []byte) error { return yaml.Unmarshal(text, &s.Of) }
 
 // classes of a preset's data set.
-func classes(preset string) int64 {
+func classes(preset plan.Preset) int64 {
 	if preset == plan.ImageNet {
 		return 1000
 	}
@@ -169,7 +169,7 @@ func newTask(c Case, s Settings) task {
 		Net: net{
 			Preset: s.Preset, Channels: s.Channels, Layers: s.Layers, Classes: classes(s.Preset),
 			Auxiliary: c.derived(), PoolNorm: c.Network != Chain, Cells: map[string]dag{}, Stages: []stage{},
-			Wiring: n.wiring, StageOutput: n.output, Pairs: [][]int{},
+			Wiring: string(n.wiring), StageOutput: string(n.output), Pairs: [][]int{},
 		},
 	}
 	for name, d := range c.Genotype.Cells {
@@ -201,7 +201,7 @@ func edges(d genotype.DAG) dag {
 func (t task) macro() plan.Macro {
 	return plan.Macro{
 		Preset: t.Preset, Channels: t.Channels, Layers: t.Layers, Classes: t.Net.Classes, Auxiliary: t.Net.Auxiliary,
-		PoolNorm: "auto", Wiring: cmp.Or(t.Net.Wiring, plan.Summed), StageOutput: t.Net.StageOutput,
+		PoolNorm: "auto", Wiring: cmp.Or(plan.Wiring(t.Net.Wiring), plan.Summed), StageOutput: plan.StageOutput(t.Net.StageOutput),
 	}
 }
 

@@ -20,7 +20,7 @@ type Workload struct {
 	Name, About string
 	network     string
 	genotype    string // of a derived network; of a search, the cells
-	preset      string
+	preset      plan.Preset
 	channels    int64
 	layers      int  // of a chain
 	plain       bool // of a cell search: normal and reduce (DARTS) instead of the stages' own cells
@@ -164,7 +164,7 @@ func (t Timing) loader(s Size) (timed, Case, Size, error) {
 	case s.Batch < 1 || s.Threads < 1:
 		err = fmt.Errorf("loader: batch %d or threads %d is not at least 1", s.Batch, s.Threads)
 	}
-	return timed{task: task{Settings: Settings{Batch: s.Batch, Threads: s.Threads}}, Device: torch.CPU.String(), Loader: true}, Case{}, s, err
+	return timed{task: task{Settings: Settings{Preset: plan.CIFAR, Batch: s.Batch, Threads: s.Threads}}, Device: torch.CPU.String(), Loader: true}, Case{}, s, err
 }
 
 // Timing runs workloads, this program alone or beside PyTorch.

@@ -28,7 +28,7 @@ type T interface {
 func Do(t T, f func(s *torch.Scope)) {
 	t.Helper()
 	before := torch.Live()
-	if err := torch.Do(f); err != nil {
+	if err := torch.Do(func(s *torch.Scope) error { f(s); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if left := torch.Live() - before; left != 0 {

@@ -1,79 +1,99 @@
 package plan
 
 import (
-	"errors"
-	"fmt"
+	"hdas/setting"
 )
 
-// The presets, each with a stem and an auxiliary head of its own.
+// Preset is the kind of images that a network is for. It determines the stem and the auxiliary head.
+type Preset string
+
+// The presets.
 const (
-	CIFAR    = "cifar"    // small images: the stem keeps their resolution
-	ImageNet = "imagenet" // large images: the stem divides height and width by 8
+	CIFAR    Preset = "cifar"    // small images: the stem keeps their resolution
+	ImageNet Preset = "imagenet" // large images: the stem divides height and width by 8
 )
 
-// The wirings of a stage: how the edges of a stage feed the two inputs of a cell.
+// Presets lists all presets.
+var Presets = []Preset{CIFAR, ImageNet}
+
+// UnmarshalText reads one of Presets.
+func (p *Preset) UnmarshalText(text []byte) error { return setting.Parse(p, text, Presets) }
+
+// Wiring selects how the edges of a stage feed the two inputs of a cell.
+type Wiring string
+
+// The wirings.
 const (
-	Summed = "summed" // both inputs of a cell are the sum of its edges
-	Paired = "paired" // input k of a cell is its edge k
+	Summed Wiring = "summed" // both inputs of a cell are the sum of its edges
+	Paired Wiring = "paired" // input k of a cell is its edge k
 )
 
-// The outputs that a stage with the paired wiring can have.
+var wirings = []Wiring{Summed, Paired}
+
+// UnmarshalText reads the name of a wiring.
+func (w *Wiring) UnmarshalText(text []byte) error { return setting.Parse(w, text, wirings) }
+
+// StageOutput selects the output of a stage with the paired wiring.
+type StageOutput string
+
+// The outputs of a stage. The empty one means LastTwo.
 const (
-	LastTwo = "last_two" // the concatenation of its last two cells (Rule 2)
-	Last    = "last"     // its last cell, as in a chain
+	LastTwo StageOutput = "last_two" // the concatenation of its last two cells (Rule 2)
+	Last    StageOutput = "last"     // its last cell, as in a chain
 )
 
-// Macro holds the settings that, together with the genotype, determine a network's size.
-type Macro struct {
-	Preset    string `mapstructure:"preset" yaml:"preset"`
-	Channels  int64  `mapstructure:"channels" yaml:"channels"`   // C: channels of the nodes in the cells before the first reduction
-	Layers    int    `mapstructure:"layers" yaml:"layers"`       // number of cells in a chain; not used if the genotype has stages
-	Classes   int64  `mapstructure:"-" yaml:"-"`                 // number of classes in the data set
-	Auxiliary bool   `mapstructure:"auxiliary" yaml:"auxiliary"` // has an auxiliary head
-	PoolNorm  string `mapstructure:"pool_norm" yaml:"pool_norm"` // batch norm after pooling: on, off; auto: on in stages, off in chains
-	Wiring    string `mapstructure:"wiring" yaml:"wiring"`       // wiring of stages: summed, paired
-	// StageOutput is the output of a stage with the paired wiring: last_two or last. Empty means
-	// last_two.
-	StageOutput string `mapstructure:"stage_output" yaml:"stage_output"`
+var stageOutputs = []StageOutput{LastTwo, Last}
+
+// UnmarshalText reads the name of an output, or an empty text.
+func (s *StageOutput) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*s = ""
+		return nil
+	}
+	return setting.Parse(s, text, stageOutputs)
 }
 
-// Validate returns an error that lists every invalid value.
+// PoolNorm selects whether a batch norm follows each pooling.
+type PoolNorm string
+
+// The choices. PoolNormAuto is on in networks with stages and off in chains.
+const (
+	PoolNormAuto PoolNorm = "auto"
+	PoolNormOn   PoolNorm = "on"
+	PoolNormOff  PoolNorm = "off"
+)
+
+var poolNorms = []PoolNorm{PoolNormAuto, PoolNormOn, PoolNormOff}
+
+// UnmarshalText reads one of these choices.
+func (p *PoolNorm) UnmarshalText(text []byte) error { return setting.Parse(p, text, poolNorms) }
+
+// Macro holds the settings that, together with the genotype, determine a network's size. It is the
+// section "network" of a configuration.
+type Macro struct {
+	Preset      Preset      `mapstructure:"preset" yaml:"preset"`
+	Channels    int64       `mapstructure:"channels" yaml:"channels"`   // C: channels of the nodes in the cells before the first reduction
+	Layers      int         `mapstructure:"layers" yaml:"layers"`       // number of cells in a chain; not used if the genotype has stages
+	Classes     int64       `mapstructure:"-" yaml:"-"`                 // number of classes in the data set
+	Auxiliary   bool        `mapstructure:"auxiliary" yaml:"auxiliary"` // has an auxiliary head
+	PoolNorm    PoolNorm    `mapstructure:"pool_norm" yaml:"pool_norm"`
+	Wiring      Wiring      `mapstructure:"wiring" yaml:"wiring"` // wiring of stages
+	StageOutput StageOutput `mapstructure:"stage_output" yaml:"stage_output"`
+}
+
+// Validate returns an error that lists every invalid value, as a setting.Fault each.
 func (m Macro) Validate() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if m.Preset != CIFAR && m.Preset != ImageNet {
-		fault("preset %q is unknown; known are %s, %s", m.Preset, CIFAR, ImageNet)
+	var f setting.Faults
+	setting.Word(&f, "preset", m.Preset, Presets)
+	f.Check(m.Channels >= 1 && m.Channels <= 4096, "channels", m.Channels, "is not in 1..4096")
+	f.Check(m.Preset != ImageNet || m.Channels != 1, "channels", m.Channels, "leaves the %s stem, whose first convolution has C/2, without any; at least 2", ImageNet)
+	f.Check(m.Layers >= 0 && m.Layers <= 1000, "layers", m.Layers, "is not in 2..1000")
+	f.Check(m.Classes >= 1 && m.Classes <= 1_000_000, "classes", m.Classes, "is not in 1..1000000")
+	setting.Word(&f, "pool_norm", m.PoolNorm, poolNorms)
+	setting.Word(&f, "wiring", m.Wiring, wirings)
+	if m.StageOutput != "" {
+		setting.Word(&f, "stage_output", m.StageOutput, stageOutputs)
 	}
-	if m.Channels < 1 || m.Channels > 4096 {
-		fault("channels %d is not in 1..4096", m.Channels)
-	}
-	if m.Preset == ImageNet && m.Channels == 1 {
-		fault("channels 1 leaves the %s stem, whose first convolution has C/2, without any; at least 2", ImageNet)
-	}
-	if m.Layers < 0 || m.Layers > 1000 {
-		fault("layers %d is not in 2..1000", m.Layers)
-	}
-	if m.Classes < 1 || m.Classes > 1_000_000 {
-		fault("classes %d is not in 1..1000000", m.Classes)
-	}
-	switch m.PoolNorm {
-	case "auto", "on", "off":
-	default:
-		fault("pool_norm %q is unknown; known are auto, on, off", m.PoolNorm)
-	}
-	switch m.Wiring {
-	case Summed, Paired:
-	default:
-		fault("wiring %q is unknown; known are %s, %s", m.Wiring, Summed, Paired)
-	}
-	switch m.StageOutput {
-	case "", LastTwo:
-	case Last:
-		if m.Wiring == Summed {
-			fault("stage_output %q is for the wiring %s; a %s stage puts out its last two cells (Rule 2)", Last, Paired, Summed)
-		}
-	default:
-		fault("stage_output %q is unknown; known are %s, %s", m.StageOutput, LastTwo, Last)
-	}
-	return errors.Join(faults...)
+	f.Check(m.StageOutput != Last || m.Wiring != Summed, "stage_output", m.StageOutput, "is for the wiring %s; the output of a %s stage is its last two cells (Rule 2)", Paired, Summed)
+	return f.Err()
 }

@@ -27,10 +27,12 @@ func load(t *testing.T, name string) genotype.Genotype {
 // H-DAS authors' program.
 func TestSizes(t *testing.T) {
 	for _, c := range []struct {
-		genotype, preset, poolNorm string
-		channels                   int64
-		layers                     int
-		parameters, macs, with     int64 // 0: not known
+		genotype               string
+		preset                 plan.Preset
+		poolNorm               plan.PoolNorm
+		channels               int64
+		layers                 int
+		parameters, macs, with int64 // 0: not known
 	}{
 		{"DARTS_V1", plan.CIFAR, "auto", 36, 20, 3169414, 500987520, 3645840},
 		{"DARTS_V2", plan.CIFAR, "auto", 36, 20, 3349342, 528359040, 3825768},

@@ -323,7 +323,7 @@ func (p *planner) cell(name string, channels int64, read [2][]Edge, states []sta
 // DAG has no undecided edge.
 func (p *planner) spec(d genotype.DAG, channels int64) ops.Spec {
 	searched := d.Undecided()
-	poolNorm := p.Macro.PoolNorm == "on" || p.Macro.PoolNorm == "auto" && len(p.g.Stages) > 0
+	poolNorm := p.Macro.PoolNorm == PoolNormOn || p.Macro.PoolNorm == PoolNormAuto && len(p.g.Stages) > 0
 	return ops.Spec{C: channels, Stride: 1, Affine: !searched, PoolNorm: poolNorm || searched}
 }
 

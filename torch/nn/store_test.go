@@ -93,17 +93,18 @@ func TestStore(t *testing.T) {
 func TestParametersAreKept(t *testing.T) {
 	var s *nn.Store
 	before := torch.Live()
-	if err := torch.Do(func(*torch.Scope) { torch.Within(func(*torch.Scope) { s = build(torch.Options{}) }) }); err != nil {
+	if err := torch.Do(func(*torch.Scope) error { torch.Within(func(*torch.Scope) { s = build(torch.Options{}) }); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if n := torch.Live() - before; n != int64(len(names)) {
 		t.Errorf("%d tensors live, not one for each of %d parameters", n, len(names))
 	}
-	if err := torch.Do(func(*torch.Scope) {
+	if err := torch.Do(func(*torch.Scope) error {
 		if v, _ := s.Get("stem.bn.running_var"); v.Tensor.Sum().Item() != 2 {
 			t.Error("a buffer changed")
 		}
 		s.Free()
+		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +344,7 @@ func TestPathsProperty(t *testing.T) {
 		part := rapid.StringMatching(`[a-z][a-z0-9_]{0,3}`)
 		paths := rapid.SliceOfNDistinct(rapid.SliceOfN(part, 1, 4), 1, 8, func(p []string) string { return strings.Join(p, ".") }).Draw(t, "paths")
 		var got []string
-		err := torch.Do(func(*torch.Scope) {
+		err := torch.Do(func(*torch.Scope) error {
 			s := nn.NewStore(torch.Options{})
 			for _, path := range paths {
 				p := s.Root()
@@ -356,6 +357,7 @@ func TestPathsProperty(t *testing.T) {
 				got = append(got, p.Name)
 			}
 			s.Free()
+			return nil
 		})
 		for i, path := range paths {
 			if err != nil || got[i] != strings.Join(path, ".") {

@@ -11,7 +11,7 @@ import (
 // Scaled and unscaled, a gradient is what it was; one that is too large is not stepped along, and
 // halves the scale; many good ones double it.
 func TestScaler(t *testing.T) {
-	err := torch.Do(func(*torch.Scope) {
+	err := torch.Do(func(*torch.Scope) error {
 		x := torch.FromFloat32([]float32{1, -2, 3}, 3).SetRequiresGrad(true)
 		unused := torch.Zeros(torch.Options{}, 2).SetRequiresGrad(true)
 		scale := func(s *optim.Scaler) float64 { return s.State("s")[0].Tensor.Float64s()[0] }
@@ -52,6 +52,7 @@ func TestScaler(t *testing.T) {
 				t.Errorf("step %d: scale %v", i, scale(again))
 			}
 		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

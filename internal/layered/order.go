@@ -1,4 +1,4 @@
-package draw
+package layered
 
 import (
 	"cmp"
@@ -8,39 +8,39 @@ import (
 
 // order sorts the points in the layers so that few edges cross. It uses the barycentre method: it sorts
 // each layer by the mean position of the points' neighbours, forwards and backwards through the layers,
-// from several random orders. The inputs keep their order. Among orders with equally many crossings it
-// takes the one with the fewest boxes out of numerical order.
-func (g *graph) order() {
+// from several random orders. The first layer keeps its order. Among orders with equally many crossings
+// it takes the one with the fewest boxes out of numerical order.
+func (g *Graph) order() {
 	const sweeps = 16
 	starts := 24
-	if len(g.points) > 400 {
+	if len(g.Points) > 400 {
 		starts = 3
 	}
-	random := rand.New(rand.NewPCG(1, 2)) // a fixed seed, so that a genotype always has the same drawing
+	random := rand.New(rand.NewPCG(1, 2)) // a fixed seed, so that a graph always has the same drawing
 	var best [][]int
 	type score struct{ crossings, disorder int }
 	var least score
 	for start := range starts {
-		for _, layer := range g.layers[1:] {
+		for _, layer := range g.Layers[1:] {
 			if slices.Sort(layer); start > 0 {
 				random.Shuffle(len(layer), func(i, j int) { layer[i], layer[j] = layer[j], layer[i] })
 			}
 		}
 		for range sweeps {
-			for i := 1; i < len(g.layers); i++ {
-				g.sort(i, func(p *point) []int { return p.before })
+			for i := 1; i < len(g.Layers); i++ {
+				g.sort(i, func(p *Point) []int { return p.Before })
 			}
 			g.swap()
 			now := score{g.crossings(), g.disorder()}
 			if best == nil || cmp.Or(cmp.Compare(now.crossings, least.crossings), cmp.Compare(now.disorder, least.disorder)) < 0 {
-				least, best = now, clone(g.layers)
+				least, best = now, clone(g.Layers)
 			}
-			for i := len(g.layers) - 2; i > 0; i-- {
-				g.sort(i, func(p *point) []int { return p.after })
+			for i := len(g.Layers) - 2; i > 0; i-- {
+				g.sort(i, func(p *Point) []int { return p.After })
 			}
 		}
 	}
-	g.layers = best
+	g.Layers = best
 }
 
 func clone(layers [][]int) [][]int {
@@ -52,9 +52,9 @@ func clone(layers [][]int) [][]int {
 }
 
 // places returns the index of each point in its layer.
-func (g *graph) places() []int {
-	at := make([]int, len(g.points))
-	for _, l := range g.layers {
+func (g *Graph) places() []int {
+	at := make([]int, len(g.Points))
+	for _, l := range g.Layers {
 		for i, id := range l {
 			at[id] = i
 		}
@@ -64,19 +64,19 @@ func (g *graph) places() []int {
 
 // sort sorts a layer by the mean position of the points' neighbours. A point without neighbours keeps its
 // position.
-func (g *graph) sort(layer int, neighbours func(*point) []int) {
-	l := g.layers[layer]
+func (g *Graph) sort(layer int, neighbours func(*Point) []int) {
+	l := g.Layers[layer]
 	at := map[int]int{}
 	for _, i := range []int{layer - 1, layer + 1} {
-		if i < len(g.layers) {
-			for k, id := range g.layers[i] {
+		if i < len(g.Layers) {
+			for k, id := range g.Layers[i] {
 				at[id] = k
 			}
 		}
 	}
 	key := make(map[int]float64, len(l))
 	for i, id := range l {
-		near := neighbours(&g.points[id])
+		near := neighbours(&g.Points[id])
 		if len(near) == 0 {
 			key[id] = float64(i)
 			continue
@@ -89,18 +89,18 @@ func (g *graph) sort(layer int, neighbours func(*point) []int) {
 }
 
 // swap exchanges adjacent points in a layer as long as this reduces the number of crossings.
-func (g *graph) swap() {
-	if len(g.points) > 2000 {
+func (g *Graph) swap() {
+	if len(g.Points) > 2000 {
 		return // for a drawing this large, sorting by barycentres is enough
 	}
 	at := g.places()
 	for better := true; better; {
 		better = false
-		for _, l := range g.layers[1:] {
+		for _, l := range g.Layers[1:] {
 			for i := 1; i < len(l); i++ {
-				a, b := &g.points[l[i-1]], &g.points[l[i]]
-				now := inversions(a.before, b.before, at) + inversions(a.after, b.after, at)
-				then := inversions(b.before, a.before, at) + inversions(b.after, a.after, at)
+				a, b := &g.Points[l[i-1]], &g.Points[l[i]]
+				now := inversions(a.Before, b.Before, at) + inversions(a.After, b.After, at)
+				then := inversions(b.Before, a.Before, at) + inversions(b.After, a.After, at)
 				if then < now {
 					l[i-1], l[i] = l[i], l[i-1]
 					at[l[i-1]], at[l[i]] = i-1, i
@@ -125,22 +125,22 @@ func inversions(first, second, at []int) int {
 }
 
 // crossings returns the number of all crossings. It uses a Fenwick tree over the positions in each layer.
-func (g *graph) crossings() int {
+func (g *Graph) crossings() int {
 	at := g.places()
 	n := 0
-	for i, l := range g.layers[1:] {
-		size := len(g.layers[i])
+	for i, l := range g.Layers[1:] {
+		size := len(g.Layers[i])
 		tree := make([]int, size+1)
 		seen := 0
 		for _, id := range l {
-			for _, b := range g.points[id].before {
+			for _, b := range g.Points[id].Before {
 				below := seen
 				for k := at[b] + 1; k > 0; k -= k & -k {
 					below -= tree[k]
 				}
 				n += below
 			}
-			for _, b := range g.points[id].before {
+			for _, b := range g.Points[id].Before {
 				for k := at[b] + 1; k <= size; k += k & -k {
 					tree[k]++
 				}
@@ -152,12 +152,12 @@ func (g *graph) crossings() int {
 }
 
 // disorder returns the number of pairs of boxes in a layer that are not in numerical order.
-func (g *graph) disorder() int {
+func (g *Graph) disorder() int {
 	n := 0
-	for i := 0; i < len(g.layers); i += 2 {
+	for _, l := range g.Layers {
 		var above []int
-		for _, id := range g.layers[i] {
-			if g.points[id].kind != box {
+		for _, id := range l {
+			if !g.Points[id].Box {
 				continue
 			}
 			for _, a := range above {

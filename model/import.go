@@ -1,10 +1,7 @@
-package train
+package model
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"hdas/models/plan"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +9,7 @@ import (
 	"hdas/datasets"
 	"hdas/models/genotype"
 	"hdas/models/layer"
+	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -21,7 +19,7 @@ import (
 // Origin is what a file of another program does not say of its network.
 type Origin struct {
 	Genotype genotype.Genotype
-	Preset   string
+	Preset   plan.Preset
 	Dataset  datasets.Info // that it was trained on
 	Classes  []string      // their names; empty: the data set's, or numbers where it has not as many
 }
@@ -56,18 +54,40 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 	params, seen := tensors(entries), tensors(slices.DeleteFunc(slices.Clone(own), func(e weights.Entry) bool {
 		return !strings.HasSuffix(e.Name, weights.Tracked) || e.DType != torch.Int64 || len(e.Shape) > 0
 	}))
-	var text bytes.Buffer
-	if err := o.Genotype.Encode(&text); err != nil {
-		return fail(err)
-	}
-	network, err := json.Marshal(d)
+	c, err := checkpoint(o.Genotype, d, params)
 	if err != nil {
 		return fail(err)
 	}
-	return run.Checkpoint{
-		Meta:  run.Meta{Kind: kind, Genotype: text.String(), Network: network, Done: true},
-		State: map[string][]nn.Param{"weights": params, batches: seen},
-	}, d, nil
+	c.Meta.Done, c.State[batches] = true, seen
+	return c, d, nil
+}
+
+// Imported is what a file of another program held.
+type Imported struct {
+	Description
+	Key        string // under which the weights were in the file
+	Parameters int64  // those of the auxiliary head and of batch norms' statistics included
+}
+
+// ImportTo reads the weights in a file, under that key or, where it is empty, where they usually are,
+// and writes the checkpoint that Import makes of them.
+func ImportTo(out, file, key string, o Origin) (i Imported, err error) {
+	f, err := weights.Read(file, key)
+	if err != nil {
+		return i, err
+	}
+	i.Key = f.Key
+	err = torch.Do(func(*torch.Scope) error {
+		c, d, err := Import(f, o)
+		if i.Description = d; err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		for _, p := range c.State[weightsSection] {
+			i.Parameters += p.Tensor.Numel()
+		}
+		return run.Write(out, c)
+	})
+	return i, err
 }
 
 // firsts says how the tensors in a file are called.
@@ -82,8 +102,8 @@ func firsts(f weights.File) error {
 // match finds the network's parameters among the file's. Whether poolings are followed by batch
 // norms is what fits better.
 func match(own []weights.Entry, g genotype.Genotype, d *Description) (best []weights.Entry, least []error, err error) {
-	chosen := ""
-	for _, norm := range []string{"auto", "on", "off"} {
+	var chosen plan.PoolNorm
+	for _, norm := range []plan.PoolNorm{plan.PoolNormAuto, plan.PoolNormOn, plan.PoolNormOff} {
 		d.Macro.PoolNorm = norm
 		want, err := parameters(g, *d)
 		if err != nil {
@@ -103,7 +123,7 @@ func match(own []weights.Entry, g genotype.Genotype, d *Description) (best []wei
 
 // parameters are those of a network, in its order; no tensor is made.
 func parameters(g genotype.Genotype, d Description) ([]weights.Want, error) {
-	network, err := plan.New(g, d.Macro, d.Image, genotype.Candidates{})
+	network, err := d.Plan(g)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +136,7 @@ func parameters(g genotype.Genotype, d Description) ([]weights.Want, error) {
 
 // size reads a network's size off the shapes of its tensors. What most of them say counts, so that
 // one of another shape is found to be at fault.
-func size(own []weights.Entry, preset string) plan.Macro {
+func size(own []weights.Entry, preset plan.Preset) plan.Macro {
 	m := plan.Macro{Preset: preset, Wiring: plan.Summed}
 	channels, classes, cells := map[int64]int{}, map[int64]int{}, map[int]bool{}
 	for _, e := range own {

@@ -1,16 +1,18 @@
-// Package train trains the network of a genotype, and rebuilds one from its checkpoint.
-package train
+// Package model is a trained network: its description, how it is built, its checkpoint, and its
+// weights from and for other programs.
+package model
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"hdas/models/plan"
 	"strings"
 
 	"hdas/datasets"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
+	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -25,6 +27,18 @@ type Description struct {
 	Classes []string      `json:"classes"`
 	Mean    []float64     `json:"mean"` // of each channel, by which its images are normalised, pixels being in [0,1]
 	Std     []float64     `json:"std"`
+}
+
+// Describe returns the description of a network for the images and classes of a data set.
+func Describe(m plan.Macro, info datasets.Info, data datasets.Spec) Description {
+	m.Classes = int64(len(info.Classes))
+	return Description{Macro: m, Dataset: info.Name, Data: data, Classes: info.Classes, Mean: info.Mean, Std: info.Std,
+		Image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}}
+}
+
+// Plan returns the plan of a genotype's network of that description.
+func (d Description) Plan(g genotype.Genotype) (plan.Network, error) {
+	return plan.New(g, d.Macro, d.Image, genotype.Candidates{})
 }
 
 // Spec is the data set that the network was trained on.
@@ -43,9 +57,9 @@ type Model struct {
 	Weights  *nn.Store
 }
 
-// NewModel makes a network with fresh weights. It runs inside torch.Do; the caller frees it.
-func NewModel(g genotype.Genotype, d Description, o torch.Options) (*Model, error) {
-	network, err := plan.New(g, d.Macro, d.Image, genotype.Candidates{})
+// New makes a network with fresh weights. It runs inside torch.Do; the caller frees it.
+func New(g genotype.Genotype, d Description, o torch.Options) (*Model, error) {
+	network, err := d.Plan(g)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +80,40 @@ func (m *Model) Logits(c *nn.Ctx, images torch.Tensor) torch.Tensor {
 	return logits
 }
 
+// Kind is what the checkpoints of trainings call themselves.
+const Kind = "training"
+
+// Checkpoint returns the network's part of a checkpoint: kind, genotype, description and weights,
+// which still belong to the model. A training adds the rest. It runs inside torch.Do.
+func (m *Model) Checkpoint() (run.Checkpoint, error) {
+	var params []nn.Param
+	for p := range m.Weights.All() {
+		params = append(params, p)
+	}
+	return checkpoint(m.Genotype, m.Description, params)
+}
+
+func checkpoint(g genotype.Genotype, d Description, params []nn.Param) (run.Checkpoint, error) {
+	var text bytes.Buffer
+	if err := g.Encode(&text); err != nil {
+		return run.Checkpoint{}, err
+	}
+	network, err := json.Marshal(d)
+	if err != nil {
+		return run.Checkpoint{}, err
+	}
+	return run.Checkpoint{
+		Meta:  run.Meta{Kind: Kind, Genotype: text.String(), Network: network},
+		State: map[string][]nn.Param{weightsSection: params},
+	}, nil
+}
+
+// weightsSection is the section of a checkpoint with the network's parameters.
+const weightsSection = "weights"
+
+// Restore puts the weights of a checkpoint back. It runs inside torch.Do.
+func (m *Model) Restore(c run.Loaded) error { return m.Weights.Load(c.State[weightsSection]) }
+
 // Load rebuilds the network of a training's checkpoint: a file, or the latest one of a run folder.
 // It runs inside torch.Do; the caller frees the model.
 func Load(path string, o torch.Options) (*Model, run.Meta, error) {
@@ -85,7 +133,7 @@ func read(path string) (file string, c run.Loaded, err error) {
 	if file, err = run.Find(path); err != nil {
 		return file, c, err
 	}
-	if c, err = run.Read(file); err == nil && c.Meta.Kind != kind {
+	if c, err = run.Read(file); err == nil && c.Meta.Kind != Kind {
 		err = fmt.Errorf("%s is the checkpoint of a %s, which holds no trained network; train its genotype first", file, c.Meta.Kind)
 	}
 	return file, c, err
@@ -109,16 +157,13 @@ func rebuild(c run.Loaded, o torch.Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := NewModel(g, d, o)
+	m, err := New(g, d, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Weights.Load(c.State["weights"]); err != nil {
+	if err := m.Restore(c); err != nil {
 		m.Free()
 		return nil, err
 	}
 	return m, nil
 }
-
-// kind is what a training's checkpoints call themselves.
-const kind = "training"

@@ -1,8 +1,7 @@
-package train_test
+package model_test
 
 import (
 	"bytes"
-	"hdas/models/plan"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,11 +10,12 @@ import (
 	"hdas/datasets"
 	"hdas/internal/golden"
 	"hdas/internal/torchtest"
+	"hdas/model"
 	"hdas/models/genotype"
+	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
-	"hdas/train"
 	"hdas/weights"
 )
 
@@ -24,7 +24,7 @@ const (
 	staged = "DARTS_V1+Hs_DAS_CIFAR_stages"
 )
 
-func origin(t *testing.T, name string) train.Origin {
+func origin(t *testing.T, name string) model.Origin {
 	t.Helper()
 	g, err := genotype.Load(name)
 	if err != nil {
@@ -34,7 +34,7 @@ func origin(t *testing.T, name string) train.Origin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return train.Origin{Genotype: g, Preset: plan.CIFAR, Dataset: info}
+	return model.Origin{Genotype: g, Preset: plan.CIFAR, Dataset: info}
 }
 
 // do runs f inside torch.Do; it may leave no tensor behind.
@@ -59,7 +59,7 @@ func state(t *testing.T, name string) (weights.File, golden.File) {
 		params = append(params, nn.Param{Name: name, Tensor: v})
 	}
 	slices.SortFunc(params, func(a, b nn.Param) int { return strings.Compare(a.Name, b.Name) })
-	return file(t, train.Arrays(params)), f
+	return file(t, model.Arrays(params)), f
 }
 
 // file returns the weights.File that a PyTorch file with these tensors is read as.
@@ -77,9 +77,9 @@ func file(t *testing.T, entries []weights.Entry) weights.File {
 }
 
 // importTo imports a file into a checkpoint.
-func importTo(t *testing.T, path string, f weights.File, o train.Origin) train.Description {
+func importTo(t *testing.T, path string, f weights.File, o model.Origin) model.Description {
 	t.Helper()
-	c, d, err := train.Import(f, o)
+	c, d, err := model.Import(f, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +93,11 @@ func importTo(t *testing.T, path string, f weights.File, o train.Origin) train.D
 // checkpoint alone rebuilds it, of the size that its tensors have.
 func TestImportedLogitsAreTheOthers(t *testing.T) {
 	for name, c := range map[string]struct {
-		genotype, preset string
-		layers           int
-		classes          int64
-		read             func(t *testing.T) (weights.File, golden.File)
+		genotype string
+		preset   plan.Preset
+		layers   int
+		classes  int64
+		read     func(t *testing.T) (weights.File, golden.File)
 	}{
 		"darts": {chain, plan.CIFAR, 20, 10, func(t *testing.T) (weights.File, golden.File) {
 			return reference(t), golden.Read(t, "darts/cifar.safetensors")
@@ -119,7 +120,7 @@ func TestImportedLogitsAreTheOthers(t *testing.T) {
 				}
 				// In float32 as in models' test of the same networks, which are ill-conditioned.
 				for dtype, tolerance := range map[torch.DType]float64{torch.Float64: 1e-8, torch.Float32: 1e-3} {
-					m, _, err := train.Load(path, torch.Options{DType: dtype})
+					m, _, err := model.Load(path, torch.Options{DType: dtype})
 					if err != nil {
 						return err
 					}
@@ -139,12 +140,12 @@ func TestExportGivesBackWhatWasImported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "imported.safetensors")
 	same := func(t *testing.T, want weights.File, names string) {
 		t.Helper()
-		params, err := train.Export(path, names)
+		params, err := model.Export(path, names)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := map[string]weights.Entry{}
-		for _, e := range train.Arrays(params) {
+		for _, e := range model.Arrays(params) {
 			got[e.Name] = e
 		}
 		for _, e := range want.Entries {
@@ -164,9 +165,9 @@ func TestExportGivesBackWhatWasImported(t *testing.T) {
 		do(t, func() error {
 			want := reference(t)
 			importTo(t, path, want, origin(t, chain))
-			same(t, want, train.NamesDARTS)
+			same(t, want, model.NamesDARTS)
 			// In the order of the reference, too.
-			params, err := train.Export(path, train.NamesDARTS)
+			params, err := model.Export(path, model.NamesDARTS)
 			for i, p := range params {
 				if p.Name != want.Entries[i].Name {
 					t.Fatalf("tensor %d is %s, not %s", i, p.Name, want.Entries[i].Name)
@@ -179,7 +180,7 @@ func TestExportGivesBackWhatWasImported(t *testing.T) {
 		do(t, func() error {
 			want, _ := state(t, "hdas/derived.safetensors")
 			importTo(t, path, want, origin(t, staged))
-			same(t, want, train.NamesHDAS)
+			same(t, want, model.NamesHDAS)
 			return nil
 		})
 	})
@@ -198,7 +199,7 @@ func TestExportGivesBackWhatWasImported(t *testing.T) {
 				}
 			}
 			importTo(t, path, file(t, entries), origin(t, staged))
-			same(t, want, train.NamesHDAS)
+			same(t, want, model.NamesHDAS)
 			return nil
 		})
 	})
@@ -221,7 +222,7 @@ func TestImportNamesEveryFault(t *testing.T) {
 			entries = append(entries, e)
 		}
 		entries = append(entries, weights.Entry{Name: "cells.99.extra", Array: weights.NewArray(torch.Float32, []int64{1}, make([]byte, 4))})
-		_, _, err := train.Import(file(t, entries), origin(t, chain))
+		_, _, err := model.Import(file(t, entries), origin(t, chain))
 		if err == nil {
 			t.Fatal("no error")
 		}
@@ -244,12 +245,12 @@ func TestImportRefuses(t *testing.T) {
 		f := reference(t)
 		o := origin(t, chain)
 		o.Classes = []string{"one", "two"}
-		if _, _, err := train.Import(f, o); err == nil || !strings.Contains(err.Error(), "2 names of classes for a network of 10") {
+		if _, _, err := model.Import(f, o); err == nil || !strings.Contains(err.Error(), "2 names of classes for a network of 10") {
 			t.Errorf("too few names: %v", err)
 		}
 		o = origin(t, chain)
 		o.Dataset.Classes = nil
-		_, d, err := train.Import(f, o)
+		_, d, err := model.Import(f, o)
 		if err != nil || d.Classes[9] != "9" {
 			t.Errorf("names of a data set without any: %v, %v", d.Classes, err)
 		}
@@ -259,10 +260,10 @@ func TestImportRefuses(t *testing.T) {
 			{Name: "classifier.bias", Array: weights.NewArray(torch.Float32, []int64{10}, make([]byte, 40))},
 		})
 		before := torch.Live()
-		if _, _, err := train.Import(huge, origin(t, chain)); err == nil || torch.Live() != before {
+		if _, _, err := model.Import(huge, origin(t, chain)); err == nil || torch.Live() != before {
 			t.Errorf("%d tensors made; error %.100v", torch.Live()-before, err)
 		}
-		if _, _, err := train.Import(weights.File{}, origin(t, chain)); err == nil {
+		if _, _, err := model.Import(weights.File{}, origin(t, chain)); err == nil {
 			t.Error("no tensors make a network")
 		}
 		return nil

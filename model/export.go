@@ -1,10 +1,13 @@
-package train
+package model
 
 import (
 	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
 	"strings"
 
+	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/weights"
@@ -35,7 +38,7 @@ func Export(path, names string) ([]nn.Param, error) {
 	var out []nn.Param
 	var all []string
 	for _, w := range want {
-		t, ok := c.State["weights"][w.Name]
+		t, ok := c.State[weightsSection][w.Name]
 		if !ok {
 			return nil, fmt.Errorf("%s has no weights %s", file, w.Name)
 		}
@@ -62,6 +65,30 @@ func Export(path, names string) ([]nn.Param, error) {
 		return rename(out, weights.ToHDAS(all))
 	}
 	return nil, fmt.Errorf("names %q are unknown; known are %s, %s", names, NamesDARTS, NamesHDAS)
+}
+
+// Forms are the extensions of the files that ExportTo writes: safetensors, and PyTorch's own.
+var Forms = []string{".safetensors", ".pt"}
+
+// ExportTo writes what Export returns to a file, whose extension says its form, and returns how many
+// tensors that are.
+func ExportTo(out, path, names string) (n int, err error) {
+	err = torch.Do(func(*torch.Scope) error {
+		params, err := Export(path, names)
+		if err != nil {
+			return err
+		}
+		n = len(params)
+		switch ext := filepath.Ext(out); ext {
+		case ".safetensors":
+			return run.WriteTensors(out, params, map[string]string{"format": "pt"})
+		case ".pt":
+			folder := strings.TrimSuffix(filepath.Base(out), ext)
+			return run.Replace(out, func(w io.Writer) error { return weights.WriteTorch(w, folder, Arrays(params)) })
+		}
+		return fmt.Errorf("%s is none of the files that can be written: %s", out, strings.Join(Forms, ", "))
+	})
+	return n, err
 }
 
 func rename(params []nn.Param, turn func(string) string) ([]nn.Param, error) {

@@ -1,0 +1,101 @@
+package lab
+
+import (
+	"fmt"
+	"math/big"
+
+	"hdas/models/genotype"
+	"hdas/models/ops"
+	"hdas/search/space"
+)
+
+// Shape says by numbers alone which space is searched.
+type Shape struct {
+	SearchCells           bool
+	Cells, Nodes, CellOps int // cells that are searched, nodes of each, candidate operations of an edge
+	SearchStages          bool
+	Lengths               []int // cells of each stage; where their number is searched, the most
+	MinCells              int   // the least cells that a stage keeps; 0: their number is not searched
+	Window, StageOps      int   // states before it that a cell may read, candidate operations of an edge
+	Shared                bool  // all stages are one DAG
+}
+
+// PaperShape has the numbers of the paper; what is searched is to be said.
+var PaperShape = Shape{Cells: 2, Nodes: 4, CellOps: 8, Lengths: []int{6, 6, 6}, Window: 3, StageOps: 4}
+
+// Count returns how many genotypes the space has.
+func (s Shape) Count() (*big.Int, error) {
+	sp, err := s.space()
+	if err != nil {
+		return nil, err
+	}
+	return sp.Size(ops.IsNull), nil
+}
+
+func (s Shape) space() (space.Space, error) {
+	if s.Cells < 1 || s.Nodes < 1 || s.Nodes > 1000 || s.Cells > 1000 {
+		return space.Space{}, fmt.Errorf("cells %d and nodes %d are to be in 1..1000", s.Cells, s.Nodes)
+	}
+	if s.CellOps < 2 || s.StageOps < 2 {
+		return space.Space{}, fmt.Errorf("%d and %d primitives: there must be at least one beside none", s.CellOps, s.StageOps)
+	}
+	sp := space.Fixed(genotype.Genotype{Version: 1, Name: "fixed", Cells: map[string]genotype.DAG{"normal": {}, "reduce": {}}})
+	if s.SearchCells {
+		// Every cell counts alike; the first two are those that stages refer to.
+		names := []string{"normal", "reduce"}[:min(2, s.Cells)]
+		for i := len(names); i < s.Cells; i++ {
+			names = append(names, fmt.Sprintf("cell%d", i))
+		}
+		sp = space.Cells(names, s.Nodes, counted(s.CellOps))
+		if s.Cells == 1 {
+			sp.Dense.Cells["reduce"] = genotype.DAG{}
+		}
+	}
+	if !s.SearchStages {
+		return sp, nil
+	}
+	return sp.Under(s.Lengths, s.Window, genotype.Candidates{Stage: counted(s.StageOps), MinCells: s.MinCells, Shared: s.Shared})
+}
+
+// counted are n operations of which one is null.
+func counted(n int) []string {
+	list := []string{"none"}
+	for i := 1; i < n; i++ {
+		list = append(list, fmt.Sprint(i))
+	}
+	return list
+}
+
+// SpaceCount is the number of genotypes of a space.
+type SpaceCount struct {
+	Name  string   `json:"name"`
+	Size  *big.Int `json:"size"`
+	Paper string   `json:"paper,omitempty"` // as the paper prints it
+}
+
+// PaperSpaces returns the spaces whose sizes the paper reports.
+func PaperSpaces() (rows []SpaceCount, err error) {
+	for _, r := range []struct {
+		name, paper   string
+		cells, stages bool
+		change        func(*Shape)
+	}{
+		{"DARTS: 2 cells", "1.0767e18", true, false, func(*Shape) {}},
+		{"Hc-DAS: 5 cells", "1.2031e45", true, false, func(s *Shape) { s.Cells = 5 }},
+		{"a stage of 6 cells, m = 7", "3.0133e10", false, true, func(s *Shape) { s.Lengths, s.Window = []int{6}, 7 }},
+		{"Hs-DAS: 3 stages of 6 cells, m = 3", "2.1537e24", false, true, func(*Shape) {}},
+		{"distribution: 3 stages of 4 to 8 cells, m = 3", "9.3441e32", false, true, func(s *Shape) { s.Lengths, s.MinCells = []int{8, 8, 8}, 4 }},
+		{"joint: 2 cells, 3 stages of 6", "2.3190e42", true, true, func(*Shape) {}},
+		{"joint: 2 cells, 3 stages of 4 to 8", "1.0061e51", true, true, func(s *Shape) { s.Lengths, s.MinCells = []int{8, 8, 8}, 4 }},
+	} {
+		s := PaperShape
+		s.SearchCells, s.SearchStages = r.cells, r.stages
+		r.change(&s)
+		n, err := s.Count()
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, SpaceCount{r.name, n, r.paper})
+	}
+	return rows, nil
+}

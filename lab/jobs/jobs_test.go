@@ -1,0 +1,197 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hdas/lab/jobs"
+)
+
+// helper makes the test binary a process of its own that runs one job, those lines of a shell.
+const helper = "JOBS_TEST_HELPER"
+
+func TestMain(m *testing.M) {
+	script, ok := os.LookupEnv(helper)
+	if !ok {
+		os.Exit(m.Run())
+	}
+	if err := (jobs.Runner{}).Run(context.Background(), []jobs.Job{shell("job", script)}); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+func shell(name, script string) jobs.Job {
+	return jobs.Job{Name: name, Command: []string{"/bin/sh", "-c", script}}
+}
+
+// stopped is a job that says in a file that it runs, until SIGTERM: then it leaves a checkpoint.
+func stopped(name, folder string) jobs.Job {
+	return shell(name, fmt.Sprintf("trap 'touch %[1]s/%[2]s.checkpoint; exit 130' TERM; touch %[1]s/%[2]s.runs; while :; do sleep 0.01; done", folder, name))
+}
+
+// eventually waits until ok, and fails after ten seconds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for began := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("in vain: " + what)
+		}
+	}
+}
+
+func exists(path ...string) bool {
+	_, err := os.Stat(filepath.Join(path...))
+	return err == nil
+}
+
+// Two of six jobs run at once, and never three; each is prepared before it starts.
+func TestLimit(t *testing.T) {
+	folder := t.TempDir()
+	var list []jobs.Job
+	for i := range 6 {
+		j := shell(fmt.Sprint(i), fmt.Sprintf(`cd %s && test -e %d.ready && touch run.%d && sleep 0.1 && set -- run.* && echo $# >&2; rm run.%d`, folder, i, i, i))
+		j.Prepare = func() error { return os.WriteFile(filepath.Join(folder, j.Name+".ready"), nil, 0o600) }
+		list = append(list, j)
+	}
+	var at []string
+	r := jobs.Runner{Limit: 2, Line: func(job, line string) { at = append(at, strings.TrimSpace(line)) }}
+	if err := r.Run(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	if len(at) != 6 || !slices.Contains(at, "2") || slices.Max(at) != "2" {
+		t.Errorf("jobs at once: %q", at)
+	}
+	if err := (jobs.Runner{}).Run(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// The lines of jobs that run at once come whole, each with the name of its job.
+func TestLines(t *testing.T) {
+	got := map[string][]string{}
+	r := jobs.Runner{Limit: 3, Line: func(job, line string) { got[job] = append(got[job], line) }}
+	var list []jobs.Job
+	for _, name := range []string{"a", "b", "c"} {
+		list = append(list, shell(name, `echo dropped; for i in 1 2 3; do printf "`+name+` " >&2; sleep 0.01; printf "$i\n\n" >&2; done; printf end >&2`))
+	}
+	if err := r.Run(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		if want := []string{name + " 1", "", name + " 2", "", name + " 3", "", "end"}; !slices.Equal(got[name], want) {
+			t.Errorf("%s: %q", name, got[name])
+		}
+	}
+}
+
+// The first job that fails stops the others, each with its checkpoint, and those that wait are not
+// begun; the error has its words.
+func TestFailureStopsTheOthers(t *testing.T) {
+	folder := t.TempDir()
+	list := []jobs.Job{
+		stopped("first", folder), stopped("second", folder),
+		shell("bad", fmt.Sprintf("while ! test -e %[1]s/first.runs -a -e %[1]s/second.runs; do sleep 0.01; done; echo a story >&2; echo no such thing >&2; echo >&2; exit 3", folder)),
+		stopped("waits", folder),
+	}
+	err := jobs.Runner{Limit: 3}.Run(t.Context(), list)
+	var failed *jobs.Error
+	if !errors.As(err, &failed) || failed.Job != "bad" || failed.Exit != 3 || err.Error() != "bad: exit status 3: no such thing" {
+		t.Errorf("error %v", err)
+	}
+	if !exists(folder, "first.checkpoint") || !exists(folder, "second.checkpoint") || exists(folder, "waits.runs") {
+		t.Error("the others were not stopped, or those behind them begun")
+	}
+}
+
+// The end of the context stops all jobs; one that does not end by itself is killed after the grace.
+func TestContextStopsAll(t *testing.T) {
+	folder := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	deaf := shell("deaf", fmt.Sprintf("trap '' TERM; touch %s/deaf.runs; while :; do sleep 0.01; done", folder))
+	go func() {
+		for !exists(folder, "polite.runs") || !exists(folder, "deaf.runs") {
+			time.Sleep(5 * time.Millisecond)
+		}
+		cancel()
+	}()
+	err := jobs.Runner{Limit: 2, Grace: 200 * time.Millisecond, Restarts: 5}.Run(ctx, []jobs.Job{stopped("polite", folder), deaf})
+	if !errors.Is(err, context.Canceled) || !exists(folder, "polite.checkpoint") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A job that a signal killed is started again, so often and no more; one that failed is not.
+func TestRestarts(t *testing.T) {
+	for _, c := range []struct {
+		restarts, begun int
+		script, words   string
+	}{
+		{2, 3, "test $(wc -l < begun) = 3 || kill -KILL $$", ""},
+		{1, 2, "kill -KILL $$", "job: signal: killed"},
+		{1, 1, "exit 4", "job: exit status 4"},
+		{0, 1, "kill -KILL $$", "job: signal: killed"},
+	} {
+		begun := filepath.Join(t.TempDir(), "begun")
+		err := jobs.Runner{Restarts: c.restarts}.Run(t.Context(), []jobs.Job{shell("job", "cd "+filepath.Dir(begun)+"; echo >> begun; "+c.script)})
+		text, _ := os.ReadFile(begun)
+		if n := strings.Count(string(text), "\n"); n != c.begun || (err == nil) != (c.words == "") || err != nil && err.Error() != c.words {
+			t.Errorf("%d restarts of %q: begun %d times, error %v", c.restarts, c.script, n, err)
+		}
+	}
+}
+
+// What cannot be prepared or started fails with the job's name.
+func TestJobsThatCannotStart(t *testing.T) {
+	refuses := shell("refuses", "exit 0")
+	refuses.Prepare = func() error { return errors.New("no room") }
+	for words, j := range map[string]jobs.Job{"refuses: no room": refuses, "absent: fork/exec /nowhere/program": {Name: "absent", Command: []string{"/nowhere/program"}}} {
+		err := jobs.Runner{Restarts: 3}.Run(t.Context(), []jobs.Job{j})
+		var failed *jobs.Error
+		if !errors.As(err, &failed) || failed.Exit != -1 || !strings.HasPrefix(err.Error(), words) {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
+// Jobs do not outlive the process that runs them, and are in no process group of its: a Ctrl-C is that
+// process's alone.
+func TestJobsEndWithTheirRunner(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pid")
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), helper+"=echo $$ > "+file+".new && mv "+file+".new "+file+"; exec sleep 60")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the job writes its number", func() bool { return exists(file) })
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if group, err := syscall.Getpgid(pid); err != nil || group != pid {
+		t.Errorf("process %d is in group %d, %v", pid, group, err)
+	}
+	c.Process.Kill()
+	c.Wait()
+	eventually(t, "the job ends", func() bool { return gone(pid) })
+}
+
+// gone reports whether a process has ended, be it that nobody has asked for its exit code yet.
+func gone(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(text), ") Z ")
+}

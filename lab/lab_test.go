@@ -1,0 +1,214 @@
+package lab_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hdas/configs"
+	"hdas/datasets"
+	"hdas/lab"
+	"hdas/models/genotype"
+	"hdas/run"
+)
+
+// small is a training of less than a second on the embedded digits.
+func small(t *testing.T, more ...string) configs.Train {
+	t.Helper()
+	c, err := configs.LoadTrain(configs.Overrides{File: "tiny-train", Alone: true, Set: append([]string{
+		"train.epochs=1", "train.batch=500", "network.channels=2", "network.layers=3", "data.size=32", "network.preset=imagenet"}, more...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func folderFor(t *testing.T) *run.Dir {
+	t.Helper()
+	d, err := run.Create(filepath.Join(t.TempDir(), "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func published(t *testing.T, name string) genotype.Genotype {
+	t.Helper()
+	g, err := genotype.Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// A device that there cannot be is a fault of the configuration, a missing data set is not.
+func TestConfigError(t *testing.T) {
+	var fault *lab.ConfigError
+	for device, is := range map[string]bool{"tpu": true, "cpu": false} {
+		c := small(t, "device="+device)
+		if !is {
+			c.Data.Name, c.Data.Dir = "cifar10", "/nowhere"
+		}
+		if _, err := lab.Train(t.Context(), c, published(t, "DARTS_V1"), folderFor(t), lab.Watch{}); err == nil || errors.As(err, &fault) != is {
+			t.Errorf("%s: error %v", device, err)
+		}
+	}
+	c, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: "tiny-stage", Alone: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Search.Cells = "NOTHING"
+	if _, err := lab.Random(c, 1); !errors.As(err, &fault) {
+		t.Errorf("no such cells: error %v", err)
+	}
+}
+
+// What a comparison or seeds cannot do without is refused.
+func TestRefusesNothing(t *testing.T) {
+	var fault *lab.ConfigError
+	for _, b := range []lab.Baseline{{Random: 0, Repeats: 1}, {Random: 1, Repeats: 0}} {
+		if _, err := lab.NewContest(lab.Found{Genotype: published(t, "DARTS_V1")}, b, 0); !errors.As(err, &fault) {
+			t.Errorf("%+v: error %v", b, err)
+		}
+	}
+	command := func(string) []string { return []string{"true"} }
+	for _, s := range []lab.Seeds{{N: 2}, {N: 0, Command: command}} {
+		if _, err := lab.SearchSeeds(t.Context(), configs.Search{}, s, folderFor(t), lab.Watch{}); !errors.As(err, &fault) {
+			t.Errorf("%d seeds: error %v", s.N, err)
+		}
+	}
+	if _, err := lab.Evaluate(t.Context(), folderFor(t).Path(), lab.Trial{Device: "cpu", Split: "test"}, lab.Watch{}); err == nil {
+		t.Error("an empty folder was scored")
+	}
+}
+
+// A run that is stopped says which it was and where, and what watches it is told of its end.
+func TestStoppedAndWatched(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var told []string
+	w := lab.Watch{Begin: func(name string) (func(run.Progress), func()) {
+		told = append(told, name)
+		return func(p run.Progress) {
+				if p.Batch == 1 {
+					cancel()
+				}
+			}, func() {
+				told = append(told, "end")
+			}
+	}}
+	d := folderFor(t)
+	_, err := lab.Train(ctx, small(t), published(t, "DARTS_V1"), d, w)
+	var stopped *lab.Stopped
+	if !errors.Is(err, run.ErrStopped) || !errors.As(err, &stopped) || stopped.Kind != "train" || stopped.Folder != d.Path() {
+		t.Errorf("error %v", err)
+	}
+	if !slices.Equal(told, []string{"training of DARTS_V1", "end"}) {
+		t.Errorf("told %q", told)
+	}
+	last, err := lab.Train(t.Context(), small(t), published(t, "DARTS_V1"), d, lab.Watch{})
+	if err != nil || last.Epoch != 1 || last.Test.Samples != 1000 {
+		t.Errorf("gone on with: %+v, %v", last, err)
+	}
+}
+
+// The stop of a comparison is the comparison's, not that of the training under way; gone on with, it
+// ends with the networks that were drawn.
+func TestCompare(t *testing.T) {
+	f, err := lab.LoadFound("DARTS_V1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := lab.NewContest(f, lab.Baseline{Random: 2, Repeats: 1}, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.Space.Kind != "cell" || k.Space.Size != "1076746950455072400" {
+		t.Errorf("space %+v", k.Space)
+	}
+	d, c := folderFor(t), small(t)
+	if err := k.Begin(c, d); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stopped *lab.Stopped
+	if _, err := lab.Compare(ctx, c, d, lab.Watch{}); !errors.As(err, &stopped) || stopped.Kind != "compare" || stopped.Folder != d.Path() {
+		t.Errorf("error %v", err)
+	}
+	r, err := lab.Compare(t.Context(), c, d, lab.Watch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, n := range r.Networks {
+		names = append(names, n.Name)
+	}
+	if !slices.Equal(names, []string{"found-1", "random-1", "random-2"}) || r.RI.N != 2 || r.Random.N != 2 || r.Found.Mean != r.Networks[0].Top1 {
+		t.Errorf("%+v", r)
+	}
+	if r.Random.Mean != (r.Networks[1].Top1+r.Networks[2].Top1)/2 {
+		t.Errorf("the mean of the random ones is %v", r.Random.Mean)
+	}
+}
+
+// Searches with several seeds begin from the configurations in their folders, by the caller's command;
+// one that says that it was stopped stops them all.
+func TestSeedsByCommand(t *testing.T) {
+	c, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: "tiny-stage", Alone: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := folderFor(t)
+	var lines []string
+	w := lab.Watch{Line: func(job, line string) { lines = append(lines, job+": "+line) }}
+	s := lab.Seeds{N: 3, Command: func(folder string) []string {
+		return []string{"/bin/sh", "-c", `grep ^seed "$1/config.yaml" >&2; case $1 in *-1) exit 130; esac`, "sh", folder}
+	}}
+	_, err = lab.SearchSeeds(t.Context(), c, s, d, w)
+	var stopped *lab.Stopped
+	if !errors.As(err, &stopped) || stopped.Kind != "search stage" || !strings.HasPrefix(err.Error(), "seed 1: stopped") {
+		t.Errorf("error %v", err)
+	}
+	if !slices.Equal(lines, []string{"seed 0: seed: 0", "seed 1: seed: 1"}) {
+		t.Errorf("lines %q", lines)
+	}
+	if n, err := lab.BegunSeeds(d.Path()); n != 3 || err != nil {
+		t.Errorf("%d seeds, %v", n, err)
+	}
+	if n, err := lab.BegunSeeds(t.TempDir()); n != 0 || err != nil {
+		t.Errorf("%d seeds of a folder without, %v", n, err)
+	}
+}
+
+// Each damaged file is told once, with the number of them, though every epoch meets it.
+func TestSkippedFiles(t *testing.T) {
+	data := t.TempDir()
+	for class := range 2 {
+		for i := range 4 {
+			file := filepath.Join(data, fmt.Sprint(class), fmt.Sprintf("%d.png", i))
+			check(os.MkdirAll(filepath.Dir(file), 0o755))
+			check(os.WriteFile(file, picture(t, uint8(60*i)), 0o600))
+		}
+		check(os.WriteFile(filepath.Join(data, fmt.Sprint(class), "broken.png"), nil, 0o600))
+	}
+	told := map[string]int{}
+	w := lab.Watch{Skipped: func(e *datasets.DamagedError, n int) { told[e.File] += n }}
+	c := small(t, "data.name=folder", "data.dir="+data, "data.size=16", "data.test_fraction=0.25", "data.damaged=skip", "train.epochs=3", "train.batch=4", "network.preset=cifar")
+	if _, err := lab.Train(t.Context(), c, published(t, "DARTS_V1"), folderFor(t), w); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 2 {
+		t.Errorf("told of %v", told)
+	}
+	for file, n := range told {
+		if !strings.HasSuffix(file, "broken.png") || n > 2 {
+			t.Errorf("told %d of %s", n, file)
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package lab
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"hdas/models/genotype"
+	"hdas/models/genotype/text"
+	"hdas/models/ops"
+)
+
+// ImportGenotype returns the genotype of a file in the notation of DARTS' program, or of in where the
+// file is "-". A name, if it is not empty, takes the place of the text's own.
+func ImportGenotype(in io.Reader, file, name string) (g genotype.Genotype, err error) {
+	stem, source := "", "standard input"
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return g, err
+		}
+		defer f.Close()
+		in, source = f, filepath.Base(file)
+		stem = strings.TrimSuffix(source, filepath.Ext(source))
+	}
+	if g, err = text.Parse(in, cmp.Or(stem, "imported"), text.Known{Cell: ops.Names(), Stage: ops.Stage}); err != nil {
+		return g, fmt.Errorf("%s: %w", source, err)
+	}
+	if name != "" {
+		g.Name = name
+	}
+	g.Source = "text in " + source
+	return g, g.Validate(genotype.Ops{})
+}

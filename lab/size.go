@@ -1,0 +1,71 @@
+package lab
+
+import (
+	"hdas/models/genotype"
+	"hdas/models/layer"
+	"hdas/models/plan"
+)
+
+// Size is that of a genotype's network.
+type Size struct {
+	Name                string              `json:"name"`
+	Preset              plan.Preset         `json:"preset"`
+	Channels            int64               `json:"channels"`
+	Layers              int                 `json:"layers"` // cells, reduction cells included
+	Classes             int64               `json:"classes"`
+	Wiring              plan.Wiring         `json:"wiring,omitempty"`       // of stages
+	StageOutput         plan.StageOutput    `json:"stage_output,omitempty"` // of stages
+	PoolNorm            plan.PoolNorm       `json:"pool_norm"`
+	Image               [2]int64            `json:"image"`                // height, width
+	Parameters          int64               `json:"parameters"`           // without the auxiliary head
+	ParametersAuxiliary int64               `json:"parameters_auxiliary"` // with it
+	MACs                int64               `json:"macs"`                 // of convolutions and linear maps, without the auxiliary head
+	Stages              []genotype.Topology `json:"stages"`
+	Reported            *Reported           `json:"reported,omitempty"`
+}
+
+// Reported is what was published of a network; errors in percent.
+type Reported struct {
+	CIFAR10  float64 `json:"cifar10_error,omitempty"`
+	ImageNet float64 `json:"imagenet_error,omitempty"` // top-1
+	Source   string  `json:"source"`
+}
+
+// Published returns the size that networks of a preset are published with, and their images.
+func Published(preset plan.Preset) (plan.Macro, layer.Shape) {
+	if preset == plan.ImageNet {
+		return plan.Macro{Preset: preset, Channels: 48, Layers: 14, Classes: 1000}, layer.Shape{C: 3, H: 224, W: 224}
+	}
+	return plan.Macro{Preset: preset, Channels: 36, Layers: 20, Classes: 10}, layer.Shape{C: 3, H: 32, W: 32}
+}
+
+// Measure returns the size of a genotype's network for the images of its preset. It makes no tensor.
+func Measure(g genotype.Genotype, m plan.Macro) (Size, error) {
+	_, image := Published(m.Preset)
+	network, err := plan.New(g, m, image, genotype.Candidates{})
+	if err != nil {
+		return Size{}, err
+	}
+	s := Size{Name: g.Name, Preset: m.Preset, Channels: m.Channels, Classes: m.Classes, PoolNorm: m.PoolNorm,
+		Image: [2]int64{image.H, image.W}, Parameters: network.Cost.Parameters, MACs: network.Cost.MACs,
+		ParametersAuxiliary: network.Cost.Parameters + network.AuxiliaryCost.Parameters}
+	if g.Reported != (genotype.Reported{}) {
+		found := Reported(g.Reported)
+		s.Reported = &found
+	}
+	staged := len(g.Stages) > 0
+	if staged {
+		s.Wiring, s.StageOutput = m.Wiring, m.StageOutput
+	}
+	if s.PoolNorm == plan.PoolNormAuto {
+		s.PoolNorm = map[bool]plan.PoolNorm{true: plan.PoolNormOn, false: plan.PoolNormOff}[staged]
+	}
+	for _, stage := range network.Stages {
+		s.Layers += len(stage.Cells)
+		if stage.Reduce != nil {
+			s.Layers++
+		}
+		s.Stages = append(s.Stages, stage.DAG().Topology())
+	}
+	return s, nil
+}

@@ -1,0 +1,24 @@
+package lab
+
+import "math"
+
+// Spread is the mean and the standard deviation (of a sample) of some numbers.
+type Spread struct {
+	Mean float64 `json:"mean"`
+	SD   float64 `json:"sd"`
+	N    int     `json:"n"`
+}
+
+func spreadOf(values []float64) Spread {
+	s := Spread{N: len(values)}
+	for _, v := range values {
+		s.Mean += v / float64(len(values))
+	}
+	for _, v := range values {
+		s.SD += (v - s.Mean) * (v - s.Mean)
+	}
+	if s.N > 1 {
+		s.SD = math.Sqrt(s.SD / float64(s.N-1))
+	}
+	return s
+}

@@ -1,0 +1,69 @@
+package run
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"hdas/models/genotype"
+)
+
+// The files of a run's folder. No other package spells these names.
+const (
+	ConfigFile     = "config.yaml"            // the resolved configuration
+	GenotypeFile   = "genotype.yaml"          // what a search found or a training trains
+	DrawingFile    = "genotype.svg"           // the drawing of that
+	CheckpointFile = "checkpoint.safetensors" // the newest checkpoint
+	bestFile       = "genotype-best-supernet.yaml"
+	epochFiles     = "genotypes/epoch-%03d.yaml" // by the epoch's number, from 1
+	previous       = "checkpoint-previous.safetensors"
+	records        = "epochs.jsonl"
+	lockFile       = ".lock"
+)
+
+// WriteConfig writes the resolved configuration. A folder that has one can be opened by Open, so
+// this is the last file that a program writes before the run begins.
+func (d *Dir) WriteConfig(yaml []byte) error { return d.WriteFile(ConfigFile, yaml) }
+
+// WriteGenotype writes the genotype that a search found or that a training trains.
+func (d *Dir) WriteGenotype(g genotype.Genotype) error { return d.writeGenotype(GenotypeFile, g) }
+
+// WriteBest writes the genotype of the epoch whose supernet scored best.
+func (d *Dir) WriteBest(g genotype.Genotype) error { return d.writeGenotype(bestFile, g) }
+
+// WriteEpoch writes what a search would derive after an epoch, counted from 0.
+func (d *Dir) WriteEpoch(epoch int, g genotype.Genotype) error {
+	return d.writeGenotype(fmt.Sprintf(epochFiles, epoch+1), g)
+}
+
+// WriteDrawing writes the drawing of the run's genotype.
+func (d *Dir) WriteDrawing(svg []byte) error { return d.WriteFile(DrawingFile, svg) }
+
+func (d *Dir) writeGenotype(name string, g genotype.Genotype) error {
+	var text bytes.Buffer
+	if err := g.Encode(&text); err != nil {
+		return err
+	}
+	return d.WriteFile(name, text.Bytes())
+}
+
+// Begun reports whether a folder holds the configuration of a run, so that Open can go on with it.
+func Begun(folder string) bool {
+	_, err := os.Stat(filepath.Join(folder, ConfigFile))
+	return err == nil
+}
+
+// LoadGenotype returns the genotype that a name means: a published one, a file, CELLS+STAGES, or
+// the folder of the run that found or trained it.
+func LoadGenotype(name string) (genotype.Genotype, error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		name = filepath.Join(name, GenotypeFile)
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return genotype.Genotype{}, fmt.Errorf("%w; the search has not ended, or the folder is none of a search", err)
+		}
+	}
+	return genotype.Load(name)
+}
