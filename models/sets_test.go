@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"hdas/internal/leaftest"
+	"hdas/internal/looptest"
 	"hdas/models/layer"
 	"hdas/models/ops"
 	"hdas/models/plan"
@@ -133,7 +133,7 @@ func TestCellInEachInstructionSet(t *testing.T) {
 		return
 	}
 	all := map[string]results{}
-	for _, set := range leaftest.Sets() {
+	for _, set := range looptest.Sets() {
 		file := filepath.Join(t.TempDir(), set)
 		if out, err := again(t, set, file); err != nil {
 			t.Fatalf("%s: %v: %s", set, err, out)
@@ -178,12 +178,12 @@ func TestCellInEachInstructionSet(t *testing.T) {
 // A set that is none, or that the processor lacks, ends the work with what there is.
 func TestUnknownInstructionSet(t *testing.T) {
 	names := []string{"", "AVX2", "sse"}
-	if !slices.Contains(leaftest.Sets(), "avx512") {
+	if !slices.Contains(looptest.Sets(), "avx512") {
 		names = append(names, "avx512")
 	}
 	for _, name := range names {
 		out, err := again(t, name, filepath.Join(t.TempDir(), "none"))
-		if err == nil || !strings.Contains(out, "HDAS_TEST_ISA: instruction set") || !strings.Contains(out, strings.Join(leaftest.Sets(), ", ")) {
+		if err == nil || !strings.Contains(out, "HDAS_TEST_ISA: instruction set") || !strings.Contains(out, strings.Join(looptest.Sets(), ", ")) {
 			t.Errorf("HDAS_TEST_ISA=%q: %v: %s", name, err, out)
 		}
 	}

@@ -144,7 +144,7 @@ private:
             const double m = mask(p.terms[part.term], n);
             for (int64_t j = 0; j < each; ++j)
               a[j] = T(m * part.scale[j]);
-            leaves<T>().blend(length, each, gn, a.data(), nothing.data(), sample(*part.into, n), true);
+            loops<T>().blend(length, each, gn, a.data(), nothing.data(), sample(*part.into, n), true);
           }
         }
       }
@@ -229,7 +229,7 @@ private:
               for (int64_t j = 0; j < each; ++j)
                 a[j] = T(mask(term, n) * sa[j]);
             T *dy = scratch.flat.get();
-            leaves<T>().slope(flat(y), each, sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), dy);
+            loops<T>().slope(flat(y), each, sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), dy);
             k.backward({sample(x, n), load, scale.data(), shift.data()}, dy, scratch, dx.defined() ? sample(dx, n) : nullptr, first,
                        weights ? partial[group].get() : nullptr);
             if (first)
@@ -295,7 +295,7 @@ private:
     parallel(samples, [&](Turns &turns) {
       typename Kernel<T>::Scratch scratch(k);
       for (int64_t n; turns.take(n);) {
-        leaves<T>().slope(flat(y), each, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
+        loops<T>().slope(flat(y), each, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
         k.backward({sample(x, n), Load::copy, nullptr, nullptr}, scratch.flat.get(), scratch, sample(dx, n), true, nullptr);
       }
     });

@@ -2,7 +2,7 @@
 #ifndef HDAS_CHANNELS_H
 #define HDAS_CHANNELS_H
 
-#include "leaves.h"
+#include "loops.h"
 
 #include <algorithm>
 #include <cmath>
@@ -61,17 +61,17 @@ template <class T> class Adder {
 public:
   Adder(int64_t c, int64_t length) : c(c), length(length), period_(period<T>(c)), sums(period_) {}
   double *sum(const T *x, double *to) {
-    leaves<T>().sum(length, period_, x, cleared());
+    loops<T>().sum(length, period_, x, cleared());
     return fold(to);
   }
   // sum of (x - mean)^2
   double *square(const T *x, const T *mean, double *to) {
-    leaves<T>().square(length, period_, x, mean, cleared());
+    loops<T>().square(length, period_, x, mean, cleared());
     return fold(to);
   }
   // sum of g (x - mean)
   double *dot(const T *g, const T *x, const T *mean, double *to) {
-    leaves<T>().dot(length, period_, g, x, mean, cleared());
+    loops<T>().dot(length, period_, g, x, mean, cleared());
     return fold(to);
   }
 };

@@ -248,7 +248,7 @@ private:
             sc = a.data();
             sh = b.data();
           }
-          leaves<T>().blend(length, each, sample(value(terms[k]), n), sc, sh, sample(sum, n), k > 0);
+          loops<T>().blend(length, each, sample(value(terms[k]), n), sc, sh, sample(sum, n), k > 0);
         }
     });
     state[i] = sum;

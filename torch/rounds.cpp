@@ -106,7 +106,7 @@ template <class T> Kernel<T>::Scratch::Scratch(const Kernel &k) {
 
 // Fills s.padded and s.columns, the input of the matrix product.
 template <class T> void Kernel<T>::columns(const Input &in, Scratch &s) const {
-  const auto &f = leaves<T>();
+  const auto &f = loops<T>();
   const int64_t row = wd_ * c_;
   T *col = s.columns.get();
   switch (r_.window) {
@@ -138,7 +138,7 @@ template <class T> void Kernel<T>::columns(const Input &in, Scratch &s) const {
 }
 
 template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *y) const {
-  const auto &f = leaves<T>();
+  const auto &f = loops<T>();
   columns(in, s);
   const T *result = s.columns.get();
   if (r_.window == avg_pool)
@@ -158,7 +158,7 @@ template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *y) co
 // Computes the gradient of a depthwise window's or average pooling's input (h,w,w), in s.back, from d
 // (oh,ow,w), that of its output.
 template <class T> void Kernel<T>::spread_back(const T *d, Scratch &s) const {
-  const auto &f = leaves<T>();
+  const auto &f = loops<T>();
   const Pair st = r_.stride;
   for (int64_t y = 0; y < oh_; ++y)
     std::memcpy(s.spread.get() + (y + top_) * qrow_ + left_ * w_, d + y * ow_ * w_, ow_ * w_ * sizeof(T));
@@ -185,7 +185,7 @@ template <class T> void Kernel<T>::gather_back(const T *d, Scratch &s) const {
 }
 
 template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad) const {
-  const auto &f = leaves<T>();
+  const auto &f = loops<T>();
   const int64_t row = wd_ * c_, m = pixels();
   if (r_.window == zero)
     return; // the gradient is 0, and zero is always a first round, whose gradient is added to dx

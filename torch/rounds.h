@@ -4,7 +4,7 @@
 #ifndef HDAS_ROUNDS_H
 #define HDAS_ROUNDS_H
 
-#include "leaves.h"
+#include "loops.h"
 
 #include <ATen/ATen.h>
 #include <array>

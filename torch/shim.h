@@ -75,7 +75,7 @@ char *hdas_set_generator(int device, ht state);
 
 char *hdas_set_threads(int n);
 int hdas_threads(void);
-// Sets *name to the name of the instruction set that the CPU kernels use (leaves.h); it must not be
+// Sets *name to the name of the instruction set that the CPU kernels use (loops.h); it must not be
 // freed.
 char *hdas_instruction_set(const char **name);
 const char *hdas_version(void);

@@ -1,6 +1,5 @@
-// Package plan computes, from a genotype, which modules its network has, with their numbers of
-// channels, resolutions, parameters and costs. It makes no tensors; package models builds the network
-// of a plan.
+// Package plan computes the layers of a genotype's network. A plan holds their numbers of channels,
+// resolutions, parameters and costs. It has no tensors; package models builds the network of a plan.
 package plan
 
 import (

@@ -1,5 +1,5 @@
-// Package optim provides optimizers that compute the same as torch.optim's, and Learner, the training
-// step that searches and trainings share. Gradients are passed as arguments and not stored in the
+// Package optim provides optimizers, and the training step that searches and trainings share (Learner).
+// Optimizers compute the same as torch.optim's. Gradients are passed as arguments and not stored in the
 // parameters. A parameter whose gradient is undefined is not changed, not even by weight decay or
 // momentum, as in PyTorch.
 package optim

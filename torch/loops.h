@@ -1,13 +1,13 @@
 // The inner loops of the CPU kernels. They do not use libtorch and are compiled once for each
-// instruction set. They are called leaves, because they are leaf functions: they call no others.
+// instruction set. Each is a leaf function: it calls no other.
 //
 // They work on one sample at a time, in the channels_last format: the channels of a pixel are
 // adjacent, so a vector register holds several channels of one pixel, for every kernel size, stride,
 // dilation and image size. In scratch memory pixels are "wide": their channels are padded with zeros
 // to whole vectors. In tensors they are not padded. Element-wise loops over tensors treat a sample as
 // one flat array and use tables of per-channel coefficients that repeat every `period` elements.
-#ifndef HDAS_LEAVES_H
-#define HDAS_LEAVES_H
+#ifndef HDAS_LOOPS_H
+#define HDAS_LOOPS_H
 
 #include <cstdint>
 #include <string>
@@ -31,7 +31,7 @@ enum class Load { copy, relu, norm_relu };
 // above 0, the gradient of a ReLU.
 enum class Store { copy, add, mask, add_mask, norm_mask, add_norm_mask };
 
-template <class T> struct Leaves {
+template <class T> struct Loops {
   // out[y][x][c] = load(in[y][x][c]); the channels from c to wide(c) are set to 0. scale and shift are
   // wide.
   void (*widen)(Load, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out);
@@ -65,10 +65,10 @@ template <class T> struct Leaves {
 // Returns the loops for the instruction set in use: the fastest that this processor supports, or the
 // one in the environment variable HDAS_TEST_ISA, which the first call reads. Throws if the processor
 // does not support that one.
-template <class T> const Leaves<T> &leaves();
+template <class T> const Loops<T> &loops();
 
 // Returns the loops for the named instruction set: plain, avx2 or avx512.
-template <class T> const Leaves<T> &leaves(const std::string &set);
+template <class T> const Loops<T> &loops(const std::string &set);
 
 const char *instruction_set();  // the name of the instruction set in use
 std::string instruction_sets(); // the names of those that this processor supports, separated by ", "

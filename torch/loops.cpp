@@ -1,8 +1,8 @@
-// The loops of leaves.h for any x86-64 processor, and the choice of the instruction set.
+// The functions of loops.h for any x86-64 processor, and the choice of the instruction set.
 #define ISA plain
 #define BYTES 16
 #define REGISTERS 16
-#include "leaves_impl.h"
+#include "loops_impl.h"
 
 #include <cstdlib>
 #include <stdexcept>
@@ -10,10 +10,10 @@
 namespace hdas {
 
 namespace avx512 {
-template <class T> const Leaves<T> &table();
+template <class T> const Loops<T> &table();
 }
 namespace avx2 {
-template <class T> const Leaves<T> &table();
+template <class T> const Loops<T> &table();
 }
 
 namespace {
@@ -21,8 +21,8 @@ namespace {
 struct Set {
   const char *name;
   bool there; // this processor supports it
-  const Leaves<float> &(*singles)();
-  const Leaves<double> &(*doubles)();
+  const Loops<float> &(*singles)();
+  const Loops<double> &(*doubles)();
 };
 
 // All instruction sets, the fastest first.
@@ -74,15 +74,15 @@ std::string instruction_sets() {
 
 const char *instruction_set() { return chosen().name; }
 
-template <> const Leaves<float> &leaves(const std::string &set) { return find(set).singles(); }
-template <> const Leaves<double> &leaves(const std::string &set) { return find(set).doubles(); }
+template <> const Loops<float> &loops(const std::string &set) { return find(set).singles(); }
+template <> const Loops<double> &loops(const std::string &set) { return find(set).doubles(); }
 
-template <> const Leaves<float> &leaves() {
-  static const Leaves<float> &table = chosen().singles();
+template <> const Loops<float> &loops() {
+  static const Loops<float> &table = chosen().singles();
   return table;
 }
-template <> const Leaves<double> &leaves() {
-  static const Leaves<double> &table = chosen().doubles();
+template <> const Loops<double> &loops() {
+  static const Loops<double> &table = chosen().doubles();
   return table;
 }
 

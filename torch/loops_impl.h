@@ -1,7 +1,7 @@
-// The source of the loops of leaves.h. It is included by one file for each instruction set, which
+// The definitions of the functions in loops.h. This file is included by one file for each instruction set, which
 // defines ISA, the name of a namespace, BYTES, the size of a vector register, and REGISTERS, their number.
 
-#include "leaves.h"
+#include "loops.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 32")
@@ -255,12 +255,12 @@ template <class T> void slope(int64_t n, int64_t period, const T *g, const T *x,
       EACH { out[i] = a[j] * g[i] + (b[j] * x[i] + c[j]); });
 }
 
-template <class T> const Leaves<T> &table() {
-  static const Leaves<T> t = {widen<T>, narrow<T>, correlate<T>, contract<T>, largest<T>, route<T>, multiply<T>, sum<T>, square<T>, dot<T>, blend<T>, slope<T>};
+template <class T> const Loops<T> &table() {
+  static const Loops<T> t = {widen<T>, narrow<T>, correlate<T>, contract<T>, largest<T>, route<T>, multiply<T>, sum<T>, square<T>, dot<T>, blend<T>, slope<T>};
   return t;
 }
-template const Leaves<float> &table<float>();
-template const Leaves<double> &table<double>();
+template const Loops<float> &table<float>();
+template const Loops<double> &table<double>();
 
 } // namespace ISA
 } // namespace hdas

@@ -1,7 +1,7 @@
-// Access to the loops of leaves.h from Go: the name of the instruction set in use and, only for package
-// leaftest, calls of any loop in any instruction set.
+// Access to the functions of loops.h from Go: the name of the instruction set in use and, only for package
+// looptest, calls of any loop in any instruction set.
 #include "guard.h"
-#include "leaves.h"
+#include "loops.h"
 #include "shim.h"
 
 #include <stdexcept>
@@ -32,29 +32,29 @@ template <class T> struct Arguments {
   }
 };
 
-template <class T, class... A> void call(void (*leaf)(A...), Arguments<T> in) {
-  std::apply(leaf, std::tuple<A...>{in.template read<A>()...}); // braces are evaluated from left to right
+template <class T, class... A> void call(void (*loop)(A...), Arguments<T> in) {
+  std::apply(loop, std::tuple<A...>{in.template read<A>()...}); // braces are evaluated from left to right
 }
 
-template <class T> void named(const std::string &set, const std::string &leaf, const int64_t *numbers, void *memory) {
-  const Leaves<T> &f = leaves<T>(set);
+template <class T> void named(const std::string &set, const std::string &loop, const int64_t *numbers, void *memory) {
+  const Loops<T> &f = loops<T>(set);
   const Arguments<T> in{numbers, numbers, static_cast<T *>(memory)};
-#define LEAF(name) \
-  if (leaf == #name) \
+#define LOOP(name) \
+  if (loop == #name) \
     return call(f.name, in)
-  LEAF(widen);
-  LEAF(narrow);
-  LEAF(correlate);
-  LEAF(contract);
-  LEAF(largest);
-  LEAF(route);
-  LEAF(multiply);
-  LEAF(sum);
-  LEAF(square);
-  LEAF(dot);
-  LEAF(blend);
-  LEAF(slope);
-  throw std::invalid_argument("there is no leaf " + leaf);
+  LOOP(widen);
+  LOOP(narrow);
+  LOOP(correlate);
+  LOOP(contract);
+  LOOP(largest);
+  LOOP(route);
+  LOOP(multiply);
+  LOOP(sum);
+  LOOP(square);
+  LOOP(dot);
+  LOOP(blend);
+  LOOP(slope);
+  throw std::invalid_argument("there is no loop " + loop);
 }
 
 } // namespace
@@ -64,10 +64,10 @@ char *hdas_instruction_set(const char **name) {
   return hdas_guard([&] { *name = hdas::instruction_set(); });
 }
 
-// Calls a loop. Package leaftest declares this function itself. `size` is the size of an element, 4 or 8
+// Calls a loop. Package looptest declares this function itself. `size` is the size of an element, 4 or 8
 // bytes.
-extern "C" char *hdas_leaf(const char *set, const char *leaf, int size, const int64_t *numbers, void *memory) {
-  return hdas_guard([&] { (size == 4 ? hdas::named<float> : hdas::named<double>)(set, leaf, numbers, memory); });
+extern "C" char *hdas_loop(const char *set, const char *loop, int size, const int64_t *numbers, void *memory) {
+  return hdas_guard([&] { (size == 4 ? hdas::named<float> : hdas::named<double>)(set, loop, numbers, memory); });
 }
 // Returns the names of the instruction sets that this processor supports, separated by ", ". The caller
 // frees the text.
