@@ -214,7 +214,7 @@ func crop[T byte | float32](p *pipeline, dst []T, src []byte, d *draws, border T
 	if lo == hi { // the crop does not overlap the image
 		top, bottom = p.h, p.h
 	}
-	row, left, right := straight, lo, hi // of the copied columns in dst
+	row, left, right := straight, lo, hi // how to copy a row, and its columns left..right-1 in dst
 	if d.flip {
 		row, left, right = mirrored, p.w-hi, p.w-lo
 	}

@@ -34,7 +34,7 @@ type Loader struct {
 	Dataset Dataset
 	Batch   int // number of images in a batch; the last batch of an epoch may be smaller
 	// Least is the smallest allowed number of images in a batch: 2 if batch norm trains on it. The images
-	// of a smaller last batch are added to the batch before. 0 means 1.
+	// of a last batch that is smaller than this are added to the batch before. 0 means 1.
 	Least     int
 	DropLast  bool // leave out a smaller last batch
 	Shuffle   bool // use a different random order in each epoch

@@ -270,7 +270,7 @@ func TestBatchCount(t *testing.T) {
 	}
 }
 
-// slow is a data set whose images take time and of which one may be broken.
+// slow is a data set that reads slowly; one of its images may be broken.
 type slow struct {
 	*images
 	broken int
@@ -369,7 +369,7 @@ func TestCancelEndsTheEpoch(t *testing.T) {
 	}
 }
 
-// A cancelled epoch ends even where its next batch is ready: not now and then, always.
+// A cancelled epoch always ends, even if its next batch is ready.
 func TestCancelComesBeforeABatch(t *testing.T) {
 	l := &Loader{Dataset: fake(4, 1, 1, 1), Batch: 1, Workers: 2}
 	for range 20 {
@@ -399,20 +399,20 @@ func TestLoaderRefuses(t *testing.T) {
 		l    Loader
 		from int
 	}{
-		"no data set":             {Loader{Batch: 1}, 0},
-		"batches of 0":            {Loader{Dataset: good}, 0},
-		"-1 workers":              {Loader{Dataset: good, Batch: 1, Workers: -1}, 0},
-		"padding -2":              {Loader{Dataset: good, Batch: 1, Transform: Transform{Padding: -2}}, 0},
-		"0 standard deviations":   {Loader{Dataset: lame, Batch: 1}, 0},
-		"from batch -1":           {Loader{Dataset: good, Batch: 1}, -1},
-		"from batch 6; it has 5":  {Loader{Dataset: good, Batch: 1}, 6},
-		"has 2 channels":          {Loader{Dataset: fake(5, 2, 2, 2), Batch: 1, Transform: Transform{AutoAugment: "cifar10"}}, 0},
-		"at least 6 are needed":      {Loader{Dataset: fake(7, 1, 2, 2), Batch: 5, Least: 6}, 0},
-		"too few images to learn": {Loader{Dataset: fake(1, 1, 2, 2), Batch: 2, Least: 2}, 0},
+		"no data set":                              {Loader{Batch: 1}, 0},
+		"batches of 0":                             {Loader{Dataset: good}, 0},
+		"-1 workers":                               {Loader{Dataset: good, Batch: 1, Workers: -1}, 0},
+		"padding -2":                               {Loader{Dataset: good, Batch: 1, Transform: Transform{Padding: -2}}, 0},
+		"0 standard deviations":                    {Loader{Dataset: lame, Batch: 1}, 0},
+		"from batch -1":                            {Loader{Dataset: good, Batch: 1}, -1},
+		"from batch 6; it has 5":                   {Loader{Dataset: good, Batch: 1}, 6},
+		"has 2 channels":                           {Loader{Dataset: fake(5, 2, 2, 2), Batch: 1, Transform: Transform{AutoAugment: "cifar10"}}, 0},
+		"at least 6 are needed":                    {Loader{Dataset: fake(7, 1, 2, 2), Batch: 5, Least: 6}, 0},
+		"too few images to learn":                  {Loader{Dataset: fake(1, 1, 2, 2), Batch: 2, Least: 2}, 0},
 		"3 of the 4 images of batch 0 are damaged": {Loader{Dataset: &torn{fake(8, 1, 2, 2), "0,1,3"}, Batch: 4, Least: 2, Damaged: func(*DamagedError) {}}, 0},
-		"rank 2 of 2":       {Loader{Dataset: good, Batch: 1, Rank: 2, World: 2}, 0},
-		"rank 1 of 1":       {Loader{Dataset: good, Batch: 1, Rank: 1}, 0},
-		"image 3: label 10": {Loader{Dataset: wrong, Batch: 5}, 0},
+		"rank 2 of 2":                              {Loader{Dataset: good, Batch: 1, Rank: 2, World: 2}, 0},
+		"rank 1 of 1":                              {Loader{Dataset: good, Batch: 1, Rank: 1}, 0},
+		"image 3: label 10":                        {Loader{Dataset: wrong, Batch: 5}, 0},
 	} {
 		n := 0
 		for _, err := range c.l.Epoch(context.Background(), 0, c.from) {

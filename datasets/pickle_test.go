@@ -65,7 +65,7 @@ func TestHostilePickles(t *testing.T) {
 	}
 }
 
-// What a value after another of the same key is in Python: the one that counts.
+// The last value of a repeated key counts, as in Python.
 func TestEntryTakesTheLast(t *testing.T) {
 	dict, err := unpickleDict([]byte("}(U\x01kK\x01U\x01kK\x02C\x01bK\x03u."))
 	if err != nil {

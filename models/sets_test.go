@@ -175,7 +175,7 @@ func TestCellInEachInstructionSet(t *testing.T) {
 	}
 }
 
-// A set that is none, or that the processor lacks, ends the work with what there is.
+// An unknown or unsupported instruction set is an error that lists the supported ones.
 func TestUnknownInstructionSet(t *testing.T) {
 	names := []string{"", "AVX2", "sse"}
 	if !slices.Contains(looptest.Sets(), "avx512") {

@@ -100,7 +100,7 @@ private:
     Numbers sums; // (samples, c): sums of g (x - mean)
   };
 
-  // Distributes the complete gradient of state i to the terms of which it is the sum.
+  // Passes the complete gradient of state i on to the terms whose sum the state is.
   void node(int i) {
     const Tensor g = gradient[i];
     const int64_t c = g.size(1), samples = g.size(0), length = flat(g), each = period<T>(c);

@@ -97,7 +97,7 @@ func ScaleAll(ts []Tensor, v float64) {
 	}
 }
 
-// sameLength panics if one of the other lists has not as many elements as there are parameters.
+// sameLength panics if a length in others is not the number of parameters.
 func sameLength(op string, params int, others ...int) {
 	for _, n := range others {
 		if n != params {

@@ -96,7 +96,7 @@ private:
   int64_t used_ = 0;                                  // the columns from used_ to k_ are zero
   int64_t half_ = 0;                                  // for halve: the number of outputs of the first 1x1 convolution
   int64_t row_, qrow_, top_, left_, qrows_;           // row_: row stride of the padded input; the others: layout of the padded gradient
-  std::vector<int64_t> offset_;                       // of each tap
+  std::vector<int64_t> offset_;                       // offset of each tap in the padded input
   Buffer<T> window_, point_, turned_; // depthwise weight (taps,w); matrix of the product (columns,wout), and transposed (out,columns)
   std::vector<T> share_;              // for avg_pool: 1 / number of window pixels inside the image, for each output pixel
   // The input pixels at one position (y,x) within a stride, and the taps that lead to them: the input

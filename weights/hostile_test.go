@@ -265,7 +265,7 @@ func views(n int) string {
 	return out.String() + "u."
 }
 
-// mesh is a chain of dicts, each with as many keys, all of which lead to the next one.
+// mesh returns a chain of dicts. All keys of a dict lead to the next dict.
 func mesh(n int) string {
 	var out strings.Builder
 	out.WriteString("}q\x00")

@@ -167,7 +167,7 @@ func (t *tensor) array() (Array, error) {
 	return a, nil
 }
 
-// integer returns v as an integer; ok is false if it is not one in 0..mostSize.
+// integer returns v as an integer, and whether it is one in 0..mostSize.
 func integer(v any) (int64, bool) {
 	switch n := v.(type) {
 	case int:

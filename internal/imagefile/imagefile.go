@@ -57,7 +57,7 @@ type format struct {
 	name   string
 	magic  []string // possible first bytes of its files; ? stands for any byte
 	size   func(file []byte) (image.Config, error)
-	region func(d *Decoder, w, h int, r image.Rectangle) (Image, error) // at least r, which is not empty, as it lies in the file
+	region func(d *Decoder, w, h int, r image.Rectangle) (Image, error) // decodes at least r, in the orientation of the file; r is not empty
 	exif   func(file []byte) []byte
 }
 

@@ -198,7 +198,7 @@ func contract[T float](a *arena[T]) {
 	})
 }
 
-// largest is the maximum of a window's taps, of which a NaN is one.
+// largest returns the maximum of a window's taps; NaN counts as the largest value.
 func (a *arena[T]) largest(v window, pixel int64) float64 {
 	m := math.Inf(-1)
 	for _, offset := range v.offset {

@@ -77,7 +77,7 @@ type Blob struct {
 // GoString returns the length, to keep the content out of error texts.
 func (b *Blob) GoString() string { return fmt.Sprintf("%d bytes", len(b.Data)) }
 
-// Text returns v as a string; ok is false if v is not a text.
+// Text returns v as a string, and whether v is a text.
 func Text(v any) (string, bool) {
 	switch t := v.(type) {
 	case string:

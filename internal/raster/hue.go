@@ -72,11 +72,11 @@ func hueAt(x, chroma int) int { return chroma*chroma + chroma + x }
 
 // conversions holds tables of Pillow's conversions between RGB and HSV.
 type conversions struct {
-	hue        [3][256 * 256]byte // by the highest channel, at hueAt(difference of the two others)
-	saturation [256][256]byte     // by value and chroma
+	hue        [3][256 * 256]byte // hue, for each highest channel, at index hueAt(difference of the two others, chroma)
+	saturation [256][256]byte     // saturation, by value and chroma
 	low        [256][256]byte     // the lowest channel, by saturation and value
-	sector     [256]byte          // 0..5, by hue
-	share      [256]float32       // of the sector, by hue
+	sector     [256]byte          // sector of the hue circle, 0..5, by hue
+	share      [256]float32       // position in the sector, in [0,1), by hue
 	part       [256]float32       // saturation in [0,1]
 }
 

@@ -64,7 +64,7 @@ func Tensors(params []Param) []torch.Tensor {
 	return ts
 }
 
-// Get returns the parameter with the given name; ok is false if there is none.
+// Get returns the parameter with the given name, and whether there is one.
 func (s *Store) Get(name string) (Param, bool) {
 	i, ok := s.index[name]
 	if !ok {

@@ -181,7 +181,7 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// raw is a file of that header and so many bytes of elements.
+// raw returns a file with that header and the given number of bytes of elements.
 func raw(header string, elements int) []byte {
 	data := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(data, header...), make([]byte, elements)...)
