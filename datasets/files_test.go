@@ -386,7 +386,7 @@ func TestImageNetRefuses(t *testing.T) {
 	photos(t, filepath.Join(other, "train"), synsets, 1)
 	photos(t, filepath.Join(other, "val"), synsets[:2], 1)
 	for _, c := range []struct{ dir, split, want string }{
-		{t.TempDir(), datasets.Train, "ILSVRC2012_img_train.tar; get that from image-net.org"},
+		{t.TempDir(), datasets.Train, "ILSVRC2012_img_train.tar; download the archive from image-net.org"},
 		{cut, datasets.Train, "cut off"},
 		{bare, datasets.Test, "ILSVRC2012_devkit_t12.tar.gz"},
 		{short, datasets.Test, "none of the 6 images"},

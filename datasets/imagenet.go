@@ -62,7 +62,7 @@ func missingImageNet(dir string) error {
 		_, noFolder := os.Stat(filepath.Join(dir, p.folder))
 		_, noTar := os.Stat(filepath.Join(dir, p.tar))
 		if noFolder != nil && noTar != nil {
-			faults = append(faults, fmt.Errorf("%s has neither %s (class folders) nor %s; get that from image-net.org, which asks for an account", dir, p.folder, p.tar))
+			faults = append(faults, fmt.Errorf("%s has neither %s (class folders) nor %s; download the archive from image-net.org, which requires an account", dir, p.folder, p.tar))
 		} else if split == Test && noFolder != nil {
 			if _, err := os.Stat(filepath.Join(dir, imagenetDevkit)); err != nil {
 				faults = append(faults, fmt.Errorf("%w; it has the labels of %s: get it from image-net.org", err, imagenetValTar))
@@ -168,7 +168,7 @@ func readDevkit(file string) (d devkit, err error) {
 	}
 	for i, n := range d.truth {
 		if d.synsets[n] == "" {
-			return d, fmt.Errorf("%s: image %d is of the class %d, which %s does not name", file, i+1, n, imagenetSynsets)
+			return d, fmt.Errorf("%s: image %d has the class %d, which is missing in %s", file, i+1, n, imagenetSynsets)
 		}
 	}
 	return d, nil

@@ -110,7 +110,7 @@ func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, er
 		}
 		n := l.Batches()
 		if from < 0 || from > n {
-			yield(Batch{}, fmt.Errorf("%s: no epoch goes on from batch %d; it has %d batches of %d: was the batch size or the data another?",
+			yield(Batch{}, fmt.Errorf("%s: an epoch cannot continue from batch %d; it has %d batches of %d: did the batch size or the data change?",
 				l.Dataset.Info().Name, from, n, l.Batch))
 			return
 		}

@@ -44,7 +44,7 @@ func nextElement(b []byte, order binary.ByteOrder) (e element, rest []byte, err 
 	}
 	size := uint64(order.Uint32(b[4:]))
 	if size > uint64(len(b)-8) {
-		return e, nil, fmt.Errorf("an element of %d bytes, where %d are left", size, len(b)-8)
+		return e, nil, fmt.Errorf("an element of %d bytes, but only %d are left", size, len(b)-8)
 	}
 	e, rest = element{kind, b[8 : 8+size]}, b[8+size:]
 	if padding := (8 - size%8) % 8; kind != matCompressed && padding <= uint64(len(rest)) {

@@ -196,7 +196,7 @@ func weigh(c *nn.Ctx, dag string, of func(*nn.Mix) map[string]torch.Tensor) torc
 			return t
 		}
 	}
-	panic(&torch.Error{Op: "mixture", Err: fmt.Errorf("the pass has no architecture weights for %s; a supernet runs by search.Supernet.Logits, or with a Mix in its context", dag)})
+	panic(&torch.Error{Op: "mixture", Err: fmt.Errorf("the pass has no architecture weights for %s; run a supernet with search.Supernet.Logits, or with a Mix in its context", dag)})
 }
 
 func add(a, b torch.Tensor) torch.Tensor {

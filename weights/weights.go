@@ -109,7 +109,7 @@ func Parse(data []byte, key string) (f File, err error) {
 	case isLegacy(data):
 		f, err = readLegacy(data, key)
 	case isTar(data):
-		err = errors.New("a tar archive, as PyTorch before 0.1.10 wrote; load it there and save it again")
+		err = errors.New("a tar archive in the format of PyTorch before 0.1.10; load it with such a version and save it again")
 	case key != "":
 		err = fmt.Errorf("not a PyTorch file, so it has nothing under the key %q", key)
 	default:

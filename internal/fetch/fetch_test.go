@@ -143,7 +143,7 @@ func TestGoesOnAfterInterruption(t *testing.T) {
 			cancel()
 		}
 	}
-	if err := g.Get(ctx, f); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "goes on") {
+	if err := g.Get(ctx, f); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "continues") {
 		t.Fatalf("cancelled: %v", err)
 	}
 	if err := quick.Get(context.Background(), f); err != nil || sent.Load() != 1 {

@@ -195,7 +195,7 @@ func (d *decoder) percent(n *yaml.Node, place string, into *float64) {
 		return
 	}
 	if v == 0 {
-		d.fault(n, place, "is 0; leave it out where none is known")
+		d.fault(n, place, "is 0; leave it out if none is known")
 	}
 	*into = v
 }

@@ -222,7 +222,7 @@ func validate(g genotype.Genotype, m Macro, c genotype.Candidates) error {
 		return fmt.Errorf("the %s wiring cannot be searched: a relaxed input is a sum over the candidates (H-DAS eq. 1), which the wiring %s has", Paired, Summed)
 	}
 	if len(g.Cells) == 0 {
-		return fmt.Errorf("genotype %s has stages alone; name cells with it, as in DARTS_V1+%s", g.Name, g.Name)
+		return fmt.Errorf("genotype %s has stages alone, without cells; combine it with cells, as in DARTS_V1+%s", g.Name, g.Name)
 	}
 	return m.Validate()
 }

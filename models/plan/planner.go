@@ -199,7 +199,7 @@ func (p *planner) paired(i int, in [2]state) (Stage, [2]state, error) {
 		case 2:
 			read = [2][]Edge{edges[:1], edges[1:]}
 		default:
-			return s, in, fmt.Errorf("cell %d of stage %d reads %d edges; the %s wiring has one for each of a cell's 2 inputs: use %s", n+1, i+1, len(edges), Paired, Summed)
+			return s, in, fmt.Errorf("cell %d of stage %d reads %d edges; the %s wiring needs one for each of a cell's 2 inputs: use %s", n+1, i+1, len(edges), Paired, Summed)
 		}
 		c, out, err := p.cell(g.Cell, p.channels(i), read, states, false)
 		if err != nil {

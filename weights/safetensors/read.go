@@ -63,7 +63,7 @@ func Parse(data []byte) (File, error) {
 	}
 	n, rest := binary.LittleEndian.Uint64(data), data[8:]
 	if n > uint64(len(rest)) || n > uint64(largestHeader(int64(len(data)))) {
-		return File{}, fmt.Errorf("its header would have %d of its %d bytes", n, len(data))
+		return File{}, fmt.Errorf("a header of %d bytes is too large for a file of %d bytes", n, len(data))
 	}
 	tensors, texts, err := parseHeader(rest[:n])
 	if err != nil {
@@ -76,7 +76,7 @@ func Parse(data []byte) (File, error) {
 	for i, e := range tensors {
 		size := e.size()
 		if e.Offsets[0] != end || e.Offsets[1]-end != size || e.Offsets[1] > int64(len(rest)) {
-			return File{}, fmt.Errorf("tensor %.100q, of %d bytes from %d on, would be at %v of %d", e.name, size, end, e.Offsets, len(rest))
+			return File{}, fmt.Errorf("tensor %.100q must have %d bytes from offset %d on, but data_offsets are %v of %d bytes", e.name, size, end, e.Offsets, len(rest))
 		}
 		elements := rest[end : end+size : end+size]
 		f.Tensors[i] = Tensor{e.name, e.dtype, e.Shape, func() []byte { return elements }}
