@@ -15,10 +15,10 @@ import (
 
 const records = 8 // in each file here
 
-// pixel is the one that testdata/pickles.py writes, c*1024+y*32+x being j.
+// pixel returns pixel j = c*1024+y*32+x of an image that testdata/pickles.py writes.
 func pixel(i, j int) byte { return byte(37*i + 85*(j/1024) + 11*(j/32%32) + 3*(j%32)) }
 
-// recordsOf is a file of the binary form with the same images.
+// recordsOf returns a file in the binary form with the same images.
 func recordsOf() []byte {
 	var b bytes.Buffer
 	for i := range records {
@@ -185,7 +185,7 @@ func TestCIFAR10IsNoFolderOfFolders(t *testing.T) {
 	}
 }
 
-// The published sets have 10,000 images a file, no others.
+// Published files have 10,000 images each; files of another size are refused.
 func TestCIFAR10IsOfItsSize(t *testing.T) {
 	for _, dir := range []string{binary(t), pickled(t)} {
 		if _, err := datasets.Open("cifar10", dir, datasets.Test); err == nil || !strings.Contains(err.Error(), "holds 8 images, not 10000") {
@@ -194,7 +194,7 @@ func TestCIFAR10IsOfItsSize(t *testing.T) {
 	}
 }
 
-// records100 is a file of CIFAR-100's binary form: image i has the fine label i and the coarse one 19-i.
+// records100 returns a file in CIFAR-100's binary form. Image i has the fine label i and the coarse label 19-i.
 func records100() []byte {
 	var b bytes.Buffer
 	for i := range records {
@@ -252,7 +252,7 @@ func checkRecords(t *testing.T, d datasets.Dataset) {
 	}
 }
 
-// The published archives are read as they are.
+// The published archives are read without unpacking.
 func TestCIFARArchives(t *testing.T) {
 	files := map[string][]byte{"cifar-10-batches-bin/readme.html": []byte("read me"), "cifar-10-batches-bin/batches.meta.txt": []byte(names)}
 	pickles := map[string][]byte{"cifar-10-batches-py/batches.meta": fixture(t, "python2.meta")}

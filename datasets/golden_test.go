@@ -13,7 +13,7 @@ import (
 	"hdas/internal/raster"
 )
 
-// The goldens are torchvision's, their random draws fixed; the tests here draw the same.
+// The reference results are torchvision's with fixed random draws; the tests use the same draws.
 const goldens = "testdata/transforms.safetensors"
 
 // each calls f with the goldens under a prefix and the rest of their names, which must be n.
@@ -74,7 +74,7 @@ func TestCropFlipNormaliseEqualTorchvision(t *testing.T) {
 	})
 }
 
-// recoloured is the image after the pipeline's policy and jitter.
+// recoloured returns the image after the pipeline's policy and colour jitter.
 func recoloured(p *pipeline, pix []byte, d draws) []byte {
 	var c raster.Canvas
 	c.Reset(p.c, p.h, p.w)
@@ -220,7 +220,7 @@ func TestErasingEqualsTorchvision(t *testing.T) {
 	})
 }
 
-// soft are the labels of a batch as torchvision writes them: a share of each class.
+// soft returns the labels of a batch in torchvision's form: a weight for each class.
 func soft(b *Batch, classes int) (rows []float32) {
 	for i := range b.N {
 		row := make([]float32, classes)

@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// collect is copies of all batches of an epoch.
+// collect returns copies of all batches of an epoch.
 func collect(t interface{ Fatal(...any) }, l *Loader, epoch, from int) (all []Batch) {
 	for b, err := range l.Epoch(context.Background(), epoch, from) {
 		if err != nil {
@@ -38,11 +38,11 @@ func standard(n int) *Loader {
 		Transform: Transform{Padding: 2, Fill: 9, Flip: true, Cutout: 4}}
 }
 
-// everything is a transform with all that goes together.
+// everything is a transform with all steps that can be combined.
 var everything = Transform{ResizedCrop: true, Flip: true, AutoAugment: "imagenet", ColorJitter: ColorJitter{0.4, 0.4, 0.4, 0.1},
 	Cutout: 4, Erasing: 0.5, Mixup: 0.5, Cutmix: 1}
 
-// With all steps on, too, and of bytes as of files, batches hang on seed, epoch and numbers alone.
+// Batches depend only on the seed, the epoch and the images' indices, also with all steps on, for bytes and for files.
 func TestEverythingHangsOnTheSeedAlone(t *testing.T) {
 	files := photo(t, View{Size: 8, Resize: 9})
 	for range 20 {
@@ -78,7 +78,7 @@ func TestEverythingHangsOnTheSeedAlone(t *testing.T) {
 	}
 }
 
-// Each image is in one of the loaders that share an epoch.
+// Each image is in exactly one of the loaders that share an epoch.
 func TestShards(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, world := rapid.IntRange(0, 40).Draw(t, "images"), rapid.IntRange(1, 6).Draw(t, "world")
@@ -140,7 +140,7 @@ func TestEpochGoesOnFromItsMiddle(t *testing.T) {
 	})
 }
 
-// An image is known by its label here: image i of 10 or fewer has the label i.
+// Images are identified by their labels: image i of at most 10 has the label i.
 func TestEpochHoldsEveryImageOnce(t *testing.T) {
 	l := &Loader{Dataset: fake(10, 1, 2, 2), Batch: 3, Shuffle: true, Workers: 2}
 	var orders [][]int64
@@ -192,7 +192,7 @@ func TestNoBatchOfOne(t *testing.T) {
 	}
 }
 
-// torn is a data set some of whose files are damaged.
+// torn is a data set with some damaged files.
 type torn struct {
 	*images
 	broken string // their numbers
@@ -205,7 +205,7 @@ func (d *torn) At(i int, dst []byte) (int, error) {
 	return d.images.At(i, dst)
 }
 
-// An image's draws come from its number, not from its place.
+// An image's random draws depend on its index in the data set, not on its place in the epoch.
 func TestAugmentationFollowsTheImage(t *testing.T) {
 	l := standard(10)
 	epoch := 2
@@ -354,7 +354,7 @@ func TestCancelEndsTheEpoch(t *testing.T) {
 	if n != 3 {
 		t.Errorf("%d turns of the loop, not 2 batches and an error", n)
 	}
-	// A cancel while the loop waits for a batch.
+	// The context is cancelled while the loop waits for a batch.
 	ctx, cancel = context.WithTimeout(context.Background(), 5*time.Millisecond)
 	defer cancel()
 	l.Batch = 10_000

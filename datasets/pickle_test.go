@@ -16,7 +16,7 @@ func read(data []byte) (*images, error) {
 	return d, cifar10.readPickle(data, d)
 }
 
-// Programs that do harm where a pickle is run, or where lengths and references are believed.
+// Pickles that would do harm if they were run, or if their lengths and references were trusted.
 func TestHostilePickles(t *testing.T) {
 	// One value as often as can be; an error that prints them all would have 50 MB.
 	bomb := "(C" + string(rune(pickle.Short)) + strings.Repeat("a", pickle.Short) + "q\x01" + strings.Repeat("h\x01", batch.Most-100) + "t"
@@ -90,7 +90,7 @@ func fixtures(t testing.TB) map[string][]byte {
 	return all
 }
 
-// Every cut and, at every place of what is not pixels, every flip of a bit.
+// Every truncation and, outside the pixels, every flip of one bit.
 func TestDamagedPickles(t *testing.T) {
 	for name, data := range fixtures(t) {
 		if strings.Contains(name, "meta") {

@@ -73,7 +73,7 @@ func floats(name string, values ...float32) weights.Entry {
 	return weights.Entry{Name: name, Array: weights.NewArray(dtype.Float32, []int64{int64(len(values))}, data)}
 }
 
-// own is File.Own of those tensors, after they went through a file.
+// own writes these tensors to a file, reads it and returns File.Own.
 func own(t *testing.T, entries ...weights.Entry) (names, faults []string) {
 	t.Helper()
 	var out strings.Builder
@@ -94,7 +94,7 @@ func own(t *testing.T, entries ...weights.Entry) (names, faults []string) {
 	return names, faults
 }
 
-// A state dict that has a cell several times is read where all are equal.
+// A state dict with several copies of a cell is read if all copies are equal.
 func TestRepeatedTensors(t *testing.T) {
 	first, second := floats("cells.0.preproc0.net.1.weight", 1, 2), floats("cells.1.preproc0.net.1.weight", 3, 4)
 	again := func(name string, e weights.Entry) weights.Entry { return weights.Entry{Name: name, Array: e.Array} }
@@ -118,7 +118,7 @@ func TestRepeatedTensors(t *testing.T) {
 			t.Errorf("fault %d of %q is not %q", i, faults, want)
 		}
 	}
-	// Names of DARTS, with what wraps a network for several devices before them.
+	// Names of DARTS with the prefix of a wrapper for several devices.
 	names, faults = own(t, floats("_orig_mod.module.stem.0.weight", 1), floats("_orig_mod.module.stem.1.num_batches_tracked", 1))
 	if !slices.Equal(names, []string{"stem.0.weight", "stem.1.num_batches_tracked"}) || faults != nil {
 		t.Errorf("%v, faults %v", names, faults)

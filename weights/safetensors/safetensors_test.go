@@ -19,7 +19,7 @@ import (
 
 var allShapes = [][]int64{{}, {1}, {0}, {3, 0, 2}, {7}, {2, 3, 5, 1}, {300, 1001}}
 
-// tensor is one of that name with those elements.
+// tensor returns a tensor with that name and these elements.
 func tensor(name string, d dtype.DType, data []byte, shape ...int64) safetensors.Tensor {
 	return safetensors.Tensor{Name: name, DType: d, Shape: shape, Bytes: func() []byte { return data }}
 }
@@ -187,7 +187,7 @@ func raw(header string, elements int) []byte {
 	return append(append(data, header...), make([]byte, elements)...)
 }
 
-// fill is a header of four million bytes that repeats an entry, with a number where it has %d.
+// fill returns a header of four million bytes that repeats an entry, with a number in place of %d.
 func fill(before, entry, after string) string {
 	var b strings.Builder
 	b.WriteString(before)
@@ -297,7 +297,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(raw(`{"a":{"dtype":"BOOL","shape":[],"data_offsets":[0,1]},"b":{"dtype":"F64","shape":[0,3],"data_offsets":[1,1]}}`, 1))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if file, err := safetensors.Parse(data); err == nil {
-			// What can be read can be written, and comes back.
+			// A file that can be read can be written, and reading that gives the same.
 			again, err := safetensors.Parse(write(t, file))
 			if err != nil {
 				t.Fatal(err)
