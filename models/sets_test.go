@@ -76,7 +76,7 @@ func everyOperation(t *testing.T, dtype torch.DType) map[string][]float64 {
 	return all
 }
 
-// A cell has the same bits whatever the number of threads.
+// The result of a cell has the same bits for every number of threads.
 func TestCellOnAnyThreads(t *testing.T) {
 	threads := func(n int) (was int) {
 		if err := torch.Do(func(*torch.Scope) error { was = torch.Threads(); torch.SetThreads(n); return nil }); err != nil {
@@ -105,8 +105,8 @@ func TestCellOnAnyThreads(t *testing.T) {
 // that file, for the same test in another process.
 const resultsFile = "HDAS_TEST_CELL_RESULTS"
 
-// A cell comes out the same in each instruction set, but for rounding. The set is chosen once in a
-// process, so that this test runs itself again for each.
+// The results of a cell in different instruction sets differ only by rounding. A process chooses the set
+// once, so this test runs itself in a new process for each set.
 func TestCellInEachInstructionSet(t *testing.T) {
 	type results struct {
 		Set   string

@@ -42,7 +42,7 @@ func equal(t testing.TB, got, want genotype.Genotype) {
 	}
 }
 
-// One genotype in the ways that programs and people write it.
+// One genotype in the different notations of programs and people.
 var pdarts = []string{
 	`PDARTS = Genotype(normal=[('skip_connect', 0), ('dil_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 3), ('sep_conv_3x3', 0), ('dil_conv_5x5', 4)], normal_concat=range(2, 6), reduce=[('avg_pool_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('dil_conv_5x5', 2), ('max_pool_3x3', 0), ('dil_conv_3x3', 1), ('dil_conv_3x3', 1), ('dil_conv_5x5', 3)], reduce_concat=range(2, 6))`,
 	"# searched on CIFAR-10\r\n\r\nPDARTS = gt.Genotype( # five\r\n" + `
@@ -64,7 +64,7 @@ func TestNotations(t *testing.T) {
 	}
 }
 
-// FairDARTS' absent nodes leave the output, and edges that read them are passed over.
+// FairDARTS' nodes without edges are removed from the output, together with edges that read them.
 func TestAbsentNodes(t *testing.T) {
 	g := parse(t, `Genotype(
 		normal=[('sep_conv_3x3', 2, 0), ('skip_connect', 4, 3), ('sep_conv_5x5', 4, 1), ('skip_connect', 6, 5)], normal_concat=range(2, 7),
@@ -75,7 +75,7 @@ func TestAbsentNodes(t *testing.T) {
 	}
 }
 
-// Stages over cells run the cells of their own number, where there are such.
+// Stages use the stage-specific cells of their own number, if there are any.
 func TestStagesOverCells(t *testing.T) {
 	const stage, cell = "[[('skip_connect', 0), ('max_pool_3x3', 1)]]", "[('sep_conv_3x3', 0), ('none', 1)]"
 	g := parse(t, "Genotype(stage2="+stage+", stage2_concat=[1, 2], DAG1="+stage+", DAG1_concat=[2], normal1="+cell+", normal1_concat=[2], normal2="+cell+", normal2_concat=(2,), reduce="+cell+", reduce_concat=[2])")
@@ -190,7 +190,7 @@ func TestFormatRefusesWhatTheNotationCannotSay(t *testing.T) {
 	}
 }
 
-// The place of a fault, and what was expected there.
+// Errors state the place of a fault and what was expected there.
 func TestErrors(t *testing.T) {
 	whole := func(normal, concat string) string {
 		return "Genotype(\n normal=" + normal + ",\n normal_concat=" + concat + ",\n reduce=[('none', 0), ('none', 1)], reduce_concat=[2])"
@@ -261,8 +261,8 @@ func TestHandsOnErrorsOfTheReader(t *testing.T) {
 	}
 }
 
-// Texts made to make a reader swell or never end. What is allocated, freed or not, stays within a
-// fixed multiple of the text.
+// Texts that could make a reader use too much memory or never end. The total allocated memory stays within
+// a fixed multiple of the text's size.
 func TestWithstandsHostileTexts(t *testing.T) {
 	fill := func(begin, s string) string { return begin + strings.Repeat(s, (maxText-len(begin))/len(s)) }
 	for name, text := range map[string]string{
