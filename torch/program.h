@@ -8,7 +8,6 @@
 #include "rounds.h"
 
 #include <memory>
-#include <mutex>
 #include <torch/torch.h>
 
 namespace hdas {
@@ -45,20 +44,6 @@ struct Program {
 
   // Finds the branches. Call it once the terms are complete.
   void link();
-
-  // The kernel of a round for inputs of that size. Its weights are laid out anew only when they
-  // have changed since.
-  template <class T> std::shared_ptr<const Kernel<T>> kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w) const;
-
-private:
-  struct Made {
-    int64_t c, h, w;
-    std::vector<uint32_t> versions; // of the weights
-    at::ScalarType type;
-    std::shared_ptr<const void> kernel;
-  };
-  mutable std::map<const Round *, Made> made;
-  mutable std::mutex lock;
 };
 
 // A program's pass over its inputs.
