@@ -13,7 +13,7 @@ constexpr auto last = at::MemoryFormat::ChannelsLast;
 // What a forward pass keeps for its gradient.
 template <class T> struct Kept {
   struct Branch {
-    std::vector<std::shared_ptr<const Kernel<T>>> kernel; // for each round
+    std::vector<std::unique_ptr<const Kernel<T>>> kernel; // for each round
     std::vector<Tensor> y;                                // the output of each round before its norm; empty if it must be computed again
     std::vector<Moments> moments;                         // the statistics of each round's norm
     Tensor gradient; // for a pooling: the gradient summed over its terms; by batch statistics, that of the normalised output
@@ -30,8 +30,7 @@ public:
   Forward(const Pass &pass, Kept<T> &kept) : p(*pass.program), pass(pass), state(kept.state), branches(kept.branches), shared(kept.shared) {
     if (!branches.empty())
       return;
-    for (const hdas::Branch &b : p.branches)
-      branches.push_back({{}, {}, std::vector<Moments>(b.term->rounds.size()), {}});
+    make_kernels();
     shared.resize(p.terms.size());
     for (size_t t = 0; t < p.terms.size() && pass.norm == running_statistics; ++t)
       if (p.terms[t].branch >= 0 && p.branches[p.terms[t].branch].pool && p.terms[t].rounds[0].mean >= 0)
@@ -129,12 +128,9 @@ protected:
     Branch &b = branches[index];
     if (!b.y.empty())
       return;
-    const bool known = !b.kernel.empty();
     for (size_t r = 0; r < rounds(index).size(); ++r) {
       const Round &round = rounds(index)[r];
       const Tensor &x = r == 0 ? state[p.branches[index].from] : b.y[r - 1];
-      if (!known)
-        b.kernel.push_back(p.kernel<T>(round, pass.tensors, x.size(1), x.size(2), x.size(3)));
       const Kernel<T> &k = *b.kernel[r];
       std::vector<T> scale, shift;
       Load load = reading(index, r, x.size(1), scale, shift);
@@ -176,6 +172,28 @@ protected:
   }
 
 private:
+  // Makes the branches with their kernels: the weights are laid out once for a pass and its gradient.
+  void make_kernels() {
+    std::vector<Pair> size(p.states); // height, width
+    for (int i = 0; i < p.inputs; ++i)
+      size[i] = {pass.tensors[i].size(2), pass.tensors[i].size(3)};
+    branches.resize(p.branches.size());
+    for (const Term &t : p.terms) {
+      Pair at = size[t.from];
+      if (t.branch >= 0) {
+        Branch &b = branches[t.branch];
+        b.moments.resize(t.rounds.size());
+        const bool made = !b.kernel.empty();
+        for (size_t r = 0; r < t.rounds.size(); ++r) {
+          if (!made)
+            b.kernel.push_back(std::make_unique<const Kernel<T>>(t.rounds[r], pass.tensors, t.rounds[r].in, at[0], at[1]));
+          at = {b.kernel[r]->oh(), b.kernel[r]->ow()};
+        }
+      }
+      size[t.to] = at;
+    }
+  }
+
   Moments running(const Round &r) const {
     return {numbers(r.mean, r.out, 0), inverse(numbers(r.var, r.out, 1)), {}, false};
   }

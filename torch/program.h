@@ -8,7 +8,6 @@
 #include "rounds.h"
 
 #include <memory>
-#include <mutex>
 #include <torch/torch.h>
 
 namespace hdas {
@@ -46,20 +45,6 @@ struct Program {
 
   // Finds the branches. Call it after all terms are added.
   void link();
-
-  // Returns the kernel of a round for inputs of that size. It is cached, and made again only if the
-  // weights have changed since.
-  template <class T> std::shared_ptr<const Kernel<T>> kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w) const;
-
-private:
-  struct Made {
-    int64_t c, h, w;
-    std::vector<uint32_t> versions; // libtorch's version counters of the weights
-    at::ScalarType type;
-    std::shared_ptr<const void> kernel;
-  };
-  mutable std::map<const Round *, Made> made;
-  mutable std::mutex lock;
 };
 
 // One forward pass of a program.
