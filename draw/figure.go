@@ -9,7 +9,7 @@ import (
 	"hdas/models/genotype"
 )
 
-// figure is one DAG with coordinates in pixels, its upper left corner at (0,0).
+// figure is the drawing of one DAG. Coordinates are in pixels from its upper left corner.
 type figure struct {
 	title, note   string
 	boxes         []shape
@@ -18,7 +18,7 @@ type figure struct {
 	width, height float64
 }
 
-// shape is a rectangle around its centre, with text in it.
+// shape is a rectangle with text; x and y are its centre.
 type shape struct {
 	x, y, width, height float64
 	text, sub           string // sub is a subscript
@@ -34,7 +34,7 @@ type curve struct {
 	dead     bool
 }
 
-// Widths of the gaps between layers in pixels: the steeper its edges, the wider a gap.
+// Widths of the gaps between layers in pixels. A gap is wider if its edges are steeper.
 const (
 	leastGap, mostGap = 20, 80
 	slope             = 0.3
@@ -78,13 +78,13 @@ func newFigure(d genotype.DAG, c palette) (figure, error) {
 	return f, nil
 }
 
-// shape is the rectangle of a point.
+// shape returns the rectangle of a point.
 func (g *graph) shape(id int, left, right []float64) shape {
 	p := g.Points[id]
 	return shape{x: (left[p.Layer] + right[p.Layer]) / 2, y: p.At, width: g.widths[id], height: p.Size}
 }
 
-// columns are the left and right sides of the layers.
+// columns returns the x of the left and right side of each layer.
 func (g *graph) columns() (left, right []float64) {
 	left, right = make([]float64, len(g.Layers)), make([]float64, len(g.Layers))
 	x := 0.0
@@ -102,8 +102,8 @@ func (g *graph) columns() (left, right []float64) {
 	return left, right
 }
 
-// ports are the y at which the routes arrive: spread over the side of their target, in the order
-// in which they come.
+// ports returns the y at which each route reaches its target. Routes to the same target are spread over
+// its side, sorted by the y from which they come.
 func (g *graph) ports() []float64 {
 	at := make([]float64, len(g.Routes))
 	arriving := map[int][]int{}
@@ -123,7 +123,8 @@ func (g *graph) ports() []float64 {
 	return at
 }
 
-// curve is level across a layer and swings from one layer to the next.
+// curve returns the curve of a route: horizontal within a layer, and an S-shaped Bezier curve between
+// layers.
 func (g *graph) curve(r []int, dead bool, port float64, left, right []float64) curve {
 	last := len(r) - 1
 	c := curve{from: r[0], to: r[last], dead: dead, y: port}
@@ -133,7 +134,7 @@ func (g *graph) curve(r []int, dead bool, port float64, left, right []float64) c
 	for i, id := range r[1:] {
 		q := g.Points[id]
 		if i+1 < last && left[q.Layer] == right[q.Layer] {
-			continue // there is nothing to get past in a layer without width
+			continue // a layer without width has nothing to pass by
 		}
 		tox, toy := left[q.Layer], q.At
 		if i+1 == last {

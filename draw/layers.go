@@ -7,10 +7,10 @@ import (
 	"hdas/models/genotype"
 )
 
-// A figure is a grid of layers from left to right. Layer 2d has the boxes of depth d; the layers
-// between have the labels. An edge has a point in every layer between its ends, one of which is
-// its label. All that stands in a layer has a place of its own there, so nothing runs through
-// anything else; between layers there are but curves.
+// A figure consists of layers from left to right. Layer 2d has the boxes of depth d, and the layers
+// between them have the labels of edges. An edge has a point in every layer between its two boxes; one of
+// these points is its label. Points in a layer do not overlap, so an edge never crosses a box or a label.
+// Edges cross each other only between layers.
 
 // Sizes in pixels.
 const (
@@ -18,27 +18,27 @@ const (
 	portGap             = 11 // between arrowheads at one box
 	labelHeight         = 19
 	bendHeight          = 8
-	rowGap              = 9  // least distance in a layer
-	boxGap              = 18 // least distance of two boxes in a layer
+	rowGap              = 9  // smallest distance between points in a layer
+	boxGap              = 18 // smallest distance between two boxes in a layer
 )
 
-// graph is a figure before it has coordinates. Point s is state s, and the one after all states is
-// the output.
+// graph is a figure before it has coordinates. Point s is state s; the point after all states is the
+// output.
 type graph struct {
 	layered.Graph
-	widths map[int]float64 // of the points that have one
-	labels []label         // of the routes
+	widths map[int]float64 // widths of boxes and labels, by point
+	labels []label         // labels of the routes
 	dead   map[int]bool
 	states int
 }
 
-// label is what is written on an edge.
+// label is the text on an edge.
 type label struct {
 	text string
 	dead bool
 }
 
-// maxPoints is what can be laid out in seconds.
+// maxPoints is the largest number of points, which can be laid out within seconds.
 const maxPoints = 30_000
 
 func newGraph(d genotype.DAG) (*graph, error) {
@@ -70,7 +70,7 @@ func newGraph(d genotype.DAG) (*graph, error) {
 		need += 2 * (depth[g.states] - depth[s])
 	}
 	if need > maxPoints {
-		return nil, fmt.Errorf("the edges of its %d nodes run through %d columns in all, and a drawing has room for %d; draw fewer nodes", len(d.Nodes), need, maxPoints)
+		return nil, fmt.Errorf("the edges of its %d nodes pass through %d columns in total, but a drawing has room for %d; draw fewer nodes", len(d.Nodes), need, maxPoints)
 	}
 	for _, at := range depth {
 		g.widths[g.Add(layered.Point{Box: true, Layer: 2 * at, Size: boxHeight})] = boxWidth
@@ -91,7 +91,7 @@ func newGraph(d genotype.DAG) (*graph, error) {
 	return g, nil
 }
 
-// connect adds an edge. Its label is right before its target.
+// connect adds an edge. Its label is in the layer before its target.
 func (g *graph) connect(from, to int, name string, dead bool) {
 	last := g.Points[to].Layer - 1
 	g.Connect(from, to, func(layer int) layered.Point {

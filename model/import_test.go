@@ -230,7 +230,7 @@ func TestImportNamesEveryFault(t *testing.T) {
 			"DARTS_V2", "C=4, 20 cells, 10 classes", "5 tensors do not fit",
 			"stem.0.weight [12 3 3 3] is missing", "cells.3.preprocess0.op.2.bias [4] is missing",
 			"classifier.weight has shape [10 32], not [10 64]", "cells.0.preprocess1.op.1.weight has shape [2 24 1 1], not [4 12 1 1]",
-			"cells.99.extra [1] is surplus",
+			"cells.99.extra [1] is not a parameter of the network",
 		} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%.2000v\ndoes not say %q", err, want)

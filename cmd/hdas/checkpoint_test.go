@@ -83,8 +83,8 @@ func TestCheckpointInAndOut(t *testing.T) {
 		code        int
 	}{
 		{"predict " + at("in.safetensors") + " --input " + at("in.safetensors") + " -o " + at("x"), `no tensor "input"`, exitFailed},
-		{"import " + golden.Path("darts/cifar_checkpoint.pth.tar") + " --genotype DARTS_V1 -o " + at("x"), "is surplus", exitFailed},
-		{"import " + golden.Path("README.md") + " --genotype DARTS_V1 -o " + at("x"), "neither a file of PyTorch", exitFailed},
+		{"import " + golden.Path("darts/cifar_checkpoint.pth.tar") + " --genotype DARTS_V1 -o " + at("x"), "is not a parameter of the network", exitFailed},
+		{"import " + golden.Path("README.md") + " --genotype DARTS_V1 -o " + at("x"), "neither a PyTorch file", exitFailed},
 		{"import " + at("nothing") + " --genotype DARTS_V1 -o " + at("x"), "no such file", exitFailed},
 		{"import x", "--genotype", exitUsage},
 		{"import x --genotype DARTS_V1 -o y --preset other", "cifar, imagenet", exitUsage},

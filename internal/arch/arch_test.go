@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 	"torch/nn":              {"torch", "torch/kernel"},
 	"torch/optim":           {"torch", "torch/nn"},
 	"torch/optim/schedule":  {},
-	"internal/leaftest":     {"torch"},
+	"internal/looptest":     {"torch"},
 	"models/genotype":       {},
 	"models/genotype/text":  {"models/genotype"},
 	"models/layer":          {},
@@ -64,8 +64,8 @@ var allowed = map[string][]string{
 // Packages that test in milliseconds because nothing of libtorch is in them.
 var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
 
-// Packages with C code. All but torch, and leaftest, which is for its tests, have a twin of it in Go.
-var cgo = []string{"torch", "internal/leaftest", "internal/imagefile", "internal/raster"}
+// Packages with C code. All but torch, and looptest, which is for its tests, have a twin of it in Go.
+var cgo = []string{"torch", "internal/looptest", "internal/imagefile", "internal/raster"}
 
 func TestDirectionOfImports(t *testing.T) {
 	packages := read(t)

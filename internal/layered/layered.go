@@ -1,25 +1,25 @@
-// Package layered lays out graphs whose nodes stand in layers: it chooses the order of the points of
-// each layer and their coordinates, so that few edges cross and most run straight.
+// Package layered computes the layout of graphs whose nodes are in layers: the order of the points in each
+// layer and their coordinates, so that few edges cross and most are straight.
 package layered
 
-// Point has a place in a layer: a box, or an edge on its way past the layer's boxes.
+// Point is an item of a layer: a box, or the point where an edge passes through the layer.
 type Point struct {
 	Layer         int
 	Box           bool
-	Size          float64 // along the layer
-	Before, After []int   // the connected points of the layer before and of the one after
-	At            float64 // the coordinate of its centre along the layer, from Arrange
+	Size          float64 // its extent along the layer
+	Before, After []int   // the connected points in the previous and the next layer
+	At            float64 // the coordinate of its centre along the layer, which Arrange computes
 }
 
-// Graph is a graph in layers. All boxes are added before the first edge.
+// Graph is a graph in layers. Add all boxes before the first edge.
 type Graph struct {
 	Points      []Point
 	Layers      [][]int // the points of each layer, in their order
 	Routes      [][]int // the points of each edge, from box to box
-	Gap, BoxGap float64 // least distance between two points of a layer, and between two boxes
+	Gap, BoxGap float64 // smallest distance between two points in a layer, and between two boxes
 }
 
-// Add adds a point to its layer and returns its number.
+// Add adds a point to its layer and returns its index in Points.
 func (g *Graph) Add(p Point) int {
 	for len(g.Layers) <= p.Layer {
 		g.Layers = append(g.Layers, nil)
@@ -30,8 +30,8 @@ func (g *Graph) Add(p Point) int {
 	return id
 }
 
-// Connect adds an edge from a box to one of a later layer. bend makes its point in each layer between;
-// the fields that say where it is are filled in here.
+// Connect adds an edge from a box to a box in a later layer. bend returns the edge's point for each layer
+// between them; Connect sets its Layer, Before and After.
 func (g *Graph) Connect(from, to int, bend func(layer int) Point) {
 	route := []int{from}
 	for at := g.Points[from].Layer + 1; at < g.Points[to].Layer; at++ {
@@ -48,8 +48,8 @@ func (g *Graph) Connect(from, to int, bend func(layer int) Point) {
 	g.Routes = append(g.Routes, route)
 }
 
-// Arrange orders the points of the layers, but for the first, and sets the coordinate of each point;
-// the least edge of all points is at 0.
+// Arrange sorts the points in all layers except the first, and sets At of each point. The smallest
+// coordinate of all points' borders is 0.
 func (g *Graph) Arrange() {
 	g.order()
 	g.place()

@@ -6,16 +6,17 @@ import (
 	"slices"
 )
 
-// order sorts the layers so that few edges cross: each point goes to the mean of its neighbours,
-// layer by layer, to and fro (the barycentre method), from several starts. The first layer
-// stays in its order, and where crossings are equal, so do as many others as can.
+// order sorts the points in the layers so that few edges cross. It uses the barycentre method: it sorts
+// each layer by the mean position of the points' neighbours, forwards and backwards through the layers,
+// from several random orders. The first layer keeps its order. Among orders with equally many crossings
+// it takes the one with the fewest boxes out of numerical order.
 func (g *Graph) order() {
 	const sweeps = 16
 	starts := 24
 	if len(g.Points) > 400 {
 		starts = 3
 	}
-	random := rand.New(rand.NewPCG(1, 2)) // fixed, so that a graph has one drawing
+	random := rand.New(rand.NewPCG(1, 2)) // a fixed seed, so that a graph always has the same drawing
 	var best [][]int
 	type score struct{ crossings, disorder int }
 	var least score
@@ -50,7 +51,7 @@ func clone(layers [][]int) [][]int {
 	return c
 }
 
-// places are the points' indices in their layers.
+// places returns the index of each point in its layer.
 func (g *Graph) places() []int {
 	at := make([]int, len(g.Points))
 	for _, l := range g.Layers {
@@ -61,7 +62,8 @@ func (g *Graph) places() []int {
 	return at
 }
 
-// sort orders a layer by the mean place of the points' neighbours. One without any stays.
+// sort sorts a layer by the mean position of the points' neighbours. A point without neighbours keeps its
+// position.
 func (g *Graph) sort(layer int, neighbours func(*Point) []int) {
 	l := g.Layers[layer]
 	at := map[int]int{}
@@ -86,10 +88,10 @@ func (g *Graph) sort(layer int, neighbours func(*Point) []int) {
 	slices.SortStableFunc(l, func(a, b int) int { return cmp.Compare(key[a], key[b]) })
 }
 
-// swap exchanges neighbours in a layer as long as that takes crossings away.
+// swap exchanges adjacent points in a layer as long as this reduces the number of crossings.
 func (g *Graph) swap() {
 	if len(g.Points) > 2000 {
-		return // barycentres alone do for what nobody can follow anyway
+		return // for a drawing this large, sorting by barycentres is enough
 	}
 	at := g.places()
 	for better := true; better; {
@@ -109,7 +111,7 @@ func (g *Graph) swap() {
 	}
 }
 
-// inversions is how many of the first's edges cross one of the second's below it.
+// inversions returns the number of crossings between the edges of two points, first being above second.
 func inversions(first, second, at []int) int {
 	n := 0
 	for _, a := range first {
@@ -122,7 +124,7 @@ func inversions(first, second, at []int) int {
 	return n
 }
 
-// crossings counts all, by a Fenwick tree over the places of each layer.
+// crossings returns the number of all crossings. It uses a Fenwick tree over the positions in each layer.
 func (g *Graph) crossings() int {
 	at := g.places()
 	n := 0
@@ -149,7 +151,7 @@ func (g *Graph) crossings() int {
 	return n
 }
 
-// disorder is the number of pairs of boxes of a layer of which the one with the higher number comes first.
+// disorder returns the number of pairs of boxes in a layer that are not in numerical order.
 func (g *Graph) disorder() int {
 	n := 0
 	for _, l := range g.Layers {

@@ -2,9 +2,9 @@ package layered
 
 import "math"
 
-// place gives every point its At: near its neighbours, in the order of its layer and at a distance
-// from the next. Each round moves a layer to where the sum of squared, weighted distances to the
-// neighbours is least.
+// place sets At of every point. In each round it moves the points of a layer, in their order and with at
+// least the required distances, to where the weighted sum of squared distances to their neighbours is
+// smallest.
 func (g *Graph) place() {
 	for _, l := range g.Layers {
 		y := 0.0
@@ -42,7 +42,7 @@ func (g *Graph) place() {
 	}
 }
 
-// distance is the least between the centres of two neighbours in a layer.
+// distance returns the smallest allowed distance between the centres of two adjacent points in a layer.
 func (g *Graph) distance(a, b int) float64 {
 	p, q := &g.Points[a], &g.Points[b]
 	gap := g.Gap
@@ -52,8 +52,8 @@ func (g *Graph) distance(a, b int) float64 {
 	return (p.Size+q.Size)/2 + gap
 }
 
-// settle moves the points of a layer. It is an isotonic regression by pooling: points that want to
-// be closer than they may are moved as one block.
+// settle moves the points of a layer as close as possible to where wish wants them. It is an isotonic
+// regression by pooling adjacent violators: points that would be too close together move as one block.
 func (g *Graph) settle(layer []int) {
 	type block struct{ sum, weight float64 }
 	var blocks []block
@@ -83,8 +83,8 @@ func (g *Graph) settle(layer []int) {
 	}
 }
 
-// wish is where a point would be best, and how much that counts: that the points of one edge are
-// in line matters more than that boxes are close.
+// wish returns the best At of a point and its weight. Straight edges have more weight than short distances
+// between boxes.
 func (g *Graph) wish(id int) (at, weight float64) {
 	p := &g.Points[id]
 	for _, near := range [][]int{p.Before, p.After} {
@@ -103,8 +103,8 @@ func (g *Graph) wish(id int) (at, weight float64) {
 	return at / weight, weight
 }
 
-// straighten puts the points of every edge into line as far as their neighbours in the layers let
-// it: a run of points in one line, then another run.
+// straighten gives the points of every edge the same At, as far as the adjacent points in the layers allow
+// it.
 func (g *Graph) straighten() {
 	at := g.places()
 	room := func(id int) (low, high float64) {
