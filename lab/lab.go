@@ -28,8 +28,16 @@ type Watch struct {
 	// Skipped is called once for each damaged file that a loader skips, with the number of such files
 	// so far.
 	Skipped func(file *datasets.DamagedError, n int)
+	// Note is called with what a user should know of a run before it begins, one sentence.
+	Note func(text string)
 	// Line is called with each line that a run in a separate process writes to its standard error.
 	Line func(job, line string)
+}
+
+func (w Watch) note(text string) {
+	if w.Note != nil {
+		w.Note(text)
+	}
 }
 
 func (w Watch) begin(name string) (progress func(run.Progress), end func()) {

@@ -212,3 +212,25 @@ func TestSkippedFiles(t *testing.T) {
 		}
 	}
 }
+
+// A search whose cells cannot be computed as programs says so once, before it begins; others say
+// nothing.
+func TestNoteOfPartialChannels(t *testing.T) {
+	for share, want := range map[string]int{"1": 0, "2": 1} {
+		c, err := configs.LoadSearch(configs.CellSearch, configs.Overrides{File: "tiny-cell", Alone: true, Set: []string{"search.batch=500", "network.channels=2", "network.layers=3", "search.partial_channels=" + share,
+			"search.nodes=1", "search.cell_primitives=[none,skip_connect,avg_pool_3x3]"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // after its first step
+		var notes []string
+		_, err = lab.Search(ctx, c, folderFor(t), lab.Watch{Note: func(text string) { notes = append(notes, text) }})
+		if !errors.Is(err, run.ErrStopped) {
+			t.Errorf("partial_channels %s: %v", share, err)
+		}
+		if len(notes) != want || want == 1 && !strings.Contains(notes[0], "partial_channels") {
+			t.Errorf("partial_channels %s: notes %q", share, notes)
+		}
+	}
+}

@@ -20,6 +20,9 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 	if err := d.WriteConfig(s.Resolved); err != nil {
 		return search.Result{}, err
 	}
+	if c.Search.Kind.FindsCells() && c.Search.PartialChannels > 1 {
+		w.note("with search.partial_channels the cells are computed edge by edge, not each as one program of the kernels, and a step is slower")
+	}
 	progress, end := w.begin(fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed))
 	defer end()
 	found, err := search.Run(ctx, s, d, progress)

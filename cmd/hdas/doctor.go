@@ -26,7 +26,8 @@ type health struct {
 	FreeGB   float64           `json:"memory_available_gb"`
 	Data     map[string]string `json:"data"` // by data set: "found", or what is missing and how to fix it
 	DataDir  string            `json:"data_dir"`
-	JPEG     string            `json:"jpeg"` // the decoder of JPEG files
+	JPEG     string            `json:"jpeg"`    // the decoder of JPEG files
+	Kernels  string            `json:"kernels"` // the instruction set that cells are computed with on the CPU
 }
 
 func (p *program) doctor() *cobra.Command {
@@ -38,7 +39,7 @@ func (p *program) doctor() *cobra.Command {
 			h := health{Libtorch: torch.Version(), Library: proc.Library("libtorch_cpu.so"), Devices: []string{"cpu"}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: dataDir}
 			h.MemoryGB, h.FreeGB = float64(proc.Machine("MemTotal"))/1e9, float64(proc.Machine("MemAvailable"))/1e9
 			err := torch.Do(func(*torch.Scope) error {
-				h.Threads = torch.Threads()
+				h.Threads, h.Kernels = torch.Threads(), torch.InstructionSet()
 				torch.Ones(torch.Options{}, 2, 2).Sum().Item()
 				return nil
 			})
@@ -84,6 +85,7 @@ func (h health) write(w io.Writer) {
 	fmt.Fprintf(w, "CUDA      %s\n", h.CUDA)
 	fmt.Fprintf(w, "threads   %d of %d CPUs\n", h.Threads, h.CPUs)
 	fmt.Fprintf(w, "memory    %.1f GB, %.1f available\n", h.MemoryGB, h.FreeGB)
+	fmt.Fprintf(w, "kernels   %s\n", h.Kernels)
 	fmt.Fprintf(w, "JPEG by   %s\n", h.JPEG)
 	fmt.Fprintf(w, "data in   %s\n", h.DataDir)
 	for _, name := range datasets.Names() {

@@ -22,6 +22,7 @@ func (p *program) watch() lab.Watch {
 	return lab.Watch{
 		Begin:   func(name string) (func(run.Progress), func()) { return progress(p.err, name) },
 		Skipped: func(e *datasets.DamagedError, n int) { fmt.Fprintf(p.err, "hdas: skipped (%d so far): %v\n", n, e) },
+		Note:    func(text string) { fmt.Fprintln(p.err, "hdas: "+text) },
 		Line:    func(_, line string) { fmt.Fprintln(p.err, line) },
 	}
 }
