@@ -7,15 +7,15 @@ import (
 	"hash"
 )
 
-// Content is what a part of a data set holds, by which a changed one is known.
+// Content describes a part of a data set so that a change can be recognised.
 type Content struct {
 	Images int
 	Counts []int            // by class
-	Digest string           // of the labels and pixels; of files their paths and sizes, in their order
-	Files  map[string]int64 // of one's own images, the size of each file by its path
+	Digest string           // of labels and pixels, or of the paths and sizes of files, in their order
+	Files  map[string]int64 // of the user's own images: the size of each file by path
 }
 
-// ContentOf looks through a part of a data set. It reads no image files.
+// ContentOf returns the content of a part of a data set. It opens no image files.
 func ContentOf(d Dataset) (Content, error) {
 	c := Content{Images: d.Len(), Counts: make([]int, len(d.Info().Classes))}
 	h := sha256.New()

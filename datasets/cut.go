@@ -6,23 +6,23 @@ import (
 	"slices"
 )
 
-// Cut says where the images of each class of one's own folder were cut in two parts, by class: an image
-// whose hash is below is in the first part. The hash is of the image's path within the folder of the
-// classes, and of a seed, so no image changes its part when others come or go. A Cut of nil is to be made
-// from the images that are there; an empty one that is not nil cuts by position, as programs before did.
+// Cut splits the images of a user's folder in two parts. It has a number for each class: images whose hash
+// is below it are in the first part. The hash depends on the path of the image within the folder of the
+// classes and on a seed, so no image changes its part when others are added or removed. A nil Cut means
+// that the split is made from the images that exist. An empty Cut that is not nil splits by position, as earlier
+// versions of the program did.
 type Cut map[string]uint64
 
-// ByPosition is the cut of data whose images have no paths, and of runs that recorded none.
+// ByPosition returns the cut of data sets whose images have no paths, and of runs that recorded none.
 func ByPosition() Cut { return Cut{} }
 
 func (c Cut) byPosition() bool { return c != nil && len(c) == 0 }
 
-// hashOf is the hash of an image's path, for that use and seed.
+// hashOf returns the hash of an image's path, for a use and a seed.
 func hashOf(use string, seed uint64, path string) uint64 { return uint64(stream(seed, use+"/"+path)) }
 
-// apply returns the numbers of the images of both parts, in their order. A class that the cut does not
-// have is cut after so many of its images, in the order of their hashes, as share says of its number; used is
-// the cut with those.
+// apply returns the sorted indices of the images of both parts. If the cut lacks a class, the share(class, n)
+// images with the lowest hashes of its n images are in the first part. used is the cut with these classes.
 func (c Cut) apply(d Encoded, use string, seed uint64, share func(class, n int) int) (first, second []int, used Cut) {
 	classes := d.Info().Classes
 	members := make([][]uint64, len(classes)) // the hashes of each class
@@ -57,8 +57,8 @@ func (c Cut) apply(d Encoded, use string, seed uint64, share func(class, n int) 
 	return first, second, used
 }
 
-// divide returns the training and the test images of a folder without parts: of each class a share for
-// testing, at least one of two images, and never all.
+// divide returns the indices of training and test images. The given fraction of each class is for testing: at
+// least one image of a class that has two, and never all of them.
 func (s Spec) divide(d *fileset) (train, test []int, used Cut) {
 	fraction := s.TestFraction
 	if fraction == 0 {
@@ -73,7 +73,7 @@ func (s Spec) divide(d *fileset) (train, test []int, used Cut) {
 	return train, test, used
 }
 
-// divideByPosition is how runs without a record of their cut are divided.
+// divideByPosition is divide for runs of earlier versions.
 func divideByPosition(l *list, classes int, share func(class, n int) int, seed uint64) (train, test []int) {
 	members := make([][]int, classes)
 	for i, label := range l.labels {
@@ -94,8 +94,8 @@ func divideByPosition(l *list, classes int, share func(class, n int) int, seed u
 	return train, test
 }
 
-// Fixed returns the data set with the cut by which its images are divided, to be recorded: made from the
-// images that are there unless s has it. Only one's own folder without parts has one; of others it is nil.
+// Fixed returns s with the cut that splits its images, for a run to record. If s has none, it is made from the
+// images that exist. It is nil unless the data set is a user's folder without a test folder.
 func (s Spec) Fixed() (Spec, error) {
 	if !Own(s.Name) || s.Cut.byPosition() {
 		return s, nil
@@ -116,32 +116,32 @@ func (s Spec) Fixed() (Spec, error) {
 	return s, nil
 }
 
-// Split cuts a data set in two by the seed: the first has floor(fraction * Len()) images, fraction in
-// [0,1]. Together they are everything, and no image is in both. Images of one's own are cut by hash, class
-// by class, others by a shuffle of their positions.
+// Split splits a data set in two with the seed: floor(fraction * Len()) images, and the others. A user's own
+// images are split by hash within each class, those of other data sets by shuffled positions. It returns an
+// error if fraction is not in [0,1].
 func Split(d Dataset, fraction float64, seed uint64) (first, second Dataset, err error) {
 	if !(fraction >= 0 && fraction <= 1) {
-		return nil, nil, fmt.Errorf("%s cannot be cut at the fraction %v; it must be in [0,1]", d.Info().Name, fraction)
+		return nil, nil, fmt.Errorf("%s cannot be split at the fraction %v; it must be in [0,1]", d.Info().Name, fraction)
 	}
 	first, second, _ = cut(d, func(n int) int { return int(math.Floor(fraction * float64(n))) }, seed, nil)
 	return first, second, nil
 }
 
-// Halves is Split at one half: a search's halves, of the weights and of the architecture. With an
-// odd number the first is the smaller.
+// Halves returns Split at one half: in a search, the images that train the network's weights and those
+// that train the architecture. If the number of images is odd, the first half is smaller.
 func Halves(d Dataset, seed uint64) (first, second Dataset) {
 	first, second, _ = HalvesAt(d, seed, nil)
 	return first, second
 }
 
-// HalvesAt is Halves at a recorded cut. used is the one that cut them, to be recorded: it is empty where
-// positions did.
+// HalvesAt is Halves with a recorded cut. used is the cut to be recorded, which is ByPosition unless the images
+// are the user's own.
 func HalvesAt(d Dataset, seed uint64, at Cut) (first, second Dataset, used Cut) {
 	return cut(d, func(n int) int { return n / 2 }, seed, at)
 }
 
-// cut cuts d so that the first part has share of all images and, of one's own, of each class as many to
-// one image.
+// cut splits d so that the first part has share(d.Len()) images and, if they are the user's own, the same
+// share of each class to one image.
 func cut(d Dataset, share func(n int) int, seed uint64, at Cut) (first, second Dataset, used Cut) {
 	files, ok := d.(Encoded)
 	if !ok || !Own(d.Info().Name) || at.byPosition() {

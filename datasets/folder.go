@@ -16,8 +16,8 @@ func missingFolder(dir string) error {
 
 const ownOrigin = "the user's own images"
 
-// openFolder opens a split of one's own folder: train and test folders where there are such, else a
-// part of each class, cut where s.Cut says.
+// openFolder opens a split of a user's folder: its train or test folder, or, without a test folder, a part of
+// each class, according to s.Cut.
 func openFolder(s Spec, split string) (Dataset, error) {
 	d, divided, err := openOwn(s, split)
 	if err != nil || !divided {
@@ -30,7 +30,7 @@ func openFolder(s Spec, split string) (Dataset, error) {
 	return part(d, train), nil
 }
 
-// openOwn opens the folder that has a split. divided says that it has the other, too.
+// openOwn opens the folder that holds a split. divided reports whether it holds the other split, too.
 func openOwn(s Spec, split string) (d *fileset, divided bool, err error) {
 	l, err := layoutOf(s.Dir)
 	if err != nil {
@@ -57,14 +57,14 @@ func openOwn(s Spec, split string) (d *fileset, divided bool, err error) {
 	return d, l.test == "", l.checkClasses(root, classes, d.list)
 }
 
-// openClasses opens the class folders of root, which are in v already. They must be among the classes, and
-// there must be images of each.
+// openClasses opens the class folders of root, which v has visited. It returns an error if one is not among
+// classes, a sorted list, or has no images.
 func openClasses(s Spec, v visited, root string, there, classes []string, origin string) (*fileset, error) {
 	var labels []int
 	for _, class := range there {
 		label, known := slices.BinarySearch(classes, class)
 		if !known {
-			return nil, fmt.Errorf("%s is a class of which there are no training images; known are %s", filepath.Join(root, class), some(classes))
+			return nil, fmt.Errorf("%s is a class without training images; known are %s", filepath.Join(root, class), some(classes))
 		}
 		labels = append(labels, label)
 	}

@@ -8,23 +8,23 @@ import (
 	"strings"
 )
 
-// testFolders are what the folder of test images may be called, beside train, in any case.
+// testFolders lists the possible names of the folder of test images next to train, in any case.
 var testFolders = []string{"test", "val", "valid", "validation"}
 
-// layout is how one's own folder is divided.
+// layout is the structure of a user's folder of images.
 type layout struct {
-	train, test string // folders of class folders; test is empty where train is to be divided
+	train, test string // folders of class folders; test is empty if part of train is used for testing
 }
 
-// layoutOf looks at a folder. What its parts are follows from what is in them: a folder "train" with
-// images alone is a class of that name.
+// layoutOf returns the layout of a folder, or an error if it has none that is known. A folder "train" without
+// subfolders is a class of that name.
 func layoutOf(dir string) (l layout, err error) {
 	folders, err := subfolders(dir)
 	if err != nil {
 		return l, err
 	}
 	if len(folders) == 0 {
-		return l, fmt.Errorf("%s has no folders; put the images of each class into a folder of its name, or those into train and test", dir)
+		return l, fmt.Errorf("%s has no folders; put the images of each class into a folder with the name of the class, or such folders into train and test", dir)
 	}
 	train, err := oneNamed(dir, folders, Train)
 	if err != nil {
@@ -51,11 +51,12 @@ func layoutOf(dir string) (l layout, err error) {
 	return l, err
 }
 
-// testFolder returns the first of the folders of test images that has a folder of one of the classes, or
-// of anything that could be one; empty where no folder has such a name. Images without labels are of no use.
+// testFolder returns the first folder of test images that has a folder of one of the classes, or else of
+// something that may be a class; "" if no folder has such a name. If all test images lack labels, it
+// returns an error.
 func testFolder(dir string, folders, classes []string) (string, error) {
-	var seen []string // folders without a class of the training images, and what they have
-	var other string  // that has folders of other names
+	var seen []string // folders without one of the classes, with their content
+	var other string  // the first of those whose subfolders may be classes
 	for _, name := range testFolders {
 		name, err := oneNamed(dir, folders, name)
 		if err != nil {
@@ -95,7 +96,7 @@ func equalFold(name string) func(string) bool {
 	return func(other string) bool { return strings.EqualFold(name, other) }
 }
 
-// oneNamed returns the one of the folders that has that name in any case, empty where there is none.
+// oneNamed returns the folder that has that name in any case, or "".
 func oneNamed(dir string, folders []string, name string) (found string, err error) {
 	for _, f := range folders {
 		if !strings.EqualFold(f, name) {
@@ -109,7 +110,7 @@ func oneNamed(dir string, folders []string, name string) (found string, err erro
 	return found, nil
 }
 
-// subfolders are the names of the folders in a folder, sorted, hidden ones left out.
+// subfolders returns the sorted names of the folders in a folder, without hidden ones.
 func subfolders(dir string) (names []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -119,17 +120,17 @@ func subfolders(dir string) (names []string, err error) {
 		if strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && info.IsDir() { // or a link to one
+		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && info.IsDir() { // follows links
 			names = append(names, e.Name())
 		}
 	}
 	return names, nil
 }
 
-// checkClasses refuses what cannot be the class folders of root: a single one, where root is to be
-// divided, and folders that hold the classes themselves. It says where these seem to be.
+// checkClasses returns an error if the class folders of root seem to be folders of classes, and names these.
+// It also returns an error if there is a single class and root is to be split.
 func (l layout) checkClasses(root string, classes []string, images *list) error {
-	inside := map[string]map[int]bool{} // the labels whose images are in a folder of that name
+	inside := map[string]map[int]bool{} // labels by the name of the subfolder that holds their images
 	below := make([]map[string]bool, len(classes))
 	direct := false
 	for i, label := range images.labels {
@@ -164,7 +165,7 @@ func (l layout) checkClasses(root string, classes []string, images *list) error 
 	return nil
 }
 
-// advice says which folder to name as the data folder.
+// advice returns a hint for error texts: which folder to use as the data folder.
 func (l layout) advice(folder string) string {
 	if l.test != "" {
 		return fmt.Sprintf("move the content of %s a level up, and likewise in the other part", folder)
@@ -187,8 +188,7 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// Usable is an error where nothing could be learned from a part of a data set, or scored on it: it has no
-// images, or of fewer than two classes there could be any.
+// Usable returns an error if a part of a data set has no images, or the data set fewer than two classes.
 func Usable(d Dataset, part string) error {
 	info := d.Info()
 	switch {
@@ -204,7 +204,7 @@ func Usable(d Dataset, part string) error {
 	return nil
 }
 
-// some are the first of many names.
+// some returns the first few names as a text.
 func some(names []string) string {
 	if len(names) > 12 {
 		return strings.Join(names[:12], ", ") + ", ..."

@@ -236,7 +236,7 @@ func TestIrregularEntries(t *testing.T) {
 	}
 	tally, err := datasets.Count(context.Background(), d, nil)
 	if err != nil || tally.Images != 6 || len(tally.Damaged) != 2 ||
-		!strings.Contains(tally.Damaged[0], "dangling.png: it is a link to nowhere.png, which is not there") || !strings.Contains(tally.Damaged[1], "pipe.png: it is no regular file") {
+		!strings.Contains(tally.Damaged[0], "dangling.png: it is a link to nowhere.png, which does not exist") || !strings.Contains(tally.Damaged[1], "pipe.png: it is not a regular file") {
 		t.Errorf("%+v, %v", tally, err)
 	}
 	var skipped []string

@@ -13,12 +13,11 @@ import (
 	"hdas/internal/imagefile"
 )
 
-// visited are the real folders that a walk has entered, by device and number, with the path of each.
-// A link to one of them leads nowhere new.
+// visited holds the path of each folder that a walk has entered, by device and inode, so that no folder is
+// read twice, whatever links there are.
 type visited map[[2]uint64]string
 
-// enter remembers a folder. It returns the path under which the same folder was entered before, empty
-// where it was not.
+// enter adds a folder. If the same folder was added before, it returns the path of that time, else "".
 func (v visited) enter(folder string) (before string, err error) {
 	info, err := os.Stat(folder)
 	if err != nil {
@@ -35,8 +34,8 @@ func (v visited) enter(folder string) (before string, err error) {
 	return before, nil
 }
 
-// classes enters a folder and the class folders in it, and returns their names, sorted. Two names of one
-// real folder are an error.
+// classes adds a folder and the class folders in it, and returns the sorted names of these. It returns an
+// error if two of them are the same folder.
 func (v visited) classes(root string) ([]string, error) {
 	names, err := subfolders(root)
 	if err != nil {
@@ -54,15 +53,15 @@ func (v visited) classes(root string) ([]string, error) {
 	return names, nil
 }
 
-// link is a linked folder that is still to be walked.
+// link is a folder that is to be walked, or a link to one.
 type link struct {
-	folder, name string // where it is, and its path within the class folder
-	class        int
+	folder, name string // its path, and that within the class folder
+	class        int    // its label
 }
 
-// images calls add with the path within folder of each image file in and below it, in the order of names,
-// and returns the links to other folders, which are to be walked after all real ones. A link to a folder
-// that was entered already is left out.
+// images calls add for each image file in a folder and its subfolders, sorted by name, with its path within
+// the class folder. It returns the links to folders, which have to be walked after all folders that are no
+// links: the path of an image must not depend on the links to its folder.
 func (v visited) images(l link, add func(class int, name string) error) (links []link, err error) {
 	entries, err := os.ReadDir(l.folder)
 	if err != nil {
@@ -104,8 +103,8 @@ func (v visited) images(l link, add func(class int, name string) error) (links [
 	return links, nil
 }
 
-// list lists the images of class folders: those in real folders by class and name, then those in linked
-// ones.
+// list returns the images of class folders: first those in folders, sorted by class and name, then those in
+// linked folders. labels are the labels of the classes.
 func (v visited) list(root string, classes []string, labels []int) (*list, error) {
 	l := new(list)
 	add := func(class int, name string) error {
@@ -142,28 +141,28 @@ func (v visited) list(root string, classes []string, labels []int) (*list, error
 	return l, nil
 }
 
-// isImage reports whether a file's name ends as that of an image.
+// isImage reports whether a file has the extension of an image.
 func isImage(name string) bool {
 	return slices.Contains(imagefile.Extensions, strings.ToLower(filepath.Ext(name)))
 }
 
-// readImage reads an image file into buf, or a longer slice. A link to nothing and what is no regular
-// file are damaged images.
+// readImage reads an image file into buf, or into a longer slice. A broken link, and an entry that is not a
+// regular file, are a *DamagedError.
 func readImage(file string, buf []byte) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
 		if target, e := os.Readlink(file); e == nil && os.IsNotExist(err) {
-			err = &DamagedError{file, fmt.Errorf("it is a link to %s, which is not there", target)}
+			err = &DamagedError{file, fmt.Errorf("it is a link to %s, which does not exist", target)}
 		}
 		return buf, err
 	}
 	if !info.Mode().IsRegular() {
-		return buf, &DamagedError{file, fmt.Errorf("it is no regular file (%s)", info.Mode().Type())}
+		return buf, &DamagedError{file, fmt.Errorf("it is not a regular file (%s)", info.Mode().Type())}
 	}
 	return readInto(file, buf)
 }
 
-// sizeOf returns the size of a file in bytes, -1 where it cannot be read as one.
+// sizeOf returns the size of a file in bytes, or -1 if it is not a regular file.
 func sizeOf(file string) int64 {
 	info, err := os.Stat(file)
 	if err != nil || !info.Mode().IsRegular() {

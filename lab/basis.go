@@ -9,21 +9,21 @@ import (
 	"hdas/torch"
 )
 
-// What was cut, in the record of a run.
+// The keys of the splits in the basis of a run.
 const (
-	testCut      = "test"      // one's own folder, in training and test images
-	halvesCut    = "halves"    // the training images, in those of the weights and those of the architecture
-	selectionCut = "selection" // the training images, in those that selecting trainings learn from and the others
+	testCut      = "test"      // of a user's folder into test and training images
+	halvesCut    = "halves"    // of the training images into those for the weights and those for the architecture
+	selectionCut = "selection" // of the training images into those that a selecting training learns from and those for its score
 )
 
-// memory is what the run of a folder was begun with.
+// memory is the basis of the run in a folder.
 type memory struct {
 	was   run.Basis
-	known bool // false: the run begins now, or was begun by a program that recorded nothing
+	known bool // false if the run begins now, or was begun by an earlier version
 }
 
-// remember reads what the run of a folder was begun with. A folder that has runs in others is as old as
-// these.
+// remember returns the basis of the run in a folder. runs are the folders of its parts, which tell whether
+// it was begun by an earlier version.
 func (w Watch) remember(folder string, runs ...string) (m memory, err error) {
 	var old bool
 	if m.was, m.known, old, err = run.ReadBasis(folder); err != nil {
@@ -49,24 +49,24 @@ func unrecorded(path string) string {
 	return fmt.Sprintf("%s has no record of the data that it was begun with, so whether that has changed is not known", path)
 }
 
-// cut is where something was cut; nil where it is to be cut now.
+// cut returns the recorded split with that key; nil if there is none.
 func (m memory) cut(what string) datasets.Cut { return m.was.Cuts[what] }
 
-// spec is the data set, divided as when the run began.
+// spec returns the data set with the split that it had when the run began.
 func (m memory) spec(s datasets.Spec) (datasets.Spec, error) {
 	s.Cut = m.cut(testCut)
 	return s.Fixed()
 }
 
-// data is what a run learns from and is scored on: its parts by name, and where they were cut.
+// data holds the parts of a data set that a run uses, by name, and how they were split.
 type data struct {
 	dir   string
-	of    string // before the names of the parts in the record, where they are not the data set's own
+	of    string // prefix of the names of the parts in the basis; empty if they are the splits of the data set
 	parts map[string]datasets.Dataset
 	cuts  map[string]datasets.Cut
 }
 
-// basis is what a run with that configuration would be begun with now.
+// basis returns the basis of a run with that configuration that begins now.
 func (x data) basis(resolved []byte) (run.Basis, error) {
 	b := run.Basis{Config: string(resolved), Data: map[string]run.Part{}, Cuts: map[string]map[string]uint64{}, DataDir: x.dir}
 	if b.DataDir == "" {
@@ -90,7 +90,7 @@ func (x data) basis(resolved []byte) (run.Basis, error) {
 	return b, nil
 }
 
-// computed is the basis with what it is computed by.
+// computed returns b with the device, the threads and libtorch.
 func computed(b run.Basis, o torch.Options) run.Basis {
 	b.Device, b.Libtorch = o.Device.String(), torch.Version()
 	torch.Do(func(*torch.Scope) error { b.Threads = torch.Threads(); return nil })
@@ -102,8 +102,8 @@ func partOf(d datasets.Dataset) (run.Part, error) {
 	return run.Part{Images: c.Images, Counts: c.Counts, Digest: c.Digest, Files: c.Files}, err
 }
 
-// keep compares what there is now with what the run in d was begun with, refuses what would change its
-// meaning, keeps the record in the folder, and returns it.
+// keep writes the basis of the run in d to its folder and returns it. It returns an error if now differs
+// from what the run was begun with in a way that would change its meaning.
 func (w Watch) keep(d *run.Dir, m memory, now run.Basis) (run.Basis, error) {
 	b := now
 	if m.known {
@@ -115,13 +115,13 @@ func (w Watch) keep(d *run.Dir, m memory, now run.Basis) (run.Basis, error) {
 	return b, d.WriteBasis(b)
 }
 
-// hold is keep, and returns the record that checkpoints have.
+// hold is keep, but returns the basis for checkpoints.
 func (w Watch) hold(d *run.Dir, m memory, now run.Basis) (*run.Basis, error) {
 	b, err := w.keep(d, m, now)
 	return b.Brief(), err
 }
 
-// allow is an error where the differences change what a run means, unless they are accepted.
+// allow returns an error if differences change the meaning of a run, unless the user accepts them.
 func (w Watch) allow(path string, list []run.Difference) error {
 	if text := run.Texts(list, run.MustMatch); text != "" {
 		return fmt.Errorf("%s was begun with something else: %s; put that back, or begin another run", path, text)
@@ -132,7 +132,7 @@ func (w Watch) allow(path string, list []run.Difference) error {
 	return nil
 }
 
-// accept asks whether data may be other than a run was begun with.
+// accept returns an error unless the user accepts that the data of a run has changed.
 func (w Watch) accept(path, text string) error {
 	if w.Changed == nil || !w.Changed(path, text) {
 		return &ChangedError{path, text}
@@ -140,15 +140,14 @@ func (w Watch) accept(path, text string) error {
 	return nil
 }
 
-// ChangedError is of a run whose data has changed since it was begun.
+// ChangedError is the error of a run whose data has changed since it began.
 type ChangedError struct{ Run, Text string }
 
 func (e *ChangedError) Error() string {
 	return fmt.Sprintf("the data of %s has changed since it was begun: %s; put it back, or accept that the numbers are of other data (--accept-data)", e.Run, e.Text)
 }
 
-// inherit gives a run within others what those were begun with, unless it was begun already. Its
-// configuration is its own.
+// inherit writes b, the basis of several runs, to the folder of one of them, unless that has begun already.
 func inherit(d *run.Dir, b run.Basis) error {
 	_, ok, old, err := run.ReadBasis(d.Path())
 	if ok || old || err != nil {
@@ -158,9 +157,9 @@ func inherit(d *run.Dir, b run.Basis) error {
 	return d.WriteBasis(b)
 }
 
-// holdTest compares the part that a network is scored on with what its run was begun with. Images that
-// were added belong to it, and those that are gone do no harm. Both at once may be images that were learned from, under new
-// names.
+// holdTest returns an error if the images on which a network is evaluated have changed since its run began,
+// unless images were only added, which are assigned to their part by hash, or only removed. If both happened,
+// training images may be among the test images under new names.
 func (w Watch) holdTest(path string, basis *run.Basis, split string, data datasets.Dataset) error {
 	if err := datasets.Usable(data, split); err != nil {
 		return err

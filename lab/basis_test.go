@@ -98,7 +98,7 @@ func changed(t *testing.T, err error, words ...string) {
 
 func score(t *testing.T, d *run.Dir, w *watcher, split string) (lab.Evaluation, error) {
 	t.Helper()
-	return lab.Evaluate(t.Context(), d.Path(), lab.Trial{Device: "cpu", Batch: 50, Split: split}, w.Watch)
+	return lab.Evaluate(t.Context(), d.Path(), lab.EvalOptions{Device: "cpu", Batch: 50, Split: split}, w.Watch)
 }
 
 // Images that come first by name, as many as there are, leave what a run was tested on what it was: none
@@ -143,7 +143,7 @@ func TestAddedImagesStayOnTheirSide(t *testing.T) {
 	data, err := os.ReadFile(d.Path(run.CheckpointFile))
 	check(err)
 	check(os.WriteFile(alone, data, 0o600))
-	_, err = lab.Evaluate(t.Context(), alone, lab.Trial{Device: "cpu", Batch: 50, Split: datasets.Test}, lab.Watch{})
+	_, err = lab.Evaluate(t.Context(), alone, lab.EvalOptions{Device: "cpu", Batch: 50, Split: datasets.Test}, lab.Watch{})
 	changed(t, err, "more of apple", "--accept-data")
 }
 
@@ -196,7 +196,7 @@ func TestEvaluationRefuses(t *testing.T) {
 			check(os.WriteFile(filepath.Join(parts, "test", path), picture(t, 1), 0o600))
 		}
 	}
-	_, err = lab.Evaluate(t.Context(), d.Path(), lab.Trial{Device: "cpu", Batch: 50, Split: datasets.Test, DataDir: parts}, lab.Watch{})
+	_, err = lab.Evaluate(t.Context(), d.Path(), lab.EvalOptions{Device: "cpu", Batch: 50, Split: datasets.Test, DataDir: parts}, lab.Watch{})
 	changed(t, err, "of them were learned from")
 }
 
@@ -277,7 +277,7 @@ func TestGoingOnWithOtherSettings(t *testing.T) {
 func TestComparedOnTheSameData(t *testing.T) {
 	f, err := lab.LoadFound("DARTS_V1")
 	check(err)
-	k, err := lab.NewContest(f, lab.Baseline{Random: 1, Repeats: 1}, 7)
+	k, err := lab.NewComparePlan(f, lab.Baseline{Random: 1, Repeats: 1}, 7)
 	check(err)
 	dir, d := ownFolder(t, 12), folderFor(t)
 	c := onOwn(t, dir)

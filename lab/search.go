@@ -11,8 +11,8 @@ import (
 	"hdas/search"
 )
 
-// Search runs a search in a folder, from its start or from where the folder's checkpoint stands, until
-// its end or that of ctx, which is a *Stopped.
+// Search runs a search in a folder, from its start or from the newest checkpoint in the folder, and
+// returns its result. If ctx is cancelled, it saves a checkpoint and returns a *Stopped error.
 func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.Result, error) {
 	m, err := w.remember(d.Path())
 	if err != nil {
@@ -28,6 +28,9 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 	if err := d.WriteConfig(s.Resolved); err != nil {
 		return search.Result{}, err
 	}
+	if c.Search.Kind.FindsCells() && c.Search.PartialChannels > 1 {
+		w.note("with search.partial_channels the cells are computed edge by edge, not each as one program of the kernels, and a step is slower")
+	}
 	progress, end := w.begin(fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed))
 	defer end()
 	found, err := search.Run(ctx, s, d, progress)
@@ -37,7 +40,7 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 	return found, writeGenotype(d, found.Genotype)
 }
 
-// Estimate returns what a search would take, from one measured step. It writes nothing.
+// Estimate returns the predicted time and memory of a search, from one measured step. It writes no file.
 func Estimate(ctx context.Context, c configs.Search, w Watch) (search.Estimate, error) {
 	s, _, err := w.search(c, memory{})
 	if err != nil {
@@ -84,6 +87,6 @@ func (w Watch) search(c configs.Search, mem memory) (search.Setup, run.Basis, er
 		Valid: w.loader(c.Common, arch, c.Search.Batch, true),
 		Test:  w.loader(c.Common, arch, 2*c.Search.Batch, false),
 	}
-	s.Valid.Seed ^= 1 << 63 // other augmentation than the same numbers of the other half
+	s.Valid.Seed ^= 1 << 63 // so that images of the same number in the two halves are augmented differently
 	return s, computed(now, o), nil
 }

@@ -12,8 +12,9 @@ import (
 	"hdas/train"
 )
 
-// Train trains the network of a genotype in a folder, from the start or from where the folder's
-// checkpoint stands, until its end or that of ctx, which is a *Stopped. It returns the last epoch.
+// Train trains the network of a genotype in a folder, from its start or from the newest checkpoint in the
+// folder, and returns the record of the last epoch. If ctx is cancelled, it saves a checkpoint and returns
+// a *Stopped error.
 func Train(ctx context.Context, c configs.Train, g genotype.Genotype, d *run.Dir, w Watch) (train.Epoch, error) {
 	m, err := w.remember(d.Path())
 	if err != nil {
@@ -80,12 +81,12 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	return last, stopped(err, "train", d)
 }
 
-// Trial says how a trained network is scored.
-type Trial struct {
+// EvalOptions says how Evaluate evaluates a trained network.
+type EvalOptions struct {
 	Device  string // auto, cpu, cuda, cuda:N
-	Threads int    // of operations on the CPU; 0: libtorch's choice
-	Batch   int    // images at once
-	DataDir string // the folder of the data set; empty: where the training found it
+	Threads int    // threads of tensor operations on the CPU; 0: libtorch's default
+	Batch   int    // images in a batch
+	DataDir string // the folder of the data set; empty: that of the training
 	Split   string // datasets.Train or datasets.Test
 	Skip    bool   // leave out image files that cannot be decoded
 }
@@ -98,9 +99,9 @@ type Evaluation struct {
 	metric.Score
 }
 
-// Evaluate scores the network of a checkpoint, or of the newest one of a run's folder, on the data set
-// that it was trained on.
-func Evaluate(ctx context.Context, path string, t Trial, w Watch) (Evaluation, error) {
+// Evaluate returns the score of the network of a checkpoint file, or of the newest checkpoint of a run
+// folder, on the data set that it was trained on.
+func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluation, error) {
 	m, meta, free, err := load(path, configs.Common{Device: t.Device, Threads: t.Threads, Precision: "float32"})
 	if err != nil {
 		return Evaluation{}, err

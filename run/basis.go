@@ -14,8 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Basis is what a run was begun with. Difference says which of it must be the same where the run is gone
-// on with, which may change, and which is only recorded.
+// Basis is what a run was begun with. Differences says which of it must be the same when the run is
+// resumed, which may change, and which is only recorded.
 type Basis struct {
 	Config  string                       `json:"config,omitempty"` // the resolved configuration; a checkpoint has it in its Meta
 	Classes []string                     `json:"classes"`
@@ -36,26 +36,26 @@ type Part struct {
 	Files  map[string]int64 `json:"files,omitempty"` // sizes by path, of files whose names are known; only in the run's folder
 }
 
-// Rule says what it means that a run goes on with something else than it was begun with.
+// Rule says whether a run may be resumed although something is not as it was when the run began.
 type Rule int
 
 const (
-	MustMatch Rule = iota // the run would mean nothing: it is refused
-	MayChange             // its meaning changes: it is refused unless the user accepts that
-	Recorded              // it is recorded, and may be different
+	MustMatch Rule = iota // never: its results would have no meaning
+	MayChange             // only if the user accepts that its results have another meaning
+	Recorded              // always: it is recorded, and has no effect or a known one
 )
 
-// Difference is something that a run was begun with and that is otherwise now.
+// Difference is one thing that is not as it was when a run began.
 type Difference struct {
 	Rule Rule
-	Text string // what it was and is
+	Text string // its state now and when the run began
 }
 
-// free are the keys of a configuration that change no result, or the place of the work only.
+// free lists the settings that may be changed before a run is resumed.
 var free = []string{"device", "threads", "data.dir", "data.workers", "data.damaged", "search.checkpoint_steps", "train.checkpoint_steps", "search.recompute"}
 
-// Differences compares what a run was begun with to what there is now. Parts that only one of them knows
-// are not compared.
+// Differences returns how now differs from b, the basis of a run. Parts of the data and settings that only
+// one of them has are not compared.
 func (b Basis) Differences(now Basis) []Difference {
 	var list []Difference
 	add := func(r Rule, was, is any, format string, args ...any) {
@@ -88,8 +88,8 @@ func (b Basis) Differences(now Basis) []Difference {
 	return list
 }
 
-// Update returns b for a run that goes on with what there is now: with its data and settings, and with what
-// was not known before.
+// Update returns the basis of a run that is resumed with the data and the settings of now. It keeps what b
+// alone has, and the device, threads, libtorch and data folder of b.
 func (b Basis) Update(now Basis) Basis {
 	b.Config, b.Classes = now.Config, now.Classes
 	if b.Device == "" {
@@ -107,7 +107,7 @@ func (b Basis) Update(now Basis) Basis {
 	return b
 }
 
-// Texts joins the texts of the differences with that rule; empty where there are none.
+// Texts returns the texts of the differences with the given rule, joined; empty if there are none.
 func Texts(list []Difference, r Rule) string {
 	var texts []string
 	for _, d := range list {
@@ -118,10 +118,11 @@ func Texts(list []Difference, r Rule) string {
 	return strings.Join(texts, "; ")
 }
 
-// Change is how the files of a part differ from those that it was begun with.
+// Change lists the paths of files that were added to a part, removed from it, or have another size.
 type Change struct{ Added, Removed, Changed []string }
 
-// Change compares the files of two states of a part. known is false where one of them has no names.
+// Change returns how the files of now differ from those of p. known is false if one of them does not list
+// its files.
 func (p Part) Change(now Part) (c Change, known bool) {
 	if p.Files == nil || now.Files == nil {
 		return c, false
@@ -142,8 +143,8 @@ func (p Part) Change(now Part) (c Change, known bool) {
 	return c, true
 }
 
-// changes says what was added to a part, removed from it and changed in it: the files, as far as they are
-// known, or the numbers of each class.
+// changes returns a text with the files that were added to a part, removed from it or changed. If the files
+// are unknown, it has the numbers of images of each class instead.
 func (p Part) changes(now Part, classes []string) string {
 	var texts []string
 	if c, known := p.Change(now); known {
@@ -183,7 +184,7 @@ func changedNames(was, is []string) string {
 	return text
 }
 
-// first are the first of many names.
+// first returns the first few names as a text.
 func first(names []string) string {
 	quoted := fmt.Sprintf("%q", names[:min(5, len(names))])
 	quoted = strings.Trim(quoted, "[]")
@@ -193,11 +194,12 @@ func first(names []string) string {
 	return strings.ReplaceAll(quoted, `" "`, `", "`)
 }
 
-// changedKey is a setting that is different in two configurations.
+// changedKey is a setting that differs between two configurations.
 type changedKey struct{ name, was, is string }
 
-// changedKeys compares the settings that two configurations in YAML both have: programs of other versions
-// have others besides. A configuration that is empty is not known.
+// changedKeys returns the settings that differ between two configurations in YAML. Settings that only one of
+// them has are left out, because other versions of the program may have them. An empty configuration
+// is unknown and differs in nothing.
 func changedKeys(was, is string) (list []changedKey) {
 	if was == "" || is == "" || was == is {
 		return nil
@@ -213,7 +215,7 @@ func changedKeys(was, is string) (list []changedKey) {
 	return list
 }
 
-// flatten puts the settings of a YAML document into a map, by their keys.
+// flatten writes the settings of a YAML document to a map, by key.
 func flatten(text string, into map[string]string) {
 	var tree map[string]any
 	if err := yaml.Unmarshal([]byte(text), &tree); err != nil {
@@ -234,8 +236,8 @@ func flatten(text string, into map[string]string) {
 	walk("", map[string]any(tree))
 }
 
-// Brief is b as a checkpoint keeps it: without the configuration, which it has already, and without the
-// names of files.
+// Brief returns b for a checkpoint: without the configuration, which the checkpoint has already, and
+// without the names of files.
 func (b Basis) Brief() *Basis {
 	b.Config, b.Data = "", maps.Clone(b.Data)
 	for name, part := range b.Data {
@@ -245,7 +247,7 @@ func (b Basis) Brief() *Basis {
 	return &b
 }
 
-// WriteBasis writes what a run was begun with into its folder.
+// WriteBasis writes the basis of a run to its folder.
 func (d *Dir) WriteBasis(b Basis) error {
 	text, err := json.Marshal(b)
 	if err != nil {
@@ -254,9 +256,9 @@ func (d *Dir) WriteBasis(b Basis) error {
 	return d.WriteFile(basisFile, append(text, '\n'))
 }
 
-// ReadBasis returns what the run in a folder was begun with, or what the checkpoint there says of it. ok is
-// false where neither does; old says that there is a checkpoint nevertheless, of a program that recorded
-// nothing.
+// ReadBasis returns the basis of the run in a folder, from its file or else from the newest checkpoint. ok
+// is false if neither has it. In that case old reports whether there is a checkpoint, which is then one of an
+// earlier version.
 func ReadBasis(folder string) (b Basis, ok, old bool, err error) {
 	if b, ok, err = basisIn(folder); ok || err != nil {
 		return b, ok, false, err
@@ -276,8 +278,8 @@ func ReadBasis(folder string) (b Basis, ok, old bool, err error) {
 	return b, false, false, nil
 }
 
-// BasisOf returns what the run of a checkpoint was begun with: with the names of files, if the folder of
-// the checkpoint has them. nil is not known.
+// BasisOf returns the basis of the run that saved a checkpoint, or nil if the checkpoint has none. path is
+// the checkpoint's file or the run's folder; if the basis is in that folder, it has the names of files.
 func BasisOf(path string, m Meta) (*Basis, error) {
 	if m.Basis == nil {
 		return nil, nil

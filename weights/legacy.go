@@ -11,8 +11,8 @@ import (
 	"hdas/internal/pickle"
 )
 
-// The older form: five pickles (mark, version, facts of the system, content, keys of storages), then
-// each storage's number of elements and its elements.
+// The format of PyTorch before 1.6 has five pickles (a magic number, the version, system information,
+// the content, the keys of the storages), followed by the length and the elements of each storage.
 const legacyVersion = 1001
 
 var legacyMark = []byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.")
@@ -27,30 +27,30 @@ func readLegacy(data []byte, key string) (File, error) {
 	for i, what := range []string{"version", "facts", "content", "list of storages"} {
 		v, next, err := r.Load(rest)
 		if err != nil {
-			return File{}, fmt.Errorf("damaged file of PyTorch: its %s: %w", what, err)
+			return File{}, fmt.Errorf("damaged PyTorch file: its %s: %w", what, err)
 		}
 		parts[i], rest = v, next
 	}
 	if parts[0] != legacyVersion {
-		return File{}, fmt.Errorf("a file of PyTorch of an unknown version, not %d", legacyVersion)
+		return File{}, fmt.Errorf("a PyTorch file of an unknown version, not %d", legacyVersion)
 	}
 	for k, v := range entries(parts[1]) {
 		if k == "little_endian" && v != true {
-			return File{}, errors.New("a file of PyTorch from a big-endian machine, which is not supported")
+			return File{}, errors.New("a PyTorch file from a big-endian machine, which is not supported")
 		}
 	}
 	keys, ok := parts[3].(*types.List)
 	if !ok {
-		return File{}, errors.New("damaged file of PyTorch: no list of its storages")
+		return File{}, errors.New("damaged PyTorch file: no list of its storages")
 	}
 	for _, k := range *keys {
 		text, _ := pickle.Text(k)
 		s := found[text]
 		if s == nil {
-			return File{}, fmt.Errorf("damaged file of PyTorch: nothing refers to its storage %.50q", text)
+			return File{}, fmt.Errorf("damaged PyTorch file: nothing refers to its storage %.50q", text)
 		}
 		if len(rest) < 8 || binary.LittleEndian.Uint64(rest) != uint64(s.count) || int64(len(rest)-8) < s.count*s.dtype.Size() {
-			return File{}, fmt.Errorf("damaged file of PyTorch: its storage %.50q is not as large as stated, or the file is cut", text)
+			return File{}, fmt.Errorf("damaged PyTorch file: its storage %.50q is not as large as stated, or the file is cut", text)
 		}
 		s.data, rest = rest[8:8+s.count*s.dtype.Size()], rest[8+s.count*s.dtype.Size():]
 	}

@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// The form of PyTorch since 1.6: a zip archive whose members lie in one folder, uncompressed.
+// The format of PyTorch since 1.6 is a zip archive with uncompressed members in one folder.
 const (
 	zipPickle    = "data.pkl"
-	zipStorages  = "data/" // and the storage's key
+	zipStorages  = "data/" // followed by the storage's key
 	zipByteOrder = "byteorder"
 	zipVersion   = "version"
 
-	// mostMembers is how many members a small archive may have; each takes 400 bytes in memory. One
-	// of a network has a member for each tensor, of 200 bytes in the least case.
+	// mostMembers is the largest number of members in a small archive; each takes 400 bytes of memory. The
+	// archive of a network has a member for each tensor, of at least 200 bytes.
 	mostMembers = 1 << 12
 )
 
@@ -32,7 +32,7 @@ func readZip(data []byte, key string) (File, error) {
 	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		return File{}, fmt.Errorf("damaged file of PyTorch: %w", err)
+		return File{}, fmt.Errorf("damaged PyTorch file: %w", err)
 	}
 	a := archive{data: data, members: map[string]*zip.File{}}
 	for _, f := range z.File {
@@ -40,7 +40,7 @@ func readZip(data []byte, key string) (File, error) {
 			a.folder = strings.TrimSuffix(f.Name, zipPickle)
 		}
 		if a.members[f.Name] != nil {
-			return File{}, fmt.Errorf("damaged file of PyTorch: it has two members %.100q", f.Name)
+			return File{}, fmt.Errorf("damaged PyTorch file: it has two members %.100q", f.Name)
 		}
 		a.members[f.Name] = f
 	}
@@ -51,7 +51,7 @@ func readZip(data []byte, key string) (File, error) {
 		if order, err := a.member(zipByteOrder); err != nil {
 			return File{}, err
 		} else if string(order) != "little" {
-			return File{}, fmt.Errorf("a file of PyTorch of %.20q byte order; little is needed", order)
+			return File{}, fmt.Errorf("a PyTorch file with byte order %.20q; only little is supported", order)
 		}
 	}
 	program, err := a.member(zipPickle)
@@ -61,7 +61,7 @@ func readZip(data []byte, key string) (File, error) {
 	found := storages{}
 	content, _, err := found.reader(len(data)).Load(program)
 	if err != nil {
-		return File{}, fmt.Errorf("damaged file of PyTorch, or one of something else: its %s: %w", zipPickle, err)
+		return File{}, fmt.Errorf("damaged PyTorch file, or not a PyTorch file: its %s: %w", zipPickle, err)
 	}
 	for k, s := range found {
 		bytes, err := a.member(zipStorages + k)
@@ -69,7 +69,7 @@ func readZip(data []byte, key string) (File, error) {
 			return File{}, err
 		}
 		if int64(len(bytes)) != s.count*s.dtype.Size() {
-			return File{}, fmt.Errorf("damaged file of PyTorch: storage %.50q has %d bytes, not %d elements of %v", k, len(bytes), s.count, s.dtype)
+			return File{}, fmt.Errorf("damaged PyTorch file: storage %.50q has %d bytes, not %d elements of %v", k, len(bytes), s.count, s.dtype)
 		}
 		s.data = bytes
 	}
@@ -79,32 +79,32 @@ func readZip(data []byte, key string) (File, error) {
 // archive is a zip archive in memory.
 type archive struct {
 	data    []byte
-	folder  string // in which all members are, with its slash
+	folder  string // the folder of all members, with a slash at its end
 	members map[string]*zip.File
 }
 
-// member is the content of a member, which is not copied.
+// member returns the content of a member; the result shares the archive's memory.
 func (a archive) member(name string) ([]byte, error) {
 	f := a.members[a.folder+name]
 	if f == nil {
-		return nil, fmt.Errorf("a zip archive without the member %.100q, so no checkpoint of PyTorch, or a damaged one", a.folder+name)
+		return nil, fmt.Errorf("a zip archive without the member %.100q: not a PyTorch checkpoint, or a damaged one", a.folder+name)
 	}
 	if f.Method != zip.Store {
-		return nil, fmt.Errorf("its member %.100q is compressed, as PyTorch never does; save it again with torch.save", f.Name)
+		return nil, fmt.Errorf("its member %.100q is compressed, which PyTorch never does; save it again with torch.save", f.Name)
 	}
 	at, err := f.DataOffset()
 	if err == nil && at > int64(len(a.data)) {
-		err = errors.New("it would begin behind the file's end")
+		err = errors.New("it begins after the end of the file")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("damaged file of PyTorch: member %.100q: %w", f.Name, err)
+		return nil, fmt.Errorf("damaged PyTorch file: member %.100q: %w", f.Name, err)
 	}
 	if left := uint64(len(a.data)) - uint64(at); f.UncompressedSize64 != f.CompressedSize64 || f.UncompressedSize64 > left {
-		return nil, fmt.Errorf("damaged file of PyTorch: member %.100q would have %d bytes, where %d are left", f.Name, f.UncompressedSize64, left)
+		return nil, fmt.Errorf("damaged PyTorch file: member %.100q has %d bytes, but only %d are left", f.Name, f.UncompressedSize64, left)
 	}
 	content := a.data[at:][:f.UncompressedSize64]
 	if crc32.ChecksumIEEE(content) != f.CRC32 {
-		return nil, fmt.Errorf("damaged file of PyTorch: the checksum of member %.100q is not that of its content", f.Name)
+		return nil, fmt.Errorf("damaged PyTorch file: the checksum of member %.100q is wrong", f.Name)
 	}
 	return content, nil
 }

@@ -33,9 +33,9 @@ func TestAcceptData(t *testing.T) {
 		}
 	}
 	more(t, dir, 20)
-	expect(0, "hdas: note: the data of "+out+" has changed since it was begun: test images: ", "eval", out)
+	expect(0, "hdas: the data of "+out+" has changed since it was begun: test images: ", "eval", out)
 	expect(exitFailed, "--accept-data", "train", "--resume", "--out", out)
-	expect(0, "hdas: note: the data of "+out, "train", "--resume", "--out", out, "--accept-data")
+	expect(0, "hdas: the data of "+out, "train", "--resume", "--out", out, "--accept-data")
 	expect(0, "", "train", "--resume", "--out", out)
 	for i := range 20 {
 		if err := os.Rename(filepath.Join(dir, "red", fmt.Sprintf("%d.png", i)), filepath.Join(dir, "red", fmt.Sprintf("again-%d.png", i))); err != nil {

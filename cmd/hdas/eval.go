@@ -11,13 +11,14 @@ import (
 )
 
 func (p *program) eval() *cobra.Command {
-	var t lab.Trial
+	var t lab.EvalOptions
 	c := &cobra.Command{
-		Use: "eval RUN|CHECKPOINT", Short: "Score a trained network",
-		Long: `Score a trained network on the data set that it was trained on. The checkpoint
-rebuilds the network alone. Images that were added to one's own folder since, or
-are gone, are told; a part of other images is refused, unless --accept-data
-accepts it.`,
+		Use: "eval RUN|CHECKPOINT", Short: "Evaluate a trained network",
+		Long: `Evaluate a trained network on the data set that it was trained on. No other
+file than the checkpoint is needed to rebuild the network. Images that were added
+to your own folder since the run began, or removed from it, are reported. If other
+images may be among the test images, the evaluation is refused, unless
+--accept-data accepts them.`,
 		Example: "  hdas eval runs/darts",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
@@ -37,10 +38,10 @@ accepts it.`,
 	p.acceptsData(c)
 	f := c.Flags()
 	f.StringVar(&t.Device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	f.IntVar(&t.Threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")
-	f.IntVar(&t.Batch, "batch", 128, "images at once")
+	f.IntVar(&t.Threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
+	f.IntVar(&t.Batch, "batch", 128, "images in a batch")
 	f.StringVar(&t.DataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
-	f.BoolVar(&t.Skip, "skip-damaged", false, "leave out image files that cannot be decoded, and name them")
+	f.BoolVar(&t.Skip, "skip-damaged", false, "skip image files that cannot be decoded, and print their names")
 	f.StringVar(&t.Split, "split", datasets.Test, "train or test")
 	return c
 }

@@ -8,7 +8,7 @@ import (
 	"image/jpeg"
 )
 
-// JPEGBy names what decodes JPEG.
+// JPEGBy is the name of the JPEG decoder in this build.
 const JPEGBy = "Go's image/jpeg"
 
 func jpegSize(file []byte) (image.Config, error) { return jpeg.DecodeConfig(bytes.NewReader(file)) }
