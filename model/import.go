@@ -48,10 +48,14 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 		return fail(fmt.Errorf("the weights are not those of %s (%s, C=%d, %d cells, %d classes, according to most tensors): %w",
 			o.Genotype.Name, d.Macro.Preset, d.Macro.Channels, d.Macro.Layers, d.Macro.Classes, err))
 	}
+	params := tensors(entries)
+	if err := numbers(params); err != nil {
+		return fail(err)
+	}
 	if d.Classes, err = classNames(o, int(d.Macro.Classes)); err != nil {
 		return fail(err)
 	}
-	params, seen := tensors(entries), tensors(slices.DeleteFunc(slices.Clone(own), func(e weights.Entry) bool {
+	seen := tensors(slices.DeleteFunc(slices.Clone(own), func(e weights.Entry) bool {
 		return !strings.HasSuffix(e.Name, weights.Tracked) || e.DType != torch.Int64 || len(e.Shape) > 0
 	}))
 	c, err := checkpoint(o.Genotype, d, params)

@@ -152,6 +152,9 @@ func (p Predictor) Logits(ctx context.Context, images torch.Tensor) (torch.Tenso
 	if len(shape) != 4 || shape[0] < 1 || shape[1] != s.C || shape[2] != s.H || shape[3] != s.W {
 		return torch.Tensor{}, fmt.Errorf("images of shape %v, where the network takes (N,%d,%d,%d)", shape, s.C, s.H, s.W)
 	}
+	if err := p.sound(images); err != nil {
+		return torch.Tensor{}, err
+	}
 	var parts []torch.Tensor
 	for from := int64(0); from < shape[0]; from += int64(p.Batch) {
 		if ctx.Err() != nil {
