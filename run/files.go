@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"hdas/models/genotype"
+	"hdas/models/genotype/text"
 )
 
 // The files of a run's folder. No other package spells these names.
@@ -56,8 +57,8 @@ func Begun(folder string) bool {
 	return err == nil
 }
 
-// LoadGenotype returns the genotype that a name means: a published one, a file, CELLS+STAGES, or
-// the folder of the run that found or trained it.
+// LoadGenotype returns the genotype that a name means: a published one, a file of YAML or of DARTS'
+// notation, such a text itself, CELLS+STAGES, or the folder of the run that found or trained it.
 func LoadGenotype(name string) (genotype.Genotype, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		name = filepath.Join(name, GenotypeFile)
@@ -65,5 +66,5 @@ func LoadGenotype(name string) (genotype.Genotype, error) {
 			return genotype.Genotype{}, fmt.Errorf("%w; the search has not ended, or the folder is none of a search", err)
 		}
 	}
-	return genotype.Load(name)
+	return text.Load(name)
 }

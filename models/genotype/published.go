@@ -90,7 +90,10 @@ func distance(a, b string) int {
 // Load is the published genotype of that name, that of a YAML file, or, of "CELLS+STAGES", the
 // stages of the second over the cells of the first. A published name wins over a file, and a file
 // whose name has a + over a combination.
-func Load(nameOrFile string) (Genotype, error) {
+func Load(nameOrFile string) (Genotype, error) { return LoadFrom(nameOrFile, read) }
+
+// LoadFrom is Load with another reader of files.
+func LoadFrom(nameOrFile string, read func(file string) (Genotype, error)) (Genotype, error) {
 	g, unknown := Published(nameOrFile)
 	if !errors.Is(unknown, errUnknown) {
 		return g, unknown
@@ -100,8 +103,8 @@ func Load(nameOrFile string) (Genotype, error) {
 		return g, err
 	}
 	if cells, stages, ok := split(nameOrFile); ok {
-		c, cerr := Load(cells)
-		s, serr := Load(stages)
+		c, cerr := LoadFrom(cells, read)
+		s, serr := LoadFrom(stages, read)
 		if err := errors.Join(cerr, serr); err != nil {
 			return Genotype{}, err
 		}

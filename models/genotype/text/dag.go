@@ -173,7 +173,7 @@ func (p *parser) concat(d *dag) {
 	if len(span) == 2 {
 		span = append(span, 1)
 	}
-	if len(span) != 3 || span[2] < 1 {
+	if len(span) != 3 || span[2] < 1 || p.err != nil { // after an error the numbers have no bound
 		p.fail(t.at, "expected range(first, behind the last) or range(first, behind the last, step)")
 		return
 	}

@@ -2,7 +2,8 @@
 // that its search prints and that genotypes.py of many programs holds. It is parsed, never
 // evaluated.
 //
-// A text is a call of Genotype, Genotype2 or Genotype3, with "NAME =" before it or not. It has
+// A text is a call of Genotype, Genotype2 or Genotype3, with "NAME =" before it or not, and before
+// that perhaps what a logger writes at the beginning of a line. It has
 // keywords alone, in any order: normal, reduce, or normal1, reduce1, normal2 and so on for cells;
 // DAG1, DAG2 and so on, or stage1, for stages; and each one's output with _concat behind its name.
 // A cell or a stage is a list
@@ -47,7 +48,11 @@ func Parse(r io.Reader, name string, known Known) (genotype.Genotype, error) {
 	if len(data) > maxText {
 		return genotype.Genotype{}, fmt.Errorf("genotype text: it is larger than %d bytes", maxText)
 	}
+	if nasBench201.Match(data) {
+		return genotype.Genotype{}, fmt.Errorf("genotype text: %w", errNASBench201)
+	}
 	p := parser{lexer: lexer{strings.TrimPrefix(string(data), "\ufeff"), place{1, 1}}, known: known}
+	p.skipLog()
 	p.advance()
 	g := p.genotype(name)
 	if p.err != nil {
@@ -116,7 +121,9 @@ func (p *parser) genotype(called string) genotype.Genotype {
 	const want = "a call such as Genotype(normal=[...], normal_concat=[...], ...)"
 	first := p.expect(want+", or NAME = before one", p.next.kind == name)
 	if p.is("=") {
-		called = first.text
+		if first.text != "genotype" { // the word of DARTS' log, no name
+			called = first.text
+		}
 		p.advance()
 		first = p.expect(want, p.next.kind == name)
 	}
