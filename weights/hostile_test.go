@@ -253,12 +253,13 @@ func many(n int) []string {
 	return members
 }
 
-// views are that many tensors that all are one storage of 4,000 elements, each in another shape.
+// views are that many tensors of one storage of 4,000 elements, each of another number of them.
 func views(n int) string {
 	var out strings.Builder
 	out.WriteString("}(")
 	for i := range n {
-		one := sized("M\xa0\x0f", "K\x00", strings.Repeat("K\x01", i%14)+"M\xa0\x0f", strings.Repeat("K\x01", i%14)+"K\x01")
+		size := string(binary.LittleEndian.AppendUint16([]byte("M"), uint16(4000-i)))
+		one := sized("M\xa0\x0f", "K\x00", strings.Repeat("K\x01", i%14)+size, strings.Repeat("K\x01", i%14)+"K\x01")
 		fmt.Fprintf(&out, "X\x05\x00\x00\x00%05d", i)
 		out.WriteString(one[strings.Index(one, "ctorch._utils") : len(one)-2])
 	}

@@ -24,8 +24,13 @@ const Tracked = ".num_batches_tracked"
 // no more bytes than the file: tensors that share memory would need more than it, one by one.
 func (f File) Own() (own []Entry, faults []error) {
 	own, faults = f.turned()
-	total := int64(0)
+	total, seen := int64(0), map[view]bool{}
 	for _, e := range own {
+		if v, dense := e.view(); dense && seen[v] { // another name of the same tensor
+			continue
+		} else if dense {
+			seen[v] = true
+		}
 		if total += e.bytes(); total > f.size {
 			return nil, append(faults, fmt.Errorf("the tensors overlap: they have more than the %d bytes of the file", f.size))
 		}
@@ -105,7 +110,16 @@ func Match(own []Entry, want []Want) (found []Entry, faults []error) {
 			found = append(found, Entry{w.Name, a})
 		}
 	}
+	taken := map[view]bool{}
+	for _, e := range found {
+		if v, dense := e.view(); dense {
+			taken[v] = true
+		}
+	}
 	for _, e := range own {
+		if v, dense := e.view(); dense && taken[v] { // another name of a tensor that was found
+			continue
+		}
 		if a, left := have[e.Name]; left && !strings.HasSuffix(e.Name, Tracked) {
 			faults = append(faults, fmt.Errorf("%s %v is surplus", e.Name, a.Shape))
 		}

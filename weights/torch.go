@@ -9,7 +9,6 @@ import (
 	"github.com/nlpodyssey/gopickle/types"
 
 	"hdas/internal/pickle"
-	"hdas/torch/dtype"
 )
 
 // mostSize is the most elements along a dimension, and the most of a storage: enough for anything,
@@ -18,7 +17,7 @@ const mostSize = 1 << 31
 
 // storage is a block of elements, to which tensors refer.
 type storage struct {
-	dtype dtype.DType
+	elements
 	count int64  // of elements
 	data  []byte // nil until it is read
 }
@@ -33,6 +32,7 @@ type window struct {
 type tensor struct {
 	window
 	shape, strides []int64
+	lack           string // what it is instead, where it has no elements that can be read here
 }
 
 // name is what a checkpoint's pickle may name, all of it inert: tensors and their storages, and
@@ -40,8 +40,8 @@ type tensor struct {
 func name(full string) (v any, ok bool) {
 	for _, module := range []string{"torch.", "torch.cuda."} {
 		if class, ok := strings.CutPrefix(full, module); ok {
-			if d, ok := dtype.FromStorage(class); ok {
-				return d, true
+			if e, ok := storageClass(class); ok {
+				return e, true
 			}
 		}
 	}
@@ -56,11 +56,11 @@ func name(full string) (v any, ok bool) {
 		"numpy.dtype", "_codecs.encode", "torch.device", "torch.Size", "pathlib.PosixPath":
 		return &inert{}, true
 	}
-	return nil, false
+	return moreNames(full)
 }
 
 // inert stands for values that no tensor is in, and for what makes them.
-type inert struct{}
+type inert struct{ name string }
 
 // The unpickler may call it, make an instance of it and put values into it.
 func (i *inert) Call(...any) (any, error)  { return i, nil }
@@ -116,7 +116,7 @@ func rebuildTensor(args ...any) (any, error) {
 		return nil, errors.New("a tensor is not made of a storage, an offset, a size and strides")
 	}
 	w.offset += offset
-	return &tensor{w, shape, strides}, nil
+	return &tensor{window: w, shape: shape, strides: strides}, nil
 }
 
 // rebuildParameter takes PyTorch's (tensor, ...).
@@ -132,8 +132,13 @@ func rebuildParameter(args ...any) (any, error) {
 // array checks the tensor against its storage. Every element must lie in it, and the elements must
 // not be more than it has: a small file could ask for any amount of memory otherwise.
 func (t *tensor) array() (Array, error) {
-	if t.data == nil {
+	switch {
+	case t.lack != "":
+		return Array{}, unsupported("it is %s", t.lack)
+	case t.storage == nil || t.data == nil:
 		return Array{}, errors.New("its storage is missing")
+	case t.foreign != "":
+		return Array{}, unsupported("it has elements of %s", t.foreign)
 	}
 	count, last := int64(1), t.offset
 	for i, n := range t.shape {
@@ -201,7 +206,7 @@ func (s storages) refer(id any) (any, error) {
 	if !ok || t.Len() < 5 || t.Len() > 6 || t.Get(0) != "storage" {
 		return nil, errors.New("a value from elsewhere is no storage of tensors")
 	}
-	elements, typed := t.Get(1).(dtype.DType)
+	of, typed := t.Get(1).(elements)
 	key, named := pickle.Text(t.Get(2))
 	count, counted := integer(t.Get(4))
 	if !typed || !named || !counted {
@@ -219,10 +224,10 @@ func (s storages) refer(id any) (any, error) {
 	}
 	known := s[key]
 	if known == nil {
-		known = &storage{dtype: elements, count: count}
+		known = &storage{elements: of, count: count}
 		s[key] = known
 	}
-	if known.dtype != elements || known.count != count {
+	if known.elements != of || known.count != count {
 		return nil, fmt.Errorf("storage %.50q has two types or sizes", key)
 	}
 	w.storage = known

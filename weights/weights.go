@@ -4,11 +4,11 @@
 package weights
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"hdas/internal/filekind"
 	"hdas/torch/dtype"
 	"hdas/weights/safetensors"
 )
@@ -79,9 +79,10 @@ type Entry struct {
 
 // File is what a file holds of one network.
 type File struct {
-	Entries []Entry // in the file's order, named without what wraps all of it ("module.")
-	Key     string  // where in the file they were, as in "state_dict"; empty: at its top
-	size    int64   // in bytes
+	Entries []Entry  // in the file's order, named without what wraps all of it ("module.")
+	Key     string   // where in the file they were, as in "state_dict"; empty: at its top
+	Notices []string // what was passed over, a line each, for the user
+	size    int64    // in bytes
 }
 
 // Read reads the weights in a file of PyTorch (.pt, .pth, .pth.tar: zip or the older form) or of
@@ -108,9 +109,9 @@ func Parse(data []byte, key string) (f File, err error) {
 	case isLegacy(data):
 		f, err = readLegacy(data, key)
 	case isTar(data):
-		err = errors.New("a tar archive, as PyTorch before 0.1.10 wrote; load it there and save it again")
-	case key != "":
-		err = fmt.Errorf("no file of PyTorch, so it has nothing under the key %q", key)
+		err = unsupported("a tar archive, as PyTorch before 0.1.10 wrote; load it there and save it again")
+	case key != "" && filekind.Of(data) == "":
+		err = unsupported("no file of PyTorch, so it has nothing under the key %q", key)
 	default:
 		f, err = readSafetensors(data)
 	}
@@ -118,9 +119,10 @@ func Parse(data []byte, key string) (f File, err error) {
 		return File{}, err
 	}
 	if len(f.Entries) == 0 {
-		return File{}, errors.New("it holds no tensors")
+		return File{}, unsupported("it holds no tensors")
 	}
 	f.size = int64(len(data))
+	f.passOver()
 	return f, f.tidy()
 }
 
@@ -142,6 +144,7 @@ func (f *File) tidy() error {
 			}
 		}
 	}
+	f.unwrap()
 	seen := map[string]bool{}
 	for _, e := range f.Entries {
 		if seen[e.Name] {
@@ -155,7 +158,14 @@ func (f *File) tidy() error {
 func readSafetensors(data []byte) (File, error) {
 	s, err := safetensors.Parse(data)
 	if err != nil {
-		return File{}, fmt.Errorf("neither a file of PyTorch nor a whole safetensors file: %w", err)
+		if kind := filekind.Of(data); kind != "" { // asked here, as a safetensors file may begin with any bytes
+			return File{}, unsupported("it is %s", kind)
+		}
+		class := ErrUnsupported
+		if len(data) > 8 && data[8] == '{' {
+			class = ErrDamaged
+		}
+		return File{}, fmt.Errorf("%w: neither a file of PyTorch nor a whole safetensors file: %w", class, err)
 	}
 	f := File{Entries: make([]Entry, len(s.Tensors))}
 	for i, t := range s.Tensors {

@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"metric/score":          {},
 	"run":                   {"models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype", "setting"},
-	"weights":               {"internal/pickle", "torch/dtype", "weights/safetensors"},
+	"weights":               {"internal/filekind", "internal/pickle", "torch/dtype", "weights/safetensors"},
 	"weights/safetensors":   {"torch/dtype"},
 	"search":                {"configs", "datasets", "internal/proc", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "setting", "torch", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
 	"model":                 {"datasets", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "weights"},
@@ -50,6 +50,7 @@ var allowed = map[string][]string{
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
 	"internal/fetch":        {},
+	"internal/filekind":     {},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {"torch/dtype", "weights/safetensors"},
 	"internal/imagefile":    {},
@@ -66,7 +67,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
+var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
 
 // Packages with C code. All but torch, and leaftest, which is for its tests, have a twin of it in Go.
 var cgo = []string{"torch", "internal/leaftest", "internal/imagefile", "internal/raster"}

@@ -48,14 +48,26 @@ func (r Reader) Load(data []byte) (v any, rest []byte, err error) {
 		long = long[1:]
 		return next, nil
 	}
-	if v, err = u.Load(); err != nil {
+	if v, err = u.Load(); errors.Is(err, ErrUnsupported) {
+		return nil, nil, err
+	} else if err != nil {
 		return nil, nil, fmt.Errorf("%.200s", err)
 	}
 	return v, data[size:], nil
 }
 
+// ErrUnsupported is the cause where a pickle is whole, as far as it was read, but holds what its
+// kind has no place for. Other errors mean that it is damaged.
+var ErrUnsupported = errors.New("unsupported")
+
+// unsupported is an error of that text whose cause is ErrUnsupported.
+type unsupported string
+
+func (e unsupported) Error() string        { return string(e) }
+func (e unsupported) Is(target error) bool { return target == ErrUnsupported }
+
 func (r Reader) refuse(name string) error {
-	return fmt.Errorf("it names %.64q, which has no place in %s", name, r.What)
+	return unsupported(fmt.Sprintf("it names %.64q, which has no place in %s", name, r.What))
 }
 
 // Func is a function that a pickle may call, by name.

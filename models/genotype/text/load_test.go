@@ -62,10 +62,10 @@ func TestLoad(t *testing.T) {
 	}
 	log := write("log-line.txt", "2024-02-30 09:07:05,123 genotype = "+unnamed+"\n")
 	for given, name := range map[string]string{
-		unnamed:                           "given",
+		unnamed:                            "given",
 		pdarts[1]:                          "PDARTS",
 		log:                                "log-line",
-		write("genotypes", unnamed):       "genotypes",
+		write("genotypes", unnamed):        "genotypes",
 		write("cells.yaml", yaml.String()): "PDARTS",
 		"pdarts":                           "PDARTS",
 		log + "+Hs_DAS_CIFAR_stages":       "log-line+Hs_DAS_CIFAR_stages",

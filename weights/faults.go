@@ -1,0 +1,31 @@
+package weights
+
+import (
+	"errors"
+	"fmt"
+
+	"hdas/internal/pickle"
+)
+
+// ErrUnsupported is the cause where a file is whole but holds what cannot be read here. ErrDamaged
+// is where it is not whole.
+var (
+	ErrUnsupported = errors.New("unsupported")
+	ErrDamaged     = errors.New("damaged")
+)
+
+func unsupported(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrUnsupported, fmt.Errorf(format, args...))
+}
+
+func damaged(format string, args ...any) error {
+	return fmt.Errorf("%w file of PyTorch: %w", ErrDamaged, fmt.Errorf(format, args...))
+}
+
+// unpickled is the error of one of a file's pickles.
+func unpickled(what string, err error) error {
+	if errors.Is(err, pickle.ErrUnsupported) {
+		return fmt.Errorf("%w file of PyTorch: its %s: %w", ErrUnsupported, what, err)
+	}
+	return damaged("its %s: %w", what, err)
+}
