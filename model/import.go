@@ -37,16 +37,15 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 		Image: layer.Shape{C: int64(o.Dataset.Channels), H: int64(o.Dataset.Height), W: int64(o.Dataset.Width)}}
 	fail := func(err error) (run.Checkpoint, Description, error) { return run.Checkpoint{}, d, err }
 	if d.Macro.Channels == 0 || d.Macro.Classes == 0 {
-		return fail(fmt.Errorf("the file has no tensors cells.0... and classifier..., so no network's by the names of DARTS or of the H-DAS authors: %w",
+		return fail(fmt.Errorf("the weights are of another network: the file has no tensors cells.0... and classifier..., so no network's by the names of DARTS or of the H-DAS authors: %w",
 			weights.Faults(append(faults, firsts(f)))))
 	}
 	entries, misfits, err := match(own, o.Genotype, &d)
 	if err != nil {
 		return fail(err)
 	}
-	if err := weights.Faults(append(faults, misfits...)); err != nil {
-		return fail(fmt.Errorf("the weights are not those of %s (%s, C=%d, %d cells, %d classes as far as can be told): %w",
-			o.Genotype.Name, d.Macro.Preset, d.Macro.Channels, d.Macro.Layers, d.Macro.Classes, err))
+	if faults = append(faults, misfits...); len(faults) > 0 {
+		return fail(misfit(own, o, d, faults))
 	}
 	if d.Classes, err = classNames(o, int(d.Macro.Classes)); err != nil {
 		return fail(err)
@@ -65,8 +64,9 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 // Imported is what a file of another program held.
 type Imported struct {
 	Description
-	Key        string // under which the weights were in the file
-	Parameters int64  // those of the auxiliary head and of batch norms' statistics included
+	Key        string   // under which the weights were in the file
+	Notices    []string // what of the file was passed over, a line each
+	Parameters int64    // those of the auxiliary head and of batch norms' statistics included
 }
 
 // ImportTo reads the weights in a file, under that key or, where it is empty, where they usually are,
@@ -76,7 +76,7 @@ func ImportTo(out, file, key string, o Origin) (i Imported, err error) {
 	if err != nil {
 		return i, err
 	}
-	i.Key = f.Key
+	i.Key, i.Notices = f.Key, f.Notices
 	err = torch.Do(func(*torch.Scope) error {
 		c, d, err := Import(f, o)
 		if i.Description = d; err != nil {

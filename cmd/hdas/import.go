@@ -107,17 +107,18 @@ func (p *program) importGenotype(in io.Reader, notation, name, out string) error
 
 // imported is what import prints.
 type imported struct {
-	File       string `json:"file"`
-	Key        string `json:"key,omitempty"` // under which the weights were in the file
-	Genotype   string `json:"genotype"`
-	Preset     string `json:"preset"`
-	Channels   int64  `json:"channels"`
-	Layers     int    `json:"layers"`
-	Classes    int64  `json:"classes"`
-	Auxiliary  bool   `json:"auxiliary"`
-	PoolNorm   string `json:"pool_norm"`
-	Dataset    string `json:"dataset"`
-	Parameters int64  `json:"parameters"` // those of the auxiliary head and of batch norms' statistics included
+	File       string   `json:"file"`
+	Key        string   `json:"key,omitempty"` // under which the weights were in the file
+	Genotype   string   `json:"genotype"`
+	Preset     string   `json:"preset"`
+	Channels   int64    `json:"channels"`
+	Layers     int      `json:"layers"`
+	Classes    int64    `json:"classes"`
+	Auxiliary  bool     `json:"auxiliary"`
+	PoolNorm   string   `json:"pool_norm"`
+	Dataset    string   `json:"dataset"`
+	Notices    []string `json:"notices,omitempty"` // what of the file was passed over
+	Parameters int64    `json:"parameters"`        // those of the auxiliary head and of batch norms' statistics included
 }
 
 // importer are the flags of import.
@@ -149,7 +150,7 @@ func (f *importer) checkpoint(file string) (r imported, err error) {
 	}
 	m := i.Macro
 	return imported{File: f.out, Key: i.Key, Genotype: o.Genotype.Name, Preset: string(m.Preset), Channels: m.Channels, Layers: m.Layers, Classes: m.Classes,
-		Auxiliary: m.Auxiliary, PoolNorm: string(m.PoolNorm), Dataset: i.Dataset, Parameters: i.Parameters}, nil
+		Auxiliary: m.Auxiliary, PoolNorm: string(m.PoolNorm), Dataset: i.Dataset, Notices: i.Notices, Parameters: i.Parameters}, nil
 }
 
 // origin is what the flags say.
@@ -187,6 +188,9 @@ func (r imported) write(w io.Writer) {
 	head := "without"
 	if r.Auxiliary {
 		head = "with"
+	}
+	for _, line := range r.Notices {
+		fmt.Fprintln(w, line)
 	}
 	fmt.Fprintf(w, "%s, %s: C=%d, %d cells, %d classes, %s an auxiliary head%s\ncheckpoint %s\n",
 		r.Genotype, r.Preset, r.Channels, r.Layers, r.Classes, head, from, r.File)

@@ -1,0 +1,116 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"hdas/datasets"
+	"hdas/models/genotype"
+	"hdas/models/plan"
+	"hdas/torch"
+	"hdas/weights"
+)
+
+// misfit is the error where tensors are not those of the network that they are said to be of. Where
+// they fit another one better it says which; where they fit that one exactly, it leaves out
+// what does not fit the first.
+func misfit(own []weights.Entry, o Origin, d Description, faults []error) error {
+	err := fmt.Errorf("the weights are of another network: they are not those of %s (%s, C=%d, %d cells, %d classes as far as can be told)",
+		o.Genotype.Name, d.Macro.Preset, d.Macro.Channels, d.Macro.Layers, d.Macro.Classes)
+	better, left := nearest(own, o, d, len(faults))
+	switch {
+	case better == "":
+		return fmt.Errorf("%w: %w", err, weights.Faults(faults))
+	case left == 0:
+		return fmt.Errorf("%w: %d tensors do not fit; all fit %s", err, len(faults), better)
+	}
+	return fmt.Errorf("%w; they are nearer to %s, of which %d do not fit: %w", err, better, left, weights.Faults(faults))
+}
+
+// nearest returns the flags of import that say of which network, of the published cells and stages and
+// the given ones, under either preset, the tensors fit best, and how many do not fit it. It
+// is empty where none leaves fewer than that many.
+func nearest(own []weights.Entry, o Origin, d Description, least int) (flags string, left int) {
+	for _, preset := range []plan.Preset{plan.CIFAR, plan.ImageNet} {
+		as := d
+		as.Macro = size(own, preset)
+		if preset != o.Preset {
+			info, err := datasets.Describe(usualData[preset])
+			if err != nil {
+				continue
+			}
+			as.Image.C, as.Image.H, as.Image.W = int64(info.Channels), int64(info.Height), int64(info.Width)
+		}
+		for _, g := range alike(o.Genotype, own) {
+			if preset == o.Preset && g.Name == o.Genotype.Name {
+				continue
+			}
+			_, faults, err := match(own, g, &as)
+			if err == nil && len(faults) < least {
+				least, flags = len(faults), fmt.Sprintf("--genotype %s --preset %s", g.Name, preset)
+			}
+			if least == 0 {
+				return flags, 0
+			}
+		}
+	}
+	return flags, least
+}
+
+// usualData is the data set that networks of a preset are trained on.
+var usualData = map[plan.Preset]string{plan.CIFAR: "cifar10", plan.ImageNet: "imagenet"}
+
+// alike are the genotypes that tensors may be of, the given one first: chains, or, where there are
+// tensors of stages, the published stages over the published cells.
+func alike(given genotype.Genotype, own []weights.Entry) []genotype.Genotype {
+	staged := slices.ContainsFunc(own, func(e weights.Entry) bool { return strings.HasPrefix(e.Name, "stages.") })
+	all := []genotype.Genotype{given}
+	var cells, stages []genotype.Genotype
+	for _, name := range genotype.Names() {
+		g, err := genotype.Published(name)
+		switch {
+		case err != nil:
+		case len(g.Cells) == 0:
+			stages = append(stages, g)
+		case len(g.Stages) == 0:
+			cells = append(cells, g)
+		case staged:
+			all = append(all, g)
+		}
+	}
+	if !staged {
+		return append(all, cells...)
+	}
+	for _, s := range stages {
+		for _, c := range cells {
+			if g, err := genotype.Combine(c, s); err == nil {
+				all = append(all, g)
+			}
+		}
+	}
+	return all
+}
+
+// check finds out, before anything is built, whether tensors are those of the network described: a small
+// file may describe one of any size.
+func (d Description) check(g genotype.Genotype, tensors map[string]torch.Tensor) error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("the checkpoint describes another network than it holds: %w", fmt.Errorf(format, args...))
+	}
+	if d.Macro.Layers > len(tensors) {
+		return fail("one of %d cells, but it has %d tensors", d.Macro.Layers, len(tensors))
+	}
+	want, err := parameters(g, d)
+	if err != nil {
+		return err
+	}
+	for _, w := range want {
+		if t, ok := tensors[w.Name]; !ok {
+			return fail("%s %v is missing", w.Name, w.Shape)
+		} else if !slices.Equal(t.Shape(), w.Shape) {
+			return fail("%s has shape %v, not %v", w.Name, t.Shape(), w.Shape)
+		}
+	}
+	return nil
+}
