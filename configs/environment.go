@@ -17,8 +17,9 @@ const (
 
 // reserved are the environment variables, of the program and of its scripts, that are no settings.
 var reserved = []string{
-	"HDAS_DATA",  // the folder of the data sets (datasets.Dir)
-	"HDAS_CACHE", // the folder of what scripts/setup.py prepares
+	"HDAS_DATA",       // the folder of the data sets (datasets.Dir)
+	"HDAS_CACHE",      // the folder of what scripts/setup.py prepares
+	"HDAS_MAX_PIXELS", // of an image (imagefile.LimitVariable)
 }
 
 // variable returns the environment variable of a key: search.lr is HDAS_SEARCH_LR.

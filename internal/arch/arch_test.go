@@ -53,7 +53,7 @@ var allowed = map[string][]string{
 	"internal/filekind":     {},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {"torch/dtype", "weights/safetensors"},
-	"internal/imagefile":    {},
+	"internal/imagefile":    {"internal/filekind"},
 	"internal/pickle":       {},
 	"internal/proc":         {},
 	"internal/raster":       {},

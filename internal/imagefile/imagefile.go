@@ -1,20 +1,17 @@
-// Package imagefile decodes image files to 8-bit RGB: JPEG, PNG, WebP, GIF (its first frame) and
-// BMP, whatever their colours. Grey becomes three equal channels, CMYK is converted as Pillow does
+// Package imagefile decodes image files to 8-bit RGB: JPEG, PNG, WebP, GIF, BMP, TIFF and PPM, their
+// first frame, whatever their colours. Grey becomes three equal channels, CMYK is converted as Pillow does
 // it, of 16-bit values the high byte stays, alpha is dropped, and what EXIF says is turned is
 // turned upright.
 package imagefile
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"image"
-	"image/gif"
 	"image/png"
 	"io"
 
-	"golang.org/x/image/bmp"
-	"golang.org/x/image/webp"
+	"hdas/internal/filekind"
 )
 
 // Image is H rows of W pixels, three bytes each (R,G,B), the rows Stride bytes apart.
@@ -23,14 +20,8 @@ type Image struct {
 	Pix          []byte
 }
 
-// mostPixels keeps a small file from claiming all memory.
-const mostPixels = 1 << 27
-
-// ErrFormat is the end of what no decoder here knows.
-var ErrFormat = errors.New("the file is no JPEG, PNG, WebP, GIF or BMP")
-
 // Extensions of the files that are taken for images, in lower case.
-var Extensions = []string{".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
+var Extensions = []string{".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"}
 
 // Decode decodes a whole file.
 func Decode(file []byte) (Image, error) {
@@ -65,21 +56,11 @@ type format struct {
 var formats = []format{
 	{"JPEG", []string{"\xff\xd8"}, jpegSize, jpegRegion, jpegEXIF},
 	{"PNG", []string{"\x89PNG\r\n\x1a\n"}, sized(png.DecodeConfig), whole(png.Decode), pngEXIF},
-	{"GIF", []string{"GIF87a", "GIF89a"}, sized(gif.DecodeConfig), whole(gif.Decode), noEXIF},
-	{"BMP", []string{"BM????\x00\x00\x00\x00"}, sized(bmp.DecodeConfig), whole(bmp.Decode), noEXIF},
-	{"WebP", []string{"RIFF????WEBPVP8"}, sized(webp.DecodeConfig), whole(decodeWebP), webpEXIF},
-}
-
-func matches(magic string, file []byte) bool {
-	if len(file) < len(magic) {
-		return false
-	}
-	for i := range len(magic) {
-		if magic[i] != '?' && magic[i] != file[i] {
-			return false
-		}
-	}
-	return true
+	{"GIF", []string{"GIF87a", "GIF89a"}, gifSize, drawn(gifPixels), noEXIF},
+	{"BMP", []string{"BM"}, bmpSize, drawn(bmpPixels), noEXIF},
+	{"WebP", []string{"RIFF????WEBPVP8"}, webpSize, webpRegion, webpEXIF},
+	{"TIFF", []string{"II*\x00", "MM\x00*", "II+\x00", "MM\x00+"}, tiffSize, drawn(tiffPixels), func(file []byte) []byte { return file }},
+	{"PPM", []string{"P1", "P2", "P3", "P4", "P5", "P6"}, pnmSize, drawn(pnmPixels), noEXIF},
 }
 
 // Open reads a file's head. file must stay as it is until the next Open.
@@ -87,23 +68,20 @@ func (d *Decoder) Open(file []byte) error {
 	d.file, d.format = file, nil
 	for i := range formats {
 		for _, magic := range formats[i].magic {
-			if matches(magic, file) {
+			if filekind.Matches(magic, file) {
 				d.format = &formats[i]
 			}
 		}
 	}
 	if d.format == nil {
-		if len(file) == 0 {
-			return errors.New("the file is empty")
-		}
-		return ErrFormat
+		return unknown(file)
 	}
 	c, err := d.format.size(file)
 	if err != nil {
 		return d.fault(err)
 	}
-	if c.Width < 1 || c.Height < 1 || c.Width > mostPixels/c.Height {
-		return d.fault(fmt.Errorf("%dx%d pixels are not in 1..%d", c.Width, c.Height, mostPixels))
+	if err := checkSize(c.Width, c.Height); err != nil {
+		return d.fault(err)
 	}
 	d.W, d.H = c.Width, c.Height
 	d.turn = exifOrientation(d.format.exif(file))
@@ -112,9 +90,6 @@ func (d *Decoder) Open(file []byte) error {
 	}
 	return nil
 }
-
-// fault names the file's format.
-func (d *Decoder) fault(err error) error { return fmt.Errorf("damaged %s: %w", d.format.name, err) }
 
 // Region decodes that part of the open file, which must lie in it and not be empty. The image is
 // in the decoder's memory, until the next Region.
@@ -172,6 +147,17 @@ func whole(f func(io.Reader) (image.Image, error)) func(*Decoder, int, int, imag
 		}
 		d.pix = resized(d.pix, 3*w*h)
 		d.line = convert(d.pix, src, d.line)
+		return Image{w, h, 3 * w, d.pix}.part(r), nil
+	}
+}
+
+// drawn is a decoder that writes the RGB of a whole file to dst, of which the region is a part.
+func drawn(f func(file, dst []byte, w, h int) error) func(*Decoder, int, int, image.Rectangle) (Image, error) {
+	return func(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
+		d.pix = resized(d.pix, 3*w*h)
+		if err := f(d.file, d.pix, w, h); err != nil {
+			return Image{}, err
+		}
 		return Image{w, h, 3 * w, d.pix}.part(r), nil
 	}
 }

@@ -154,7 +154,7 @@ func TestUpsamplingOfRowsIsThatOfColumns(t *testing.T) {
 		}
 	}
 	a, b := make([]byte, 3*40*40), make([]byte, 3*40*40)
-	ycbcr(b, tall, jfif, ycbcr(a, wide, jfif, nil))
+	ycbcr(b, tall, ycbcr(a, wide, nil))
 	for y := range 40 {
 		for x := range 40 {
 			for c := range 3 {

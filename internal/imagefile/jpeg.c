@@ -27,11 +27,10 @@ static void leave(j_common_ptr c) {
 	longjmp(e->back, 1);
 }
 
-// Most warnings are of no harm. These say that pixels are missing.
+// Warnings are of no harm to Pillow, and so none here: libjpeg reads on at the next restart marker, or
+// fills up. This one says that the file ends too early, where Pillow gives up.
 static void warn(j_common_ptr c, int level) {
-	if (level >= 0) return;
-	int code = c->err->msg_code;
-	if (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE || code == JWRN_ARITH_BAD_CODE) leave(c);
+	if (level < 0 && c->err->msg_code == JWRN_JPEG_EOF) leave(c);
 }
 
 static void begin(struct jpeg_decompress_struct *d, struct errors *e, char *message) {

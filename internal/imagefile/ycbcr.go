@@ -1,34 +1,13 @@
 package imagefile
 
-import (
-	"image"
-	"io"
-
-	"golang.org/x/image/webp"
-)
+import "image"
 
 // The chroma of a JPEG has fewer samples than its luma. libjpeg, and so Pillow, puts new ones
 // between by a triangle filter ("fancy upsampling"), where Go's own conversion repeats them; the
-// functions here follow libjpeg, so that a file has the same colours with either decoder. libwebp
-// does the same.
+// functions here follow libjpeg, so that a file has the same colours with either decoder.
 
-// studio is an image whose luma is in 16..235, as a lossy WebP's is, though x/image/webp does not
-// say so.
-type studio struct{ *image.YCbCr }
-
-func decodeWebP(r io.Reader) (image.Image, error) {
-	m, err := webp.Decode(r)
-	switch m := m.(type) {
-	case *image.YCbCr:
-		return studio{m}, err
-	case *image.NYCbCrA:
-		return studio{&m.YCbCr}, err
-	}
-	return m, err
-}
-
-// ycbcr writes src as RGB to dst, rows converted by rgb. line is scratch space.
-func ycbcr(dst []byte, src *image.YCbCr, rgb func(out, y, cb, cr []byte), line []byte) []byte {
+// ycbcr writes src, of JPEG, as RGB to dst. line is scratch space.
+func ycbcr(dst []byte, src *image.YCbCr, line []byte) []byte {
 	w, h := src.Rect.Dx(), src.Rect.Dy()
 	cw, ch := w, h // of the chroma
 	halfX, halfY := false, false
@@ -45,7 +24,7 @@ func ycbcr(dst []byte, src *image.YCbCr, rgb func(out, y, cb, cr []byte), line [
 			out := dst[3*w*y:]
 			for x := range w {
 				l, c := y*src.YStride+x, src.COffset(src.Rect.Min.X+x, src.Rect.Min.Y+y)
-				rgb(out[3*x:3*x+3], src.Y[l:l+1], src.Cb[c:], src.Cr[c:])
+				jfif(out[3*x:3*x+3], src.Y[l:l+1], src.Cb[c:], src.Cr[c:])
 			}
 		}
 		return line
@@ -79,7 +58,7 @@ func ycbcr(dst []byte, src *image.YCbCr, rgb func(out, y, cb, cr []byte), line [
 				copy(c.out, a)
 			}
 		}
-		rgb(dst[3*w*y:][:3*w], src.Y[y*src.YStride:][:w], cb, cr)
+		jfif(dst[3*w*y:][:3*w], src.Y[y*src.YStride:][:w], cb, cr)
 	}
 	return line
 }
