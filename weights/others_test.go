@@ -1,8 +1,10 @@
 package weights_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,6 +68,58 @@ func TestSharedTensorsAreNotSurplus(t *testing.T) {
 	}
 }
 
+// Archives that another program compressed, or that were written without checksums, are read as PyTorch
+// reads them.
+func TestArchivesOfOthers(t *testing.T) {
+	data, err := os.ReadFile("testdata/bare-zip.pt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed, unsummed bytes.Buffer
+	p, u := zip.NewWriter(&packed), zip.NewWriter(&unsummed)
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := uint64(len(content))
+		into, err := p.Create(f.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := u.CreateRaw(&zip.FileHeader{Name: f.Name, Method: zip.Store, CRC32: 12345, CompressedSize64: size, UncompressedSize64: size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		into.Write(content)
+		raw.Write(content)
+	}
+	if err := errors.Join(p.Close(), u.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for notice, file := range map[string][]byte{"": packed.Bytes(), "the file has no checksums that would show damage": unsummed.Bytes()} {
+		f, err := weights.Parse(file, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, f)
+		if got := strings.Join(f.Notices, "\n"); got != notice {
+			t.Errorf("notices %q, not %q", got, notice)
+		}
+		if _, faults := f.Own(); faults != nil {
+			t.Error(faults)
+		}
+	}
+}
+
 // What cannot be read is called damaged or unsupported, or by the name of what it is.
 func TestCallsFilesWhatTheyAre(t *testing.T) {
 	read := func(name string) []byte {
@@ -75,8 +129,8 @@ func TestCallsFilesWhatTheyAre(t *testing.T) {
 		}
 		return data
 	}
-	zip, legacy := read("bare-zip.pt"), read("bare-legacy.pt")
-	flipped := bytes.Clone(zip)
+	whole, legacy := read("bare-zip.pt"), read("bare-legacy.pt")
+	flipped := bytes.Clone(whole)
 	flipped[bytes.Index(flipped, []byte("channels_last"))] ^= 1
 	for what, c := range map[string]struct {
 		data []byte
@@ -86,7 +140,7 @@ func TestCallsFilesWhatTheyAre(t *testing.T) {
 		"a sparse tensor":      {read("others/unsupported.pt"), weights.ErrUnsupported, `tensor "stem.0.weight": unsupported: it is a sparse tensor`},
 		"an object":            {read("others/class.pt"), weights.ErrUnsupported, `"torch.utils.data.sampler.RandomSampler"`},
 		"a module":             {read("module-zip.pt"), weights.ErrUnsupported, "state_dict"},
-		"a cut archive":        {zip[:len(zip)-100], weights.ErrDamaged, "cut"},
+		"a cut archive":        {whole[:len(whole)-100], weights.ErrDamaged, "cut"},
 		"a changed archive":    {flipped, weights.ErrDamaged, "checksum"},
 		"a cut older file":     {legacy[:len(legacy)-1], weights.ErrDamaged, "cut"},
 		"a cut program":        {legacy[:100], weights.ErrDamaged, "its facts"},

@@ -121,7 +121,7 @@ func Parse(data []byte, key string) (f File, err error) {
 	if len(f.Entries) == 0 {
 		return File{}, unsupported("it holds no tensors")
 	}
-	f.size = int64(len(data))
+	f.size += int64(len(data))
 	f.passOver()
 	return f, f.tidy()
 }

@@ -3,8 +3,10 @@ package weights
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"errors"
 	"hash/crc32"
+	"io"
 	"path"
 	"strings"
 )
@@ -33,7 +35,7 @@ func readZip(data []byte, key string) (File, error) {
 	if err != nil {
 		return File{}, damaged("%w, so it may be cut; get it again", err)
 	}
-	a := archive{data: data, members: map[string]*zip.File{}}
+	a := &archive{data: data, members: map[string]*zip.File{}}
 	for _, f := range z.File {
 		if path.Base(f.Name) == zipPickle && a.folder == "" {
 			a.folder = strings.TrimSuffix(f.Name, zipPickle)
@@ -58,8 +60,10 @@ func readZip(data []byte, key string) (File, error) {
 		return File{}, err
 	}
 	found := storages{}
-	content, _, err := found.reader(len(data)).Load(program)
-	if err != nil {
+	content, _, err := found.reader(len(data) + int(a.inflated)).Load(program)
+	if err != nil && a.withoutSums > 0 {
+		return File{}, damaged("the checksum of member %.100q is not that of its content: %w", a.unsummed, err)
+	} else if err != nil {
 		return File{}, unpickled(zipPickle, err)
 	}
 	for k, s := range found {
@@ -72,7 +76,12 @@ func readZip(data []byte, key string) (File, error) {
 		}
 		s.data = bytes
 	}
-	return choose(content, key)
+	f, err := choose(content, key)
+	if err == nil {
+		err = a.checkSums(&f)
+	}
+	f.size = a.inflated
+	return f, err
 }
 
 // archive is a zip archive in memory.
@@ -80,19 +89,21 @@ type archive struct {
 	data    []byte
 	folder  string // in which all members are, with its slash
 	members map[string]*zip.File
+
+	inflated    int64  // bytes of members that were compressed
+	sums        int    // checksums that hold
+	unsummed    string // a member whose checksum does not
+	withoutSums int
 }
 
-// member is the content of a member, which is not copied.
-func (a archive) member(name string) ([]byte, error) {
+// member is the content of a member. It is copied only where it is compressed.
+func (a *archive) member(name string) ([]byte, error) {
 	f := a.members[a.folder+name]
 	if f == nil {
 		if a.folder == "" && name == zipPickle {
 			return nil, unsupported("a zip archive without the member %.100q, so no checkpoint of PyTorch", name)
 		}
 		return nil, damaged("a zip archive without the member %.100q", a.folder+name)
-	}
-	if f.Method != zip.Store {
-		return nil, unsupported("its member %.100q is compressed, as PyTorch never does; save it again with torch.save", f.Name)
 	}
 	at, err := f.DataOffset()
 	if err == nil && at > int64(len(a.data)) {
@@ -101,12 +112,53 @@ func (a archive) member(name string) ([]byte, error) {
 	if err != nil {
 		return nil, damaged("member %.100q: %w", f.Name, err)
 	}
-	if left := uint64(len(a.data)) - uint64(at); f.UncompressedSize64 != f.CompressedSize64 || f.UncompressedSize64 > left {
+	left := uint64(len(a.data)) - uint64(at)
+	if f.CompressedSize64 > left || f.Method == zip.Store && f.UncompressedSize64 != f.CompressedSize64 {
 		return nil, damaged("member %.100q would have %d bytes, where %d are left", f.Name, f.UncompressedSize64, left)
 	}
-	content := a.data[at:][:f.UncompressedSize64]
-	if crc32.ChecksumIEEE(content) != f.CRC32 {
-		return nil, damaged("the checksum of member %.100q is not that of its content", f.Name)
+	content := a.data[at:][:f.CompressedSize64]
+	if f.Method != zip.Store {
+		if content, err = a.inflate(f, content); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case len(content) == 0:
+	case crc32.ChecksumIEEE(content) == f.CRC32:
+		a.sums++
+	default:
+		a.withoutSums++
+		a.unsummed = f.Name
 	}
 	return content, nil
+}
+
+// inflate undoes the compression of a member. PyTorch compresses none, but reads those of archives that
+// another program packed again. All together may have a multiple of the file's size.
+func (a *archive) inflate(f *zip.File, content []byte) ([]byte, error) {
+	if f.Method != zip.Deflate {
+		return nil, unsupported("its member %.100q is compressed by method %d; save it again with torch.save", f.Name, f.Method)
+	}
+	if most := int64(8*len(a.data) + 4<<20); f.UncompressedSize64 > uint64(most-a.inflated) {
+		return nil, unsupported("its member %.100q is compressed from %d bytes, more than a file of %d may hold; save it again with torch.save", f.Name, f.UncompressedSize64, len(a.data))
+	}
+	out := make([]byte, f.UncompressedSize64)
+	r := flate.NewReader(bytes.NewReader(content))
+	if _, err := io.ReadFull(r, out); err != nil {
+		return nil, damaged("its compressed member %.100q: %w", f.Name, err)
+	}
+	a.inflated += int64(len(out))
+	return out, nil
+}
+
+// checkSums is an error where some checksums hold and others do not. Where none holds the file has none:
+// torch.serialization.set_crc32_options(False) leaves them out.
+func (a *archive) checkSums(f *File) error {
+	switch {
+	case a.withoutSums > 0 && a.sums > 0:
+		return damaged("the checksum of member %.100q is not that of its content", a.unsummed)
+	case a.withoutSums > 0:
+		f.notice("the file has no checksums that would show damage")
+	}
+	return nil
 }
