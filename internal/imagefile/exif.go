@@ -93,7 +93,11 @@ func noEXIF([]byte) []byte { return nil }
 
 // jpegEXIF is the TIFF in the first segment APP1 of EXIF.
 func jpegEXIF(file []byte) []byte {
-	for at := 2; at+4 <= len(file) && file[at] == 0xff; {
+	for at := 2; at+4 <= len(file); {
+		if file[at] != 0xff { // rubbish between the segments
+			at++
+			continue
+		}
 		marker, size := file[at+1], int(binary.BigEndian.Uint16(file[at+2:]))
 		switch {
 		case marker == 0xff: // filling

@@ -22,6 +22,9 @@ var (
 	ErrLimit       = errors.New("too many pixels")
 )
 
+// errTurbo is the cause where libjpeg-turbo would perhaps read a file that Go's decoder does not.
+var errTurbo = errors.New("only libjpeg-turbo may read it, without which this program was built (apt-get install libjpeg-dev, then make)")
+
 // unsupported is an error of a decoder for what it does not decode.
 func unsupported(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrUnsupported, fmt.Sprintf(format, args...))
@@ -45,9 +48,7 @@ func (d *Decoder) fault(err error) error {
 		inPNG  png.UnsupportedError
 	)
 	switch {
-	case errors.Is(err, ErrLimit):
-		return fmt.Errorf("%s: %w", d.format.name, err)
-	case errors.Is(err, ErrUnsupported):
+	case errors.Is(err, ErrLimit), errors.Is(err, ErrUnsupported), errors.Is(err, errTurbo):
 		return fmt.Errorf("%s: %w", d.format.name, err)
 	case errors.As(err, &inJPEG), errors.As(err, &inPNG):
 		return fmt.Errorf("%s: %w: %w", d.format.name, ErrUnsupported, err)

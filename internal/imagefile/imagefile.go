@@ -55,7 +55,7 @@ type format struct {
 
 var formats = []format{
 	{"JPEG", []string{"\xff\xd8"}, jpegSize, jpegRegion, jpegEXIF},
-	{"PNG", []string{"\x89PNG\r\n\x1a\n"}, sized(png.DecodeConfig), whole(png.Decode), pngEXIF},
+	{"PNG", []string{"\x89PNG\r\n\x1a\n"}, sized(png.DecodeConfig), pngRegion, pngEXIF},
 	{"GIF", []string{"GIF87a", "GIF89a"}, gifSize, drawn(gifPixels), noEXIF},
 	{"BMP", []string{"BM"}, bmpSize, drawn(bmpPixels), noEXIF},
 	{"WebP", []string{"RIFF????WEBPVP8"}, webpSize, webpRegion, webpEXIF},

@@ -15,21 +15,23 @@ const JPEGBy = "Go's image/jpeg"
 
 func jpegSize(file []byte) (image.Config, error) {
 	c, err := jpeg.DecodeConfig(bytes.NewReader(file))
-	return c, mendable(err)
+	return c, advised(err)
 }
 
 func jpegRegion(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
 	m, err := whole(jpeg.Decode)(d, w, h, r)
-	return m, mendable(err)
+	var malformed jpeg.FormatError
+	if errors.As(err, &malformed) { // Go's decoder gives up at the first fault; at the end of a file that is cut libjpeg does, too
+		return m, fmt.Errorf("%w, as it mends lost restart markers: %w", errTurbo, err)
+	}
+	return m, advised(err)
 }
 
-// mendable adds to an error of Go's decoder, which gives up at the first fault, that libjpeg-turbo may
-// read on. At the end of a file that is cut it does not.
-func mendable(err error) error {
-	var malformed jpeg.FormatError
+// advised says of a kind of JPEG that Go's decoder does not know what does.
+func advised(err error) error {
 	var unsupported jpeg.UnsupportedError
-	if errors.As(err, &malformed) || errors.As(err, &unsupported) {
-		return fmt.Errorf("%w; libjpeg-turbo, without which this program was built, mends lost restart markers and reads more kinds of JPEG: apt-get install libjpeg-dev, then make", err)
+	if errors.As(err, &unsupported) {
+		return fmt.Errorf("%w: %w", errTurbo, err)
 	}
 	return err
 }

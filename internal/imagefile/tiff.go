@@ -133,7 +133,7 @@ type tiffLayout struct {
 
 func (d tiffDir) layout(w, h int) (l tiffLayout, err error) {
 	l = tiffLayout{tiffDir: d, w: w, h: h, bits: d.first(tiffBits, 1), samples: d.first(tiffSamples, 1),
-		colours: d.first(tiffColours, tiffBlackIsZero), code: d.first(tiffCompression, 1), planes: d.first(tiffPlanar, 1) == 2, predictor: d.first(tiffPredictor, 1)}
+		colours: d.first(tiffColours, tiffWhiteIsZero), code: d.first(tiffCompression, 1), planes: d.first(tiffPlanar, 1) == 2, predictor: d.first(tiffPredictor, 1)}
 	for _, bits := range d.tags[tiffBits] {
 		if int(bits) != l.bits {
 			return l, unsupported("samples of %d and %d bits", l.bits, bits)

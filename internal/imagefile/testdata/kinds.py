@@ -171,4 +171,19 @@ write("p3.ppm", b"P3\n%d %d\n200\n" % (w, h) + " ".join(str(int(v) * 200 // 255)
 write("p2.pgm", b"P2 %d %d 255 " % (w, h) + "\n".join(map(str, numpy.asarray(grey).reshape(-1))).encode())
 write("p1.pbm", b"P1\n# bits\n%d %d\n" % (w, h) + "".join("01"[int(v < 128)] for v in numpy.asarray(grey).reshape(-1)).encode())
 
+# PNG without its end, with a wrong checksum of its pixels, and with something behind it
+png = encoded("PNG")
+write("no-end.png", png[:-12])
+write("cut-end.png", png[:-5])
+write("behind.png", png + b"more behind it")
+idat = png.index(b"IDAT")
+sum_at = idat + 4 + struct.unpack(">I", png[idat - 4:idat])[0]
+write("checksum.png", png[:sum_at] + bytes([png[sum_at] ^ 1]) + png[sum_at + 1:])
+
+exif = Image.Exif()
+exif[0x0112] = 6
+turned = encoded("JPEG", exif=exif, quality=90)
+app1 = turned.index(b"\xff\xe1")
+write("rubbish-turned.jpg", turned[:app1] + b"\x12\x34" + turned[app1:])
+
 save_file(expected, HERE / "kinds.safetensors", {"made by": "kinds.py with Pillow 13.0.0 (libjpeg-turbo 3.2.0, libwebp 1.6.0, libtiff)"})
