@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,8 +14,8 @@ import (
 )
 
 // misfit is the error where tensors are not those of the network that they are said to be of. Where
-// they fit another one better it says which; where they fit that one exactly, it leaves out
-// what does not fit the first.
+// they fit another one better it says which; where they fit that one exactly, it names only the first
+// and the last that do not fit the first.
 func misfit(own []weights.Entry, o Origin, d Description, faults []error) error {
 	err := fmt.Errorf("the weights are of another network: they are not those of %s (%s, C=%d, %d cells, %d classes as far as can be told)",
 		o.Genotype.Name, d.Macro.Preset, d.Macro.Channels, d.Macro.Layers, d.Macro.Classes)
@@ -23,9 +24,19 @@ func misfit(own []weights.Entry, o Origin, d Description, faults []error) error 
 	case better == "":
 		return fmt.Errorf("%w: %w", err, weights.Faults(faults))
 	case left == 0:
-		return fmt.Errorf("%w: %d tensors do not fit; all fit %s", err, len(faults), better)
+		return fmt.Errorf("%w; all fit %s, but %d tensors do not fit the former:\n%w", err, better, len(faults), errors.Join(ends(faults)...))
 	}
 	return fmt.Errorf("%w; they are nearer to %s, of which %d do not fit: %w", err, better, left, weights.Faults(faults))
+}
+
+// ends are the first and the last of many faults.
+func ends(faults []error) []error {
+	const most = 3
+	if len(faults) <= 2*most {
+		return faults
+	}
+	left := fmt.Errorf("... and %d more", len(faults)-2*most)
+	return slices.Concat(faults[:most], []error{left}, faults[len(faults)-most:])
 }
 
 // nearest returns the flags of import that say of which network, of the published cells and stages and

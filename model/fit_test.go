@@ -28,11 +28,11 @@ func TestImportSaysWhichNetworkWouldFit(t *testing.T) {
 			want     string
 			lines    int // at most
 		}{
-			"the other preset":             {imagenet, chain, plan.CIFAR, "all fit --genotype DARTS_V2 --preset imagenet", 1},
-			"another genotype":             {reference(t), "PDARTS", plan.CIFAR, "all fit --genotype DARTS_V2 --preset cifar", 1},
-			"both":                         {imagenet, "GDAS_V1", plan.CIFAR, "all fit --genotype DARTS_V2 --preset imagenet", 1},
-			"stages under the wrong cells": {staging, "PDARTS+Hs_DAS_CIFAR_stages", plan.CIFAR, "all fit --genotype DARTS_V1+Hs_DAS_CIFAR_stages --preset cifar", 1},
-			"stages for a chain":           {staging, chain, plan.CIFAR, "all fit --genotype DARTS_V1+Hs_DAS_CIFAR_stages --preset cifar", 1},
+			"the other preset":             {imagenet, chain, plan.CIFAR, "all fit --genotype DARTS_V2 --preset imagenet", 8},
+			"another genotype":             {reference(t), "PDARTS", plan.CIFAR, "all fit --genotype DARTS_V2 --preset cifar", 8},
+			"both":                         {imagenet, "GDAS_V1", plan.CIFAR, "all fit --genotype DARTS_V2 --preset imagenet", 8},
+			"stages under the wrong cells": {staging, "PDARTS+Hs_DAS_CIFAR_stages", plan.CIFAR, "all fit --genotype DARTS_V1+Hs_DAS_CIFAR_stages --preset cifar", 8},
+			"stages for a chain":           {staging, chain, plan.CIFAR, "all fit --genotype DARTS_V1+Hs_DAS_CIFAR_stages --preset cifar", 8},
 			"another genotype, not all":    {cut, "PDARTS", plan.CIFAR, "they are nearer to --genotype DARTS_V2 --preset cifar, of which 3 do not fit", 5000},
 			"nothing better":               {cut, chain, plan.CIFAR, "3 tensors do not fit:\nstem.0.weight", 4},
 			"no network of this program":   {file(t, []weights.Entry{{Name: "layer1.conv", Array: weights.NewArray(torch.Float32, []int64{1}, make([]byte, 4))}}), chain, plan.CIFAR, "another network", 3},

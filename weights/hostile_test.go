@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -131,25 +132,13 @@ func mutate(r *rand.Rand, data []byte) []byte {
 // hold. A nil content leaves a member out.
 func rewrite(t *testing.T, archive []byte, change func(name string, content []byte) []byte) []byte {
 	t.Helper()
-	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if content = change(f.Name, content); content == nil {
+	for name, content := range members(t, archive) {
+		if content = change(name, content); content == nil {
 			continue
 		}
-		m, err := w.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Store})
+		m, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,6 +148,30 @@ func rewrite(t *testing.T, archive []byte, change func(name string, content []by
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// members are the names and contents of an archive, in its order.
+func members(t *testing.T, archive []byte) iter.Seq2[string, []byte] {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(yield func(string, []byte) bool) {
+		for _, f := range z.File {
+			r, err := f.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !yield(f.Name, content) {
+				return
+			}
+		}
+	}
 }
 
 // pack is an archive of those members.

@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,27 +74,15 @@ func TestArchivesOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var packed, unsummed bytes.Buffer
 	p, u := zip.NewWriter(&packed), zip.NewWriter(&unsummed)
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, content := range members(t, data) {
 		size := uint64(len(content))
-		into, err := p.Create(f.Name)
+		into, err := p.Create(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err := u.CreateRaw(&zip.FileHeader{Name: f.Name, Method: zip.Store, CRC32: 12345, CompressedSize64: size, UncompressedSize64: size})
+		raw, err := u.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Store, CRC32: 12345, CompressedSize64: size, UncompressedSize64: size})
 		if err != nil {
 			t.Fatal(err)
 		}

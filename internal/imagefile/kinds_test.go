@@ -37,14 +37,7 @@ func TestKindsEqualPillow(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if m.H != shape[0] || m.W != shape[1] {
-			t.Errorf("%s is %dx%d, not %dx%d", name, m.W, m.H, shape[1], shape[0])
-			continue
-		}
-		worst := 0
-		for i, v := range tight(m) {
-			worst = max(worst, int(v)-int(want[i]), int(want[i])-int(v))
-		}
+		worst, _ := apart(t, name, m, want, shape)
 		allowed := 0
 		switch {
 		case strings.Contains(name, "jp"), name == "two.mpo":
