@@ -73,7 +73,7 @@ func TestCallsFilesWhatTheyAre(t *testing.T) {
 		"a text":                {"hello", ErrFormat, "no JPEG, PNG"},
 		"a BMP of another head": {string(header), ErrUnsupported, "BMP: unsupported: a header of 41 bytes"},
 		"a large BMP":           {string(large), ErrLimit, "HDAS_MAX_PIXELS=2500000000 allows this image"},
-		"a BigTIFF":             {"II+\x00\x08\x00\x00\x00", ErrUnsupported, "TIFF: unsupported: BigTIFF"},
+		"a TIFF in Zstandard":   {strings.Replace(string(tif), "\x03\x01\x03\x00\x01\x00\x00\x00\x01\x00", "\x03\x01\x03\x00\x01\x00\x00\x00\x50\xc3", 1), ErrUnsupported, "TIFF: unsupported: compression 50000 Zstandard"},
 		"a TIFF without strips": {string(float), nil, "damaged TIFF: it has neither strips nor tiles"},
 		"a cut GIF":             {"GIF89a\x01\x00\x01\x00\x00\x00\x00,", nil, "damaged GIF: unexpected EOF"},
 		"a GIF of nothing":      {"GIF89a\x01\x00\x01\x00\x00\x00\x00;", nil, "damaged GIF: it has no image"},

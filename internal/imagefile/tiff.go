@@ -5,6 +5,7 @@ import (
 	"errors"
 	"image"
 	"io"
+	"math"
 )
 
 // golang.org/x/image/tiff refuses CMYK, YCbCr, JPEG, samples besides the colours and colours in planes, and takes
@@ -22,7 +23,7 @@ const (
 	tiffPredictor, tiffColorMap = 317, 320
 	tiffTileWidth               = 322
 	tiffTileHeight, tiffTiles   = 323, 324
-	tiffTileBytes               = 325
+	tiffTileBytes, tiffExtra    = 325, 338
 	tiffFormat, tiffTables      = 339, 347
 	tiffSubsampling             = 530
 )
@@ -56,29 +57,47 @@ func tiffDirOf(file []byte) (d tiffDir, err error) {
 	if file[0] == 'M' {
 		d.order = binary.BigEndian
 	}
+	// Behind the mark: where the directory begins, the size of an entry, of its count and of what it holds
+	// itself; BigTIFF has larger ones.
+	at, n, entry, inline := uint64(d.order.Uint32(file[4:])), uint64(0), 12, 4
+	behind := 2
 	if d.order.Uint16(file[2:]) == 43 {
-		return d, unsupported("BigTIFF")
+		if len(file) < 16 {
+			return d, io.ErrUnexpectedEOF
+		}
+		at, entry, inline, behind = d.order.Uint64(file[8:]), 20, 8, 8
 	}
-	at := int64(d.order.Uint32(file[4:]))
-	if at+2 > int64(len(file)) {
+	if at > uint64(len(file)-behind) {
 		return d, io.ErrUnexpectedEOF
 	}
-	n, entries := int(d.order.Uint16(file[at:])), file[at+2:]
-	if len(entries) < 12*n {
+	entries := file[at:]
+	if n = uint64(d.order.Uint16(entries)); inline == 8 {
+		n = d.order.Uint64(entries)
+	}
+	if entries = entries[behind:]; n > uint64(len(entries)/entry) {
 		return d, io.ErrUnexpectedEOF
 	}
 	total := 0
-	for i := range n {
-		e := entries[12*i:][:12]
-		size := map[uint16]int64{1: 1, 7: 1, 3: 2, 4: 4}[d.order.Uint16(e[2:])]
-		count := int64(d.order.Uint32(e[4:]))
+	for i := range int(n) {
+		e := entries[entry*i:][:entry]
+		size := map[uint16]uint64{1: 1, 7: 1, 3: 2, 4: 4, 16: 8}[d.order.Uint16(e[2:])]
 		if size == 0 { // texts, fractions and the like
 			continue
 		}
-		values := e[8:]
-		if size*count > 4 {
-			begin := int64(d.order.Uint32(e[8:]))
-			if begin+size*count > int64(len(file)) {
+		count := uint64(d.order.Uint32(e[4:]))
+		if inline == 8 {
+			count = d.order.Uint64(e[4:])
+		}
+		if count > uint64(len(file)) {
+			return d, io.ErrUnexpectedEOF
+		}
+		values := e[entry-inline:]
+		if size*count > uint64(inline) {
+			begin := uint64(d.order.Uint32(values))
+			if inline == 8 {
+				begin = d.order.Uint64(values)
+			}
+			if begin > uint64(len(file)) || size*count > uint64(len(file))-begin {
 				return d, io.ErrUnexpectedEOF
 			}
 			values = file[begin:][:size*count]
@@ -88,7 +107,9 @@ func tiffDirOf(file []byte) (d tiffDir, err error) {
 		}
 		numbers := make([]uint32, count)
 		for k := range numbers {
-			switch v := values[int64(k)*size:]; size {
+			switch v := values[uint64(k)*size:]; size {
+			case 8: // too large for a file that is in memory where it is no uint32
+				numbers[k] = uint32(min(d.order.Uint64(v), math.MaxUint32))
 			case 1:
 				numbers[k] = uint32(v[0])
 			case 2:
@@ -121,7 +142,8 @@ type tiffLayout struct {
 	w, h      int
 	bits      int // of a sample
 	samples   int // of a pixel
-	used      int // of these, as colours
+	used      int // of these, as colours, and alpha where that is in them
+	format    int // of a sample: 1 unsigned, 2 signed, 3 floating-point
 	colours   int
 	code      int // the compression
 	planes    bool
@@ -140,14 +162,20 @@ func (d tiffDir) layout(w, h int) (l tiffLayout, err error) {
 		}
 	}
 	l.used = map[int]int{tiffWhiteIsZero: 1, tiffBlackIsZero: 1, tiffRGB: 3, tiffPalette: 1, tiffCMYK: 4, tiffYCbCr: 3}[l.colours]
+	l.format = d.first(tiffFormat, 1)
+	if l.colours == tiffRGB && l.samples > 3 && d.first(tiffExtra, 0) == 1 {
+		l.used = 4 // what alpha has dimmed
+	}
+	grey32 := l.bits == 32 && l.used == 1 && l.samples == 1 && l.colours != tiffPalette && l.predictor == 1
 	switch {
 	case l.used == 0:
 		return l, unsupported("colours of kind %d", l.colours)
+	case grey32 && l.format <= 3:
 	case l.bits != 1 && l.bits != 2 && l.bits != 4 && l.bits != 8 && l.bits != 16:
 		return l, unsupported("samples of %d bits", l.bits)
 	case l.samples < l.used || l.samples > 16:
 		return l, unsupported("%d samples a pixel for colours of kind %d", l.samples, l.colours)
-	case d.first(tiffFormat, 1) > 2:
+	case l.format > 2:
 		return l, unsupported("samples that are no whole numbers")
 	case l.predictor > 2 || l.predictor == 2 && l.bits < 8:
 		return l, unsupported("predictor %d of samples of %d bits", l.predictor, l.bits)
@@ -217,7 +245,21 @@ func (l tiffLayout) block(i int) ([]byte, error) {
 func (l tiffLayout) convert(dst, levels []byte) error {
 	switch l.colours {
 	case tiffRGB:
-		copy(dst, levels)
+		if l.used == 3 {
+			copy(dst, levels)
+			return nil
+		}
+		for i := 0; i < len(levels); i += 4 {
+			for c, level := range levels[i : i+3] {
+				v := int(level)
+				if a := int(levels[i+3]); a == 0 {
+					v = 0
+				} else if a < 255 {
+					v = min(255, v*255/a)
+				}
+				dst[i/4*3+c] = byte(v)
+			}
+		}
 	case tiffWhiteIsZero, tiffBlackIsZero:
 		spread(dst, levels)
 	case tiffCMYK:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"image"
 	"io"
+	"math"
 	"math/bits"
 
 	"golang.org/x/image/ccitt"
@@ -56,6 +57,15 @@ func (l tiffLayout) level(row []byte, i int) byte {
 	switch l.bits {
 	case 8:
 		v = row[i]
+	case 32: // as Pillow does: what is not in 0..255 becomes its end
+		word := l.order.Uint32(row[4*i:])
+		switch f := math.Float32frombits(word); {
+		case l.format == 3 && !(f > 0), l.format == 2 && int32(word) < 0:
+			return 0
+		case l.format == 3:
+			return byte(min(255, f))
+		}
+		return byte(min(255, word))
 	case 16:
 		v = byte(l.order.Uint16(row[2*i:]) >> 8)
 		if l.colours == tiffPalette {

@@ -1,12 +1,13 @@
 """Writes kinds/*, small images of many kinds, and kinds.safetensors, what Pillow makes of each.
 
-    pip install pillow==13.0.0 numpy safetensors && python kinds.py
+    pip install pillow==13.0.0 numpy safetensors tifffile imagecodecs && python kinds.py
 """
 import io
 import pathlib
 import struct
 
 import numpy
+import tifffile
 from PIL import Image, ImageOps
 from safetensors.numpy import save_file
 
@@ -185,5 +186,27 @@ exif[0x0112] = 6
 turned = encoded("JPEG", exif=exif, quality=90)
 app1 = turned.index(b"\xff\xe1")
 write("rubbish-turned.jpg", turned[:app1] + b"\x12\x34" + turned[app1:])
+
+# TIFF of other programs: in tiles, planes, either byte order, of more and fewer bits
+
+
+def tiff(name, array, **options):
+    tifffile.imwrite(OUT / name, array, metadata=None, **options)
+    write(name, (OUT / name).read_bytes())
+
+
+colours = draw.integers(0, 256, (21, 19, 3), dtype="uint8")
+deep = draw.integers(0, 65536, (21, 19, 3), dtype="uint16")
+four = draw.integers(0, 256, (21, 19, 4), dtype="uint8")
+tiff("tiles.tif", colours, tile=(16, 16), photometric="rgb", compression="lzw", predictor=2)
+tiff("planes.tif", numpy.moveaxis(colours, 2, 0), planarconfig="separate", photometric="rgb", rowsperstrip=8)
+tiff("planes-tiles.tif", numpy.moveaxis(colours, 2, 0), planarconfig="separate", photometric="rgb", tile=(16, 16), compression="zlib")
+tiff("deep.tif", deep, byteorder=">", photometric="rgb", compression="zlib", predictor=2)
+tiff("white.tif", colours[..., 0], photometric="miniswhite")
+tiff("dimmed.tif", four, photometric="rgb", extrasamples=["assocalpha"])
+tiff("tiles-jpeg.tif", numpy.asarray(photo), tile=(16, 16), photometric="rgb", compression="jpeg")
+tiff("big.tif", colours, bigtiff=True, photometric="rgb", rowsperstrip=5)
+tiff("float.tif", draw.normal(128, 120, (21, 19)).astype("float32"), photometric="minisblack")
+tiff("long.tif", draw.integers(0, 400, (21, 19), dtype="uint32"), photometric="minisblack")
 
 save_file(expected, HERE / "kinds.safetensors", {"made by": "kinds.py with Pillow 13.0.0 (libjpeg-turbo 3.2.0, libwebp 1.6.0, libtiff)"})
