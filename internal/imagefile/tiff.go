@@ -88,8 +88,8 @@ func tiffDirOf(file []byte) (d tiffDir, err error) {
 		if inline == 8 {
 			count = d.order.Uint64(e[4:])
 		}
-		if count > uint64(len(file)) {
-			return d, io.ErrUnexpectedEOF
+		if count > uint64(len(file)) { // leads out of the file, as below: what needs the tag misses it
+			continue
 		}
 		values := e[entry-inline:]
 		if size*count > uint64(inline) {
@@ -98,7 +98,7 @@ func tiffDirOf(file []byte) (d tiffDir, err error) {
 				begin = d.order.Uint64(values)
 			}
 			if begin > uint64(len(file)) || size*count > uint64(len(file))-begin {
-				return d, io.ErrUnexpectedEOF
+				continue
 			}
 			values = file[begin:][:size*count]
 		}

@@ -60,7 +60,7 @@ func (l tiffLayout) level(row []byte, i int) byte {
 	case 32: // as Pillow does: what is not in 0..255 becomes its end
 		word := l.order.Uint32(row[4*i:])
 		switch f := math.Float32frombits(word); {
-		case l.format == 3 && !(f > 0), l.format == 2 && int32(word) < 0:
+		case l.format == 3 && !(f > 0), l.format < 3 && int32(word) < 0:
 			return 0
 		case l.format == 3:
 			return byte(min(255, f))

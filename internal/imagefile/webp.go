@@ -84,6 +84,9 @@ func webpChunk(chunks []byte) (kind string, content, rest []byte) {
 func uint24(b []byte) uint32 { return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 }
 
 func webpSize(file []byte) (image.Config, error) {
+	if len(file) < 12 || uint64(len(file)) < 8+uint64(binary.LittleEndian.Uint32(file[4:])) {
+		return image.Config{}, io.ErrUnexpectedEOF
+	}
 	f, err := webpAnimated(file)
 	if err != nil || f == nil {
 		if err != nil {
