@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/datasets"
+	"hdas/internal/filekind"
 	"hdas/lab"
 	"hdas/model"
 	"hdas/models/genotype"
@@ -171,7 +172,8 @@ func (f *importer) origin() (o model.Origin, err error) {
 		return o, err
 	}
 	if f.classes != "" {
-		text, err := os.ReadFile(f.classes)
+		const most = 1 << 20
+		text, err := filekind.Read(f.classes, most)
 		if err != nil {
 			return o, err
 		}

@@ -1,5 +1,5 @@
 // Package filekind recognises files of kinds that this program does not read, by their first bytes, so
-// that errors can call them by their names.
+// that errors can call them by their names, and reads files of bounded size.
 package filekind
 
 import (

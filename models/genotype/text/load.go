@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 
+	"hdas/internal/filekind"
 	"hdas/models/genotype"
 )
 
@@ -28,7 +26,7 @@ func Load(name string) (genotype.Genotype, error) {
 
 // loadFile reads a file of YAML or of the notation.
 func loadFile(file string) (genotype.Genotype, error) {
-	data, err := readFile(file)
+	data, err := filekind.Read(file, maxFile)
 	if err != nil {
 		return genotype.Genotype{}, err
 	}
@@ -43,28 +41,6 @@ func loadFile(file string) (genotype.Genotype, error) {
 		return g, fmt.Errorf("%s: %w", file, err)
 	}
 	return g, nil
-}
-
-// readFile reads a file of at most maxFile bytes. A folder or a device is an error; a pipe is read, as
-// a shell's <(COMMAND) is one.
-func readFile(file string) ([]byte, error) {
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe that nobody writes is empty, not waited for
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if mode := info.Mode(); !mode.IsRegular() && mode&os.ModeNamedPipe == 0 {
-		return nil, fmt.Errorf("%s is no file with a genotype", file)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s is larger than %d bytes, so no genotype; of a log, give the line with the genotype alone", file, maxFile)
-	}
-	return data, err
 }
 
 var (
