@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// Adding a built-in configuration is adding its file.
+// To add a built-in configuration, add its file to this folder.
 //
 //go:embed *.yaml
 var builtin embed.FS
 
-// Names are the built-in configurations.
+// Names returns the names of the built-in configurations.
 func Names() []string {
 	files, err := fs.Glob(builtin, "*.yaml")
 	if err != nil {

@@ -1,7 +1,6 @@
-// Package configs holds the typed configurations of searches and trainings: their sections, their
-// defaults, their validation, and how they are loaded and saved. A configuration begins with the
-// defaults; a file, then the environment, then single settings change them. Unknown keys and values
-// that cannot be used are errors, each a setting.Fault.
+// Package configs defines, loads, validates and saves the configurations of searches and trainings. A
+// value comes from the built-in defaults, a file, an environment variable or a single setting (--set);
+// the later of these wins. Unknown keys and invalid values are errors, each a setting.Fault.
 package configs
 
 import (
@@ -13,31 +12,31 @@ import (
 	"hdas/torch/dtype"
 )
 
-// Common is what every configuration has.
+// Common holds the settings that every configuration has.
 type Common struct {
 	Seed      uint64     `mapstructure:"seed" yaml:"seed"`
 	Device    string     `mapstructure:"device" yaml:"device"`       // auto, cpu, cuda, cuda:N
-	Threads   int        `mapstructure:"threads" yaml:"threads"`     // of operations on the CPU; 0: libtorch's choice
-	Precision string     `mapstructure:"precision" yaml:"precision"` // float32 (fp32), float64; bf16, fp16: float32 weights, convolutions in that type
+	Threads   int        `mapstructure:"threads" yaml:"threads"`     // threads of tensor operations on the CPU; 0: libtorch's default
+	Precision string     `mapstructure:"precision" yaml:"precision"` // float32 (fp32), float64; bf16, fp16: mixed precision, with float32 weights and convolutions in that type
 	Data      Data       `mapstructure:"data" yaml:"data"`
 	Network   plan.Macro `mapstructure:"network" yaml:"network"`
 }
 
-// Data says which images, and how they are augmented.
+// Data holds the settings of the data set, of the augmentation and of the loader.
 type Data struct {
 	datasets.Spec      `mapstructure:",squash" yaml:",inline"`
-	Workers            int     `mapstructure:"workers" yaml:"workers"` // of the loader; 0: one for each processor
-	Damaged            Damaged `mapstructure:"damaged" yaml:"damaged"` // what a run does when an image file cannot be decoded: fail, skip
+	Workers            int     `mapstructure:"workers" yaml:"workers"` // workers of the loader; 0: one for each processor
+	Damaged            Damaged `mapstructure:"damaged" yaml:"damaged"` // what a run does if an image file cannot be decoded: fail, skip
 	datasets.Transform `mapstructure:",squash" yaml:",inline"`
 }
 
-// Damaged says what a run does when an image file cannot be decoded.
+// Damaged says what a run does if an image file cannot be decoded.
 type Damaged string
 
-// What a run does when an image file cannot be decoded.
+// The values of Damaged.
 const (
-	FailOnDamaged Damaged = "fail" // it ends with an error
-	SkipDamaged   Damaged = "skip" // it continues without the file, and names it
+	FailOnDamaged Damaged = "fail" // the run ends with an error
+	SkipDamaged   Damaged = "skip" // the run logs the file and continues without it
 )
 
 var damageds = []Damaged{FailOnDamaged, SkipDamaged}
@@ -45,7 +44,7 @@ var damageds = []Damaged{FailOnDamaged, SkipDamaged}
 // UnmarshalText reads one of the words above.
 func (d *Damaged) UnmarshalText(text []byte) error { return setting.Parse(d, text, damageds) }
 
-// Validate returns every fault of the section.
+// Validate returns all faults of the section.
 func (d Data) Validate() error {
 	var f setting.Faults
 	f.Check(d.Workers >= 0 && d.Workers <= 1024, "workers", d.Workers, "is not in 0..1024")
@@ -53,26 +52,26 @@ func (d Data) Validate() error {
 	return errors.Join(f.Err(), d.Spec.Validate(), d.Transform.Validate())
 }
 
-// Search is a search's configuration.
+// Search is the configuration of a search.
 type Search struct {
 	Common `mapstructure:",squash" yaml:",inline"`
 	Search SearchSection `mapstructure:"search" yaml:"search"`
 }
 
-// Train is a training's configuration.
+// Train is the configuration of a training.
 type Train struct {
 	Common `mapstructure:",squash" yaml:",inline"`
 	Train  TrainSection `mapstructure:"train" yaml:"train"`
 }
 
-// DefaultSearch is the paper's search of that kind, on CIFAR-10.
+// DefaultSearch returns the configuration of the paper's search of that kind on CIFAR-10.
 func DefaultSearch(k Kind) Search {
 	c := Search{common(16, 8), DefaultSearchSection(k)}
 	c.Data.Cutout = 0
 	return c
 }
 
-// DefaultTrain is the paper's training of a found network on CIFAR-10.
+// DefaultTrain returns the configuration of the paper's training of a network on CIFAR-10.
 func DefaultTrain() Train {
 	c := Train{common(36, 20), DefaultTrainSection()}
 	c.Network.Auxiliary = true
@@ -90,8 +89,8 @@ func common(channels int64, layers int) Common {
 	}
 }
 
-// settle fills in what depends on other settings: image files are seen at the size that the network's
-// preset is made for.
+// settle sets defaults that depend on other settings: with the preset cifar, image files are resized to
+// 32x32.
 func (c *Common) settle() {
 	if c.Data.Size == 0 && datasets.OfFiles(c.Data.Name) && c.Network.Preset == plan.CIFAR {
 		c.Data.Size = 32
@@ -104,18 +103,19 @@ func (c Common) validate() error {
 	_, err := c.parsePrecision()
 	f.Check(err == nil, "precision", c.Precision, "is unknown; known are %s", setting.List(dtype.Precisions))
 	m := c.Network
-	m.Classes = 1 // comes with the data
+	m.Classes = 1 // the actual number comes from the data set
 	return errors.Join(f.Err(), setting.In("data", c.Data.Validate()), setting.In("network", m.Validate()))
 }
 
-// parsePrecision reads the precision as that of a device that has all of them; the device is known later.
+// parsePrecision returns the precision for a device that supports all of them, since the device is not
+// known yet.
 func (c Common) parsePrecision() (dtype.Precision, error) {
 	return dtype.ParsePrecision(c.Precision, true)
 }
 
 // Validate returns every fault of the configuration.
 func (c Search) Validate() error {
-	precision, _ := c.parsePrecision() // an unknown one is among the common faults
+	precision, _ := c.parsePrecision() // Common.validate reports an unknown one
 	return errors.Join(c.Common.validate(), setting.In("search", errors.Join(c.Search.Validate(), c.Search.Fits(c.Network.Channels, precision.Autocast != dtype.Float32))))
 }
 

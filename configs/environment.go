@@ -8,21 +8,21 @@ import (
 	"hdas/setting"
 )
 
-// Every environment variable of this program begins with prefix. It is that of a setting, is in
-// reserved, or belongs to the tests and begins with testPrefix.
+// Every environment variable of this program begins with prefix. It sets a key of the configuration, is
+// listed in reserved, or is for tests and begins with testPrefix.
 const (
 	prefix     = "HDAS_"
 	testPrefix = prefix + "TEST_"
 )
 
-// reserved are the environment variables, of the program and of its scripts, that are no settings.
+// reserved lists the environment variables of the program and its scripts that are not settings.
 var reserved = []string{
 	"HDAS_DATA",       // the folder of the data sets (datasets.Dir)
-	"HDAS_CACHE",      // the folder of what scripts/setup.py prepares
-	"HDAS_MAX_PIXELS", // of an image (imagefile.LimitVariable)
+	"HDAS_CACHE",      // the folder in which scripts/setup.py prepares libtorch and other dependencies
+	"HDAS_MAX_PIXELS", // the largest number of pixels of an image (imagefile.LimitVariable)
 }
 
-// variable returns the environment variable of a key: search.lr is HDAS_SEARCH_LR.
+// variable returns the environment variable for a key: HDAS_SEARCH_LR for search.lr.
 func variable(key string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
@@ -34,7 +34,7 @@ func allKeys() []string {
 	for _, c := range []any{&search, &train} {
 		keys, err := keysOf(c)
 		if err != nil {
-			panic(err) // the defaults are no YAML
+			panic(err) // the defaults always encode to YAML
 		}
 		all = append(all, keys...)
 	}
@@ -42,7 +42,8 @@ func allKeys() []string {
 	return slices.Compact(all)
 }
 
-// unknownVariables returns a fault for every variable that begins with prefix and has no meaning.
+// unknownVariables returns a fault for every environment variable that begins with prefix and is not
+// known.
 func unknownVariables() (f setting.Faults) {
 	known := map[string]bool{}
 	for _, key := range allKeys() {

@@ -14,15 +14,16 @@ import (
 	"hdas/setting"
 )
 
-// Overrides changes the defaults of a configuration; what comes later wins.
+// Overrides holds changes to the defaults of a configuration. Set wins over the environment, and the
+// environment over File.
 type Overrides struct {
-	File string   // a built-in configuration's name, or a YAML file; empty: none
+	File string   // name of a built-in configuration or of a YAML file; "": none
 	Set  []string // key=value, the value as YAML
-	// Alone keeps the environment out: the file is the saved configuration of a run.
+	// Alone makes the environment be ignored, because File is the saved configuration of a run.
 	Alone bool
 }
 
-// LoadSearch returns the configuration of a search of that kind.
+// LoadSearch returns the validated configuration of a search of that kind.
 func LoadSearch(k Kind, o Overrides) (Search, error) {
 	c := DefaultSearch(k)
 	given, err := load(&c, o)
@@ -39,20 +40,20 @@ func LoadSearch(k Kind, o Overrides) (Search, error) {
 		return c, f.Err()
 	}
 	c.settle()
-	if f.Check(c.Search.Kind == k, "search.kind", c.Search.Kind, "is not the kind of search that was asked for: %s", k); len(f) > 0 {
+	if f.Check(c.Search.Kind == k, "search.kind", c.Search.Kind, "is not the requested kind of search, %s", k); len(f) > 0 {
 		return c, f.Err()
 	}
 	return c, c.Validate()
 }
 
-// idle returns the keys that a search does not use, each with the reason.
+// idle returns the keys that this search does not use, each with the reason.
 func (c Search) idle() map[string]string {
 	keys := map[string]string{"network.auxiliary": "a supernet has no auxiliary head"}
 	for _, key := range []string{"network.wiring", "network.stage_output"} {
 		keys[key] = "the searches relax the summed wiring (H-DAS eq. 1); set that of the network found in its training"
 	}
 	for _, key := range []string{"data.mixup", "data.cutmix"} {
-		keys[key] = "a search learns from whole images; it has a use in a training only"
+		keys[key] = "a search learns from whole images; it can be used in a training only"
 	}
 	if c.Search.Kind != CellSearch {
 		keys["network.layers"] = "the stages have their own number of cells: search.lengths"
@@ -63,7 +64,7 @@ func (c Search) idle() map[string]string {
 	return keys
 }
 
-// LoadTrain returns the configuration of a training.
+// LoadTrain returns the validated configuration of a training.
 func LoadTrain(o Overrides) (Train, error) {
 	c := DefaultTrain()
 	if _, err := load(&c, o); err != nil {
@@ -73,7 +74,8 @@ func LoadTrain(o Overrides) (Train, error) {
 	return c, c.Validate()
 }
 
-// load changes c, a pointer to a struct of defaults, and returns the keys that were given, sorted.
+// load applies the overrides to c, a pointer to a configuration, and returns the sorted keys that they
+// set.
 func load(c any, o Overrides) (given []string, err error) {
 	known, err := keysOf(c)
 	if err != nil {
@@ -95,7 +97,7 @@ func load(c any, o Overrides) (given []string, err error) {
 	return given, decode(v, c)
 }
 
-// merge puts what o has above the defaults into v.
+// merge puts all overrides into v.
 func merge(v *viper.Viper, known []string, o Overrides) error {
 	if o.File != "" {
 		text, err := read(o.File)
@@ -129,7 +131,7 @@ func merge(v *viper.Viper, known []string, o Overrides) error {
 	return nil
 }
 
-// set sets a key to a value that is written as YAML; nothing stands for an empty text.
+// set sets a key of v to the YAML value in text. An empty value means the empty string.
 func set(v *viper.Viper, key, text string) error {
 	var value any
 	if err := parse([]byte(text), &value); err != nil {
@@ -142,7 +144,7 @@ func set(v *viper.Viper, key, text string) error {
 	return nil
 }
 
-// parse decodes YAML into out. Where the library panics, it returns an error.
+// parse decodes YAML into out. It returns an error if the YAML library panics.
 func parse(text []byte, out any) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -161,7 +163,7 @@ func decode(v *viper.Viper, c any) error {
 	visit = func(err error) {
 		switch e := err.(type) {
 		case *mapstructure.DecodeError:
-			key, _, _ := strings.Cut(e.Name(), "[") // of a list, not of its element
+			key, _, _ := strings.Cut(e.Name(), "[") // the key of the list, without the element's index
 			fault := setting.Fault{Key: key, Err: e.Unwrap()}
 			if cause, ok := fault.Err.(*setting.Fault); ok {
 				fault = *cause
@@ -184,12 +186,12 @@ func decode(v *viper.Viper, c any) error {
 	return f.Err()
 }
 
-// typed refuses a value that is of another type than its setting. A whole number may be written as
-// a decimal: 1e3.
+// typed returns a fault if the type of a value is not that of its setting. An integer may be written as
+// a decimal, such as 1e3.
 func typed(_, to reflect.Type, value any) (any, error) {
 	f, isFloat := value.(float64)
 	n, isInt := value.(int)
-	_, isLarge := value.(uint64) // above the largest int
+	_, isLarge := value.(uint64) // larger than the largest int
 	isWhole := isInt || isFloat && f == float64(int64(f))
 	ok, why := true, ""
 	switch to.Kind() {
@@ -198,18 +200,18 @@ func typed(_, to reflect.Type, value any) (any, error) {
 		why = "is neither true nor false"
 	case reflect.String:
 		_, ok = value.(string)
-		why = "is no text"
+		why = "is not a string"
 	case reflect.Float64:
-		ok, why = isFloat || isInt || isLarge, "is no number"
+		ok, why = isFloat || isInt || isLarge, "is not a number"
 	case reflect.Int, reflect.Int64:
-		ok, why = isWhole, "is no whole number"
+		ok, why = isWhole, "is not an integer"
 	case reflect.Uint64:
-		ok, why = isLarge || isWhole && n >= 0 && !(f < 0), "is no whole number from 0"
+		ok, why = isLarge || isWhole && n >= 0 && !(f < 0), "is not an integer of at least 0"
 	case reflect.Uint8:
-		ok, why = isWhole && n >= 0 && n <= 255 && f >= 0 && f <= 255, "is no whole number in 0..255"
+		ok, why = isWhole && n >= 0 && n <= 255 && f >= 0 && f <= 255, "is not an integer in 0..255"
 	case reflect.Slice:
 		_, ok = value.([]any)
-		why = "is no list"
+		why = "is not a list"
 	}
 	if !ok {
 		return nil, &setting.Fault{Value: value, Why: why}

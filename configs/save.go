@@ -2,13 +2,13 @@ package configs
 
 import "go.yaml.in/yaml/v3"
 
-// YAML returns the configuration as it is saved with its run: every setting that the search uses.
+// YAML returns the configuration as it is saved in a run folder: every setting that the search uses.
 func (c Search) YAML() ([]byte, error) { return resolved(c, c.idle()) }
 
-// YAML returns the configuration as it is saved with its run.
+// YAML returns the configuration as it is saved in a run folder: every setting.
 func (c Train) YAML() ([]byte, error) { return resolved(c, nil) }
 
-// resolved returns c, a struct, as YAML, without those keys.
+// resolved returns the configuration c as YAML, without the given keys.
 func resolved(c any, without map[string]string) ([]byte, error) {
 	var doc yaml.Node
 	if err := doc.Encode(c); err != nil {
@@ -18,7 +18,7 @@ func resolved(c any, without map[string]string) ([]byte, error) {
 	return yaml.Marshal(&doc)
 }
 
-// prune removes keys from a YAML mapping; prefix stands before the keys of n.
+// prune removes keys from the YAML mapping n, whose own keys begin with prefix.
 func prune(n *yaml.Node, prefix string, without map[string]string) {
 	var kept []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {

@@ -10,18 +10,18 @@ import (
 	"hdas/setting"
 )
 
-// Kind says what a search finds.
+// Kind is the kind of a search: what it decides.
 type Kind string
 
 // The searches of the paper.
 const (
-	CellSearch         Kind = "cell"         // Hc-DAS: the cells of a chain
-	DistributionSearch Kind = "distribution" // Hs-DAS, first: how many cells each stage has
-	StageSearch        Kind = "stage"        // Hs-DAS, second: the connections of each stage's cells
-	JointSearch        Kind = "joint"        // cells and stages at once, with min_cells their number too
+	CellSearch         Kind = "cell"         // Hc-DAS: the edges and operations of the cells of a chain
+	DistributionSearch Kind = "distribution" // Hs-DAS, first part: the number of cells of each stage
+	StageSearch        Kind = "stage"        // Hs-DAS, second part: the connections between the cells of each stage
+	JointSearch        Kind = "joint"        // cells and stages at once; with min_cells also the number of cells
 )
 
-// Kinds are all of them.
+// Kinds lists all kinds of searches.
 var Kinds = []Kind{CellSearch, DistributionSearch, StageSearch, JointSearch}
 
 // FindsCells reports whether a search of that kind decides the edges of cells.
@@ -33,12 +33,12 @@ func (k Kind) FindsStages() bool { return k != CellSearch }
 // UnmarshalText reads one of Kinds.
 func (k *Kind) UnmarshalText(text []byte) error { return setting.Parse(k, text, Kinds) }
 
-// Order is that of the architecture's gradient.
+// Order is the order of the architecture's gradient.
 type Order string
 
 // The orders of the architecture's gradient.
 const (
-	FirstOrder  Order = "first"  // at the weights as they are
+	FirstOrder  Order = "first"  // at the current weights
 	SecondOrder Order = "second" // at the weights after their next step (DARTS eq. 7-8)
 )
 
@@ -47,14 +47,14 @@ var orders = []Order{FirstOrder, SecondOrder}
 // UnmarshalText reads one of the words above.
 func (o *Order) UnmarshalText(text []byte) error { return setting.Parse(o, text, orders) }
 
-// DepthWeights says which weight an edge of a stage has in the depth loss.
+// DepthWeights says how the weight of an edge in the depth loss follows from the alphas.
 type DepthWeights string
 
 // The weights of an edge in the depth loss.
 const (
-	DepthSoftmax     DepthWeights = "softmax"      // the softmax weights of all operations but none, summed
-	DepthRaw         DepthWeights = "raw"          // its alphas, summed, as in the H-DAS authors' stage search
-	DepthEdgeSoftmax DepthWeights = "edge_softmax" // the softmax, over the edges of its cell, of its largest alpha that is not none's, as in their distribution search
+	DepthSoftmax     DepthWeights = "softmax"      // sum of the softmax over all operations but none
+	DepthRaw         DepthWeights = "raw"          // sum of the alphas, as in the H-DAS authors' stage search
+	DepthEdgeSoftmax DepthWeights = "edge_softmax" // softmax, over the edges of a cell, of the largest alpha without that of none, as in the H-DAS authors' distribution search
 )
 
 var depthWeights = []DepthWeights{DepthSoftmax, DepthRaw, DepthEdgeSoftmax}
@@ -62,7 +62,7 @@ var depthWeights = []DepthWeights{DepthSoftmax, DepthRaw, DepthEdgeSoftmax}
 // UnmarshalText reads one of the words above.
 func (d *DepthWeights) UnmarshalText(text []byte) error { return setting.Parse(d, text, depthWeights) }
 
-// Theta says what a cell costs in the complexity loss.
+// Theta says how the cost of a cell in the complexity loss is measured.
 type Theta string
 
 // The costs of a cell in the complexity loss.
@@ -70,7 +70,7 @@ const (
 	ThetaOne        Theta = "one"
 	ThetaFLOPs      Theta = "flops"
 	ThetaParameters Theta = "parameters"
-	ThetaLatency    Theta = "latency" // measured on the device of the search when it begins
+	ThetaLatency    Theta = "latency" // seconds of a forward pass, measured on the search's device when the search begins
 )
 
 var thetas = []Theta{ThetaOne, ThetaFLOPs, ThetaParameters, ThetaLatency}
@@ -78,13 +78,13 @@ var thetas = []Theta{ThetaOne, ThetaFLOPs, ThetaParameters, ThetaLatency}
 // UnmarshalText reads one of the words above.
 func (t *Theta) UnmarshalText(text []byte) error { return setting.Parse(t, text, thetas) }
 
-// Derivation says by which numbers the genotype is read off the architecture parameters.
+// Derivation says which numbers are compared when a genotype is derived from the architecture parameters.
 type Derivation string
 
 // The derivations of a genotype.
 const (
-	DerivationSoftmax Derivation = "softmax" // by the softmax of the alphas
-	DerivationRaw     Derivation = "raw"     // by the alphas as they are
+	DerivationSoftmax Derivation = "softmax" // the softmax of the alphas
+	DerivationRaw     Derivation = "raw"     // the alphas
 )
 
 var derivations = []Derivation{DerivationSoftmax, DerivationRaw}
@@ -92,75 +92,77 @@ var derivations = []Derivation{DerivationSoftmax, DerivationRaw}
 // UnmarshalText reads one of the words above.
 func (d *Derivation) UnmarshalText(text []byte) error { return setting.Parse(d, text, derivations) }
 
-// SearchSection is what a search depends on besides its data and the size of its supernet: the
-// section "search" of a configuration. Idle returns the settings that a search does not use.
+// SearchSection is the section "search" of a configuration: all settings of a search except those of the
+// data and of the supernet's size. Idle returns the keys that a kind of search does not use.
 type SearchSection struct {
 	Kind   Kind  `mapstructure:"kind" yaml:"kind"`
 	Epochs int   `mapstructure:"epochs" yaml:"epochs"`
-	Batch  int   `mapstructure:"batch" yaml:"batch"` // samples of each half a step
-	Order  Order `mapstructure:"order" yaml:"order"` // of the architecture's gradient: first, second
-	// CheckpointSteps is how many steps lie between two checkpoints of an epoch; 0: none but at its end.
+	Batch  int   `mapstructure:"batch" yaml:"batch"` // samples of each half of the data in a step
+	Order  Order `mapstructure:"order" yaml:"order"` // order of the architecture's gradient: first, second
+	// CheckpointSteps is the number of steps between two checkpoints within an epoch; 0: only at its end.
 	CheckpointSteps int `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps"`
 
-	// What may be found.
-	StageSpecific     bool     `mapstructure:"stage_specific" yaml:"stage_specific"`         // normal1 reduce1 normal2 reduce2 normal3 (Hc-DAS), else normal reduce (DARTS)
-	Nodes             int      `mapstructure:"nodes" yaml:"nodes"`                           // of a cell
-	CellPrimitives    []string `mapstructure:"cell_primitives" yaml:"cell_primitives"`       // candidate operations
-	Cells             string   `mapstructure:"cells" yaml:"cells"`                           // the genotype whose cells are used, a name or a file
-	Lengths           []int    `mapstructure:"lengths" yaml:"lengths"`                       // cells of each stage
-	Window            int      `mapstructure:"window" yaml:"window"`                         // how many states before it a cell may read (Rule 3)
-	MinCells          int      `mapstructure:"min_cells" yaml:"min_cells"`                   // the least a stage keeps; joint: 0 keeps them all
+	// The search space.
+	StageSpecific     bool     `mapstructure:"stage_specific" yaml:"stage_specific"`         // true: cells normal1 reduce1 normal2 reduce2 normal3 (Hc-DAS); false: normal reduce (DARTS)
+	Nodes             int      `mapstructure:"nodes" yaml:"nodes"`                           // nodes of a cell
+	CellPrimitives    []string `mapstructure:"cell_primitives" yaml:"cell_primitives"`       // candidate operations of a cell's edge
+	Cells             string   `mapstructure:"cells" yaml:"cells"`                           // stage and distribution searches: the genotype whose cells are used, by name or file
+	Lengths           []int    `mapstructure:"lengths" yaml:"lengths"`                       // number of cells of each stage; if it is searched, the largest number
+	Window            int      `mapstructure:"window" yaml:"window"`                         // number of preceding states that a cell of a stage may read (Rule 3)
+	MinCells          int      `mapstructure:"min_cells" yaml:"min_cells"`                   // smallest number of cells of a stage; joint search: 0 keeps all cells
 	Shared            bool     `mapstructure:"shared" yaml:"shared"`                         // all stages are one DAG (Hs-DAS*, Table 3)
-	StagePrimitives   []string `mapstructure:"stage_primitives" yaml:"stage_primitives"`     // candidate operations
-	PartialChannels   int      `mapstructure:"partial_channels" yaml:"partial_channels"`     // of a cell's channels, one in so many is mixed (PC-DARTS); 1: all
-	EdgeNormalization bool     `mapstructure:"edge_normalization" yaml:"edge_normalization"` // the edges of a node compete by a softmax of their own (PC-DARTS)
+	StagePrimitives   []string `mapstructure:"stage_primitives" yaml:"stage_primitives"`     // candidate operations of a stage's edge
+	PartialChannels   int      `mapstructure:"partial_channels" yaml:"partial_channels"`     // k: only 1/k of a cell's channels goes through the mixed operations (PC-DARTS); 1: all
+	EdgeNormalization bool     `mapstructure:"edge_normalization" yaml:"edge_normalization"` // parameters for the edges of a node, with a softmax over them (PC-DARTS)
 
 	// The loss of the architecture: cross-entropy + delta * depth + gamma * complexity (eq. 6).
 	Delta        float64      `mapstructure:"delta" yaml:"delta"`
-	DepthWeights DepthWeights `mapstructure:"depth_weights" yaml:"depth_weights"` // what an edge carries: softmax, raw, edge_softmax
+	DepthWeights DepthWeights `mapstructure:"depth_weights" yaml:"depth_weights"` // weight of an edge in the depth loss: softmax, raw, edge_softmax
 	Gamma        float64      `mapstructure:"gamma" yaml:"gamma"`
-	Theta        Theta        `mapstructure:"theta" yaml:"theta"` // what a cell costs: one, flops, parameters, latency
+	Theta        Theta        `mapstructure:"theta" yaml:"theta"` // cost of a cell in the complexity loss: one, flops, parameters, latency
 
-	// How the genotype is read off.
-	Derivation Derivation `mapstructure:"derivation" yaml:"derivation"` // by the softmax, or by the alphas as they are: softmax, raw
-	MaxSkips   int        `mapstructure:"max_skips" yaml:"max_skips"`   // that a normal cell keeps (P-DARTS); -1: any number
+	// The derivation of the genotype.
+	Derivation Derivation `mapstructure:"derivation" yaml:"derivation"` // compare the softmax of the alphas or the alphas: softmax, raw
+	MaxSkips   int        `mapstructure:"max_skips" yaml:"max_skips"`   // largest number of skips in a normal cell (P-DARTS); -1: no limit
 	Stop       EarlyStop  `mapstructure:"stop" yaml:"stop"`
 
-	// Recompute is what a cell computes again for its gradient instead of storing it: none, edge, cell.
+	// Recompute says what is recomputed in the backward pass instead of stored: none, edge, cell.
 	Recompute string `mapstructure:"recompute" yaml:"recompute"`
 
 	Weights SGD  `mapstructure:"weights" yaml:"weights"`
 	Alpha   Adam `mapstructure:"alpha" yaml:"alpha"`
 }
 
-// EarlyStop ends a search whose validation loss curves ever more sharply in the architecture parameters,
-// as those do that collapse to skips (RobustDARTS, arXiv:1909.09656).
+// EarlyStop ends a search when the curvature of the validation loss with respect to the architecture
+// parameters grows fast, which predicts a collapse to skip connections (RobustDARTS, arXiv:1909.09656).
 type EarlyStop struct {
-	// Ratio: it ends where the mean eigenvalue of the Window epochs before the last Window, divided
-	// by that of the last Window, is below it; the paper has 0.75. 0: never, and none is computed.
+	// Ratio is a threshold in [0,1). Let now be the mean of the dominant eigenvalue over the last Window
+	// epochs and before that over the Window epochs before. The search ends if before/now < Ratio. The
+	// paper uses 0.75. 0: the search does not stop early, and no eigenvalue is computed.
 	Ratio  float64 `mapstructure:"ratio" yaml:"ratio"`
-	Window int     `mapstructure:"window" yaml:"window"` // epochs; the genotype found is that of so many before the last
+	Window int     `mapstructure:"window" yaml:"window"` // in epochs; the result is the genotype of Window epochs before the last
 }
 
-// SGD is how the weights of a supernet learn; the rate follows a cosine, epoch by epoch.
+// SGD holds the settings of the optimizer of a supernet's weights. The learning rate follows a cosine
+// and changes from epoch to epoch.
 type SGD struct {
 	LR          float64 `mapstructure:"lr" yaml:"lr"`
 	MinLR       float64 `mapstructure:"min_lr" yaml:"min_lr"`
 	Momentum    float64 `mapstructure:"momentum" yaml:"momentum"`
 	WeightDecay float64 `mapstructure:"weight_decay" yaml:"weight_decay"`
-	Clip        float64 `mapstructure:"clip" yaml:"clip"` // largest norm of the gradient
+	Clip        float64 `mapstructure:"clip" yaml:"clip"` // largest gradient norm
 }
 
-// Adam is how the architecture parameters learn, at a constant rate.
+// Adam holds the settings of the optimizer of the architecture parameters. The learning rate is constant.
 type Adam struct {
 	LR          float64 `mapstructure:"lr" yaml:"lr"`
 	Beta1       float64 `mapstructure:"beta1" yaml:"beta1"`
 	Beta2       float64 `mapstructure:"beta2" yaml:"beta2"`
 	WeightDecay float64 `mapstructure:"weight_decay" yaml:"weight_decay"`
-	Warmup      int     `mapstructure:"warmup" yaml:"warmup"` // epochs at the start in which only the weights learn
+	Warmup      int     `mapstructure:"warmup" yaml:"warmup"` // number of first epochs in which only the weights learn
 }
 
-// DefaultSearchSection is the paper's setting of a search (section 6.4).
+// DefaultSearchSection returns the paper's settings of a search of that kind (section 6.4).
 func DefaultSearchSection(k Kind) SearchSection {
 	c := SearchSection{
 		Kind: k, Epochs: 50, Batch: 64, Order: FirstOrder, Recompute: "none",
@@ -178,7 +180,7 @@ func DefaultSearchSection(k Kind) SearchSection {
 	return c
 }
 
-// Space returns what the search may find. The error is a fault of one of its settings.
+// Space returns the search space. An error is a fault of one of the settings.
 func (c SearchSection) Space() (space.Space, error) {
 	var s space.Space
 	blamed := setting.Fault{Key: "cells", Value: c.Cells}
@@ -201,11 +203,11 @@ func (c SearchSection) Space() (space.Space, error) {
 	if err == nil || len(setting.All(err)) > 0 {
 		return s, err
 	}
-	blamed.Err = err // there is no cell for one of the stages
+	blamed.Err = err // the genotype lacks a cell that the stages need
 	return s, &blamed
 }
 
-// least is how many cells a stage keeps at least, 0 where their number is not searched.
+// least returns the smallest number of cells of a stage, 0 if the number of cells is not searched.
 func (c SearchSection) least() int {
 	if c.Kind == DistributionSearch || c.Kind == JointSearch {
 		return c.MinCells

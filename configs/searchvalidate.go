@@ -8,7 +8,7 @@ import (
 	"hdas/setting"
 )
 
-// Validate returns every fault of the section, combinations that are not possible among them.
+// Validate returns all faults of the section, including invalid combinations of settings.
 func (c SearchSection) Validate() error {
 	var f setting.Faults
 	setting.Word(&f, "kind", c.Kind, Kinds)
@@ -27,10 +27,10 @@ func (c SearchSection) Validate() error {
 	if c.Kind.FindsStages() {
 		checkCandidates(&f, "stage_primitives", c.StagePrimitives, ops.InStage)
 		f.Check(len(c.Lengths) >= 2, "lengths", c.Lengths, "are not at least two stages")
-		f.Check(c.Kind != DistributionSearch || c.MinCells > 0, "min_cells", c.MinCells, "leaves a distribution search nothing to decide about the cells; at least 2")
-		f.Check(!c.EdgeNormalization || c.DepthWeights == DepthSoftmax, "depth_weights", c.DepthWeights, "reads alphas alone, which edge_normalization scales by weights of the edges; use %s", DepthSoftmax)
+		f.Check(c.Kind != DistributionSearch || c.MinCells > 0, "min_cells", c.MinCells, "must be at least 2 in a distribution search, which decides the number of cells")
+		f.Check(!c.EdgeNormalization || c.DepthWeights == DepthSoftmax, "depth_weights", c.DepthWeights, "reads alphas alone, but edge_normalization multiplies them by weights of the edges; use %s", DepthSoftmax)
 	}
-	f.Check(c.Kind != JointSearch || c.least() == 0 || c.Theta == ThetaOne, "theta", c.Theta, "is the cost of a cell, which a joint search does not know before it is found; use %s", ThetaOne)
+	f.Check(c.Kind != JointSearch || c.least() == 0 || c.Theta == ThetaOne, "theta", c.Theta, "needs the cost of a cell, which a joint search does not know before it has found the cell; use %s", ThetaOne)
 	f.Finite(c)
 	if len(f) > 0 {
 		return f.Err()
@@ -65,12 +65,12 @@ func (c SearchSection) checkDerivation(f *setting.Faults) {
 	if c.Kind.FindsCells() {
 		f.Check(c.MaxSkips >= -1, "max_skips", c.MaxSkips, "is not at least 0, or -1 for any number")
 		other := slices.ContainsFunc(c.CellPrimitives, func(op string) bool { return !ops.IsNull(op) && !ops.IsSkip(op) })
-		f.Check(c.MaxSkips < 0 || other, "max_skips", c.MaxSkips, "leaves no operation to take a skip's place in cell_primitives %v", c.CellPrimitives)
+		f.Check(c.MaxSkips < 0 || other, "max_skips", c.MaxSkips, "leaves no operation in cell_primitives %v that could replace a skip", c.CellPrimitives)
 	}
 }
 
-// Fits returns the faults of the section for a network of that many channels. coarse says that
-// convolutions are computed in 16 bits.
+// Fits returns the faults of the section for a network of that number of initial channels. coarse says
+// that convolutions are computed in 16 bits.
 func (c SearchSection) Fits(channels int64, coarse bool) error {
 	var f setting.Faults
 	p := int64(c.PartialChannels)
@@ -88,26 +88,26 @@ func (c SearchSection) Idle() map[string]string {
 		}
 	}
 	if c.Kind.FindsCells() {
-		add(fmt.Sprintf("it has no use in a %s search, which finds the cells", c.Kind), "cells")
+		add(fmt.Sprintf("it is not used in a %s search, which finds the cells", c.Kind), "cells")
 	} else {
-		add("it has a use in a cell or joint search only", "stage_specific", "nodes", "cell_primitives", "partial_channels", "max_skips")
+		add("it is used in a cell or joint search only", "stage_specific", "nodes", "cell_primitives", "partial_channels", "max_skips")
 	}
 	if !c.Kind.FindsStages() {
-		add("it has no use in a cell search: a chain has no stages to decide", "lengths", "window", "stage_primitives", "shared", "delta", "depth_weights")
+		add("it is not used in a cell search: a chain has no stages", "lengths", "window", "stage_primitives", "shared", "delta", "depth_weights")
 	}
 	if c.least() == 0 {
-		add("it has a use in a distribution search only, or in a joint one with min_cells", "gamma", "theta")
+		add("it is used in a distribution search only, or in a joint one with min_cells", "gamma", "theta")
 	}
 	if c.Kind != DistributionSearch && c.Kind != JointSearch {
-		add("it has a use in a distribution search only, or in a joint one", "min_cells")
+		add("it is used in a distribution search only, or in a joint one", "min_cells")
 	}
 	if c.Stop.Ratio == 0 {
-		add("it has a use with stop.ratio only", "stop.window")
+		add("it is used with stop.ratio only", "stop.window")
 	}
 	return idle
 }
 
-// checkCandidates checks a list of operations; fits says which ones may be in it.
+// checkCandidates checks a list of candidate operations; fits reports whether an operation may be in it.
 func checkCandidates(f *setting.Faults, key string, list []string, fits func(string) bool) {
 	known := slices.DeleteFunc(ops.Names(), func(name string) bool { return !fits(name) })
 	carries := false
@@ -116,11 +116,11 @@ func checkCandidates(f *setting.Faults, key string, list []string, fits func(str
 		f.Check(!slices.Contains(list[:i], op), key, list, "holds %q twice", op)
 		carries = carries || fits(op) && !ops.IsNull(op)
 	}
-	f.Check(len(list) != 1, key, list, "leaves an edge nothing to decide; at least two candidates")
-	f.Check(carries, key, list, "holds nothing that carries data")
+	f.Check(len(list) != 1, key, list, "has one candidate only; at least two are needed")
+	f.Check(carries, key, list, "holds no operation other than none")
 }
 
-// checkRates checks the first learning rate and the last one.
+// checkRates checks the first and the last learning rate.
 func checkRates(f *setting.Faults, key string, lr float64, minKey string, minLR float64) {
 	checkPositive(f, key, lr)
 	f.Check(minLR >= 0 && minLR <= lr, minKey, minLR, "is not in 0..%v, the first learning rate", lr)

@@ -2,35 +2,35 @@ package configs
 
 import "hdas/setting"
 
-// TrainSection is how a network is trained: the section "train" of a configuration.
+// TrainSection is the section "train" of a configuration: how a network is trained.
 type TrainSection struct {
 	Epochs          int      `mapstructure:"epochs" yaml:"epochs"`
 	Batch           int      `mapstructure:"batch" yaml:"batch"`
 	LR              float64  `mapstructure:"lr" yaml:"lr"`
-	MinLR           float64  `mapstructure:"min_lr" yaml:"min_lr"`     // cosine and linear: where they end
-	Schedule        Schedule `mapstructure:"schedule" yaml:"schedule"` // epoch by epoch: cosine, linear, step
+	MinLR           float64  `mapstructure:"min_lr" yaml:"min_lr"`     // last learning rate of the cosine and linear schedules
+	Schedule        Schedule `mapstructure:"schedule" yaml:"schedule"` // of the learning rate, which changes from epoch to epoch: cosine, linear, step
 	StepFactor      float64  `mapstructure:"step_factor" yaml:"step_factor"`
-	StepEvery       int      `mapstructure:"step_every" yaml:"step_every"`   // epochs
-	Warmup          int      `mapstructure:"warmup" yaml:"warmup"`           // epochs
-	WarmupFrom      float64  `mapstructure:"warmup_from" yaml:"warmup_from"` // share of the rate at the first epoch
+	StepEvery       int      `mapstructure:"step_every" yaml:"step_every"`   // in epochs
+	Warmup          int      `mapstructure:"warmup" yaml:"warmup"`           // in epochs
+	WarmupFrom      float64  `mapstructure:"warmup_from" yaml:"warmup_from"` // the learning rate of the first epoch, as a share of lr
 	Momentum        float64  `mapstructure:"momentum" yaml:"momentum"`
 	Nesterov        bool     `mapstructure:"nesterov" yaml:"nesterov"`
 	WeightDecay     float64  `mapstructure:"weight_decay" yaml:"weight_decay"`
-	Clip            float64  `mapstructure:"clip" yaml:"clip"`                         // largest norm of the gradient
-	AuxiliaryWeight float64  `mapstructure:"auxiliary_weight" yaml:"auxiliary_weight"` // of the auxiliary head's loss
-	DropPath        float64  `mapstructure:"drop_path" yaml:"drop_path"`               // at the end; it grows from 0 with the epoch
+	Clip            float64  `mapstructure:"clip" yaml:"clip"`                         // largest gradient norm
+	AuxiliaryWeight float64  `mapstructure:"auxiliary_weight" yaml:"auxiliary_weight"` // weight of the auxiliary head's loss
+	DropPath        float64  `mapstructure:"drop_path" yaml:"drop_path"`               // probability of drop path at the end; it grows linearly from 0
 	LabelSmoothing  float64  `mapstructure:"label_smoothing" yaml:"label_smoothing"`
-	CheckpointSteps int      `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps"` // between two checkpoints of an epoch; 0: none but at its end
+	CheckpointSteps int      `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps"` // steps between two checkpoints within an epoch; 0: only at its end
 }
 
-// Schedule is how the learning rate changes from epoch to epoch.
+// Schedule says how the learning rate changes from epoch to epoch.
 type Schedule string
 
 // The schedules of the learning rate.
 const (
 	CosineSchedule Schedule = "cosine" // half a cosine from lr to min_lr
 	LinearSchedule Schedule = "linear" // a straight line from lr to min_lr
-	StepSchedule   Schedule = "step"   // times step_factor every step_every epochs
+	StepSchedule   Schedule = "step"   // multiplied by step_factor every step_every epochs
 )
 
 var schedules = []Schedule{CosineSchedule, LinearSchedule, StepSchedule}
@@ -38,7 +38,8 @@ var schedules = []Schedule{CosineSchedule, LinearSchedule, StepSchedule}
 // UnmarshalText reads one of the words above.
 func (s *Schedule) UnmarshalText(text []byte) error { return setting.Parse(s, text, schedules) }
 
-// DefaultTrainSection is the paper's CIFAR-10 recipe of Hc-DAS (section 6.4); Hs-DAS has batches of 128.
+// DefaultTrainSection returns the paper's CIFAR-10 settings for Hc-DAS (section 6.4). For Hs-DAS the paper
+// uses batches of 128.
 func DefaultTrainSection() TrainSection {
 	return TrainSection{
 		Epochs: 600, Batch: 96, LR: 0.025, Schedule: CosineSchedule, StepFactor: 0.97, StepEvery: 1, WarmupFrom: 1e-3,
@@ -46,7 +47,7 @@ func DefaultTrainSection() TrainSection {
 	}
 }
 
-// Validate returns every fault of the section.
+// Validate returns all faults of the section.
 func (c TrainSection) Validate() error {
 	var f setting.Faults
 	f.Check(c.Epochs >= 1, "epochs", c.Epochs, "is not at least 1")

@@ -8,14 +8,14 @@ import (
 	"hdas/internal/raster"
 )
 
-// pipeline is a transform for the images of one data set.
+// pipeline applies a Transform to the images of one data set.
 type pipeline struct {
 	Transform
 	c, h, w      int
 	filter       raster.Filter
 	scale, ratio [2]float64
 	policy       []subPolicy
-	// value is the normalised value (x/255 - mean) / std of every byte, by channel.
+	// value[c][x] is the normalised value (x/255 - mean) / std of byte x in channel c.
 	value [][256]float32
 }
 
@@ -31,18 +31,18 @@ func newPipeline(t Transform, info Info, f raster.Filter) pipeline {
 	return p
 }
 
-// draws are the random choices for one image.
+// draws holds the random choices for one image.
 type draws struct {
-	down, right int              // of the padded crop against the image, in -Padding..Padding
-	flip        bool             // in half of the images
-	y, x        int              // centre of the cutout, in the image
-	steps       [maxRandOps]step // of a policy
+	down, right int              // offset of the padded crop from the image, in -Padding..Padding
+	flip        bool             // mirror left to right, with probability 1/2
+	y, x        int              // centre of the cutout
+	steps       [maxRandOps]step // operations of AutoAugment or RandAugment
 	jitter      jitter
 	erased      image.Rectangle
 }
 
-// Each part of the choices has a stream of its own below the image's, so that switching one step of
-// a transform on or off leaves the others as they were.
+// Each kind of random choice has a random stream of its own, derived from that of the image. Switching
+// one step of a transform on or off therefore does not change the choices of the others.
 const (
 	streamBox = iota + 1
 	streamPolicy
@@ -80,7 +80,7 @@ func (p *pipeline) draw(k key) draws {
 	return d
 }
 
-// jitter are the choices of a ColorJitter.
+// jitter holds the random choices of a ColorJitter.
 type jitter struct {
 	order                            [4]int
 	brightness, contrast, saturation float64 // factors
@@ -88,7 +88,7 @@ type jitter struct {
 }
 
 func (j ColorJitter) draw(r *random) (d jitter) {
-	for i := range d.order { // Fisher and Yates
+	for i := range d.order { // Fisher-Yates shuffle
 		k := r.below(i + 1)
 		d.order[i], d.order[k] = d.order[k], i
 	}
@@ -99,7 +99,7 @@ func (j ColorJitter) draw(r *random) (d jitter) {
 	return d
 }
 
-// recolour applies what is between crop and normalisation.
+// recolour applies the steps between crop and normalisation: the policy and the colour jitter.
 func (p *pipeline) recolour(c *raster.Canvas, d *draws) {
 	for _, s := range d.steps {
 		operations[s.op].apply(c, s.strength)
@@ -129,8 +129,9 @@ func (p *pipeline) recolour(c *raster.Canvas, d *draws) {
 	}
 }
 
-// box draws the part of an image of h x w that a resized crop takes: ten tries at an area and a
-// ratio that fit, else the largest part in the middle whose ratio is allowed.
+// box returns the random part of an image of h x w pixels that a resized crop takes. It draws area and
+// aspect ratio up to ten times until they fit into the image; else it returns the largest central part
+// with an allowed ratio (torchvision's RandomResizedCrop).
 func (p *pipeline) box(k key, h, w int) image.Rectangle {
 	var r random
 	r.seed(k.at(streamBox))
@@ -148,7 +149,7 @@ func (p *pipeline) box(k key, h, w int) image.Rectangle {
 	return middle(h, w, p.ratio)
 }
 
-// middle is the largest part in the middle whose width / height is in a range.
+// middle returns the largest central part of an image whose ratio of width to height is in a range.
 func middle(h, w int, ratio [2]float64) image.Rectangle {
 	cw, ch := w, h
 	switch is := float64(w) / float64(h); {
@@ -161,7 +162,8 @@ func middle(h, w int, ratio [2]float64) image.Rectangle {
 	return image.Rect(left, top, left+cw, top+ch)
 }
 
-// erasedPart draws the rectangle that erasing sets to 0; empty where ten tries find none that fits.
+// erasedPart returns the random rectangle that erasing sets to 0. It is empty if none of ten draws fits
+// into the image.
 func erasedPart(r *random, h, w int) image.Rectangle {
 	area := float64(h * w)
 	low, high := math.Log(eraseRatio[0]), math.Log(eraseRatio[1])
@@ -177,7 +179,7 @@ func erasedPart(r *random, h, w int) image.Rectangle {
 	return image.Rectangle{}
 }
 
-// apply transforms an image (C,H,W) of bytes into dst, of the same shape. c is scratch space.
+// apply writes the transformed image src (C,H,W) to dst, which has the same shape. c is scratch space.
 func (p *pipeline) apply(dst []float32, src []byte, d *draws, c *raster.Canvas) {
 	n := p.h * p.w
 	if !p.recolours() {
@@ -203,16 +205,16 @@ func (p *pipeline) apply(dst []float32, src []byte, d *draws, c *raster.Canvas) 
 	p.erase(dst, d.erased)
 }
 
-// crop moves and mirrors a plane of bytes into dst. Work that depends on a choice is done by the
-// row, never by the pixel. straight and mirrored set a row to another one.
+// crop writes a plane of bytes to dst, shifted and possibly mirrored. straight and mirrored copy one
+// row. Decisions that depend on the random choices are made once for each row, not for each pixel.
 func crop[T byte | float32](p *pipeline, dst []T, src []byte, d *draws, border T, straight, mirrored func(to []T, from []byte)) {
-	// Columns lo..hi-1 of the crop lie in the image, from its column lo+right on.
+	// Columns lo..hi-1 of the crop are inside the image, beginning at the image's column lo+right.
 	lo, hi := clip(-d.right, p.w), clip(p.w-d.right, p.w)
 	top, bottom := clip(-d.down, p.h), clip(p.h-d.down, p.h)
-	if lo == hi { // the crop lies beside the image
+	if lo == hi { // the crop does not overlap the image
 		top, bottom = p.h, p.h
 	}
-	row, left, right := straight, lo, hi // of the copied columns in dst
+	row, left, right := straight, lo, hi // how to copy a row, and its columns left..right-1 in dst
 	if d.flip {
 		row, left, right = mirrored, p.w-hi, p.w-lo
 	}
@@ -226,7 +228,7 @@ func crop[T byte | float32](p *pipeline, dst []T, src []byte, d *draws, border T
 	fill(dst[bottom*p.w:], border)
 }
 
-// lookUp sets dst to the values of src, which is as long.
+// lookUp sets dst[i] to value[src[i]]. Both have the same length.
 func lookUp(dst []float32, src []byte, value *[256]float32) {
 	dst = dst[:len(src)]
 	for i, b := range src {
@@ -234,7 +236,7 @@ func lookUp(dst []float32, src []byte, value *[256]float32) {
 	}
 }
 
-// lookUpMirrored sets dst to the values of src, last first.
+// lookUpMirrored is lookUp in reverse order.
 func lookUpMirrored(dst []float32, src []byte, value *[256]float32) {
 	dst = dst[:len(src)]
 	for i, b := range src {
@@ -242,7 +244,7 @@ func lookUpMirrored(dst []float32, src []byte, value *[256]float32) {
 	}
 }
 
-// mirror sets dst to src, last first, eight bytes at a time.
+// mirror copies src to dst in reverse order, eight bytes at a time.
 func mirror(dst, src []byte) {
 	for ; len(src) >= 8; src = src[8:] {
 		binary.BigEndian.PutUint64(dst[len(src)-8:], binary.LittleEndian.Uint64(src))
@@ -252,7 +254,7 @@ func mirror(dst, src []byte) {
 	}
 }
 
-// erase sets a part of the image to 0.
+// erase sets a rectangle of the image to 0.
 func (p *pipeline) erase(dst []float32, part image.Rectangle) {
 	if part.Empty() {
 		return
@@ -264,10 +266,10 @@ func (p *pipeline) erase(dst []float32, part image.Rectangle) {
 	}
 }
 
-// nearest is v rounded, halves to even, as Python rounds.
+// nearest returns v rounded to the nearest integer, halves to even, as Python's round does.
 func nearest(v float64) int { return int(math.RoundToEven(v)) }
 
-// clip is the number of 0..size nearest to n.
+// clip returns n limited to 0..size.
 func clip(n, size int) int { return min(max(n, 0), size) }
 
 func fill[T byte | float32](row []T, v T) {

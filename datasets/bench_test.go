@@ -11,7 +11,7 @@ import (
 	"hdas/internal/imagefile"
 )
 
-// pipelines are what scripts/bench.py measures beside torchvision, by the names it knows.
+// pipelines holds the transforms that scripts/bench.py compares with torchvision, by its names for them.
 var pipelines = []struct {
 	name  string
 	files bool
@@ -26,7 +26,7 @@ var pipelines = []struct {
 
 var photographs = []string{"china.jpg", "flower.jpg"}
 
-// tiles are the photographs cut into images of CIFAR's size, row by row, n in all by repetition.
+// tiles returns n images of CIFAR's size, cut from the photographs row by row and repeated.
 func tiles(b *testing.B, n int) *images {
 	d := &images{info: cifar10.info}
 	for _, name := range photographs {
@@ -55,7 +55,7 @@ func tiles(b *testing.B, n int) *images {
 	return d
 }
 
-// shelf is a data set of n files, the photographs in turns, read from the disk each time.
+// shelf is a data set of n files, which are the photographs in turn. It reads them from disk each time.
 func shelf(n int) *fileset {
 	l := new(list)
 	for i := range n {
@@ -68,7 +68,7 @@ func shelf(n int) *fileset {
 	})
 }
 
-// BenchmarkPipeline makes batches by the loader, its goroutines as many as -cpu says.
+// BenchmarkPipeline makes batches with a loader of as many workers as -cpu says.
 func BenchmarkPipeline(b *testing.B) {
 	for _, p := range pipelines {
 		b.Run(p.name, func(b *testing.B) {
@@ -92,9 +92,9 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 }
 
-// BenchmarkOperation is each operation of the policies on an image of 224x224.
+// BenchmarkOperation times each operation of the policies on an image of 224x224 pixels.
 func BenchmarkOperation(b *testing.B) {
-	s := new(studio)
+	s := new(imageReader)
 	d := shelf(1)
 	for k, o := range operations {
 		b.Run(o.name, func(b *testing.B) {

@@ -18,10 +18,11 @@ import (
 // Archive is a published file of a data set.
 type Archive struct {
 	Name, MD5 string
-	Form      string // binary or python
+	Form      string // "binary" or "python": the form of the records in it
 }
 
-// Published are the archives of a data set that can be downloaded by anyone; none of most.
+// Published returns the archives of a data set that can be downloaded without an account. Most data
+// sets have none.
 func Published(name string) (list []Archive) {
 	for _, c := range []cifar{cifar10, cifar100} {
 		if c.info.Name != name {
@@ -38,8 +39,8 @@ func Published(name string) (list []Archive) {
 	return list
 }
 
-// Verify compares the archives of a data set that are in dir with the published checksums, and names
-// those that it found good.
+// Verify compares the archives of a data set in dir with their published checksums. It returns the names
+// of the correct ones, and an error if one is wrong. Archives that are missing are ignored.
 func Verify(name, dir string) (good []string, err error) {
 	var faults []error
 	for _, a := range Published(name) {
@@ -58,18 +59,19 @@ func Verify(name, dir string) (good []string, err error) {
 	return good, errors.Join(faults...)
 }
 
-// Tally is what is in a split.
+// Tally holds statistics of a split.
 type Tally struct {
-	Images  int       `json:"images"` // sound ones
+	Images  int       `json:"images"` // number of images that can be decoded
 	Classes []string  `json:"classes"`
-	Counts  []int     `json:"counts"` // of sound images, by class
-	Mean    []float64 `json:"mean"`   // of each channel, pixels being in [0,1]
-	Std     []float64 `json:"std"`
-	Damaged []string  `json:"damaged,omitempty"` // files, with what is wrong
+	Counts  []int     `json:"counts"`            // number of such images in each class
+	Mean    []float64 `json:"mean"`              // mean of each channel, for pixels in [0,1]
+	Std     []float64 `json:"std"`               // standard deviation of each channel
+	Damaged []string  `json:"damaged,omitempty"` // the damaged files, each with its error
 }
 
-// Count reads all images of a data set, of files the view, on all processors. step, if any, is called
-// after each, by several goroutines at once. Damaged files are counted; any other error ends it.
+// Count reads all images of a data set, using all processors, and returns their statistics. For a data
+// set of files, an image is its View. step, unless nil, is called after each image, by several goroutines
+// at once. Damaged files are listed in the result; any other error ends Count.
 func Count(ctx context.Context, d Dataset, step func()) (Tally, error) {
 	info := d.Info()
 	workers := runtime.GOMAXPROCS(0)
@@ -100,10 +102,10 @@ func Count(ctx context.Context, d Dataset, step func()) (Tally, error) {
 	return join(info, parts)
 }
 
-// share is what one goroutine counted.
+// share holds the counts of one goroutine.
 type share struct {
 	counts  []int
-	bytes   [][256]int // how often each is there, by channel
+	bytes   [][256]int // for each channel, the number of occurrences of each byte
 	damaged []string
 	err     error
 }
@@ -129,7 +131,8 @@ func (p *share) add(d Dataset, i int, image []byte) {
 	}
 }
 
-// join sums up. The sums are of whole numbers, so that they hang on no order.
+// join returns the statistics over the counts of all goroutines. The sums are sums of integers, so they
+// do not depend on the order.
 func join(info Info, parts []share) (t Tally, err error) {
 	t = Tally{Classes: info.Classes, Counts: make([]int, len(info.Classes))}
 	bytes := make([][256]int, info.Channels)

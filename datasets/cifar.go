@@ -11,29 +11,29 @@ import (
 	"github.com/nlpodyssey/gopickle/types"
 )
 
-// CIFAR-10 and CIFAR-100 in the two forms in which they are published: files of records, labels and
-// 3072 bytes each, and Python's pickles of the same. Either may be unpacked or in its archive.
+// CIFAR-10 and CIFAR-100 are read in both published forms: files of binary records (labels followed by
+// 3072 bytes), and Python pickles. Either may be unpacked or still in its archive.
 const (
 	cifarSize    = 3 * 32 * 32
-	cifarLargest = 256 << 20 // bytes, of any file in any of its forms
+	cifarLargest = 256 << 20 // limit for the size of a file in bytes
 )
 
-// cifar is one of the two data sets.
+// cifar describes one of the two data sets.
 type cifar struct {
 	info  Info
 	forms []cifarForm
-	// label is the number of the record's byte of labels, of so many, that is used: the fine one.
+	// A record begins with labels bytes of labels. The one with index label is used: the fine label.
 	label, labels int
-	list, names   string         // of the labels and of the classes in a pickle
-	files         map[string]int // images of each file
+	list, names   string         // keys of the labels and of the class names in a pickle
+	files         map[string]int // number of images in each file
 	splits        map[string][]string
 }
 
-// cifarForm is one published form.
+// cifarForm describes one published form.
 type cifarForm struct {
-	archive, md5         string // its file, which holds folder
+	archive, md5         string // the archive, which contains folder, and its checksum
 	folder, suffix, meta string
-	records              bool // else pickles
+	records              bool // files hold binary records, else pickles
 }
 
 var cifarOrigin = "(Alex Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009); " +
@@ -43,7 +43,7 @@ var cifar10 = cifar{
 	info: Info{
 		Name: "cifar10", Channels: 3, Height: 32, Width: 32,
 		Classes: []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"},
-		// The published mean and standard deviation that DARTS and its descendants normalise by.
+		// The mean and standard deviation that DARTS and programs derived from it use.
 		Mean:   []float64{0.49139968, 0.48215827, 0.44653124},
 		Std:    []float64{0.24703233, 0.24348505, 0.26158768},
 		Origin: "CIFAR-10 " + cifarOrigin,
@@ -64,7 +64,7 @@ var cifar100 = cifar{
 	info: Info{
 		Name: "cifar100", Channels: 3, Height: 32, Width: 32,
 		Classes: strings.Fields(cifar100Classes),
-		// Those that are in common use for it.
+		// The values in common use for CIFAR-100.
 		Mean:   []float64{0.5071, 0.4867, 0.4408},
 		Std:    []float64{0.2675, 0.2565, 0.2761},
 		Origin: "CIFAR-100 " + cifarOrigin,
@@ -86,12 +86,12 @@ plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark 
 squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe
 whale willow_tree wolf woman worm`
 
-// cure says how to mend what is at path.
+// cure returns a hint for error texts: how to repair the file or folder at path.
 func (c cifar) cure(path, dir string) string {
 	return fmt.Sprintf("remove %s and get the published archive: hdas data get %s --data-dir %s", path, c.info.Name, dir)
 }
 
-// open reads a split from s.Dir, or from what is published in it.
+// open reads a split from the folder or archive in s.Dir.
 func (c cifar) open(s Spec, split string) (Dataset, error) {
 	place, err := c.find(s.Dir)
 	if err != nil {
@@ -120,14 +120,14 @@ func (c cifar) some(dir string) bool {
 	return err == nil
 }
 
-// cifarPlace is where a form may be.
+// cifarPlace is a folder or an archive that may hold the data set in one form.
 type cifarPlace struct {
 	cifarForm
 	path   string
-	packed bool // an archive, else a folder
+	packed bool // path is an archive, else a folder
 }
 
-// find finds the place that lacks least of the data set, in either form.
+// find returns the folder or archive in dir that has the most of the data set, in either form.
 func (c cifar) find(dir string) (best cifarPlace, err error) {
 	least := -1
 	var looked []string
@@ -147,13 +147,13 @@ func (c cifar) find(dir string) (best cifarPlace, err error) {
 		looked = append(looked, form.folder, form.archive)
 	}
 	if least < 0 {
-		return best, fmt.Errorf("%s is not there: %s has none of %s; get it: hdas data get %s --data-dir %s (or name the folder that has it with --data-dir or $HDAS_DATA)",
+		return best, fmt.Errorf("%s not found: %s has none of %s; get it: hdas data get %s --data-dir %s (or name the folder that has it with --data-dir or $HDAS_DATA)",
 			c.info.Name, dir, strings.Join(looked, ", "), c.info.Name, dir)
 	}
 	return best, nil
 }
 
-// count is the number of files that must be at a place.
+// count returns the number of files that must be at a place.
 func (c cifar) count(p cifarPlace) int {
 	if p.packed {
 		return 1
@@ -161,7 +161,7 @@ func (c cifar) count(p cifarPlace) int {
 	return len(c.files)
 }
 
-// faults has an error for every file of images that is not there, or not of its size.
+// faults returns an error for each file of images that is missing or has the wrong size.
 func (c cifar) faults(p cifarPlace) (faults []error) {
 	if p.packed {
 		if _, err := regular(p.path); err != nil {
@@ -221,7 +221,7 @@ func (c cifar) readFile(p cifarPlace, f cifarFile, n int, d *images) (err error)
 		err = c.readPickle(f.data, d)
 	}
 	if err != nil {
-		return fmt.Errorf("%s is no batch of %s: %w", f.name, c.info.Name, err)
+		return fmt.Errorf("%s is not a batch of %s: %w", f.name, c.info.Name, err)
 	}
 	added := d.labels[before:]
 	if len(added) != n {
@@ -235,8 +235,8 @@ func (c cifar) readFile(p cifarPlace, f cifarFile, n int, d *images) (err error)
 	return nil
 }
 
-// checkClasses compares the names of the classes with those that a file states. It need not be
-// there.
+// checkClasses returns an error if the file of class names has other names than expected. The file may
+// be missing.
 func (c cifar) checkClasses(p cifarPlace, f cifarFile) (err error) {
 	if errors.Is(f.err, fs.ErrNotExist) {
 		return nil
@@ -247,7 +247,7 @@ func (c cifar) checkClasses(p cifarPlace, f cifarFile) (err error) {
 	names := strings.Fields(string(f.data))
 	if !p.records {
 		if names, err = c.pickledNames(f.data); err != nil {
-			return fmt.Errorf("%s has no names of classes: %w", f.name, err)
+			return fmt.Errorf("%s has no class names: %w", f.name, err)
 		}
 	}
 	if !slices.Equal(names, c.info.Classes) {
@@ -268,7 +268,7 @@ func (c cifar) readRecords(data []byte, d *images) error {
 	return nil
 }
 
-// unpickleDict is a pickle that must hold a dict.
+// unpickleDict returns the dict in a pickle, or an error if the pickle holds something else.
 func unpickleDict(data []byte) (*types.Dict, error) {
 	v, err := unpickle(data)
 	if err != nil {
@@ -281,7 +281,8 @@ func unpickleDict(data []byte) (*types.Dict, error) {
 	return dict, nil
 }
 
-// readPickle reads a dict with "data", an array (n,3072) of uint8, and a list of n numbers.
+// readPickle appends the images and labels of a pickle to d. The pickle is a dict with "data", a uint8
+// array (n,3072), and a list of n labels.
 func (c cifar) readPickle(data []byte, d *images) error {
 	dict, err := unpickleDict(data)
 	if err != nil {
@@ -306,7 +307,7 @@ func (c cifar) readPickle(data []byte, d *images) error {
 	return err
 }
 
-// pickledNames reads a dict with a list of texts.
+// pickledNames returns the class names in a pickle: a dict with a list of texts.
 func (c cifar) pickledNames(data []byte) ([]string, error) {
 	dict, err := unpickleDict(data)
 	if err != nil {
@@ -320,7 +321,7 @@ func (c cifar) pickledNames(data []byte) ([]string, error) {
 	for _, v := range *list {
 		name, ok := v.(string)
 		if !ok {
-			return nil, fmt.Errorf("%q holds something else than texts", c.names)
+			return nil, fmt.Errorf("%q holds a value that is not a text", c.names)
 		}
 		names = append(names, name)
 	}

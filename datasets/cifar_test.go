@@ -15,10 +15,10 @@ import (
 
 const records = 8 // in each file here
 
-// pixel is the one that testdata/pickles.py writes, c*1024+y*32+x being j.
+// pixel returns pixel j = c*1024+y*32+x of an image that testdata/pickles.py writes.
 func pixel(i, j int) byte { return byte(37*i + 85*(j/1024) + 11*(j/32%32) + 3*(j%32)) }
 
-// recordsOf is a file of the binary form with the same images.
+// recordsOf returns a file in the binary form with the same images.
 func recordsOf() []byte {
 	var b bytes.Buffer
 	for i := range records {
@@ -185,7 +185,7 @@ func TestCIFAR10IsNoFolderOfFolders(t *testing.T) {
 	}
 }
 
-// The published sets have 10,000 images a file, no others.
+// Published files have 10,000 images each; files of another size are refused.
 func TestCIFAR10IsOfItsSize(t *testing.T) {
 	for _, dir := range []string{binary(t), pickled(t)} {
 		if _, err := datasets.Open("cifar10", dir, datasets.Test); err == nil || !strings.Contains(err.Error(), "holds 8 images, not 10000") {
@@ -194,7 +194,7 @@ func TestCIFAR10IsOfItsSize(t *testing.T) {
 	}
 }
 
-// records100 is a file of CIFAR-100's binary form: image i has the fine label i and the coarse one 19-i.
+// records100 returns a file in CIFAR-100's binary form. Image i has the fine label i and the coarse label 19-i.
 func records100() []byte {
 	var b bytes.Buffer
 	for i := range records {
@@ -229,8 +229,8 @@ func TestCIFAR100(t *testing.T) {
 	if info := whole.Info(); len(info.Classes) != 100 || whole.Len() != 10_000 {
 		t.Errorf("%d images of %d classes", whole.Len(), len(info.Classes))
 	}
-	// A folder of the one is none of the other.
-	if _, err := datasets.OpenCIFARWith("cifar10", binary, datasets.Test, records); err == nil || !strings.Contains(err.Error(), "cifar10 is not there") {
+	// A folder of CIFAR-100 is not one of CIFAR-10.
+	if _, err := datasets.OpenCIFARWith("cifar10", binary, datasets.Test, records); err == nil || !strings.Contains(err.Error(), "cifar10 not found") {
 		t.Errorf("CIFAR-100 as CIFAR-10 gives %v", err)
 	}
 }
@@ -252,7 +252,7 @@ func checkRecords(t *testing.T, d datasets.Dataset) {
 	}
 }
 
-// The published archives are read as they are.
+// The published archives are read without unpacking.
 func TestCIFARArchives(t *testing.T) {
 	files := map[string][]byte{"cifar-10-batches-bin/readme.html": []byte("read me"), "cifar-10-batches-bin/batches.meta.txt": []byte(names)}
 	pickles := map[string][]byte{"cifar-10-batches-py/batches.meta": fixture(t, "python2.meta")}
@@ -279,7 +279,7 @@ func TestCIFARArchives(t *testing.T) {
 	bad := bytes.Clone(good)
 	bad[len(bad)/2] ^= 0xff
 	for want, data := range map[string][]byte{
-		"damaged or cut off": good[:len(good)/2], "no archive of gzip": []byte("hello"), "test_batch.bin: file does not exist": zipped(t, pack(t, files)), "damaged or cut": bad,
+		"damaged or cut off": good[:len(good)/2], "is not a gzip archive": []byte("hello"), "test_batch.bin: file does not exist": zipped(t, pack(t, files)), "damaged or cut": bad,
 	} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "cifar-10-binary.tar.gz"), data)

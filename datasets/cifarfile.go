@@ -13,14 +13,14 @@ import (
 	"slices"
 )
 
-// cifarFile is a file's content, or why there is none.
+// cifarFile is the content of a file, or the error from reading it.
 type cifarFile struct {
-	name string // with the place
+	name string // with the path of its folder or archive
 	data []byte
 	err  error
 }
 
-// files reads those of these names that are at a place.
+// files returns the files with the given names; missing ones are left out.
 func (p cifarPlace) files(names []string) (map[string]cifarFile, error) {
 	if p.packed {
 		return p.unpack(names)
@@ -34,7 +34,8 @@ func (p cifarPlace) files(names []string) (map[string]cifarFile, error) {
 	return files, nil
 }
 
-// unpack reads an archive once, up to the last file wanted.
+// unpack returns the files with the given names in an archive. It reads the archive up to the last of
+// them.
 func (p cifarPlace) unpack(names []string) (map[string]cifarFile, error) {
 	files := map[string]cifarFile{}
 	err := unpack(p.path, func(full string, data func(name string) ([]byte, error)) (more bool, err error) {
@@ -58,8 +59,8 @@ func (p cifarPlace) unpack(names []string) (map[string]cifarFile, error) {
 	return files, nil
 }
 
-// unpack visits the files of a .tar.gz, until there are no more or no more are wanted. data reads the
-// one that is visited; name is for its errors.
+// unpack calls visit with the name of each file in a .tar.gz, until visit returns false or the archive
+// ends. data reads the current file; name is the name for its errors.
 func unpack(file string, visit func(full string, data func(name string) ([]byte, error)) (more bool, err error)) error {
 	packed, err := os.Open(file)
 	if err != nil {
@@ -68,7 +69,7 @@ func unpack(file string, visit func(full string, data func(name string) ([]byte,
 	defer packed.Close()
 	z, err := gzip.NewReader(packed)
 	if err != nil {
-		return fmt.Errorf("%s is no archive of gzip: %w", file, err)
+		return fmt.Errorf("%s is not a gzip archive: %w", file, err)
 	}
 	entries := tar.NewReader(z)
 	for more := true; more; {
@@ -86,7 +87,7 @@ func unpack(file string, visit func(full string, data func(name string) ([]byte,
 	return nil
 }
 
-// regular is the size of a file that must be one.
+// regular returns the size of a file. It is an error if path is not a regular file.
 func regular(path string) (int64, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -98,7 +99,8 @@ func regular(path string) (int64, error) {
 	return info.Size(), nil
 }
 
-// readRegular reads a file that may be any, of any size.
+// readRegular returns the content of a file. It is an error if it is not a regular file or is larger
+// than cifarLargest.
 func readRegular(path string) ([]byte, error) {
 	size, err := regular(path)
 	if err != nil {
@@ -114,7 +116,7 @@ func readRegular(path string) ([]byte, error) {
 
 func readSized(name string, r io.Reader, size int64) ([]byte, error) {
 	if size > cifarLargest {
-		return nil, fmt.Errorf("%s has %d bytes, and no file of CIFAR more than %d", name, size, cifarLargest)
+		return nil, fmt.Errorf("%s has %d bytes; files of CIFAR have at most %d", name, size, cifarLargest)
 	}
 	data := make([]byte, size)
 	if n, err := io.ReadFull(r, data); err != nil {

@@ -1,5 +1,5 @@
-// Package datasets has labelled images, their augmentation, and the loader that makes batches of
-// them. A batch is plain slices.
+// Package datasets reads data sets of labelled images, augments the images, and loads them in batches.
+// It does not need libtorch: a batch consists of Go slices.
 package datasets
 
 import (
@@ -7,30 +7,31 @@ import (
 	"fmt"
 )
 
-// Dataset is random access to labelled images of one size. It is safe for concurrent readers.
+// Dataset gives random access to labelled images that all have the same size. Several goroutines may
+// read it at the same time.
 type Dataset interface {
-	// Info says what the data set is; its slices belong to the data set and are only to be read.
+	// Info describes the data set. The caller must not change its slices.
 	Info() Info
-	// Len is the number of images.
+	// Len returns the number of images.
 	Len() int
-	// At copies image i in [0, Len()), C*H*W bytes with the channel outermost, into dst, which
-	// has just that length, and returns its label in [0, len(Info().Classes)).
+	// At copies image i in [0, Len()) into dst and returns its label in [0, len(Info().Classes)). The
+	// image consists of bytes in the order (C,H,W); dst must have exactly that length.
 	At(i int, dst []byte) (label int, err error)
 }
 
-// Info says what a data set is.
+// Info describes a data set.
 type Info struct {
 	Name                    string
-	Classes                 []string // by label
+	Classes                 []string // class names, indexed by label
 	Channels, Height, Width int
-	Mean, Std               []float64 // of each channel over the training images, pixels being in [0,1]
-	Origin                  string    // where it comes from, and its licence
+	Mean, Std               []float64 // per-channel statistics of the training images, for pixels in [0,1]
+	Origin                  string    // source and licence
 }
 
-// Size is the number of bytes of an image.
+// Size returns the number of bytes of an image.
 func (i Info) Size() int { return i.Channels * i.Height * i.Width }
 
-// Validate names everything that an Info lacks.
+// Validate returns an error that lists every missing or invalid value.
 func (i Info) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -57,10 +58,10 @@ func (i Info) Validate() error {
 	return nil
 }
 
-// images is a data set in memory.
+// images is a data set that is held in memory.
 type images struct {
 	info   Info
-	pixels []byte // image by image
+	pixels []byte // all images, one after the other
 	labels []byte
 }
 
@@ -75,7 +76,7 @@ func (d *images) At(i int, dst []byte) (int, error) {
 	return int(d.labels[i]), nil
 }
 
-// checkAt checks the arguments of At for a data set of n images.
+// checkAt returns an error if the arguments of At are invalid for a data set of n images.
 func checkAt(info Info, n, i int, dst []byte) error {
 	if i < 0 || i >= n {
 		return fmt.Errorf("%s has no image %d; it has %d, counted from 0", info.Name, i, n)

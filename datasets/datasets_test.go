@@ -22,7 +22,7 @@ func open(t *testing.T, name, dir, split string) datasets.Dataset {
 	return d
 }
 
-// publish makes a folder of CIFAR-10's binary form at full size, all zeros on the disk as in it.
+// publish makes a folder in CIFAR-10's binary form at full size, as sparse files of zeros.
 func publish(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "cifar-10-batches-bin")

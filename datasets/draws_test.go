@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// counted tests that a share of n draws is p, within five standard deviations.
+// counted tests that the fraction of n draws is p, within five standard deviations.
 func counted(t *testing.T, what string, got, n int, p float64) {
 	t.Helper()
 	if dev := math.Abs(float64(got)-p*float64(n)) / math.Sqrt(float64(n)*p*(1-p)+1e-9); dev > 5 {
@@ -15,7 +15,7 @@ func counted(t *testing.T, what string, got, n int, p float64) {
 	}
 }
 
-// bins counts values of [low,high) in ten parts.
+// bins counts values in ten equal parts of [low,high).
 type bins struct {
 	low, high float64
 	counts    [10]int
@@ -59,9 +59,9 @@ func TestJitterIsUniform(t *testing.T) {
 	}
 }
 
-// Every sub-policy is as likely, its operations as likely as it says, and signs are even.
+// Sub-policies have equal probabilities, their operations have the stated ones, and both signs are equally likely.
 func TestAutoAugmentDrawsAsItSays(t *testing.T) {
-	// Of the 25 all differ in their operations but some pairs: each is known by its place here.
+	// Some pairs of the 25 sub-policies have the same operations, so they are identified by their index.
 	policy := make([]subPolicy, 5)
 	for k := range policy {
 		policy[k] = subPolicy{{rotate, 0.2 * float64(k), k}, {colour, 1, k}}
@@ -110,7 +110,7 @@ func TestRandAugmentIsUniform(t *testing.T) {
 	counted(t, "negative", negative, signed, 0.5)
 }
 
-// Crops of all areas and ratios are as likely, and all places of one.
+// Areas, ratios and positions of crops are uniformly distributed.
 func TestResizedCropIsUniform(t *testing.T) {
 	p := newPipeline(Transform{ResizedCrop: true, CropScale: []float64{0.08, 0.3}}, cifar10.info, 0)
 	const h, w = 3000, 3000 // where none fails

@@ -11,24 +11,26 @@ import (
 	"hdas/internal/raster"
 )
 
-// Encoded is a data set of image files of any size. Its At gives the view of each that is taken
-// where nothing is learned from it.
+// Encoded is a data set of image files of any size. At returns each image resized and cropped by View,
+// as for evaluation.
 type Encoded interface {
 	Dataset
-	// File reads image i's file into buf, or a longer slice, and names it.
+	// File reads the file of image i into buf, or into a new slice if buf is too short. It returns the
+	// file's content, its name and its label.
 	File(i int, buf []byte) (file []byte, name string, label int, err error)
+	// View returns how At makes an image of a file.
 	View() View
 }
 
-// View is how a file becomes an image of one size: the shorter side is resized, and the middle cut
-// out.
+// View describes how a file becomes an image of fixed size for evaluation: resize the shorter side to
+// Resize pixels, then crop the central Size x Size pixels.
 type View struct {
-	Size   int // height and width
-	Resize int // the shorter side before, at least Size; 0: the whole image is squeezed into Size x Size
+	Size   int // height and width of the result
+	Resize int // length of the shorter side before the crop, at least Size; 0 resizes the whole image to Size x Size
 	Filter Filter
 }
 
-// Filter says how a pixel of a resized image is computed from the old pixels around it.
+// Filter selects the interpolation for resizing.
 type Filter = raster.Filter
 
 // The filters, by Pillow's names.
@@ -37,7 +39,7 @@ const (
 	Bicubic  = raster.Bicubic
 )
 
-// DamagedError is a file that no image can be made of.
+// DamagedError is the error for a file that cannot be decoded.
 type DamagedError struct {
 	File string
 	Err  error
@@ -46,15 +48,15 @@ type DamagedError struct {
 func (e *DamagedError) Error() string { return fmt.Sprintf("%s: %v", e.File, e.Err) }
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// studio makes images of files, in memory that it keeps.
-type studio struct {
+// imageReader decodes and resizes image files. It reuses its memory from one file to the next.
+type imageReader struct {
 	file    []byte
 	decoder imagefile.Decoder
 	resizer raster.Resizer
 	canvas  raster.Canvas
 }
 
-// job is the resizing that a view is of an image of h x w.
+// job returns the resizing that makes the view of an image of h x w pixels.
 func (v View) job(h, w int) raster.Job {
 	newH, newW := v.Resize, v.Resize
 	if v.Resize == 0 {
@@ -68,8 +70,8 @@ func (v View) job(h, w int) raster.Job {
 	return raster.Job{OldH: h, OldW: w, H: newH, W: newW, Filter: v.Filter, Window: image.Rect(left, top, left+v.Size, top+v.Size)}
 }
 
-// open reads a file's head. What is decoded then is damaged or an image.
-func (s *studio) open(d Encoded, i int) (name string, label int, err error) {
+// open reads the file of image i and its header.
+func (s *imageReader) open(d Encoded, i int) (name string, label int, err error) {
 	s.file, name, label, err = d.File(i, s.file[:0])
 	if err != nil {
 		return name, label, err
@@ -80,13 +82,14 @@ func (s *studio) open(d Encoded, i int) (name string, label int, err error) {
 	return name, label, nil
 }
 
-// see sets the canvas to the view of the open file.
-func (s *studio) see(name string, v View) error {
+// view decodes the open file and sets the canvas to its view v.
+func (s *imageReader) view(name string, v View) error {
 	return s.resize(name, v.job(s.decoder.H, s.decoder.W), image.Point{})
 }
 
-// resize sets the canvas to what a job makes of a part of the open file, which begins at that point.
-func (s *studio) resize(name string, j raster.Job, at image.Point) error {
+// resize decodes the part of the open file that begins at the point at and is as large as the job's
+// input, and sets the canvas to the job's result.
+func (s *imageReader) resize(name string, j raster.Job, at image.Point) error {
 	m, err := s.decoder.Region(s.resizer.Plan(j).Add(at))
 	if err != nil {
 		return &DamagedError{name, err}
@@ -95,32 +98,32 @@ func (s *studio) resize(name string, j raster.Job, at image.Point) error {
 	return nil
 }
 
-// Picture is the view of an image file: three planes (R,G,B) of Size x Size bytes.
+// Picture decodes an image file and returns its view: bytes (3,Size,Size) in the order R, G, B.
 func (v View) Picture(file []byte) ([]byte, error) {
-	s := studios.Get().(*studio)
-	defer studios.Put(s)
+	s := imageReaders.Get().(*imageReader)
+	defer imageReaders.Put(s)
 	if err := s.decoder.Open(file); err != nil {
 		return nil, err
 	}
-	if err := s.see("image", v); err != nil {
-		return nil, errors.Unwrap(err) // who calls knows the name
+	if err := s.view("image", v); err != nil {
+		return nil, errors.Unwrap(err) // without "image", because the caller knows the file's name
 	}
 	return slices.Clone(s.canvas.Pix), nil
 }
 
-// studios are for those who read image by image.
-var studios = sync.Pool{New: func() any { return new(studio) }}
+// imageReaders holds readers for At and Picture, which read one image at a time.
+var imageReaders = sync.Pool{New: func() any { return new(imageReader) }}
 
-// viewAt is At of a data set of files.
+// viewAt implements At for a data set of files.
 func viewAt(d Encoded, i int, dst []byte) (int, error) {
 	if err := checkAt(d.Info(), d.Len(), i, dst); err != nil {
 		return 0, err
 	}
-	s := studios.Get().(*studio)
-	defer studios.Put(s)
+	s := imageReaders.Get().(*imageReader)
+	defer imageReaders.Put(s)
 	name, label, err := s.open(d, i)
 	if err == nil {
-		err = s.see(name, d.View())
+		err = s.view(name, d.View())
 	}
 	if err == nil {
 		copy(dst, s.canvas.Pix)

@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// list is the names and labels of many files, in few bytes: the names are one text, so that there is
-// no pointer and no header for each.
+// list holds the names and labels of many files in little memory: all names are in one slice, without a
+// pointer and a header for each.
 type list struct {
 	names  []byte
-	ends   []uint32 // of the names
+	ends   []uint32 // where each name ends
 	labels []uint16
 }
 
@@ -25,7 +25,7 @@ func (l *list) name(i int) string {
 	return string(l.names[from:l.ends[i]])
 }
 
-// add appends a file. It is false where the list is full.
+// add appends a file. It returns false if the list is full.
 func (l *list) add(name string, label int) bool {
 	if len(l.names)+len(name) > math.MaxUint32 || label > math.MaxUint16 {
 		return false
@@ -36,7 +36,7 @@ func (l *list) add(name string, label int) bool {
 	return true
 }
 
-// compact gives back what growing took too much.
+// compact frees the spare capacity of the slices.
 func (l *list) compact() {
 	l.names, l.ends, l.labels = slices.Clone(l.names), slices.Clone(l.ends), slices.Clone(l.labels)
 }
@@ -46,11 +46,11 @@ type fileset struct {
 	info Info
 	view View
 	list *list
-	// read reads file i into buf, and names it so that the user finds it.
+	// read reads file i into buf and returns a name by which the user can find the file.
 	read func(i int, buf []byte) (file []byte, name string, err error)
 }
 
-// newFileset fills in what all have alike.
+// newFileset returns a data set of the files in l. Mean and standard deviation are those of ImageNet.
 func newFileset(s Spec, classes []string, origin string, l *list, read func(i int, buf []byte) ([]byte, string, error)) *fileset {
 	v := s.View()
 	return &fileset{Info{Name: s.Name, Classes: classes, Channels: 3, Height: v.Size, Width: v.Size,
@@ -68,7 +68,7 @@ func (d *fileset) File(i int, buf []byte) (file []byte, name string, label int, 
 
 func (d *fileset) At(i int, dst []byte) (int, error) { return viewAt(d, i, dst) }
 
-// readInto reads a file into buf, or a longer slice.
+// readInto reads a file into buf, or into a new slice if buf is too short, and returns the content.
 func readInto(path string, buf []byte) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

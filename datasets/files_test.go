@@ -26,7 +26,7 @@ import (
 	"hdas/internal/datasetstest"
 )
 
-// plain is a PNG of one colour.
+// plain returns a PNG of one colour.
 func plain(c color.RGBA, w, h int) []byte {
 	m := image.NewRGBA(image.Rect(0, 0, w, h))
 	for i := 0; i < len(m.Pix); i += 4 {
@@ -39,7 +39,7 @@ func plain(c color.RGBA, w, h int) []byte {
 	return b.Bytes()
 }
 
-// shade is the colour of image i of a class here.
+// shade returns the colour of image i of a class in these tests.
 func shade(class, i int) color.RGBA { return color.RGBA{byte(60 * class), byte(10 * i), 7, 255} }
 
 // photos writes a folder of class folders; image i of a class is of the colour shade(class, i).
@@ -144,7 +144,7 @@ func TestFolderRefuses(t *testing.T) {
 	photos(t, filepath.Join(odd, "train"), []string{"a", "b"}, 2)
 	photos(t, filepath.Join(odd, "val"), []string{"a", "zebra"}, 2)
 	for want, dir := range map[string]string{
-		"no folders": empty, "b has no images": one, "none of test, val": alone, "zebra is a class of which": odd, "no such file": filepath.Join(empty, "x"),
+		"no folders": empty, "b has no images": one, "none of test, val": alone, "zebra is a class without training images": odd, "no such file": filepath.Join(empty, "x"),
 	} {
 		if _, err := datasets.Open("folder", dir, datasets.Test); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not have %q", err, want)
@@ -153,7 +153,7 @@ func TestFolderRefuses(t *testing.T) {
 	for want, s := range map[string]datasets.Spec{
 		"resize 20 is not in 32":            {Name: "folder", Size: 32, Resize: 20},
 		"set size instead":                  {Name: "cifar10", Resize: 40, Size: 32},
-		"comes split":                       {Name: "imagenet", TestFraction: 0.5},
+		"has its own split":                 {Name: "imagenet", TestFraction: 0.5},
 		"interpolation \"cubic\"":           {Name: "folder", Interpolation: "cubic"},
 		"three numbers":                     {Name: "folder", Mean: []float64{1}},
 		"std 0 is not above 0":              {Name: "folder", Mean: []float64{1, 1, 1}, Std: []float64{1, 0, 1}},
@@ -194,7 +194,7 @@ func TestViewOfFile(t *testing.T) {
 	}
 }
 
-// mixed is a folder of good files of all kinds and of damaged ones, which it names.
+// mixed writes a folder of good files of all kinds and of damaged files, and returns the names of the damaged ones.
 func mixed(t *testing.T) (dir string, damaged []string) {
 	dir = t.TempDir()
 	photos(t, filepath.Join(dir, "train"), []string{"a", "b"}, 20)
@@ -250,7 +250,7 @@ func TestDamagedFilesAreSkippedOrFatal(t *testing.T) {
 	if images != 41 || !slices.Equal(named, damaged) {
 		t.Errorf("%d images, without %v", images, named)
 	}
-	// A file that cannot be read at all is no damaged one.
+	// A file that cannot be read is not reported as damaged.
 	if err := os.Remove(filepath.Join(dir, "train", "a", "grey.jpg")); err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +297,7 @@ func zipped(t *testing.T, data []byte) []byte {
 
 var synsets = []string{"n01440764", "n02119789", "n03000684"} // by name; their numbers are 2, 1, 3
 
-// validation are the classes of the validation images: not of all there is one.
+// validation lists the classes of the validation images; some classes have none.
 var validation = []int{2, 0, 2, 2, 0, 2}
 
 // publishImageNet writes the three archives, of 3 classes, 5 training and 2 validation images each.
@@ -364,7 +364,7 @@ func TestImageNetTars(t *testing.T) {
 		check()
 	}
 	datasetstest.Run(t, open(t, "imagenet", dir, datasets.Test))
-	// Unpacked in part.
+	// Only a part is unpacked.
 	photos(t, filepath.Join(dir, "val"), synsets, 1)
 	if d := open(t, "imagenet", dir, datasets.Test); d.Len() != 3 {
 		t.Errorf("%d images, not 3", d.Len())
@@ -386,7 +386,7 @@ func TestImageNetRefuses(t *testing.T) {
 	photos(t, filepath.Join(other, "train"), synsets, 1)
 	photos(t, filepath.Join(other, "val"), synsets[:2], 1)
 	for _, c := range []struct{ dir, split, want string }{
-		{t.TempDir(), datasets.Train, "ILSVRC2012_img_train.tar; get that from image-net.org"},
+		{t.TempDir(), datasets.Train, "ILSVRC2012_img_train.tar; download the archive from image-net.org"},
 		{cut, datasets.Train, "cut off"},
 		{bare, datasets.Test, "ILSVRC2012_devkit_t12.tar.gz"},
 		{short, datasets.Test, "none of the 6 images"},
@@ -398,7 +398,7 @@ func TestImageNetRefuses(t *testing.T) {
 	}
 }
 
-// ImageNet's index is at most 100 bytes an image, as an archive and as a folder.
+// ImageNet's index takes at most 100 bytes of memory for each image, for archives and for folders.
 func TestIndexIsSmall(t *testing.T) {
 	const n = 20_000
 	files := map[string][]byte{}

@@ -13,22 +13,22 @@ import (
 	"hdas/internal/imagefile"
 )
 
-// testFolders are what the folder of test images may be called, beside train.
+// testFolders lists the possible names of the folder of test images next to train.
 var testFolders = []string{"test", "val", "valid", "validation"}
 
-// layout is how one's own folder is divided.
+// layout is the structure of a user's folder of images.
 type layout struct {
-	train, test string // folders of class folders; test is empty where train is to be divided
+	train, test string // folders of class folders; test is empty if part of train is used for testing
 }
 
-// layoutOf looks at a folder.
+// layoutOf returns the layout of a folder, or an error if it has none that is known.
 func layoutOf(dir string) (l layout, err error) {
 	folders, err := subfolders(dir)
 	if err != nil {
 		return l, err
 	}
 	if len(folders) == 0 {
-		return l, fmt.Errorf("%s has no folders; put the images of each class into a folder of its name, or those into train and test", dir)
+		return l, fmt.Errorf("%s has no folders; put the images of each class into a folder with the name of the class, or such folders into train and test", dir)
 	}
 	if !slices.Contains(folders, Train) {
 		return layout{train: dir}, nil
@@ -42,7 +42,7 @@ func layoutOf(dir string) (l layout, err error) {
 		dir, strings.Join(testFolders, ", "), filepath.Join(dir, Train))
 }
 
-// subfolders are the names of the folders in a folder, sorted, hidden ones left out.
+// subfolders returns the sorted names of the folders in a folder, without hidden ones.
 func subfolders(dir string) (names []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -52,7 +52,7 @@ func subfolders(dir string) (names []string, err error) {
 		if strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && info.IsDir() { // or a link to one
+		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && info.IsDir() { // follows links
 			names = append(names, e.Name())
 		}
 	}
@@ -66,8 +66,8 @@ func missingFolder(dir string) error {
 
 const ownOrigin = "the user's own images"
 
-// openFolder opens a split of one's own folder: train and test folders where there are such, else a
-// part of each class.
+// openFolder opens a split of a user's folder: its train or test folder, or, without a test folder, a
+// random part of each class.
 func openFolder(s Spec, split string) (Dataset, error) {
 	l, err := layoutOf(s.Dir)
 	if err != nil {
@@ -96,7 +96,8 @@ func openFolder(s Spec, split string) (Dataset, error) {
 	return part(d, train), nil
 }
 
-// divide draws that share of each class for testing: at least one of two images, and never all.
+// divide returns the indices of training and test images. It draws the given fraction of each class for
+// testing: at least one image of a class that has two, and never all of them.
 func divide(l *list, classes int, fraction float64, seed uint64) (train, test []int) {
 	members := make([][]int, classes)
 	for i, label := range l.labels {
@@ -117,8 +118,8 @@ func divide(l *list, classes int, fraction float64, seed uint64) (train, test []
 	return train, test
 }
 
-// openClasses opens a folder of class folders. Its classes must be among these, and there must be
-// images of all where it is for learning.
+// openClasses opens a folder of class folders. It returns an error if a class is not among classes, a
+// sorted list, or if a class folder has no images.
 func openClasses(s Spec, root string, classes []string, origin string) (*fileset, error) {
 	there, err := subfolders(root)
 	if err != nil {
@@ -128,7 +129,7 @@ func openClasses(s Spec, root string, classes []string, origin string) (*fileset
 	for _, class := range there {
 		label, known := slices.BinarySearch(classes, class)
 		if !known {
-			return nil, fmt.Errorf("%s is a class of which there are no training images; known are %s", filepath.Join(root, class), some(classes))
+			return nil, fmt.Errorf("%s is a class without training images; known are %s", filepath.Join(root, class), some(classes))
 		}
 		before := l.len()
 		if err := addImages(l, filepath.Join(root, class), label); err != nil {
@@ -149,7 +150,7 @@ func openClasses(s Spec, root string, classes []string, origin string) (*fileset
 	}), nil
 }
 
-// some are the first of many names.
+// some returns the first few names as a text.
 func some(names []string) string {
 	if len(names) > 12 {
 		return strings.Join(names[:12], ", ") + ", ..."
@@ -157,7 +158,7 @@ func some(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// addImages appends the image files in and below a folder, in the order of their names.
+// addImages appends the image files in a folder and its subfolders, sorted by name.
 func addImages(l *list, folder string, label int) error {
 	return filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
 		switch {

@@ -13,7 +13,7 @@ import (
 	"hdas/internal/raster"
 )
 
-// The goldens are torchvision's, their random draws fixed; the tests here draw the same.
+// The reference results are torchvision's with fixed random draws; the tests use the same draws.
 const goldens = "testdata/transforms.safetensors"
 
 // each calls f with the goldens under a prefix and the rest of their names, which must be n.
@@ -74,7 +74,7 @@ func TestCropFlipNormaliseEqualTorchvision(t *testing.T) {
 	})
 }
 
-// recoloured is the image after the pipeline's policy and jitter.
+// recoloured returns the image after the pipeline's policy and colour jitter.
 func recoloured(p *pipeline, pix []byte, d draws) []byte {
 	var c raster.Canvas
 	c.Reset(p.c, p.h, p.w)
@@ -157,19 +157,19 @@ func TestResizedCropEqualsTorchvision(t *testing.T) {
 		d := photo(t, View{Size: 48, Filter: filters[parts[0]]})
 		f := newFiller(&Loader{Dataset: d, Transform: Transform{ResizedCrop: true, Flip: true}}, 0)
 		w := f.worker()
-		if _, _, err := w.studio.open(d, 0); err != nil {
+		if _, _, err := w.images.open(d, 0); err != nil {
 			t.Fatal(err)
 		}
 		box := image.Rect(left, top, left+width, top+height)
-		if err := w.studio.resize("flower.png", f.job(box), box.Min); err != nil {
+		if err := w.images.resize("flower.png", f.job(box), box.Min); err != nil {
 			t.Fatal(err)
 		}
-		got, want := make([]byte, len(w.studio.canvas.Pix)), []byte(nil)
+		got, want := make([]byte, len(w.images.canvas.Pix)), []byte(nil)
 		for row := 0; row < len(got); row += 48 {
 			if flip == 1 {
-				mirror(got[row:row+48], w.studio.canvas.Pix[row:row+48])
+				mirror(got[row:row+48], w.images.canvas.Pix[row:row+48])
 			} else {
-				copy(got[row:row+48], w.studio.canvas.Pix[row:])
+				copy(got[row:row+48], w.images.canvas.Pix[row:])
 			}
 		}
 		if want, _ = file.Bytes(t, name); !bytes.Equal(got, want) {
@@ -220,7 +220,7 @@ func TestErasingEqualsTorchvision(t *testing.T) {
 	})
 }
 
-// soft are the labels of a batch as torchvision writes them: a share of each class.
+// soft returns the labels of a batch in torchvision's form: a weight for each class.
 func soft(b *Batch, classes int) (rows []float32) {
 	for i := range b.N {
 		row := make([]float32, classes)

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// spoiled is a file with some bytes changed, cut off anywhere.
+// spoiled returns a file with some bytes changed, truncated at a random position.
 func spoiled(t *rapid.T, file []byte) []byte {
 	bad := bytes.Clone(file)
 	for range rapid.IntRange(0, 5).Draw(t, "changes") {
@@ -18,7 +18,7 @@ func spoiled(t *rapid.T, file []byte) []byte {
 	return bad[:rapid.IntRange(0, len(bad)).Draw(t, "length")]
 }
 
-// MATLAB's files, compressed or not, are read or refused, whatever is in them.
+// MATLAB files, compressed or not, are read or refused, whatever their content.
 func TestSynsets(t *testing.T) {
 	want := map[int]string{1: "n02119789", 2: "n01440764", 3: "n03000684"}
 	for _, name := range []string{"synsets", "synsets-plain"} {
@@ -39,7 +39,7 @@ func TestSynsets(t *testing.T) {
 	}
 }
 
-// An index is used as it was saved, or not at all.
+// A saved index is used completely or not at all.
 func TestHostileIndex(t *testing.T) {
 	x := &tarIndex{classes: []string{"a", "b"}}
 	for i := range 20 {
@@ -64,7 +64,7 @@ func TestHostileIndex(t *testing.T) {
 			t.Fatal("a changed index is used")
 		}
 	})
-	// Whole, but of another archive than it says.
+	// A valid index, but of another archive.
 	for what, change := range map[string]func(x *tarIndex){
 		"label":  func(x *tarIndex) { x.labels[3] = 2 },
 		"offset": func(x *tarIndex) { x.offsets[3] = 19_901 },

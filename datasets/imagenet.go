@@ -13,23 +13,24 @@ import (
 	"strings"
 )
 
-// ImageNet (ILSVRC2012): class folders below train and val, or the archives as they are published.
+// ImageNet (ILSVRC2012) is read from class folders in train and val, or from the published archives.
 const (
-	imagenetTrainTar = "ILSVRC2012_img_train.tar" // of one archive for each class
-	imagenetValTar   = "ILSVRC2012_img_val.tar"   // of images
+	imagenetTrainTar = "ILSVRC2012_img_train.tar" // holds one archive for each class
+	imagenetValTar   = "ILSVRC2012_img_val.tar"   // holds images
 	imagenetDevkit   = "ILSVRC2012_devkit_t12.tar.gz"
 	imagenetTruth    = "ILSVRC2012_validation_ground_truth.txt"
 	imagenetSynsets  = "meta.mat"
-	imagenetFolder   = "imagenet" // in the data folder, or that folder itself
+	imagenetFolder   = "imagenet" // a folder in the data folder; the data folder itself may be used, too
 )
 
-// imagenetParts are where a split may be: a folder, an archive.
+// imagenetParts holds the possible folder and archive of each split.
 var imagenetParts = map[string]struct{ folder, tar string }{
 	Train: {"train", imagenetTrainTar},
 	Test:  {"val", imagenetValTar},
 }
 
-// someImageNet looks for the archives and the folder of its name: train and val may be of any images.
+// someImageNet reports whether dir has an archive of ImageNet or a folder named imagenet. Folders named
+// train and val are not enough, because they may hold other images.
 func someImageNet(dir string) bool {
 	for _, name := range []string{imagenetTrainTar, imagenetValTar, imagenetFolder} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
@@ -39,7 +40,7 @@ func someImageNet(dir string) bool {
 	return false
 }
 
-// imagenetDir is the folder that has something of ImageNet, else dir.
+// imagenetDir returns the folder, dir/imagenet or dir, that has files of ImageNet; dir if neither has.
 func imagenetDir(dir string) string {
 	for _, place := range []string{dir, filepath.Join(dir, imagenetFolder)} {
 		for _, p := range imagenetParts {
@@ -61,7 +62,7 @@ func missingImageNet(dir string) error {
 		_, noFolder := os.Stat(filepath.Join(dir, p.folder))
 		_, noTar := os.Stat(filepath.Join(dir, p.tar))
 		if noFolder != nil && noTar != nil {
-			faults = append(faults, fmt.Errorf("%s has neither %s (class folders) nor %s; get that from image-net.org, which asks for an account", dir, p.folder, p.tar))
+			faults = append(faults, fmt.Errorf("%s has neither %s (class folders) nor %s; download the archive from image-net.org, which requires an account", dir, p.folder, p.tar))
 		} else if split == Test && noFolder != nil {
 			if _, err := os.Stat(filepath.Join(dir, imagenetDevkit)); err != nil {
 				faults = append(faults, fmt.Errorf("%w; it has the labels of %s: get it from image-net.org", err, imagenetValTar))
@@ -97,8 +98,8 @@ func openImageNet(s Spec, split string) (Dataset, error) {
 	return newFileset(s, index.classes, imagenetInfo.Origin, &index.list, index.read), nil
 }
 
-// openImageNetFolder opens train or val. Both must have folders of the same classes, where both are
-// there.
+// openImageNetFolder opens the folder train or val. If both exist, they must have the same class
+// folders.
 func openImageNetFolder(s Spec, dir, folder string) (Dataset, error) {
 	classes, err := subfolders(folder)
 	if err != nil {
@@ -116,31 +117,32 @@ func openImageNetFolder(s Spec, dir, folder string) (Dataset, error) {
 	return openClasses(s, folder, classes, imagenetInfo.Origin)
 }
 
-// synsetOf is the class of a file in the training archive: the name of the archive it is in.
+// synsetOf returns the class of a file in the training archive: the name of the inner archive that holds
+// it.
 func synsetOf(archive, name string) (string, error) {
 	if archive == "" {
-		return "", fmt.Errorf("%s is in no class's archive", name)
+		return "", fmt.Errorf("%s is not in the archive of a class", name)
 	}
 	return strings.TrimSuffix(path.Base(archive), ".tar"), nil
 }
 
-// devkit has the labels of the validation images.
+// devkit holds the labels of the validation images.
 type devkit struct {
-	truth   []int          // number of the class of each image
-	synsets map[int]string // by number
+	truth   []int          // the class number of each image
+	synsets map[int]string // class names (WNID) by class number
 }
 
-// synset is the class of ILSVRC2012_val_00000001.JPEG and the like.
+// synset returns the class of a validation image by its name, such as ILSVRC2012_val_00000001.JPEG.
 func (d devkit) synset(_, name string) (string, error) {
 	digits := strings.TrimSuffix(name[strings.LastIndex(name, "_")+1:], path.Ext(name))
 	n, err := strconv.Atoi(digits)
 	if err != nil || n < 1 || n > len(d.truth) {
-		return "", fmt.Errorf("%s is none of the %d images that %s has labels of", name, len(d.truth), imagenetDevkit)
+		return "", fmt.Errorf("%s is none of the %d images for which %s has labels", name, len(d.truth), imagenetDevkit)
 	}
 	return d.synsets[d.truth[n-1]], nil
 }
 
-// readDevkit reads the development kit.
+// readDevkit reads the archive of the development kit.
 func readDevkit(file string) (d devkit, err error) {
 	err = unpack(file, func(full string, data func(name string) ([]byte, error)) (bool, error) {
 		name := path.Base(full)
@@ -166,13 +168,13 @@ func readDevkit(file string) (d devkit, err error) {
 	}
 	for i, n := range d.truth {
 		if d.synsets[n] == "" {
-			return d, fmt.Errorf("%s: image %d is of the class %d, which %s does not name", file, i+1, n, imagenetSynsets)
+			return d, fmt.Errorf("%s: image %d has the class %d, which is missing in %s", file, i+1, n, imagenetSynsets)
 		}
 	}
 	return d, nil
 }
 
-// readTruth reads a number a line.
+// readTruth returns the numbers in a text that has one on each line.
 func readTruth(data []byte) (truth []int, err error) {
 	for i, line := range strings.Fields(string(data)) {
 		n, err := strconv.Atoi(line)

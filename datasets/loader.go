@@ -13,43 +13,44 @@ import (
 	"hdas/internal/raster"
 )
 
-// Batch is N images (N,C,H,W), normalised, in row-major order, with their labels in
-// [0, number of classes). Its slices belong to the loader and are used again for later batches:
-// they are valid until the next batch is asked for.
+// Batch holds N normalised images (N,C,H,W), in row-major order, and their labels in [0, number of
+// classes). Its slices belong to the loader, which reuses them: they are valid until the loop over
+// Loader.Epoch requests the next batch.
 type Batch struct {
 	N, C, H, W int
 	Images     []float32
 	Labels     []int64
-	// Where images are mixed, image i is so much of what Labels names and for the rest of what
-	// Others names; without mixing Others is empty and Share 1.
+	// With mixup or cutmix, image i has label Labels[i] with weight Share, and label Others[i] with weight
+	// 1-Share. Without them, Others is empty and Share is 1.
 	Others []int64
 	Share  float64
 }
 
-// Loader makes batches of a data set. Their order and augmentation depend on Seed, the epoch and
-// the images' numbers alone (mixing on the batch's), whatever the number of workers. It may be used
-// by several goroutines at once, as long as none changes its fields.
+// Loader makes batches from a data set. The order of the images depends only on Seed and the epoch, the
+// augmentation of an image only on Seed, the epoch and the image's index, and mixing only on Seed, the
+// epoch and the batch's index. The number of workers has no influence. Several goroutines may use a
+// Loader at once if none of them changes its fields.
 type Loader struct {
 	Dataset Dataset
-	Batch   int // images a batch; the last one of an epoch may be smaller
-	// Least is how many images a batch has at least, 2 where batch norm learns from it: of a smaller
-	// last one they go to the one before, which is that much larger. 0 is 1.
+	Batch   int // number of images in a batch; the last batch of an epoch may be smaller
+	// Least is the smallest allowed number of images in a batch: 2 if batch norm trains on it. The images
+	// of a last batch that is smaller than this are added to the batch before. 0 means 1.
 	Least     int
-	DropLast  bool // leave a smaller last one out
-	Shuffle   bool // another order in every epoch
+	DropLast  bool // leave out a smaller last batch
+	Shuffle   bool // use a different random order in each epoch
 	Transform Transform
 	Seed      uint64
-	Workers   int // batches made at once; 0: one for each processor
-	// One of World loaders in as many processes, which share an epoch: of its order they take turns
-	// image by image, the loader Rank, in [0,World), being the first to begin at image Rank. So
-	// each image is in one of them, and they differ by one image at most. World 0 is 1.
+	Workers   int // number of goroutines, each of which makes one batch; 0 means one for each processor
+	// World is the number of processes that share an epoch, and Rank in [0,World) is the index of this
+	// one. The loader takes the images Rank, Rank+World, Rank+2*World and so on in the order of the
+	// epoch. 0 means 1 process.
 	Rank, World int
-	// Damaged, if any, is told of files that no image can be made of, by several goroutines at once;
-	// they are left out of their batches. Without it they end the epoch.
+	// Damaged, unless nil, is called with the error for each damaged file, by several goroutines at once,
+	// and the file is left out of its batch. If it is nil, a damaged file ends the epoch.
 	Damaged func(*DamagedError)
 }
 
-// images is the number of an epoch, of this loader.
+// images returns the number of images that this loader has in an epoch.
 func (l *Loader) images() int {
 	if l.World > 1 {
 		return (l.Dataset.Len() - l.Rank + l.World - 1) / l.World
@@ -57,7 +58,8 @@ func (l *Loader) images() int {
 	return l.Dataset.Len()
 }
 
-// Batches is the number of batches of an epoch; 0 where Validate finds fault.
+// Batches returns the number of batches in an epoch, or 0 if the data set, the batch size or the rank is
+// invalid.
 func (l *Loader) Batches() int {
 	switch {
 	case l.Dataset == nil || l.Batch < 1 || l.World > 1 && (l.Rank < 0 || l.Rank >= l.World):
@@ -70,7 +72,7 @@ func (l *Loader) Batches() int {
 	return whole + 1
 }
 
-// Validate names every impossible value.
+// Validate returns an error that lists every invalid value.
 func (l *Loader) Validate() error {
 	faults := []error{l.Transform.Validate()}
 	if l.Dataset == nil {
@@ -79,17 +81,17 @@ func (l *Loader) Validate() error {
 		info := l.Dataset.Info()
 		faults = append(faults, info.Validate())
 		if l.Least > 0 && l.images() < l.Least {
-			faults = append(faults, fmt.Errorf("%s has too few images to learn from: %d, and a batch has at least %d", info.Name, l.images(), l.Least))
+			faults = append(faults, fmt.Errorf("%s has too few images to learn from: %d, but a batch needs at least %d", info.Name, l.images(), l.Least))
 		}
 		if l.Transform.recolours() && info.Channels != 1 && info.Channels != 3 {
-			faults = append(faults, fmt.Errorf("%s has %d channels, and policies and colour jitter are for grey (1) and colours (3)", info.Name, info.Channels))
+			faults = append(faults, fmt.Errorf("%s has %d channels, but policies and colour jitter need 1 (grey) or 3 (colour)", info.Name, info.Channels))
 		}
 	}
 	if l.Batch < max(1, l.Least) {
-		faults = append(faults, fmt.Errorf("batches of %d images; there must be at least %d in each", l.Batch, max(1, l.Least)))
+		faults = append(faults, fmt.Errorf("batches of %d images; at least %d are needed", l.Batch, max(1, l.Least)))
 	}
 	if l.Workers < 0 {
-		faults = append(faults, fmt.Errorf("%d workers; there must be at least 1, or 0 for one a processor", l.Workers))
+		faults = append(faults, fmt.Errorf("%d workers; at least 1 is needed, or 0 for one for each processor", l.Workers))
 	}
 	if l.World < 0 || l.Rank < 0 || l.Rank >= max(1, l.World) {
 		faults = append(faults, fmt.Errorf("rank %d of %d loaders; ranks count from 0", l.Rank, max(1, l.World)))
@@ -97,9 +99,9 @@ func (l *Loader) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Epoch yields the batches of an epoch from number `from` on, the same as an unbroken epoch's. An
-// error ends it: one of the loader's values, of the data set, or ctx's. Whatever way the loop is
-// left, no goroutine stays behind.
+// Epoch yields the batches of an epoch, beginning with the batch of index `from`; they are the same as
+// in a complete epoch. An error of Validate, of the data set or of ctx is yielded and ends the epoch.
+// When the loop ends, for any reason, all goroutines of the epoch have ended.
 func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, error] {
 	return func(yield func(Batch, error) bool) {
 		if err := l.Validate(); err != nil {
@@ -108,7 +110,7 @@ func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, er
 		}
 		n := l.Batches()
 		if from < 0 || from > n {
-			yield(Batch{}, fmt.Errorf("%s: no epoch goes on from batch %d; it has %d batches of %d: was the batch size or the data another?",
+			yield(Batch{}, fmt.Errorf("%s: an epoch cannot continue from batch %d; it has %d batches of %d: did the batch size or the data change?",
 				l.Dataset.Info().Name, from, n, l.Batch))
 			return
 		}
@@ -123,7 +125,7 @@ func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, er
 		}
 		for b := from; b < n; b++ {
 			batch, err := p.take(ctx, b)
-			if batch.N >= max(1, l.Least) || err != nil { // the last one may have lost too many
+			if batch.N >= max(1, l.Least) || err != nil { // the last batch may have too few images left
 				if !yield(batch, err) || err != nil {
 					return
 				}
@@ -135,10 +137,10 @@ func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, er
 	}
 }
 
-// prefetch makes batches ahead of their reader. Batch b has its place in slot b modulo their
-// count, so a slot is handed out again when its batch is done with.
+// prefetch makes batches in advance. Batch b is made in the slot with index b modulo the number of slots,
+// which is reused when the reader has finished with its batch.
 type prefetch struct {
-	slots   []slot // one more than workers: one is the reader's
+	slots   []slot // one more than there are workers, because the reader holds one
 	numbers chan int
 	stopped atomic.Bool
 	workers sync.WaitGroup
@@ -146,7 +148,7 @@ type prefetch struct {
 
 type slot struct {
 	batch Batch
-	done  chan error // one for every number handed out
+	done  chan error // receives one value for each batch that was given to a worker
 }
 
 func newPrefetch(f *filler, workers int) *prefetch {
@@ -166,9 +168,9 @@ func newPrefetch(f *filler, workers int) *prefetch {
 	return p
 }
 
-// take waits for batch b.
+// take waits for batch b and returns it.
 func (p *prefetch) take(ctx context.Context, b int) (Batch, error) {
-	if err := ctx.Err(); err != nil { // even where the batch is there
+	if err := ctx.Err(); err != nil { // also if the batch is ready
 		return Batch{}, err
 	}
 	s := &p.slots[b%len(p.slots)]
@@ -183,7 +185,7 @@ func (p *prefetch) take(ctx context.Context, b int) (Batch, error) {
 	}
 }
 
-// stop ends the workers, after the image that each is at.
+// stop ends the workers, each after its current image, and waits for them.
 func (p *prefetch) stop() {
 	p.stopped.Store(true)
 	close(p.numbers)
@@ -194,11 +196,11 @@ func (p *prefetch) stop() {
 type filler struct {
 	*Loader
 	pipeline
-	files         Encoded // the data set, where it has files
+	files         Encoded // the data set, if it consists of files; else nil
 	name          string
-	size, classes int   // values of an image; number of classes
-	order         []int // nil: as they come
-	draws, mixes  key   // of the augmentation, of the batches
+	size, classes int   // number of values in an image; number of classes
+	order         []int // the order of the images; nil for the data set's order
+	draws, mixes  key   // random streams: augmentation of images, mixing of batches
 }
 
 func newFiller(l *Loader, epoch int) *filler {
@@ -216,7 +218,7 @@ func newFiller(l *Loader, epoch int) *filler {
 	return f
 }
 
-// number is the image at a place of this loader's epoch.
+// number returns the index in the data set of the image at a place in this loader's epoch.
 func (f *filler) number(place int) int {
 	if f.World > 1 {
 		place = f.Rank + place*f.World
@@ -229,8 +231,8 @@ func (f *filler) number(place int) int {
 
 // worker is the scratch space of one goroutine.
 type worker struct {
-	image  []byte // of a data set of bytes
-	studio studio
+	image  []byte // an image of a data set that does not consist of files
+	images imageReader
 	canvas raster.Canvas
 }
 
@@ -242,7 +244,8 @@ func (f *filler) worker() *worker {
 	return w
 }
 
-// fill makes batch b in the slices of out. It gives up, the batch half made, when stopped is set.
+// fill makes batch b in the slices of out. It returns early, with an incomplete batch, when stopped is
+// set.
 func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error {
 	start := b * f.Batch
 	n := min(f.Batch, f.images()-start)
@@ -265,7 +268,7 @@ func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error 
 			f.Damaged(damaged)
 			continue
 		case damaged != nil:
-			return fmt.Errorf("data set %s, image %d: %w; mend or remove the file, or skip such files (data.damaged=skip)", f.name, i, err)
+			return fmt.Errorf("data set %s, image %d: %w; repair or remove the file, or skip such files (data.damaged=skip)", f.name, i, err)
 		case err != nil:
 			return fmt.Errorf("data set %s, image %d: %w", f.name, i, err)
 		case label < 0 || label >= f.classes:
@@ -275,7 +278,7 @@ func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error 
 		out.N++
 	}
 	if out.N < max(1, f.Least) && start+n < f.images() {
-		return fmt.Errorf("data set %s: %d of the %d images of batch %d are damaged; mend them, or let a batch have more", f.name, n-out.N, n, b)
+		return fmt.Errorf("data set %s: %d of the %d images of batch %d are damaged; repair them, or use a larger batch", f.name, n-out.N, n, b)
 	}
 	out.Images, out.Labels = out.Images[:out.N*f.size], out.Labels[:out.N]
 	if f.Mixes() && out.N > 0 {
@@ -286,13 +289,13 @@ func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error 
 	return nil
 }
 
-// make makes image i in dst.
+// make writes image i, augmented and normalised, to dst and returns its label.
 func (f *filler) make(dst []float32, i int, w *worker) (label int, err error) {
 	k := f.draws.at(i)
 	var src []byte
 	if f.files != nil {
-		label, err = f.fromFile(i, k, &w.studio)
-		src = w.studio.canvas.Pix
+		label, err = f.fromFile(i, k, &w.images)
+		src = w.images.canvas.Pix
 	} else {
 		label, err = f.Dataset.At(i, w.image)
 		src = w.image
@@ -308,21 +311,21 @@ func (f *filler) make(dst []float32, i int, w *worker) (label int, err error) {
 	return label, nil
 }
 
-// fromFile sets the studio's canvas to image i at the size of the data set: a random part, or the
-// view.
-func (f *filler) fromFile(i int, k key, s *studio) (label int, err error) {
+// fromFile sets the canvas of s to image i in the size of the data set's images: a random part, with
+// ResizedCrop, or the view. It returns the label.
+func (f *filler) fromFile(i int, k key, s *imageReader) (label int, err error) {
 	name, label, err := s.open(f.files, i)
 	if err != nil {
 		return 0, err
 	}
 	if !f.ResizedCrop {
-		return label, s.see(name, f.files.View())
+		return label, s.view(name, f.files.View())
 	}
 	box := f.box(k, s.decoder.H, s.decoder.W)
 	return label, s.resize(name, f.job(box), box.Min)
 }
 
-// part is a random part of an image of bytes, at its size.
+// part returns a random part of w.image, resized to the size of that image.
 func (f *filler) part(k key, w *worker) []byte {
 	box := f.box(k, f.h, f.w)
 	old := raster.Image{C: f.c, H: box.Dy(), W: box.Dx()}
@@ -332,12 +335,12 @@ func (f *filler) part(k key, w *worker) []byte {
 		c, y := row/old.H, row%old.H+box.Min.Y
 		copy(old.Pix[row*old.W:][:old.W], w.image[(c*f.h+y)*f.w+box.Min.X:])
 	}
-	w.studio.resizer.Plan(f.job(box))
-	w.studio.resizer.Planes(&w.studio.canvas, old)
-	return w.studio.canvas.Pix
+	w.images.resizer.Plan(f.job(box))
+	w.images.resizer.Planes(&w.images.canvas, old)
+	return w.images.canvas.Pix
 }
 
-// job resizes a part to the size of the data set's images.
+// job returns the resizing of a part of an image to the size of the data set's images.
 func (f *filler) job(part image.Rectangle) raster.Job {
 	return raster.Job{OldH: part.Dy(), OldW: part.Dx(), H: f.h, W: f.w, Window: image.Rect(0, 0, f.w, f.h), Filter: f.filter}
 }

@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// collect is copies of all batches of an epoch.
+// collect returns copies of all batches of an epoch.
 func collect(t interface{ Fatal(...any) }, l *Loader, epoch, from int) (all []Batch) {
 	for b, err := range l.Epoch(context.Background(), epoch, from) {
 		if err != nil {
@@ -38,11 +38,11 @@ func standard(n int) *Loader {
 		Transform: Transform{Padding: 2, Fill: 9, Flip: true, Cutout: 4}}
 }
 
-// everything is a transform with all that goes together.
+// everything is a transform with all steps that can be combined.
 var everything = Transform{ResizedCrop: true, Flip: true, AutoAugment: "imagenet", ColorJitter: ColorJitter{0.4, 0.4, 0.4, 0.1},
 	Cutout: 4, Erasing: 0.5, Mixup: 0.5, Cutmix: 1}
 
-// With all steps on, too, and of bytes as of files, batches hang on seed, epoch and numbers alone.
+// Batches depend only on the seed, the epoch and the images' indices, also with all steps on, for bytes and for files.
 func TestEverythingHangsOnTheSeedAlone(t *testing.T) {
 	files := photo(t, View{Size: 8, Resize: 9})
 	for range 20 {
@@ -78,7 +78,7 @@ func TestEverythingHangsOnTheSeedAlone(t *testing.T) {
 	}
 }
 
-// Each image is in one of the loaders that share an epoch.
+// Each image is in exactly one of the loaders that share an epoch.
 func TestShards(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, world := rapid.IntRange(0, 40).Draw(t, "images"), rapid.IntRange(1, 6).Draw(t, "world")
@@ -140,7 +140,7 @@ func TestEpochGoesOnFromItsMiddle(t *testing.T) {
 	})
 }
 
-// An image is known by its label here: image i of 10 or fewer has the label i.
+// Images are identified by their labels: image i of at most 10 has the label i.
 func TestEpochHoldsEveryImageOnce(t *testing.T) {
 	l := &Loader{Dataset: fake(10, 1, 2, 2), Batch: 3, Shuffle: true, Workers: 2}
 	var orders [][]int64
@@ -192,7 +192,7 @@ func TestNoBatchOfOne(t *testing.T) {
 	}
 }
 
-// torn is a data set some of whose files are damaged.
+// torn is a data set with some damaged files.
 type torn struct {
 	*images
 	broken string // their numbers
@@ -205,7 +205,7 @@ func (d *torn) At(i int, dst []byte) (int, error) {
 	return d.images.At(i, dst)
 }
 
-// An image's draws come from its number, not from its place.
+// An image's random draws depend on its index in the data set, not on its place in the epoch.
 func TestAugmentationFollowsTheImage(t *testing.T) {
 	l := standard(10)
 	epoch := 2
@@ -270,7 +270,7 @@ func TestBatchCount(t *testing.T) {
 	}
 }
 
-// slow is a data set whose images take time and of which one may be broken.
+// slow is a data set that reads slowly; one of its images may be broken.
 type slow struct {
 	*images
 	broken int
@@ -354,7 +354,7 @@ func TestCancelEndsTheEpoch(t *testing.T) {
 	if n != 3 {
 		t.Errorf("%d turns of the loop, not 2 batches and an error", n)
 	}
-	// A cancel while the loop waits for a batch.
+	// The context is cancelled while the loop waits for a batch.
 	ctx, cancel = context.WithTimeout(context.Background(), 5*time.Millisecond)
 	defer cancel()
 	l.Batch = 10_000
@@ -369,7 +369,7 @@ func TestCancelEndsTheEpoch(t *testing.T) {
 	}
 }
 
-// A cancelled epoch ends even where its next batch is ready: not now and then, always.
+// A cancelled epoch always ends, even if its next batch is ready.
 func TestCancelComesBeforeABatch(t *testing.T) {
 	l := &Loader{Dataset: fake(4, 1, 1, 1), Batch: 1, Workers: 2}
 	for range 20 {
@@ -399,20 +399,20 @@ func TestLoaderRefuses(t *testing.T) {
 		l    Loader
 		from int
 	}{
-		"no data set":             {Loader{Batch: 1}, 0},
-		"batches of 0":            {Loader{Dataset: good}, 0},
-		"-1 workers":              {Loader{Dataset: good, Batch: 1, Workers: -1}, 0},
-		"padding -2":              {Loader{Dataset: good, Batch: 1, Transform: Transform{Padding: -2}}, 0},
-		"0 standard deviations":   {Loader{Dataset: lame, Batch: 1}, 0},
-		"from batch -1":           {Loader{Dataset: good, Batch: 1}, -1},
-		"from batch 6; it has 5":  {Loader{Dataset: good, Batch: 1}, 6},
-		"has 2 channels":          {Loader{Dataset: fake(5, 2, 2, 2), Batch: 1, Transform: Transform{AutoAugment: "cifar10"}}, 0},
-		"at least 6 in each":      {Loader{Dataset: fake(7, 1, 2, 2), Batch: 5, Least: 6}, 0},
-		"too few images to learn": {Loader{Dataset: fake(1, 1, 2, 2), Batch: 2, Least: 2}, 0},
+		"no data set":                              {Loader{Batch: 1}, 0},
+		"batches of 0":                             {Loader{Dataset: good}, 0},
+		"-1 workers":                               {Loader{Dataset: good, Batch: 1, Workers: -1}, 0},
+		"padding -2":                               {Loader{Dataset: good, Batch: 1, Transform: Transform{Padding: -2}}, 0},
+		"0 standard deviations":                    {Loader{Dataset: lame, Batch: 1}, 0},
+		"from batch -1":                            {Loader{Dataset: good, Batch: 1}, -1},
+		"from batch 6; it has 5":                   {Loader{Dataset: good, Batch: 1}, 6},
+		"has 2 channels":                           {Loader{Dataset: fake(5, 2, 2, 2), Batch: 1, Transform: Transform{AutoAugment: "cifar10"}}, 0},
+		"at least 6 are needed":                    {Loader{Dataset: fake(7, 1, 2, 2), Batch: 5, Least: 6}, 0},
+		"too few images to learn":                  {Loader{Dataset: fake(1, 1, 2, 2), Batch: 2, Least: 2}, 0},
 		"3 of the 4 images of batch 0 are damaged": {Loader{Dataset: &torn{fake(8, 1, 2, 2), "0,1,3"}, Batch: 4, Least: 2, Damaged: func(*DamagedError) {}}, 0},
-		"rank 2 of 2":       {Loader{Dataset: good, Batch: 1, Rank: 2, World: 2}, 0},
-		"rank 1 of 1":       {Loader{Dataset: good, Batch: 1, Rank: 1}, 0},
-		"image 3: label 10": {Loader{Dataset: wrong, Batch: 5}, 0},
+		"rank 2 of 2":                              {Loader{Dataset: good, Batch: 1, Rank: 2, World: 2}, 0},
+		"rank 1 of 1":                              {Loader{Dataset: good, Batch: 1, Rank: 1}, 0},
+		"image 3: label 10":                        {Loader{Dataset: wrong, Batch: 5}, 0},
 	} {
 		n := 0
 		for _, err := range c.l.Epoch(context.Background(), 0, c.from) {

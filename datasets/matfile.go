@@ -10,9 +10,9 @@ import (
 	"math"
 )
 
-// ImageNet's development kit names its classes in a file of MATLAB's level 5: elements of a type, a
-// length and that many bytes, of which a matrix is made of others. What is read here is a list of
-// structs of texts and numbers.
+// ImageNet's development kit lists its classes in a MATLAB level 5 file. Such a file consists of
+// elements: a type, a length, and that many bytes. A matrix is an element that contains other elements.
+// This file reads a list of structs whose fields are texts and numbers.
 const (
 	matHeader     = 128 // bytes of text before the elements
 	matMost       = 64 << 20
@@ -24,19 +24,19 @@ const (
 	classUint64   = 15
 )
 
-// element is one of a MATLAB file.
+// element is an element of a MATLAB file.
 type element struct {
 	kind uint32
 	data []byte
 }
 
-// elements takes the first element off.
+// nextElement returns the first element of b and the bytes after it.
 func nextElement(b []byte, order binary.ByteOrder) (e element, rest []byte, err error) {
 	if len(b) < 8 {
 		return e, nil, io.ErrUnexpectedEOF
 	}
 	kind := order.Uint32(b)
-	if size := kind >> 16; size != 0 { // a small one: all in eight bytes
+	if size := kind >> 16; size != 0 { // a small element: eight bytes in all
 		if size > 4 {
 			return e, nil, fmt.Errorf("a small element of %d bytes", size)
 		}
@@ -44,7 +44,7 @@ func nextElement(b []byte, order binary.ByteOrder) (e element, rest []byte, err 
 	}
 	size := uint64(order.Uint32(b[4:]))
 	if size > uint64(len(b)-8) {
-		return e, nil, fmt.Errorf("an element of %d bytes, where %d are left", size, len(b)-8)
+		return e, nil, fmt.Errorf("an element of %d bytes, but only %d are left", size, len(b)-8)
 	}
 	e, rest = element{kind, b[8 : 8+size]}, b[8+size:]
 	if padding := (8 - size%8) % 8; kind != matCompressed && padding <= uint64(len(rest)) {
@@ -53,7 +53,7 @@ func nextElement(b []byte, order binary.ByteOrder) (e element, rest []byte, err 
 	return e, rest, nil
 }
 
-// matrix is an array's class and its elements after the name.
+// matrix holds an array's class and its elements after the name.
 type matrix struct {
 	class uint32
 	count int
@@ -85,7 +85,7 @@ func readMatrix(e element, order binary.ByteOrder) (m matrix, name string, err e
 	return m, string(label.data), err
 }
 
-// value is a matrix's text, or its first number as text.
+// value returns the text of a matrix of characters, or the first number of a numeric matrix.
 func (m matrix) value(order binary.ByteOrder) (text string, number int, err error) {
 	if m.count == 0 {
 		return "", 0, nil
@@ -96,7 +96,7 @@ func (m matrix) value(order binary.ByteOrder) (text string, number int, err erro
 	}
 	width := map[uint32]int{1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2}[e.kind]
 	if width == 0 || len(e.data) < width {
-		return "", 0, nil // of a type that no name and no number has
+		return "", 0, nil // another type, which names and numbers do not have
 	}
 	if m.class == classChar {
 		var runes []rune
@@ -129,7 +129,7 @@ func (m matrix) value(order binary.ByteOrder) (text string, number int, err erro
 	return "", number, nil
 }
 
-// readSynsets reads the names (WNID) of the classes without children by their numbers
+// readSynsets returns the names (WNID) of the classes without children, by their numbers
 // (ILSVRC2012_ID).
 func readSynsets(file []byte) (map[int]string, error) {
 	if len(file) < matHeader || !bytes.HasPrefix(file, []byte("MATLAB 5.0")) {
@@ -166,7 +166,7 @@ func readSynsets(file []byte) (map[int]string, error) {
 
 func (m matrix) synsets(order binary.ByteOrder) (map[int]string, error) {
 	if m.class != classStruct {
-		return nil, errors.New(`"synsets" is no list of structs`)
+		return nil, errors.New(`"synsets" is not a list of structs`)
 	}
 	length, rest, err := nextElement(m.rest, order)
 	if err != nil || len(length.data) < 4 {

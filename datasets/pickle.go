@@ -10,22 +10,23 @@ import (
 	"hdas/internal/pickle"
 )
 
-// batch is the reader of the pickles of plain values and arrays of bytes that CIFAR-10 has. They may
-// name an array's parts, for which this file has its own, and nothing else.
+// batch reads the pickles of CIFAR, which hold plain values and arrays of bytes. They may name only the
+// parts of a numpy array, which this file implements.
 var batch = pickle.Reader{
 	What: "a batch of CIFAR",
-	Most: 1 << 17, // a published batch of 10,000 images has 30,000, one that Python 3 wrote by protocol 2 up to 90,000
+	Most: 1 << 17, // a published batch of 10,000 images has 30,000 opcodes; written by Python 3 with protocol 2, up to 90,000
 	Name: arrayPart,
 }
 
 func unpickle(data []byte) (any, error) {
 	r := batch
-	r.Most += len(data) / 256 // CIFAR-100 has 50,000 images in one
+	r.Most += len(data) / 256 // CIFAR-100 has 50,000 images in one pickle
 	v, _, err := r.Load(data)
 	return v, err
 }
 
-// arrayPart is what a pickle may name: the ways in which numpy 1 and 2 write an array.
+// arrayPart returns the implementation of a name that a pickle may contain: the names with which numpy 1
+// and numpy 2 write an array.
 func arrayPart(name string) (part any, ok bool) {
 	switch name {
 	case "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct":
@@ -50,11 +51,11 @@ type array struct {
 	data  *pickle.Blob
 }
 
-// PySetState takes numpy's (version, shape, dtype, is column-major, bytes).
+// PySetState is called by the unpickler with numpy's (version, shape, dtype, is column-major, bytes).
 func (a *array) PySetState(state any) error {
 	s, ok := state.(*types.Tuple)
 	if !ok || s.Len() != 5 {
-		return errors.New("an array's state is no tuple of five")
+		return errors.New("an array's state is not a tuple of five")
 	}
 	if columns, ok := s.Get(3).(bool); !ok || columns {
 		return errors.New("an array is not in row-major order")
@@ -62,7 +63,7 @@ func (a *array) PySetState(state any) error {
 	return a.set(s.Get(1), s.Get(2), s.Get(4))
 }
 
-// fromBuffer takes numpy's (bytes, dtype, shape, order), of protocol 5.
+// fromBuffer implements numpy's _frombuffer(bytes, dtype, shape, order) of protocol 5.
 func fromBuffer(args ...any) (any, error) {
 	if len(args) != 4 || args[3] != "C" {
 		return nil, errors.New("an array is not in row-major order")
@@ -93,10 +94,10 @@ func (a *array) set(shape, kind, data any) error {
 	return nil
 }
 
-// dtype is numpy's uint8, the only one.
+// dtype is numpy's uint8, the only type that is accepted.
 type dtype struct{}
 
-// PySetState is about byte order, which a byte has none of.
+// PySetState is called by the unpickler with the byte order, which does not matter for bytes.
 func (*dtype) PySetState(any) error { return nil }
 
 func newDType(args ...any) (any, error) {
@@ -106,8 +107,8 @@ func newDType(args ...any) (any, error) {
 	return &dtype{}, nil
 }
 
-// latin1 is how Python 3 writes bytes for Python 2 to read: as a text of the characters 0..255. It
-// stays a text here; short ones are keys and the like, and appendTo takes care of the pixels.
+// latin1 implements _codecs.encode. Python 3 writes bytes for Python 2 as a text of the characters
+// 0..255. latin1 returns that text unchanged: short ones are keys, and appendTo converts the pixels.
 func latin1(args ...any) (any, error) {
 	if len(args) != 2 || args[1] != "latin1" {
 		return nil, errors.New("bytes are not encoded as latin1")
@@ -137,7 +138,7 @@ func (a *array) appendTo(dst []byte, n int) ([]byte, error) {
 	for text := a.data.Data; len(text) > 0; {
 		r, size := utf8.DecodeRune(text)
 		if r > 0xff {
-			return nil, fmt.Errorf("an array with the character %#x, which is no byte", r)
+			return nil, fmt.Errorf("an array with the character %#x, which is not a byte", r)
 		}
 		dst = append(dst, byte(r))
 		text = text[size:]
@@ -145,7 +146,8 @@ func (a *array) appendTo(dst []byte, n int) ([]byte, error) {
 	return dst, nil
 }
 
-// entry is a value of a dict: the last of that key, as Python has it. nil where there is none.
+// entry returns the value of a key in a dict, or nil if there is none. As in Python, the last value of a
+// repeated key counts.
 func entry(d *types.Dict, key string) (value any) {
 	for _, e := range *d {
 		if e.Key == key {

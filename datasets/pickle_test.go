@@ -16,7 +16,7 @@ func read(data []byte) (*images, error) {
 	return d, cifar10.readPickle(data, d)
 }
 
-// Programs that do harm where a pickle is run, or where lengths and references are believed.
+// Pickles that would do harm if they were run, or if their lengths and references were trusted.
 func TestHostilePickles(t *testing.T) {
 	// One value as often as can be; an error that prints them all would have 50 MB.
 	bomb := "(C" + string(rune(pickle.Short)) + strings.Repeat("a", pickle.Short) + "q\x01" + strings.Repeat("h\x01", batch.Most-100) + "t"
@@ -34,7 +34,7 @@ func TestHostilePickles(t *testing.T) {
 		"bytes of 2^64":          {"\x8e\xff\xff\xff\xff\xff\xff\xff\xffabc.", "a value of 18446744073709551615 bytes"},
 		"a frame of 2^62":        {"\x95\x00\x00\x00\x00\x00\x00\x00\x40}.", `no list "labels"`}, // not believed: it only says how much to read at once
 		"an end in an opcode":    {"J\x00", "within an opcode"},
-		"a name without an end":  {"cnumpy", "without an end"},
+		"a name without an end":  {"cnumpy", "has no end"},
 		"no end":                 {"N", "without a last opcode"},
 		"too many opcodes":       {strings.Repeat("N", 2*batch.Most), "more than 132096 opcodes"},
 		"nothing on the stack":   {".", "stack is empty"},
@@ -65,7 +65,7 @@ func TestHostilePickles(t *testing.T) {
 	}
 }
 
-// What a value after another of the same key is in Python: the one that counts.
+// The last value of a repeated key counts, as in Python.
 func TestEntryTakesTheLast(t *testing.T) {
 	dict, err := unpickleDict([]byte("}(U\x01kK\x01U\x01kK\x02C\x01bK\x03u."))
 	if err != nil {
@@ -90,7 +90,7 @@ func fixtures(t testing.TB) map[string][]byte {
 	return all
 }
 
-// Every cut and, at every place of what is not pixels, every flip of a bit.
+// Every truncation and, outside the pixels, every flip of one bit.
 func TestDamagedPickles(t *testing.T) {
 	for name, data := range fixtures(t) {
 		if strings.Contains(name, "meta") {

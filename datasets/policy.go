@@ -7,15 +7,15 @@ import (
 	"hdas/internal/raster"
 )
 
-// operation is one of AutoAugment's.
+// operation is an operation of AutoAugment and RandAugment.
 type operation struct {
 	name     string
-	signed   bool // its strength is negative half of the time
+	signed   bool // the strength is negated with probability 1/2
 	strength func(bin, bins, h, w int) float64
 	apply    func(c *raster.Canvas, v float64)
 }
 
-// The operations, by number.
+// The indices of the operations.
 const (
 	identity = iota
 	shearX
@@ -34,7 +34,7 @@ const (
 	invert
 )
 
-// operations are all of them. RandAugment draws from those before invert.
+// operations lists all operations. RandAugment draws from those before invert.
 var operations = []operation{
 	identity:     {name: "Identity", apply: func(*raster.Canvas, float64) {}},
 	shearX:       {"ShearX", true, upTo(0.3), func(c *raster.Canvas, v float64) { c.Affine(raster.ShearX(v)) }},
@@ -57,13 +57,14 @@ func upTo(most float32) func(bin, bins, h, w int) float64 {
 	return func(bin, bins, _, _ int) float64 { return linspace(0, most, bin, bins) }
 }
 
-// Images move by up to 150/331 of their side.
+// shift returns the translation in pixels for a strength bin: up to 150/331 of the width. shiftDown is
+// the same for the height.
 func shift(bin, bins, _, w int) float64 { return linspace(0, float32(150./331*float64(w)), bin, bins) }
 func shiftDown(bin, bins, h, _ int) float64 {
 	return linspace(0, float32(150./331*float64(h)), bin, bins)
 }
 
-// linspace is the number at bin of so many from start to end, as torch.linspace rounds it.
+// linspace returns element bin of torch.linspace(start, end, bins), with the same rounding.
 func linspace(start, end float32, bin, bins int) float64 {
 	step := (end - start) / float32(bins-1)
 	if bin < bins/2 {
@@ -72,8 +73,8 @@ func linspace(start, end float32, bin, bins int) float64 {
 	return float64(end - float32(step*float32(bins-1-bin)))
 }
 
-// bitsLeft falls from 8 to 4, rounded to even as torch.round does: 4 bin/(bins-1) is half a number
-// at most.
+// bitsLeft returns the number of bits that Posterize keeps: 8 - round(4 bin/(bins-1)), with halves
+// rounded to even as torch.round does.
 func bitsLeft(bin, bins, _, _ int) float64 {
 	quarters := float64(bin) / (float64(bins-1) / 4)
 	whole := float64(int(quarters))
@@ -84,19 +85,19 @@ func bitsLeft(bin, bins, _, _ int) float64 {
 	return 8 - whole
 }
 
-// choice is an operation of a sub-policy: how likely, and how strong, of 10 bins.
+// choice is an operation of a sub-policy, with its probability and its strength as one of 10 bins.
 type choice struct {
 	op          int
 	probability float64
 	bin         int
 }
 
-// subPolicy is applied in order.
+// subPolicy is a list of operations, applied in order.
 type subPolicy [autoOps]choice
 
 func policyNames() []string { return slices.Sorted(maps.Keys(policies)) }
 
-// policies are those of arXiv:1805.09501, tables 7 and 9, as torchvision has them.
+// policies holds the AutoAugment policies of arXiv:1805.09501, tables 7 and 9, as in torchvision.
 var policies = map[string][]subPolicy{
 	"cifar10": {
 		{{invert, 0.1, 0}, {contrast, 0.2, 6}},
@@ -154,7 +155,7 @@ var policies = map[string][]subPolicy{
 	},
 }
 
-// step is an operation with its strength.
+// step is an operation that was drawn for an image, with its strength.
 type step struct {
 	op       int
 	strength float64
@@ -172,7 +173,7 @@ func newStep(op, bin, bins int, negative bool, h, w int) step {
 	return s
 }
 
-// auto draws the steps of an AutoAugment policy for an image of h x w.
+// auto draws the steps of an AutoAugment policy for an image of h x w pixels.
 func auto(r *random, policy []subPolicy, h, w int) (steps [maxRandOps]step) {
 	sub := policy[r.below(len(policy))]
 	for i, c := range sub {
@@ -184,7 +185,7 @@ func auto(r *random, policy []subPolicy, h, w int) (steps [maxRandOps]step) {
 	return steps
 }
 
-// rand draws the steps of RandAugment.
+// draw draws the steps of RandAugment for an image of h x w pixels.
 func (a RandAugment) draw(r *random, h, w int) (steps [maxRandOps]step) {
 	for i := range a.Ops {
 		op, negative := r.below(invert), r.coin()

@@ -6,11 +6,11 @@ import (
 	"math/rand/v2"
 )
 
-// key names a stream of random numbers. Every stream is a function of its key alone, so a new
-// consumer shifts no other, and a run that resumes finds its place by the numbers alone.
+// key identifies a stream of random numbers. A stream is a function of its key alone. Therefore a new
+// use of random numbers does not change the others, and a resumed run needs no saved generator state.
 type key uint64
 
-// stream is the key of a seed and a name.
+// stream returns the key of the stream with the given name for a seed.
 func stream(seed uint64, name string) key {
 	k := key(mix(seed + 0x9e3779b97f4a7c15))
 	for i := range len(name) {
@@ -19,17 +19,17 @@ func stream(seed uint64, name string) key {
 	return k
 }
 
-// at is the key of part n of what k names: of an epoch, of an image.
+// at returns the key of part n of the stream k, such as an epoch or an image.
 func (k key) at(n int) key {
 	return key(mix(bits.RotateLeft64(uint64(k), 23) + mix(uint64(n)+0xd1b54a32d192ed03)))
 }
 
-// random draws from the stream of a key.
+// random is a random number generator for the stream of a key.
 type random struct{ pcg rand.PCG }
 
 func (r *random) seed(k key) { r.pcg.Seed(uint64(k), mix(uint64(k)^0x2545f4914f6cdd1d)) }
 
-// rng draws from the stream of a seed, a name and parts.
+// rng returns the generator for a seed, a name and the indices of parts.
 func rng(seed uint64, name string, parts ...int) *random {
 	k := stream(seed, name)
 	for _, n := range parts {
@@ -40,26 +40,26 @@ func rng(seed uint64, name string, parts ...int) *random {
 	return r
 }
 
-// mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit of x changes about half
-// of the result's.
+// mix returns a hash of x: the finaliser of SplitMix64 (Steele, Lea, Flood 2014). Each bit of x changes
+// about half of the bits of the result.
 func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
 
-// below draws from 0..n-1, n > 0, as the high half of a product: no value is likelier than
-// another by more than n/2^64.
+// below returns a random integer in 0..n-1, for n > 0: the high half of a product. The probabilities of
+// two values differ by at most n/2^64, relative to each other.
 func (r *random) below(n int) int {
 	high, _ := bits.Mul64(r.pcg.Uint64(), uint64(n))
 	return int(high)
 }
 
-// coin is true half of the time.
+// coin returns true with probability 1/2.
 func (r *random) coin() bool { return r.pcg.Uint64()>>63 == 1 }
 
-// permutation is 0..n-1 in an order in which each is equally likely (Fisher and Yates). It is
-// written out here because saved runs depend on the order staying the same.
+// permutation returns 0..n-1 in random order (Fisher-Yates shuffle). It does not use math/rand, because
+// resumed runs depend on the order staying the same.
 func (r *random) permutation(n int) []int {
 	order := make([]int, n)
 	for i := range order {
@@ -70,14 +70,14 @@ func (r *random) permutation(n int) []int {
 	return order
 }
 
-// float draws from [0,1), one of 2^53 numbers of equal distance.
+// float returns a random number in [0,1), a multiple of 2^-53.
 func (r *random) float() float64 { return float64(r.pcg.Uint64()>>11) * 0x1p-53 }
 
-// within draws from low to high.
+// within returns a random number in [low,high).
 func (r *random) within(low, high float64) float64 { return low + (high-low)*r.float() }
 
-// beta draws from the symmetric beta distribution, a > 0, by rejection: Joehnk's way (1964) up to
-// 1, then from under the density's maximum, which is at 1/2.
+// beta returns a sample from the beta distribution Beta(a,a), for a > 0. It uses rejection sampling:
+// Joehnk's method (1964) for a <= 1, else under the maximum of the density, which is at 1/2.
 func (r *random) beta(a float64) float64 {
 	for {
 		if a <= 1 {
@@ -86,7 +86,7 @@ func (r *random) beta(a float64) float64 {
 			case x+y > 1:
 			case x+y > 0:
 				return x / (x + y)
-			default: // a so small that both are too small for float64
+			default: // a is so small that both numbers underflow
 				if r.coin() {
 					return 1
 				}

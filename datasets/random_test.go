@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Saved runs go on with the numbers that they began with. These are this code's own; what the
-// test holds is that they stay.
+// Resumed runs need the same random numbers as before. The expected numbers come from this code itself;
+// the test ensures that they do not change.
 func TestStreamsStay(t *testing.T) {
 	r := rng(7, "order", 3)
 	got := []uint64{r.pcg.Uint64(), r.pcg.Uint64()}
@@ -52,7 +52,7 @@ func TestPermutationHoldsAll(t *testing.T) {
 	})
 }
 
-// Every number goes everywhere equally often: chi-squared of 8x8 counts.
+// Every number is equally likely at every position: a chi-squared test of 8x8 counts.
 func TestPermutationIsUniform(t *testing.T) {
 	const n, rounds = 8, 20_000
 	counts := make([]int, n*n)
@@ -75,8 +75,8 @@ func TestBelowIsUniform(t *testing.T) {
 	}
 }
 
-// uniform tests by chi-squared that counts are of equally likely things. Their number of degrees
-// of freedom k is their count less one; the statistic has mean k and variance 2k.
+// uniform tests with chi-squared that counts belong to equally likely outcomes. With k = len(counts)-1
+// degrees of freedom, the statistic has mean k and variance 2k.
 func uniform(t *testing.T, what string, counts []int) {
 	t.Helper()
 	total := 0

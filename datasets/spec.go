@@ -11,29 +11,29 @@ import (
 	"hdas/setting"
 )
 
-// Spec says which data set is meant, and at which size its images are seen.
+// Spec selects a data set and the size of its images.
 type Spec struct {
 	Name string `mapstructure:"name" yaml:"name" json:"name"`
-	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir"`    // of the files; empty: Dir()
-	Size int    `mapstructure:"size" yaml:"size" json:"size"` // pixels of a side; 0: the data set's own, of image files 224
+	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir"`    // folder of the files; empty means Dir()
+	Size int    `mapstructure:"size" yaml:"size" json:"size"` // height and width in pixels; 0 means the data set's own size, and 224 for image files
 
-	// Of image files (imagenet, folder). Where a network is not learning they are resized and the
-	// middle of Size x Size is cut out.
-	Resize        int    `mapstructure:"resize" yaml:"resize" json:"resize"`                      // the shorter side before that; 0: Size * 256/224
-	Interpolation string `mapstructure:"interpolation" yaml:"interpolation" json:"interpolation"` // bilinear, bicubic; empty: bilinear
+	// For image files (imagenet, folder): in evaluation, the shorter side is resized to Resize pixels and
+	// the central Size x Size pixels are cropped.
+	Resize        int    `mapstructure:"resize" yaml:"resize" json:"resize"`                      // 0 means Size * 256/224
+	Interpolation string `mapstructure:"interpolation" yaml:"interpolation" json:"interpolation"` // bilinear or bicubic; empty means bilinear
 
-	// Of a folder of one's own.
-	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction"` // for testing, in (0,1), of each class, where no folder is; 0: a fifth
-	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed"`          // of that split
+	// For a user's folder without a test folder: a random part of each class is used for testing.
+	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction"` // fraction for testing, in (0,1); 0 means a fifth
+	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed"`          // seed of that random split
 
-	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty"` // of the channels, to normalise by; empty: the data set's own, of a folder ImageNet's
-	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty"`    // likewise
+	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty"` // per-channel mean for normalisation; empty means the data set's own, and ImageNet's for a folder
+	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty"`    // the same for the standard deviation
 }
 
 const (
 	maxSize      = 4096 // pixels
-	ownSize      = 224  // of image files
-	ownResize    = 256  // for ownSize
+	ownSize      = 224  // default Size for image files
+	ownResize    = 256  // default Resize for ownSize
 	testFraction = 0.2
 )
 
@@ -43,18 +43,19 @@ const (
 	Test  = "test"
 )
 
-// source is how a data set is had.
+// source describes how to find and open a data set.
 type source struct {
 	open func(s Spec, split string) (Dataset, error)
-	// missing says what of the data is not in dir and how to mend that; nil where all is there.
+	// missing returns an error that says which files are not in dir and how to get them, or nil if none is
+	// missing.
 	missing func(dir string) error
-	// some says whether any of it is in dir.
+	// some reports whether dir has any file of the data set.
 	some  func(dir string) bool
-	files bool // its images are files of any size
-	own   bool // it is the user's: it can be split in several ways, and is not missing anywhere
+	files bool // the images are files of any size
+	own   bool // the images are the user's own: they can be split at random
 }
 
-// sources are the known data sets. Adding one is adding an entry.
+// sources holds the known data sets. To add a data set, add an entry.
 var sources = map[string]source{
 	"digits":   {open: openDigits, missing: func(string) error { return nil }, some: func(string) bool { return true }},
 	"cifar10":  {open: cifar10.open, missing: cifar10.missing, some: cifar10.some},
@@ -63,13 +64,14 @@ var sources = map[string]source{
 	"folder":   {open: openFolder, missing: missingFolder, some: func(dir string) bool { return missingFolder(dir) == nil }, files: true, own: true},
 }
 
-// Names are the known data sets, sorted.
+// Names returns the names of the known data sets, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(sources)) }
 
-// OfFiles says whether a data set's images are files of any size.
+// OfFiles reports whether the images of a data set are files of any size.
 func OfFiles(name string) bool { return sources[name].files }
 
-// Own says whether a data set is the user's own images, which are in no place of their own.
+// Own reports whether a data set consists of the user's own images, for which there is no default
+// folder.
 func Own(name string) bool { return sources[name].own }
 
 func find(name string) (source, error) {
@@ -80,12 +82,13 @@ func find(name string) (source, error) {
 	return s, nil
 }
 
-// filters are the interpolations by name.
+// filters holds the interpolations by name.
 var filters = map[string]raster.Filter{"bilinear": raster.Bilinear, "bicubic": raster.Bicubic}
 
 func (s Spec) filter() raster.Filter { return filters[s.Interpolation] } // bilinear is 0
 
-// Validate names every impossible value, and every setting that the data set has no use for.
+// Validate returns an error that lists every invalid value and every setting that the data set does not
+// use.
 func (s Spec) Validate() error {
 	var f setting.Faults
 	src, known := sources[s.Name]
@@ -97,9 +100,9 @@ func (s Spec) Validate() error {
 	f.Check(s.Resize == 0 || s.Resize >= s.View().Size && s.Resize <= maxSize, "resize", s.Resize, "is not in %d..%d: size pixels are cut out of it", s.View().Size, maxSize)
 	f.Check(s.TestFraction >= 0 && s.TestFraction < 1, "test_fraction", s.TestFraction, "is not in [0,1)")
 	if known {
-		f.Check(src.files || s.Resize == 0, "resize", s.Resize, "is of image files, and %s has images of one size; set size instead", s.Name)
-		f.Check(src.own || s.TestFraction == 0, "test_fraction", s.TestFraction, "is of a folder, and %s comes split", s.Name)
-		f.Check(src.own || s.SplitSeed == 0, "split_seed", s.SplitSeed, "is of a folder, and %s comes split", s.Name)
+		f.Check(src.files || s.Resize == 0, "resize", s.Resize, "is for image files, but the images of %s have a fixed size; set size instead", s.Name)
+		f.Check(src.own || s.TestFraction == 0, "test_fraction", s.TestFraction, "is for a folder of your own, but %s has its own split", s.Name)
+		f.Check(src.own || s.SplitSeed == 0, "split_seed", s.SplitSeed, "is for a folder of your own, but %s has its own split", s.Name)
 	}
 	f.Check(len(s.Mean) == 0 || len(s.Mean) == 3, "mean", s.Mean, "is not three numbers, or none")
 	f.Check(len(s.Std) == len(s.Mean), "std", s.Std, "is not as many numbers as mean, %d", len(s.Mean))
@@ -110,7 +113,7 @@ func (s Spec) Validate() error {
 	return f.Err()
 }
 
-// View is that of image files.
+// View returns the view of image files for evaluation, with defaults filled in.
 func (s Spec) View() View {
 	v := View{s.Size, s.Resize, s.filter()}
 	if v.Size == 0 {
@@ -122,7 +125,7 @@ func (s Spec) View() View {
 	return v
 }
 
-// Open opens a split, Train or Test.
+// Open opens a split, Train or Test, of the data set.
 func (s Spec) Open(split string) (Dataset, error) {
 	src, err := find(s.Name)
 	if err != nil {
@@ -152,11 +155,12 @@ func (s Spec) Open(split string) (Dataset, error) {
 	return d, nil
 }
 
-// Open opens a split, Train or Test, of a data set. dir is where its files are; empty means Dir().
+// Open opens a split, Train or Test, of the named data set, whose files are in dir. An empty dir means
+// Dir().
 func Open(name, dir, split string) (Dataset, error) { return Spec{Name: name, Dir: dir}.Open(split) }
 
-// Missing says what of a data set is not in dir (empty means Dir()) and how to mend that; nil
-// where all is there. It looks for files, and does not read them.
+// Missing returns an error that says which files of a data set are not in dir and how to get them, or
+// nil if none is missing. An empty dir means Dir(). It does not read the files.
 func Missing(name, dir string) error {
 	s, err := find(name)
 	if err != nil {
@@ -168,10 +172,10 @@ func Missing(name, dir string) error {
 	return s.missing(dir)
 }
 
-// Some says whether any file of a known data set is in dir.
+// Some reports whether dir has any file of a known data set.
 func Some(name, dir string) bool { return sources[name].some(dir) }
 
-// Dir is where data sets are looked for: $HDAS_DATA, or data in the working directory.
+// Dir returns the default folder of data sets: $HDAS_DATA, or else "data" in the working directory.
 func Dir() string {
 	if dir := os.Getenv("HDAS_DATA"); dir != "" {
 		return dir

@@ -17,25 +17,26 @@ import (
 	"hdas/internal/imagefile"
 )
 
-// A tar archive is read in place: an index, built once and kept beside it, says where each image
-// lies.
+// A tar archive is read without unpacking it. An index, built once and saved next to the archive, holds
+// the offset of each image.
 
-// tarIndex is the images of an archive, some 40 bytes each in memory.
+// tarIndex is the index of an archive's images. It takes about 40 bytes of memory for each image.
 type tarIndex struct {
 	list
 	classes []string
 	offsets []int64
 	sizes   []uint32
-	file    *os.File // stays open for as long as the process runs
+	file    *os.File // the archive; stays open until the process ends
 }
 
-// indexSuffix is put behind the archive's name.
+// indexSuffix is added to the archive's name for the file of its index.
 const (
 	indexSuffix = ".hdas-index"
 	indexMagic  = "hdas tar index 1\n"
 )
 
-// savedIndex is the index in its file. Size and Time are the archive's, to tell another one.
+// savedIndex is the form of the index in its file. Size and Time are those of the archive, to detect that
+// it was replaced.
 type savedIndex struct {
 	Size, Time int64
 	Classes    []string
@@ -46,8 +47,9 @@ type savedIndex struct {
 	Sizes      []uint32
 }
 
-// openTar opens an archive of images, or of archives of images. label names the class of each, one
-// of classes, which are sorted; where these are nil, the classes are those that are named.
+// openTar opens an archive of images, or of archives of images. label returns the class of an image,
+// which must be one of classes, a sorted list. If classes is nil, all classes that label returns are
+// used.
 func openTar(file string, classes []string, label func(archive, name string) (string, error)) (*tarIndex, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -62,7 +64,7 @@ func openTar(file string, classes []string, label func(archive, name string) (st
 		if x, err := decodeIndex(saved, info.Size(), info.ModTime().UnixNano()); err == nil {
 			x.file = f
 			return x, nil
-		} // stale or damaged: it is built anew
+		} // outdated or damaged: the index is built again
 	}
 	x := &tarIndex{file: f, classes: classes}
 	if err := x.build(f, info.Size(), label); err != nil {
@@ -74,11 +76,12 @@ func openTar(file string, classes []string, label func(archive, name string) (st
 		f.Close()
 		return nil, err
 	}
-	writeWhole(file+indexSuffix, saved) // where that is not allowed, it is built again next time
+	writeWhole(file+indexSuffix, saved) // if this fails, the index is built again next time
 	return x, nil
 }
 
-// writeWhole writes a file under another name first, so that its name never stands for a part.
+// writeWhole writes a file under a temporary name and then renames it, so that a file of this name is
+// always complete.
 func writeWhole(name string, data []byte) error {
 	part := fmt.Sprintf("%s.%d", name, os.Getpid())
 	err := os.WriteFile(part, data, 0o644)
@@ -91,7 +94,7 @@ func writeWhole(name string, data []byte) error {
 	return err
 }
 
-// build walks through the archive.
+// build makes the index by reading the headers in the archive.
 func (x *tarIndex) build(f io.ReaderAt, size int64, label func(archive, name string) (string, error)) error {
 	labels := map[string]int{}
 	var synsets []string
@@ -119,16 +122,16 @@ func (x *tarIndex) build(f io.ReaderAt, size int64, label func(archive, name str
 		return err
 	}
 	if x.len() == 0 {
-		return errors.New("no images are in it")
+		return errors.New("it contains no images")
 	}
-	// Labels count the classes by name, not as they came.
+	// Labels number the classes sorted by name, not in the order of the archive.
 	if x.classes == nil {
 		x.classes = slices.Sorted(slices.Values(synsets))
 	}
 	for i, n := range x.labels {
 		at, known := slices.BinarySearch(x.classes, synsets[n])
 		if !known {
-			return fmt.Errorf("%s is of the class %q, which is unknown", x.name(i), synsets[n])
+			return fmt.Errorf("%s has the class %q, which is unknown", x.name(i), synsets[n])
 		}
 		x.labels[i] = uint16(at)
 	}
@@ -137,7 +140,8 @@ func (x *tarIndex) build(f io.ReaderAt, size int64, label func(archive, name str
 	return nil
 }
 
-// walkTar visits the images of the archive that lies in f from offset on, and of those in it.
+// walkTar calls visit for each image in the archive that begins at offset in f, and in archives inside
+// it.
 func walkTar(f io.ReaderAt, offset, size int64, archive string, visit func(archive, name string, offset, size int64) error) error {
 	section := io.NewSectionReader(f, offset, size)
 	for entries := tar.NewReader(section); ; {
@@ -151,12 +155,12 @@ func walkTar(f io.ReaderAt, offset, size int64, archive string, visit func(archi
 		if head.Typeflag != tar.TypeReg {
 			continue
 		}
-		at, err := section.Seek(0, io.SeekCurrent) // tar reads a header at a time, no more
+		at, err := section.Seek(0, io.SeekCurrent) // the position of the content: tar.Reader has read no further than the header
 		if err != nil {
 			return err
 		}
 		if head.Size > size-at {
-			return fmt.Errorf("cut off: %s has %d bytes, of which %d are there", head.Name, head.Size, size-at)
+			return fmt.Errorf("cut off: %s has %d bytes, but only %d are left", head.Name, head.Size, size-at)
 		}
 		switch ext := strings.ToLower(path.Ext(head.Name)); {
 		case ext == ".tar" && archive == "":
@@ -170,7 +174,7 @@ func walkTar(f io.ReaderAt, offset, size int64, archive string, visit func(archi
 	}
 }
 
-// read reads image i.
+// read reads the file of image i.
 func (x *tarIndex) read(i int, buf []byte) ([]byte, string, error) {
 	name := x.file.Name() + ":" + x.name(i)
 	buf = slices.Grow(buf[:0], int(x.sizes[i]))[:x.sizes[i]]
@@ -187,8 +191,8 @@ func (x *tarIndex) encode(size, time int64) ([]byte, error) {
 	return slices.Concat([]byte(indexMagic), sum[:], b.Bytes()), err
 }
 
-// decodeIndex reads an index of an archive of that size and time, and believes nothing that does
-// not fit it.
+// decodeIndex reads the index of an archive of that size and time. It returns an error if the index does
+// not fit the archive.
 func decodeIndex(data []byte, size, time int64) (*tarIndex, error) {
 	data, ok := bytes.CutPrefix(data, []byte(indexMagic))
 	if !ok || len(data) < sha256.Size {
@@ -211,7 +215,7 @@ func decodeIndex(data []byte, size, time int64) (*tarIndex, error) {
 	}
 	for i := range n {
 		if int(s.Labels[i]) >= len(s.Classes) || s.Offsets[i] < 0 || s.Offsets[i] > size-int64(s.Sizes[i]) {
-			return nil, fmt.Errorf("image %d lies nowhere", i)
+			return nil, fmt.Errorf("image %d is outside the archive", i)
 		}
 	}
 	return &tarIndex{list{s.Names, s.Ends, s.Labels}, s.Classes, s.Offsets, s.Sizes, nil}, nil

@@ -2,38 +2,38 @@ package datasets
 
 import "hdas/setting"
 
-// Transform is what happens to an image on its way into a batch, in this order: a random crop (of
-// one of two kinds), a flip, a policy (AutoAugment or RandAugment), colour jitter, normalisation,
-// cutout, erasing; at last batches are mixed. All have torchvision's meaning. The zero Transform
-// normalises only.
+// Transform describes the augmentation of images, in this order: random crop (of one of two kinds),
+// flip, policy (AutoAugment or RandAugment), colour jitter, normalisation, cutout, random erasing.
+// Finally the images of a batch are mixed. All steps work as in torchvision. The zero Transform only
+// normalises.
 type Transform struct {
-	Padding     int       `mapstructure:"padding" yaml:"padding"`           // pixels added on each side before a random crop to the old size; 0: no such crop
-	Fill        byte      `mapstructure:"fill" yaml:"fill"`                 // grey of the added pixels, 0 to 255
-	ResizedCrop bool      `mapstructure:"resized_crop" yaml:"resized_crop"` // a part of random area and aspect ratio, resized
-	CropScale   []float64 `mapstructure:"crop_scale" yaml:"crop_scale"`     // resized_crop: its area, least and largest share of the image's
-	CropRatio   []float64 `mapstructure:"crop_ratio" yaml:"crop_ratio"`     // resized_crop: its width / height, least and largest
-	Flip        bool      `mapstructure:"flip" yaml:"flip"`                 // mirrored left to right half of the time
+	Padding     int       `mapstructure:"padding" yaml:"padding"`           // pixels added on each side before a random crop to the original size; 0 for no such crop
+	Fill        byte      `mapstructure:"fill" yaml:"fill"`                 // value of the added pixels in all channels, 0 to 255
+	ResizedCrop bool      `mapstructure:"resized_crop" yaml:"resized_crop"` // RandomResizedCrop: crop a part of random area and aspect ratio, and resize it
+	CropScale   []float64 `mapstructure:"crop_scale" yaml:"crop_scale"`     // for resized_crop: smallest and largest area, relative to the image
+	CropRatio   []float64 `mapstructure:"crop_ratio" yaml:"crop_ratio"`     // for resized_crop: smallest and largest ratio of width to height
+	Flip        bool      `mapstructure:"flip" yaml:"flip"`                 // mirror left to right with probability 1/2
 
 	AutoAugment string      `mapstructure:"autoaugment" yaml:"autoaugment"` // none, cifar10, imagenet: the policy found on that data set (arXiv:1805.09501)
 	RandAugment RandAugment `mapstructure:"randaugment" yaml:"randaugment"`
 	ColorJitter ColorJitter `mapstructure:"color_jitter" yaml:"color_jitter"`
 
-	Cutout  int     `mapstructure:"cutout" yaml:"cutout"`   // side of a square set to 0 around a random pixel, after normalisation, rounded down to an even number; 0: none
+	Cutout  int     `mapstructure:"cutout" yaml:"cutout"`   // side in pixels, rounded down to an even number, of a square around a random pixel that is set to 0 after normalisation; 0 for none
 	Erasing float64 `mapstructure:"erasing" yaml:"erasing"` // probability that a random rectangle is set to 0, after normalisation (arXiv:1708.04896)
 
-	// Of a pair of images in a batch; where both are on, each batch has one of them, as likely as the other.
-	Mixup  float64 `mapstructure:"mixup" yaml:"mixup"`   // both parameters of the beta distribution of the share (arXiv:1710.09412); 0: none
-	Cutmix float64 `mapstructure:"cutmix" yaml:"cutmix"` // the same for the area of a rectangle of the other image (arXiv:1905.04899); 0: none
+	// Mixing of pairs of images in a batch. If both are on, each batch uses one of them, with probability 1/2.
+	Mixup  float64 `mapstructure:"mixup" yaml:"mixup"`   // a of the distribution Beta(a,a) of the mixing weight (arXiv:1710.09412); 0 for none
+	Cutmix float64 `mapstructure:"cutmix" yaml:"cutmix"` // the same for the area of a rectangle copied from the other image (arXiv:1905.04899); 0 for none
 }
 
-// RandAugment is arXiv:1909.13719: so many operations, drawn anew for each image.
+// RandAugment (arXiv:1909.13719) applies Ops random operations, drawn for each image.
 type RandAugment struct {
-	Ops       int `mapstructure:"ops" yaml:"ops"`             // 0: none
+	Ops       int `mapstructure:"ops" yaml:"ops"`             // number of operations; 0 for no RandAugment
 	Magnitude int `mapstructure:"magnitude" yaml:"magnitude"` // 0 to 30
 }
 
-// ColorJitter changes colours in a random order: brightness, contrast and saturation by a factor
-// from 1-x to 1+x (at least 0), hue by a part of a turn from -x to x.
+// ColorJitter changes brightness, contrast, saturation and hue in a random order: the first three by a
+// factor in [max(0,1-x), 1+x], and hue by a shift in [-x, x], where 1 is the full circle of hues.
 type ColorJitter struct {
 	Brightness float64 `mapstructure:"brightness" yaml:"brightness"`
 	Contrast   float64 `mapstructure:"contrast" yaml:"contrast"`
@@ -45,25 +45,25 @@ const (
 	maxPadding = 256
 	maxCutout  = 4096
 	maxJitter  = 10
-	maxMagnify = 1000 // of a crop's aspect ratio
+	maxMagnify = 1000 // largest aspect ratio of a crop
 	maxBeta    = 100
 	noPolicy   = "none"
 	maxRandOps = 8
-	randBins   = 31 // of RandAugment's magnitudes
-	autoBins   = 10 // of AutoAugment's
-	autoOps    = 2  // of a sub-policy
-	tries      = 10 // to draw a rectangle that fits
+	randBins   = 31 // number of RandAugment's magnitudes
+	autoBins   = 10 // number of AutoAugment's magnitudes
+	autoOps    = 2  // number of operations in a sub-policy
+	tries      = 10 // number of draws for a rectangle that fits
 )
 
 // torchvision's ranges of random rectangles.
 var (
-	defaultScale = [2]float64{0.08, 1} // area of a crop, share of the image's
+	defaultScale = [2]float64{0.08, 1} // area of a crop, relative to the image
 	defaultRatio = [2]float64{3. / 4, 4. / 3}
 	eraseScale   = [2]float64{0.02, 0.33}
 	eraseRatio   = [2]float64{0.3, 3.3} // height / width
 )
 
-// between are two numbers of a setting, or the default's.
+// between returns the two numbers of a setting, or the default if it has none.
 func between(list []float64, otherwise [2]float64) [2]float64 {
 	if len(list) != 2 {
 		return otherwise
@@ -71,7 +71,7 @@ func between(list []float64, otherwise [2]float64) [2]float64 {
 	return [2]float64(list)
 }
 
-// Validate names every impossible value, and every setting without use.
+// Validate returns an error that lists every invalid value and every setting without effect.
 func (t Transform) Validate() error {
 	var f setting.Faults
 	f.Check(t.Padding >= 0 && t.Padding <= maxPadding, "padding", t.Padding, "is not in 0..%d", maxPadding)
@@ -100,7 +100,7 @@ func (t Transform) Validate() error {
 	return f.Err()
 }
 
-// Mixes says whether images of a batch, and so their labels, are mixed.
+// Mixes reports whether the images of a batch, and thus their labels, are mixed.
 func (t Transform) Mixes() bool { return t.Mixup > 0 || t.Cutmix > 0 }
 
 func (t Transform) policy() string {
@@ -110,7 +110,7 @@ func (t Transform) policy() string {
 	return t.AutoAugment
 }
 
-// recolours says whether bytes are changed between crop and normalisation.
+// recolours reports whether pixels are changed between crop and normalisation.
 func (t Transform) recolours() bool {
 	return t.policy() != noPolicy || t.RandAugment.Ops > 0 || t.ColorJitter != ColorJitter{}
 }

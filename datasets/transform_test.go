@@ -11,7 +11,7 @@ import (
 	"hdas/internal/raster"
 )
 
-// naive is apply by the pixel: where it comes from, what is there, and what lies over it.
+// naive computes apply pixel by pixel.
 func naive(p *pipeline, info Info, src []byte, d draws) []float32 {
 	dst := make([]float32, len(src))
 	half := p.Cutout / 2

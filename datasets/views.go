@@ -9,7 +9,8 @@ import (
 	"hdas/internal/raster"
 )
 
-// Subset is the images of d with those numbers, in that order. A number may come more than once.
+// Subset returns the images of d with the given indices, in that order. An index may be repeated. It
+// returns an error if an index is out of range.
 func Subset(d Dataset, numbers []int) (Dataset, error) {
 	for _, n := range numbers {
 		if n < 0 || n >= d.Len() {
@@ -19,7 +20,7 @@ func Subset(d Dataset, numbers []int) (Dataset, error) {
 	return part(d, slices.Clone(numbers)), nil
 }
 
-// part is d's images of those numbers, which are good.
+// part is Subset for indices that are known to be valid.
 func part(d Dataset, numbers []int) Dataset {
 	s := &subset{d, numbers}
 	if files, ok := d.(Encoded); ok {
@@ -42,7 +43,7 @@ func (s *subset) At(i int, dst []byte) (int, error) {
 	return s.Dataset.At(s.numbers[i], dst)
 }
 
-// encodedSubset is a subset that has files still.
+// encodedSubset is a subset of a data set of files.
 type encodedSubset struct {
 	*subset
 	files Encoded
@@ -54,18 +55,18 @@ func (s *encodedSubset) File(i int, buf []byte) ([]byte, string, int, error) {
 	return s.files.File(s.numbers[i], buf)
 }
 
-// Split shuffles a data set by the seed and cuts it in two, the first of floor(fraction * Len())
-// images, fraction in [0,1]. Together they are everything, and no image is in both.
+// Split shuffles a data set with the seed and splits it in two: floor(fraction * Len()) images, and the
+// others. It returns an error if fraction is not in [0,1].
 func Split(d Dataset, fraction float64, seed uint64) (first, second Dataset, err error) {
 	if !(fraction >= 0 && fraction <= 1) {
-		return nil, nil, fmt.Errorf("%s cannot be cut at the fraction %v; it must be in [0,1]", d.Info().Name, fraction)
+		return nil, nil, fmt.Errorf("%s cannot be split at the fraction %v; it must be in [0,1]", d.Info().Name, fraction)
 	}
 	first, second = cut(d, int(math.Floor(fraction*float64(d.Len()))), seed)
 	return first, second, nil
 }
 
-// Halves is Split at one half: a search's halves, of the weights and of the architecture. With an
-// odd number the first is the smaller.
+// Halves returns Split at one half: in a search, the images that train the network's weights and those
+// that train the architecture. If the number of images is odd, the first half is smaller.
 func Halves(d Dataset, seed uint64) (first, second Dataset) { return cut(d, d.Len()/2, seed) }
 
 func cut(d Dataset, n int, seed uint64) (first, second Dataset) {
@@ -73,7 +74,8 @@ func cut(d Dataset, n int, seed uint64) (first, second Dataset) {
 	return part(d, order[:n:n]), part(d, order[n:])
 }
 
-// RGB is d with its only channel, the grey, in each of three; d itself where it has three.
+// RGB returns d with three channels: d itself if it has three, else three copies of its single grey
+// channel. It returns an error for any other number of channels.
 func RGB(d Dataset) (Dataset, error) {
 	info := d.Info()
 	switch info.Channels {
@@ -84,7 +86,7 @@ func RGB(d Dataset) (Dataset, error) {
 		info.Mean, info.Std = slices.Repeat(info.Mean, 3), slices.Repeat(info.Std, 3)
 		return &rgb{d, info}, nil
 	}
-	return nil, fmt.Errorf("%s has %d channels, which are not grey (1) and not colours (3)", info.Name, info.Channels)
+	return nil, fmt.Errorf("%s has %d channels, not 1 (grey) or 3 (colour)", info.Name, info.Channels)
 }
 
 type rgb struct {
@@ -105,11 +107,11 @@ func (d *rgb) At(i int, dst []byte) (int, error) {
 	return label, err
 }
 
-// Pad is d with margin pixels of that value added on each side: of digits, a margin of 2 makes
-// 32x32. Mean and standard deviation stay those of d.
+// Pad returns d with margin pixels of that value added on each side; a margin of 2 makes 32x32 pixels of
+// the digits. Mean and standard deviation stay those of d.
 func Pad(d Dataset, margin int, value byte) (Dataset, error) {
 	if margin < 0 || margin > maxPadding {
-		return nil, fmt.Errorf("a margin of %d pixels around %s is not in 0..%d", margin, d.Info().Name, maxPadding)
+		return nil, fmt.Errorf("the margin of %d pixels for %s is not in 0..%d", margin, d.Info().Name, maxPadding)
 	}
 	p := &padded{Dataset: d, inner: d.Info(), info: d.Info(), margin: margin, value: value}
 	p.info.Height += 2 * margin
@@ -130,15 +132,14 @@ func (p *padded) At(i int, dst []byte) (int, error) {
 	if err := checkAt(p.info, p.Len(), i, dst); err != nil {
 		return 0, err
 	}
-	// The image is read into the end of dst and its rows are moved from there to their places,
-	// first row first. As much of dst comes after a row's place as rows are still to be moved, at
-	// least, so none of those is written over.
+	// The image is read into the end of dst, and its rows are moved from there to their places, first row
+	// first. A row's place is never behind its source, so a row is not overwritten before it is moved.
 	src := dst[len(dst)-p.inner.Size():]
 	label, err := p.Dataset.At(i, src)
 	if err != nil {
 		return 0, err
 	}
-	end := 0 // of what is final in dst
+	end := 0 // the end of the final part of dst
 	for row := range p.inner.Channels * p.inner.Height {
 		c, y := row/p.inner.Height, row%p.inner.Height
 		to := (c*p.info.Height+y+p.margin)*p.info.Width + p.margin
@@ -150,10 +151,10 @@ func (p *padded) At(i int, dst []byte) (int, error) {
 	return label, nil
 }
 
-// Resize is d with images of size x size; d itself where they are so.
+// Resize returns d with images of size x size pixels; d itself if they have that size.
 func Resize(d Dataset, size int, f Filter) (Dataset, error) {
 	if size < 1 || size > maxSize {
-		return nil, fmt.Errorf("images of %d pixels a side are not in 1..%d", size, maxSize)
+		return nil, fmt.Errorf("an image size of %d pixels is not in 1..%d", size, maxSize)
 	}
 	info := d.Info()
 	if info.Height == size && info.Width == size {
@@ -176,8 +177,8 @@ func (r *scaled) At(i int, dst []byte) (int, error) {
 	if err := checkAt(r.info, r.Len(), i, dst); err != nil {
 		return 0, err
 	}
-	s := studios.Get().(*studio)
-	defer studios.Put(s)
+	s := imageReaders.Get().(*imageReader)
+	defer imageReaders.Put(s)
 	s.file = slices.Grow(s.file[:0], r.inner.Size())[:r.inner.Size()]
 	label, err := r.Dataset.At(i, s.file)
 	if err != nil {
@@ -190,7 +191,7 @@ func (r *scaled) At(i int, dst []byte) (int, error) {
 	return label, nil
 }
 
-// normalised is d with another mean and standard deviation.
+// normalised returns d with another mean and standard deviation.
 func normalised(d Dataset, mean, std []float64) Dataset {
 	info := d.Info()
 	info.Mean, info.Std = mean, std

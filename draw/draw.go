@@ -1,5 +1,5 @@
-// Package draw draws genotypes as SVG: cells and stages from left to right, in the paper's
-// colours.
+// Package draw draws genotypes as SVG: cells and stages from left to right, in the colours of the H-DAS
+// paper.
 package draw
 
 import (
@@ -9,7 +9,7 @@ import (
 	"hdas/models/genotype"
 )
 
-// palette is what the boxes of a figure are filled with.
+// palette holds the fill colours of a figure's boxes.
 type palette struct{ input, node, output string }
 
 var (
@@ -17,8 +17,8 @@ var (
 	stageColours = palette{"#ffb90f", "#ff6a6a", "#e0eee0"} // darkgoldenrod1, indianred1, honeydew2
 )
 
-// Cell draws one cell below its name: a standalone SVG document. A DAG whose edges read states that
-// are not there is an error, and so is one with too many edges for a drawing.
+// Cell writes an SVG document with one cell below its name. It returns an error if an edge reads a state
+// that does not exist, or if the DAG has too many edges for a drawing.
 func Cell(w io.Writer, name string, d genotype.DAG) error {
 	f, err := cellFigure(name, d)
 	if err != nil {
@@ -27,7 +27,8 @@ func Cell(w io.Writer, name string, d genotype.DAG) error {
 	return sheet{rows: [][]figure{{f}}}.write(w)
 }
 
-// Stage draws one stage below its name, with what its connections come to. Errors are Cell's.
+// Stage writes an SVG document with one stage below its name and its path statistics (genotype.Topology).
+// It returns the same errors as Cell.
 func Stage(w io.Writer, name string, s genotype.Stage) error {
 	f, err := stageFigure(name, s)
 	if err != nil {
@@ -36,8 +37,8 @@ func Stage(w io.Writer, name string, s genotype.Stage) error {
 	return sheet{rows: [][]figure{{f}}}.write(w)
 }
 
-// Genotype draws all cells and stages of g on one sheet, in the order in which data meets them.
-// Errors are Cell's.
+// Genotype writes an SVG document with all cells and stages of g, in the order of the network. It returns
+// the same errors as Cell.
 func Genotype(w io.Writer, g genotype.Genotype) error {
 	s := sheet{title: g.Name, note: g.Source}
 	var cells []figure

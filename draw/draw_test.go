@@ -41,13 +41,13 @@ func random(t *rapid.T) genotype.DAG {
 	return d
 }
 
-// parsed is what a test looks at in a drawing.
+// parsed holds the parts of a drawing that tests check.
 type parsed struct {
 	edges []string // "from to"
 	texts []string
 }
 
-// parse fails on what is not well-formed XML or has a number that is none.
+// parse fails the test if the drawing is not well-formed XML or has an invalid number.
 func parse(svg []byte) (p parsed, err error) {
 	if bytes.Contains(svg, []byte("NaN")) || bytes.Contains(svg, []byte("Inf")) {
 		return p, errors.New("a coordinate is not a number")
@@ -84,7 +84,7 @@ func parse(svg []byte) (p parsed, err error) {
 	}
 }
 
-// check finds every edge and every label of the DAGs in their drawing.
+// check fails the test if an edge or a label of the DAGs is missing in their drawing.
 func check(svg []byte, dags ...genotype.DAG) error {
 	p, err := parse(svg)
 	if err != nil {

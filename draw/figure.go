@@ -9,7 +9,7 @@ import (
 	"hdas/models/genotype"
 )
 
-// figure is one DAG with coordinates in pixels, its upper left corner at (0,0).
+// figure is the drawing of one DAG. Coordinates are in pixels from its upper left corner.
 type figure struct {
 	title, note   string
 	boxes         []shape
@@ -18,7 +18,7 @@ type figure struct {
 	width, height float64
 }
 
-// shape is a rectangle around its centre, with text in it.
+// shape is a rectangle with text; x and y are its centre.
 type shape struct {
 	x, y, width, height float64
 	text, sub           string // sub is a subscript
@@ -34,7 +34,7 @@ type curve struct {
 	dead     bool
 }
 
-// Widths of the gaps between layers in pixels: the steeper its edges, the wider a gap.
+// Widths of the gaps between layers in pixels. A gap is wider if its edges are steeper.
 const (
 	leastGap, mostGap = 20, 80
 	slope             = 0.3
@@ -46,15 +46,15 @@ func newFigure(d genotype.DAG, c palette) (figure, error) {
 	if err != nil {
 		return figure{}, err
 	}
-	g.order()
-	g.place()
+	g.Arrange()
 	left, right := g.columns()
 	f := figure{width: right[len(right)-1]}
-	for _, p := range g.points {
-		f.height = max(f.height, p.y+p.height/2)
+	for _, p := range g.Points {
+		f.height = max(f.height, p.At+p.Size/2)
 	}
-	for s, p := range g.points[:g.states+1] {
-		b := shape{x: (left[p.layer] + right[p.layer]) / 2, y: p.y, width: p.width, height: p.height, dead: g.dead[s]}
+	for s := range g.states + 1 {
+		b := g.shape(s, left, right)
+		b.dead = g.dead[s]
 		switch {
 		case s < genotype.Inputs:
 			b.text, b.sub, b.fill = "c", fmt.Sprintf("k−%d", genotype.Inputs-s), c.input
@@ -66,26 +66,34 @@ func newFigure(d genotype.DAG, c palette) (figure, error) {
 		f.boxes = append(f.boxes, b)
 	}
 	ports := g.ports()
-	for i, r := range g.routes {
-		f.curves = append(f.curves, g.curve(r, ports[i], left, right))
-		if r.label != "" {
-			p := g.points[r.points[len(r.points)-2]]
-			f.labels = append(f.labels, shape{x: (left[p.layer] + right[p.layer]) / 2, y: p.y, width: p.width, height: p.height, text: r.label, dead: r.dead})
+	for i, r := range g.Routes {
+		l := g.labels[i]
+		f.curves = append(f.curves, g.curve(r, l.dead, ports[i], left, right))
+		if l.text != "" {
+			b := g.shape(r[len(r)-2], left, right)
+			b.text, b.dead = l.text, l.dead
+			f.labels = append(f.labels, b)
 		}
 	}
 	return f, nil
 }
 
-// columns are the left and right sides of the layers.
+// shape returns the rectangle of a point.
+func (g *graph) shape(id int, left, right []float64) shape {
+	p := g.Points[id]
+	return shape{x: (left[p.Layer] + right[p.Layer]) / 2, y: p.At, width: g.widths[id], height: p.Size}
+}
+
+// columns returns the x of the left and right side of each layer.
 func (g *graph) columns() (left, right []float64) {
-	left, right = make([]float64, len(g.layers)), make([]float64, len(g.layers))
+	left, right = make([]float64, len(g.Layers)), make([]float64, len(g.Layers))
 	x := 0.0
-	for i, l := range g.layers {
+	for i, l := range g.Layers {
 		width, steep := 0.0, 0.0
 		for _, id := range l {
-			width = max(width, g.points[id].width)
-			for _, next := range g.points[id].after {
-				steep = max(steep, math.Abs(g.points[next].y-g.points[id].y))
+			width = max(width, g.widths[id])
+			for _, next := range g.Points[id].After {
+				steep = max(steep, math.Abs(g.Points[next].At-g.Points[id].At))
 			}
 		}
 		left[i], right[i] = x, x+width
@@ -94,42 +102,43 @@ func (g *graph) columns() (left, right []float64) {
 	return left, right
 }
 
-// ports are the y at which the routes arrive: spread over the side of their target, in the order
-// in which they come.
+// ports returns the y at which each route reaches its target. Routes to the same target are spread over
+// its side, sorted by the y from which they come.
 func (g *graph) ports() []float64 {
-	at := make([]float64, len(g.routes))
+	at := make([]float64, len(g.Routes))
 	arriving := map[int][]int{}
-	for i, r := range g.routes {
-		to := r.points[len(r.points)-1]
+	for i, r := range g.Routes {
+		to := r[len(r)-1]
 		arriving[to] = append(arriving[to], i)
 	}
 	for to, routes := range arriving {
 		slices.SortStableFunc(routes, func(a, b int) int {
-			y := func(i int) float64 { p := g.routes[i].points; return g.points[p[len(p)-2]].y }
+			y := func(i int) float64 { p := g.Routes[i]; return g.Points[p[len(p)-2]].At }
 			return cmp.Compare(y(a), y(b))
 		})
 		for k, i := range routes {
-			at[i] = g.points[to].y + portGap*(float64(k)-float64(len(routes)-1)/2)
+			at[i] = g.Points[to].At + portGap*(float64(k)-float64(len(routes)-1)/2)
 		}
 	}
 	return at
 }
 
-// curve is level across a layer and swings from one layer to the next.
-func (g *graph) curve(r route, port float64, left, right []float64) curve {
-	last := len(r.points) - 1
-	c := curve{from: r.points[0], to: r.points[last], dead: r.dead, y: port}
-	p := g.points[r.points[0]]
-	x, y := right[p.layer], p.y
+// curve returns the curve of a route: horizontal within a layer, and an S-shaped Bezier curve between
+// layers.
+func (g *graph) curve(r []int, dead bool, port float64, left, right []float64) curve {
+	last := len(r) - 1
+	c := curve{from: r[0], to: r[last], dead: dead, y: port}
+	p := g.Points[r[0]]
+	x, y := right[p.Layer], p.At
 	c.path = "M" + number(x) + " " + number(y)
-	for i, id := range r.points[1:] {
-		q := g.points[id]
-		if i+1 < last && left[q.layer] == right[q.layer] {
-			continue // there is nothing to get past in a layer without width
+	for i, id := range r[1:] {
+		q := g.Points[id]
+		if i+1 < last && left[q.Layer] == right[q.Layer] {
+			continue // a layer without width has nothing to pass by
 		}
-		tox, toy := left[q.layer], q.y
+		tox, toy := left[q.Layer], q.At
 		if i+1 == last {
-			c.x, tox, toy = left[q.layer], left[q.layer]-arrow+1, port
+			c.x, tox, toy = left[q.Layer], left[q.Layer]-arrow+1, port
 		}
 		half := (x + tox) / 2
 		if toy == y {
@@ -137,7 +146,7 @@ func (g *graph) curve(r route, port float64, left, right []float64) curve {
 		} else {
 			c.path += "C" + number(half) + " " + number(y) + " " + number(half) + " " + number(toy) + " " + number(tox) + " " + number(toy)
 		}
-		x, y = right[q.layer], toy
+		x, y = right[q.Layer], toy
 		if i+1 < last && x > tox {
 			c.path += "H" + number(x)
 		}

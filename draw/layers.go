@@ -3,13 +3,14 @@ package draw
 import (
 	"fmt"
 
+	"hdas/internal/layered"
 	"hdas/models/genotype"
 )
 
-// A figure is a grid of layers from left to right. Layer 2d has the boxes of depth d; the layers
-// between have the labels. An edge has a point in every layer between its ends, one of which is
-// its label. All that stands in a layer has a place of its own there, so nothing runs through
-// anything else; between layers there are but curves.
+// A figure consists of layers from left to right. Layer 2d has the boxes of depth d, and the layers
+// between them have the labels of edges. An edge has a point in every layer between its two boxes; one of
+// these points is its label. Points in a layer do not overlap, so an edge never crosses a box or a label.
+// Edges cross each other only between layers.
 
 // Sizes in pixels.
 const (
@@ -17,52 +18,35 @@ const (
 	portGap             = 11 // between arrowheads at one box
 	labelHeight         = 19
 	bendHeight          = 8
-	rowGap              = 9  // least distance in a layer
-	boxGap              = 18 // least distance of two boxes in a layer
+	rowGap              = 9  // smallest distance between points in a layer
+	boxGap              = 18 // smallest distance between two boxes in a layer
 )
 
-type kind int
-
-const (
-	bend kind = iota // of an edge that goes on
-	label
-	box
-)
-
-// point is what has a place in a layer.
-type point struct {
-	kind          kind
-	layer         int
-	width, height float64
-	before, after []int // points of the neighbouring layers that it is connected with
-	y             float64
-}
-
-// route is an edge: its points, the first and the last of which are boxes.
-type route struct {
-	points []int
-	label  string
-	dead   bool
-}
-
-// graph is a figure before it has coordinates. Point s is state s, and the one after all states is
-// the output.
+// graph is a figure before it has coordinates. Point s is state s; the point after all states is the
+// output.
 type graph struct {
-	points []point
-	layers [][]int // points from top to bottom
-	routes []route
+	layered.Graph
+	widths map[int]float64 // widths of boxes and labels, by point
+	labels []label         // labels of the routes
 	dead   map[int]bool
 	states int
 }
 
-// maxPoints is what can be laid out in seconds.
+// label is the text on an edge.
+type label struct {
+	text string
+	dead bool
+}
+
+// maxPoints is the largest number of points, which can be laid out within seconds.
 const maxPoints = 30_000
 
 func newGraph(d genotype.DAG) (*graph, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
-	g := &graph{states: genotype.Inputs + len(d.Nodes), dead: map[int]bool{}}
+	g := &graph{states: genotype.Inputs + len(d.Nodes), widths: map[int]float64{}, dead: map[int]bool{}}
+	g.Gap, g.BoxGap = rowGap, boxGap
 	for _, s := range d.Dead() {
 		g.dead[s] = true
 	}
@@ -86,11 +70,10 @@ func newGraph(d genotype.DAG) (*graph, error) {
 		need += 2 * (depth[g.states] - depth[s])
 	}
 	if need > maxPoints {
-		return nil, fmt.Errorf("the edges of its %d nodes run through %d columns in all, and a drawing has room for %d; draw fewer nodes", len(d.Nodes), need, maxPoints)
+		return nil, fmt.Errorf("the edges of its %d nodes pass through %d columns in total, but a drawing has room for %d; draw fewer nodes", len(d.Nodes), need, maxPoints)
 	}
-	g.layers = make([][]int, 2*(deepest+1)+1)
 	for _, at := range depth {
-		g.add(point{kind: box, layer: 2 * at, width: boxWidth, height: boxHeight})
+		g.widths[g.Add(layered.Point{Box: true, Layer: 2 * at, Size: boxHeight})] = boxWidth
 	}
 	for i, n := range d.Nodes {
 		for _, e := range n.In {
@@ -102,35 +85,21 @@ func newGraph(d genotype.DAG) (*graph, error) {
 		g.connect(s, g.states, "", false)
 	}
 	for s := range g.states + 1 {
-		p := &g.points[s]
-		p.height = max(p.height, portGap*float64(len(p.before)+1))
+		p := &g.Points[s]
+		p.Size = max(p.Size, portGap*float64(len(p.Before)+1))
 	}
 	return g, nil
 }
 
-func (g *graph) add(p point) int {
-	g.points = append(g.points, p)
-	id := len(g.points) - 1
-	g.layers[p.layer] = append(g.layers[p.layer], id)
-	return id
-}
-
-// connect adds an edge. Its label is right before its target.
+// connect adds an edge. Its label is in the layer before its target.
 func (g *graph) connect(from, to int, name string, dead bool) {
-	r := route{points: []int{from}, label: name, dead: dead}
-	last := g.points[to].layer
-	for at := g.points[from].layer + 1; at < last; at++ {
-		p := point{kind: bend, layer: at, height: bendHeight}
-		if at == last-1 && name != "" {
-			p.kind, p.height, p.width = label, labelHeight, labelWidth(name)
+	last := g.Points[to].Layer - 1
+	g.Connect(from, to, func(layer int) layered.Point {
+		if layer == last && name != "" {
+			g.widths[len(g.Points)] = labelWidth(name)
+			return layered.Point{Size: labelHeight}
 		}
-		r.points = append(r.points, g.add(p))
-	}
-	r.points = append(r.points, to)
-	for i, id := range r.points[1:] {
-		before := r.points[i]
-		g.points[before].after = append(g.points[before].after, id)
-		g.points[id].before = append(g.points[id].before, before)
-	}
-	g.routes = append(g.routes, r)
+		return layered.Point{Size: bendHeight}
+	})
+	g.labels = append(g.labels, label{name, dead})
 }

@@ -54,7 +54,7 @@ func overlap(d genotype.DAG) error {
 	return nil
 }
 
-// samples are points of a path of M, H and C.
+// samples returns points on a path of the commands M, H and C.
 func samples(path string) (points [][2]float64) {
 	var x, y float64
 	for path != "" {

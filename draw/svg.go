@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Fonts, and the width of a letter as a part of their size; operations have all letters of one
-// width, so that their labels fit whatever font there is.
+// Fonts, and the width of a letter relative to the font size. Operations use a monospaced font, so that
+// their labels fit whichever font is installed.
 const (
 	sans  = "Helvetica,Arial,'Liberation Sans','DejaVu Sans',sans-serif"
 	serif = "'Times New Roman',Times,'Liberation Serif','DejaVu Serif',serif"
@@ -25,19 +25,19 @@ const (
 	margin      = 28
 	figureGap   = 56 // between the figures of a row
 	rowSpace    = 40 // between rows
-	headHeight  = 36 // of a figure's title
-	titleHeight = 34 // of the sheet's
+	headHeight  = 36 // height of a figure's title
+	titleHeight = 34 // height of the sheet's title
 	noteHeight  = 20
 	sheetWidth  = 1500
 )
 
-// sheet is figures in rows below a title.
+// sheet is a drawing with a title and rows of figures.
 type sheet struct {
 	title, note string
 	rows        [][]figure
 }
 
-// flow adds figures in as many rows as they need.
+// flow adds figures, in as many rows as necessary.
 func (s *sheet) flow(figures []figure) {
 	width := 0.0
 	for i, f := range figures {
@@ -50,7 +50,7 @@ func (s *sheet) flow(figures []figure) {
 	}
 }
 
-// outer is the width of a figure with its title.
+// outer returns the width of a figure including its title.
 func (f figure) outer() float64 {
 	return max(f.width, headWidth(f.title, 15)+12+headWidth(f.note, 12))
 }
@@ -59,7 +59,7 @@ func headWidth(s string, size float64) float64 {
 	return float64(letters(s)) * size * sansLetter
 }
 
-// write writes the sheet at once, so that a failing writer leaves no half element.
+// write writes the sheet in one call of w.Write.
 func (s sheet) write(w io.Writer) error {
 	var b strings.Builder
 	y := float64(margin)
@@ -107,7 +107,7 @@ func (s sheet) write(w io.Writer) error {
 	return err
 }
 
-// Strokes and their dashes where what they draw reaches no output.
+// Stroke styles; dashes are for edges and boxes without a path to the output.
 const (
 	deadStroke = ` stroke="#999" stroke-dasharray="4 3"`
 	deadFill   = "#eeeeee"
@@ -179,30 +179,30 @@ func (s shape) writeLabel(b *strings.Builder) {
 	fmt.Fprintf(b, `<text x="%s" y="%s" fill="%s">%s</text>`+"\n", number(s.x), number(s.y+3.6), colour, escape(s.text))
 }
 
-// labelWidth is that of an operation's label with room at its ends.
+// labelWidth returns the width of an operation's label, with margins.
 func labelWidth(s string) float64 { return float64(letters(s))*labelSize*monoLetter + 16 }
 
-// letters is how many Latin letters are as wide as s.
+// letters returns the width of s in Latin letters.
 func letters(s string) int {
 	n := utf8.RuneCountInString(s)
 	for _, r := range s {
 		if r >= 0x1100 {
-			n++ // about where scripts with wide letters begin
+			n++ // from about here on, scripts have letters of double width
 		}
 	}
 	return n
 }
 
-// number has a tenth of a pixel.
+// number formats a coordinate with one decimal.
 func number(x float64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(x, 'f', 1, 64), ".0")
 }
 
-// escape also replaces what XML cannot hold.
+// escape returns s as XML text. Characters that XML does not allow are replaced.
 func escape(s string) string {
 	var b strings.Builder
 	if xml.EscapeText(&b, []byte(s)) != nil {
-		return "" // a strings.Builder never fails
+		return "" // cannot happen: a strings.Builder does not return errors
 	}
 	return b.String()
 }

@@ -19,13 +19,14 @@ import (
 	"hdas/train"
 )
 
-// Found is a genotype and, where it is the folder of a search that was named, that search.
+// Found is a genotype. If it comes from the folder of a search, Search is the configuration of that
+// search; otherwise Search is nil.
 type Found struct {
 	Genotype genotype.Genotype
 	Search   *configs.Search
 }
 
-// LoadFound returns the genotype that a name means, as run.LoadGenotype does.
+// LoadFound returns the genotype of a name, a file or a folder, as run.LoadGenotype does.
 func LoadFound(name string) (f Found, err error) {
 	if f.Genotype, err = run.LoadGenotype(name); err != nil {
 		return f, err
@@ -49,8 +50,9 @@ func LoadFound(name string) (f Found, err error) {
 	return f, err
 }
 
-// space is that of the search; of another genotype, its stages over its own cells with that window, or,
-// of a chain, its cells.
+// space returns the space from which random genotypes are drawn: the space of the search, if there is
+// one; for another genotype with stages, the space of stages of its lengths and that window over its own
+// cells; for a chain, the space of its cells.
 func (f Found) space(window int) (configs.Kind, space.Space, error) {
 	g := f.Genotype
 	switch {
@@ -68,11 +70,12 @@ func (f Found) space(window int) (configs.Kind, space.Space, error) {
 	return configs.StageSearch, s, err
 }
 
-// Baseline says what a found genotype is compared with.
+// Baseline says with how many random genotypes a found genotype is compared.
 type Baseline struct {
-	Random  int `json:"random"`  // genotypes drawn
-	Repeats int `json:"repeats"` // trainings of the found one
-	// Window is that of stages that are no search's: how many states before it a cell may read.
+	Random  int `json:"random"`  // number of random genotypes
+	Repeats int `json:"repeats"` // number of trainings of the found genotype
+	// Window is the number of preceding states that a cell of a stage may read. It is used for
+	// genotypes that do not come from the folder of a search.
 	Window int `json:"-"`
 }
 
@@ -82,23 +85,25 @@ type SpaceSize struct {
 	Size string `json:"size"`
 }
 
-// Contest is what is compared: genotypes found-1, found-2 and so on, and random-1, random-2 and so on.
-type Contest struct {
+// ComparePlan lists the genotypes that Compare trains: found-1, found-2 and so on, and random-1,
+// random-2 and so on.
+type ComparePlan struct {
 	Baseline
 	Space    SpaceSize `json:"space"`
 	networks []genotype.Genotype
 }
 
-// NewContest draws the random genotypes from the space of the one that was found.
-func NewContest(f Found, b Baseline, seed uint64) (Contest, error) {
+// NewComparePlan returns a plan with random genotypes, drawn from the space of f. Numbers below 1 are a
+// *ConfigError.
+func NewComparePlan(f Found, b Baseline, seed uint64) (ComparePlan, error) {
 	if b.Random < 1 || b.Repeats < 1 {
-		return Contest{}, &ConfigError{fmt.Errorf("%d random genotypes and %d trainings of the found one: at least one of each is needed", b.Random, b.Repeats)}
+		return ComparePlan{}, &ConfigError{fmt.Errorf("%d random genotypes and %d trainings of the found one: at least one of each is needed", b.Random, b.Repeats)}
 	}
 	kind, s, err := f.space(b.Window)
 	if err != nil {
-		return Contest{}, err
+		return ComparePlan{}, err
 	}
-	c := Contest{Baseline: b, Space: SpaceSize{string(kind), s.Size(ops.IsNull).String()}}
+	c := ComparePlan{Baseline: b, Space: SpaceSize{string(kind), s.Size(ops.IsNull).String()}}
 	for i := range b.Repeats {
 		f.Genotype.Name = fmt.Sprintf("found-%d", i+1)
 		c.networks = append(c.networks, f.Genotype)
@@ -108,17 +113,17 @@ func NewContest(f Found, b Baseline, seed uint64) (Contest, error) {
 	return c, err
 }
 
-// The files of a comparison's folder, besides the configuration and the genotypes: what was begun, and
-// its result.
+// The files of a comparison's folder, besides the configuration and the genotypes: the plan and the
+// result.
 const (
-	contestFile    = "compare.json"
+	planFile       = "compare.json"
 	comparisonFile = "comparison.json"
 )
 
-// Begin writes the contest and the configuration of its trainings into a folder, from which Compare
-// goes on.
-func (k Contest) Begin(c configs.Train, d *run.Dir) error {
-	for _, g := range k.networks {
+// Begin writes the plan, its genotypes and the configuration of the trainings to a folder, which Compare
+// then uses.
+func (p ComparePlan) Begin(c configs.Train, d *run.Dir) error {
+	for _, g := range p.networks {
 		var text bytes.Buffer
 		if err := errors.Join(g.Encode(&text), d.WriteFile(g.Name+".yaml", text.Bytes())); err != nil {
 			return err
@@ -128,49 +133,49 @@ func (k Contest) Begin(c configs.Train, d *run.Dir) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(k)
+	text, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
-	// The configuration last: with it the folder can be gone on with.
-	return errors.Join(d.WriteFile(contestFile, text), d.WriteConfig(resolved))
+	// The configuration is written last, because it marks the folder as resumable.
+	return errors.Join(d.WriteFile(planFile, text), d.WriteConfig(resolved))
 }
 
-// Comparison is the result of a contest.
+// Comparison is the result of Compare.
 type Comparison struct {
 	Folder   string    `json:"folder"`
 	Space    SpaceSize `json:"space"`
 	Networks []Scored  `json:"networks"`
-	Found    Spread    `json:"found"`  // top-1 on the test images, of the repeated trainings
-	Random   Spread    `json:"random"` // of the random genotypes
-	RI       Spread    `json:"ri"`     // percent: 100 (found - random) / random; the spread is that over the random ones
+	Found    Spread    `json:"found"`  // top-1 on the test images, over the repeated trainings
+	Random   Spread    `json:"random"` // top-1 on the test images, over the random genotypes
+	RI       Spread    `json:"ri"`     // relative improvement in percent, 100 (found - random) / random; SD is over the random genotypes
 }
 
-// Scored is one training.
+// Scored is the result of one training.
 type Scored struct {
 	Name string  `json:"name"`
 	Run  string  `json:"run"`
 	Top1 float64 `json:"top1"` // on the test images, last epoch
 }
 
-// Compare trains the networks of the folder's contest that are not trained yet, one after the other, and
-// sums up. The end of ctx is a *Stopped.
+// Compare trains the networks of the folder's plan that are not trained yet, one after the other, and
+// returns the comparison. If ctx is cancelled, it returns a *Stopped error.
 func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Comparison, error) {
 	r := Comparison{Folder: d.Path()}
-	var k Contest
-	text, err := os.ReadFile(d.Path(contestFile))
+	var k ComparePlan
+	text, err := os.ReadFile(d.Path(planFile))
 	if err != nil {
 		return r, err
 	}
 	if err := json.Unmarshal(text, &k); err != nil {
-		return r, fmt.Errorf("%s: %w", d.Path(contestFile), err)
+		return r, fmt.Errorf("%s: %w", d.Path(planFile), err)
 	}
 	r.Space = k.Space
-	found, err := w.compete(ctx, c, d, &r, "found", k.Repeats)
+	found, err := w.trainAll(ctx, c, d, &r, "found", k.Repeats)
 	if err != nil {
 		return r, err
 	}
-	random, err := w.compete(ctx, c, d, &r, "random", k.Random)
+	random, err := w.trainAll(ctx, c, d, &r, "random", k.Random)
 	if err != nil {
 		return r, err
 	}
@@ -184,9 +189,9 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 	return r, writeJSON(d, comparisonFile, r)
 }
 
-// compete trains the networks of that name, with seeds from the configuration's on, and returns the top-1
-// of each on the test images.
-func (w Watch) compete(ctx context.Context, c configs.Train, d *run.Dir, r *Comparison, name string, n int) (top1 []float64, err error) {
+// trainAll trains n networks, name-1 to name-n, with consecutive seeds from the configuration's seed on,
+// and returns the top-1 of each on the test images.
+func (w Watch) trainAll(ctx context.Context, c configs.Train, d *run.Dir, r *Comparison, name string, n int) (top1 []float64, err error) {
 	for i := range n {
 		folder := d.Path(fmt.Sprintf("%s-%d", name, i+1))
 		g, err := run.LoadGenotype(folder + ".yaml")
@@ -196,7 +201,7 @@ func (w Watch) compete(ctx context.Context, c configs.Train, d *run.Dir, r *Comp
 		config := c
 		config.Seed += uint64(i)
 		var last train.Epoch
-		err = within(folder, func(d *run.Dir) (err error) {
+		err = inFolder(folder, func(d *run.Dir) (err error) {
 			last, err = Train(ctx, config, g, d, w)
 			return err
 		})
@@ -209,8 +214,8 @@ func (w Watch) compete(ctx context.Context, c configs.Train, d *run.Dir, r *Comp
 	return top1, nil
 }
 
-// within runs f in the folder of a run, a new one or one that is gone on with.
-func within(folder string, f func(d *run.Dir) error) error {
+// inFolder calls f with the folder of a run, which it creates or opens.
+func inFolder(folder string, f func(d *run.Dir) error) error {
 	d, err := run.Begin(folder)
 	if err != nil {
 		return err

@@ -9,21 +9,21 @@ import (
 	"hdas/search/space"
 )
 
-// Shape says by numbers alone which space is searched.
+// Shape describes a search space by its numbers alone.
 type Shape struct {
 	SearchCells           bool
-	Cells, Nodes, CellOps int // cells that are searched, nodes of each, candidate operations of an edge
+	Cells, Nodes, CellOps int // number of searched cells, of nodes in a cell, of candidate operations of an edge
 	SearchStages          bool
-	Lengths               []int // cells of each stage; where their number is searched, the most
-	MinCells              int   // the least cells that a stage keeps; 0: their number is not searched
-	Window, StageOps      int   // states before it that a cell may read, candidate operations of an edge
+	Lengths               []int // number of cells of each stage; if it is searched, the largest number
+	MinCells              int   // smallest number of cells of a stage; 0: the number is not searched
+	Window, StageOps      int   // number of preceding states that a cell may read, of candidate operations of an edge
 	Shared                bool  // all stages are one DAG
 }
 
-// PaperShape has the numbers of the paper; what is searched is to be said.
+// PaperShape holds the numbers of the paper. The caller sets SearchCells and SearchStages.
 var PaperShape = Shape{Cells: 2, Nodes: 4, CellOps: 8, Lengths: []int{6, 6, 6}, Window: 3, StageOps: 4}
 
-// Count returns how many genotypes the space has.
+// Count returns the number of genotypes in the space.
 func (s Shape) Count() (*big.Int, error) {
 	sp, err := s.space()
 	if err != nil {
@@ -41,7 +41,7 @@ func (s Shape) space() (space.Space, error) {
 	}
 	sp := space.Fixed(genotype.Genotype{Version: 1, Name: "fixed", Cells: map[string]genotype.DAG{"normal": {}, "reduce": {}}})
 	if s.SearchCells {
-		// Every cell counts alike; the first two are those that stages refer to.
+		// Only the number of cells matters. Stages refer to the names of the first two.
 		names := []string{"normal", "reduce"}[:min(2, s.Cells)]
 		for i := len(names); i < s.Cells; i++ {
 			names = append(names, fmt.Sprintf("cell%d", i))
@@ -57,7 +57,7 @@ func (s Shape) space() (space.Space, error) {
 	return sp.Under(s.Lengths, s.Window, genotype.Candidates{Stage: counted(s.StageOps), MinCells: s.MinCells, Shared: s.Shared})
 }
 
-// counted are n operations of which one is null.
+// counted returns the names of n operations, one of which is null.
 func counted(n int) []string {
 	list := []string{"none"}
 	for i := 1; i < n; i++ {
@@ -70,7 +70,7 @@ func counted(n int) []string {
 type SpaceCount struct {
 	Name  string   `json:"name"`
 	Size  *big.Int `json:"size"`
-	Paper string   `json:"paper,omitempty"` // as the paper prints it
+	Paper string   `json:"paper,omitempty"` // the number that the paper reports
 }
 
 // PaperSpaces returns the spaces whose sizes the paper reports.

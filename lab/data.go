@@ -8,16 +8,16 @@ import (
 	"hdas/datasets"
 )
 
-// Inspection is what is in a data set.
+// Inspection describes the content of a data set.
 type Inspection struct {
 	Dataset  string                    `json:"dataset"`
 	Folder   string                    `json:"folder"`
-	Verified []string                  `json:"verified,omitempty"` // archives with the published checksum
+	Verified []string                  `json:"verified,omitempty"` // archives whose checksum is the published one
 	Splits   map[string]datasets.Tally `json:"splits"`
 }
 
-// DataIn returns the names of the data sets in a folder: the known ones of which something is there,
-// else its class folders.
+// DataIn returns the names of the known data sets of which a folder holds files. If there are none, it
+// returns "folder", the name of a data set of class folders.
 func DataIn(folder string) (names []string) {
 	for _, name := range datasets.Names() {
 		if datasets.Own(name) || name == "digits" {
@@ -33,9 +33,10 @@ func DataIn(folder string) (names []string) {
 	return names
 }
 
-// Inspect reads both splits of a data set. What is missing or damaged is an error, with what was found
-// nevertheless. begin is called with each split and its number of images; step, where it is not nil,
-// with each image, and end at the end of the split.
+// Inspect reads all images of both splits of a data set and returns their description. Missing or damaged
+// files are an error; the description is returned with it. begin is called for each split with its
+// number of images; it returns step, which is called after each image and may be nil, and end, which is
+// called at the end of the split.
 func Inspect(ctx context.Context, s datasets.Spec, begin func(split string, images int) (step, end func())) (i Inspection, err error) {
 	i = Inspection{Dataset: s.Name, Folder: s.Dir, Splits: map[string]datasets.Tally{}}
 	if err := datasets.Missing(s.Name, s.Dir); err != nil {
@@ -58,7 +59,7 @@ func Inspect(ctx context.Context, s datasets.Spec, begin func(split string, imag
 		}
 		i.Splits[split] = t
 		if n := len(t.Damaged); n > 0 {
-			faults = append(faults, fmt.Errorf("damaged files in %s: %d; remove them, or learn without them: --set data.damaged=skip", split, n))
+			faults = append(faults, fmt.Errorf("damaged files in %s: %d; remove them, or skip them with --set data.damaged=skip", split, n))
 		}
 	}
 	return i, errors.Join(faults...)

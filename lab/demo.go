@@ -18,32 +18,32 @@ import (
 	"hdas/train"
 )
 
-// Contestant is a network of the tour and what became of it.
-type Contestant struct {
+// DemoNetwork is a network that Demo trained.
+type DemoNetwork struct {
 	Name       string  `json:"name"`
 	Cells      []int   `json:"cells"` // of each stage
 	Parameters int64   `json:"parameters"`
 	MACs       int64   `json:"macs"`
-	Dead       int     `json:"dead"`         // cells, of all stages
+	Dead       int     `json:"dead"`         // cells without a path to the output, in all stages
 	Longest    int     `json:"longest_path"` // sum over the stages
 	Mean       float64 `json:"mean_path"`    // sum over the stages
 	Accuracy   float64 `json:"accuracy"`     // top-1 on the test images, last epoch
 	Run        string  `json:"run"`
 }
 
-// Tour is the result of Demo.
-type Tour struct {
-	Folder  string       `json:"folder"`
-	Rows    []Contestant `json:"rows"`
-	Seconds float64      `json:"seconds"`
+// DemoResult is the result of Demo: the found network and a random one.
+type DemoResult struct {
+	Folder  string        `json:"folder"`
+	Rows    []DemoNetwork `json:"rows"`
+	Seconds float64       `json:"seconds"`
 }
 
-// Demo is the paper's whole path at tiny scale on the embedded digits, in new folders below that one:
-// the searches of cells, of the number of cells in each stage and of the stages' connections, then the
-// trainings of the network found and of one drawn at random from the same space.
-func Demo(ctx context.Context, folder string, seed uint64, threads int, w Watch) (Tour, error) {
+// Demo runs the paper's method at a tiny scale on the embedded digits: the searches of cells, of the
+// number of cells in each stage and of the stages' connections, and then the trainings of the network
+// found and of a random one from the same space. Each has a new folder below the given one.
+func Demo(ctx context.Context, folder string, seed uint64, threads int, w Watch) (DemoResult, error) {
 	start := time.Now()
-	t := Tour{Folder: folder}
+	t := DemoResult{Folder: folder}
 	set := []string{fmt.Sprintf("seed=%d", seed), fmt.Sprintf("threads=%d", threads)}
 	cells := filepath.Join(folder, "1-cells")
 	if _, _, err := w.step(ctx, configs.CellSearch, cells, set); err != nil {
@@ -75,7 +75,7 @@ func Demo(ctx context.Context, folder string, seed uint64, threads int, w Watch)
 		folder string
 		genotype.Genotype
 	}{{"4-found", found}, {"5-random", random}} {
-		row, err := w.enter(ctx, config, n.Genotype, filepath.Join(folder, n.folder))
+		row, err := w.trainAndMeasure(ctx, config, n.Genotype, filepath.Join(folder, n.folder))
 		if err != nil {
 			return t, err
 		}
@@ -85,7 +85,7 @@ func Demo(ctx context.Context, folder string, seed uint64, threads int, w Watch)
 	return t, nil
 }
 
-// step runs one of the demo's searches and returns what it found and its settings.
+// step runs one of the searches of the demo and returns the genotype and the settings of the search.
 func (w Watch) step(ctx context.Context, k configs.Kind, folder string, set []string) (genotype.Genotype, configs.SearchSection, error) {
 	c, err := configs.LoadSearch(k, configs.Overrides{File: "tiny-" + string(k), Set: set, Alone: true})
 	if err != nil {
@@ -100,7 +100,8 @@ func (w Watch) step(ctx context.Context, k configs.Kind, folder string, set []st
 	return r.Genotype, c.Search, err
 }
 
-// randomLike draws cells, and stages from the space of a stage search over them.
+// randomLike returns a random genotype: random cells, and stages drawn from the space of a stage search
+// over those cells.
 func randomLike(stages configs.SearchSection, seed uint64) (genotype.Genotype, error) {
 	r := generator(seed)
 	cells, err := configs.DefaultSearchSection(configs.CellSearch).Space()
@@ -118,26 +119,26 @@ func randomLike(stages configs.SearchSection, seed uint64) (genotype.Genotype, e
 	return s.Random("random", r, ops.IsNull)
 }
 
-// enter trains a network and measures it.
-func (w Watch) enter(ctx context.Context, c configs.Train, g genotype.Genotype, folder string) (Contestant, error) {
+// trainAndMeasure trains a network and returns its accuracy and size.
+func (w Watch) trainAndMeasure(ctx context.Context, c configs.Train, g genotype.Genotype, folder string) (DemoNetwork, error) {
 	d, err := run.Create(folder)
 	if err != nil {
-		return Contestant{}, err
+		return DemoNetwork{}, err
 	}
 	defer d.Close()
 	var last train.Epoch
 	if last, err = Train(ctx, c, g, d, w); err != nil {
-		return Contestant{}, err
+		return DemoNetwork{}, err
 	}
 	test, err := c.Data.Open(datasets.Test)
 	if err != nil {
-		return Contestant{}, err
+		return DemoNetwork{}, err
 	}
 	network, err := model.Describe(c.Network, test.Info(), c.Data.Spec).Plan(g)
 	if err != nil {
-		return Contestant{}, err
+		return DemoNetwork{}, err
 	}
-	row := Contestant{Name: g.Name, Parameters: network.Cost.Parameters, MACs: network.Cost.MACs, Accuracy: last.Test.Top1, Run: folder}
+	row := DemoNetwork{Name: g.Name, Parameters: network.Cost.Parameters, MACs: network.Cost.MACs, Accuracy: last.Test.Top1, Run: folder}
 	for _, s := range g.Stages {
 		t := s.Topology()
 		row.Cells = append(row.Cells, t.Cells)

@@ -41,7 +41,7 @@ func ExampleTrain() {
 	last, err := lab.Train(context.Background(), config, cells, dir, lab.Watch{})
 	check(err)
 	dir.Close()
-	score, err := lab.Evaluate(context.Background(), dir.Path(), lab.Trial{Device: "cpu", Batch: 500, Split: "test"}, lab.Watch{})
+	score, err := lab.Evaluate(context.Background(), dir.Path(), lab.EvalOptions{Device: "cpu", Batch: 500, Split: "test"}, lab.Watch{})
 	check(err)
 	fmt.Println("epoch", last.Epoch, "of", score.Genotype, "was scored on", score.Samples, "images; again:", score.Top1 == last.Test.Top1)
 	// Output: epoch 1 of DARTS_V2 was scored on 1000 images; again: true

@@ -1,5 +1,6 @@
-// Package lab runs searches, trainings and what is made of them from typed configurations: it opens
-// the data and the device, seeds what is random, and keeps all in the folder of the run.
+// Package lab runs searches, trainings, evaluations and comparisons from typed configurations. It opens
+// the data set and the device, seeds the random number generators, and stores the results in the folder
+// of the run.
 package lab
 
 import (
@@ -19,15 +20,24 @@ import (
 	"hdas/torch/dtype"
 )
 
-// Watch is told what happens while runs go on. Each of its functions may be nil.
+// Watch holds callbacks that are called during runs. Each of them may be nil.
 type Watch struct {
-	// Begin is called with the name of each run that begins. It returns the observer of the run's
-	// progress, which may be nil, and a function that is called at the run's end.
+	// Begin is called with the name of each run that begins. It returns a function that is called with
+	// the progress of the run and may be nil, and one that is called at the end of the run.
 	Begin func(name string) (progress func(run.Progress), end func())
-	// Skipped is told each damaged file that a loader leaves out, once, with their number so far.
+	// Skipped is called once for each damaged file that a loader skips, with the number of such files
+	// so far.
 	Skipped func(file *datasets.DamagedError, n int)
-	// Line is told each line that a run in a process of its own writes to its standard error.
+	// Note is called with what a user should know of a run before it begins, one sentence.
+	Note func(text string)
+	// Line is called with each line that a run in a separate process writes to its standard error.
 	Line func(job, line string)
+}
+
+func (w Watch) note(text string) {
+	if w.Note != nil {
+		w.Note(text)
+	}
 }
 
 func (w Watch) begin(name string) (progress func(run.Progress), end func()) {
@@ -37,7 +47,7 @@ func (w Watch) begin(name string) (progress func(run.Progress), end func()) {
 	return w.Begin(name)
 }
 
-// skipped returns the Damaged function of one loader.
+// skipped returns the function that a loader calls for a damaged file.
 func (w Watch) skipped() func(*datasets.DamagedError) {
 	var lock sync.Mutex
 	seen := map[string]bool{}
@@ -54,15 +64,15 @@ func (w Watch) skipped() func(*datasets.DamagedError) {
 	}
 }
 
-// ConfigError is a fault of the configuration or of another wish, not of the run.
+// ConfigError is an error in the configuration or the arguments, found before the run begins.
 type ConfigError struct{ Err error }
 
 func (e *ConfigError) Error() string { return e.Err.Error() }
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// Stopped is the end of a run that was stopped with a checkpoint; it is a run.ErrStopped.
+// Stopped is the error of a run that was stopped with a checkpoint. It wraps run.ErrStopped.
 type Stopped struct {
-	Kind   string // of run: "search" and the kind of search, "train" or "compare"
+	Kind   string // kind of run: "search" and the kind of search, "train" or "compare"
 	Folder string
 	Err    error
 }
@@ -73,7 +83,7 @@ func (e *Stopped) Unwrap() error { return e.Err }
 // ExitStopped is the exit code of a process whose run was stopped with a checkpoint.
 const ExitStopped = 130
 
-// stopped makes a Stopped of the error of a stopped run, and leaves others as they are.
+// stopped returns a Stopped error if err is that of a stopped run, and err otherwise.
 func stopped(err error, kind string, d *run.Dir) error {
 	if errors.Is(err, run.ErrStopped) {
 		return &Stopped{kind, d.Path(), err}
@@ -81,8 +91,8 @@ func stopped(err error, kind string, d *run.Dir) error {
 	return err
 }
 
-// prepare sets libtorch up as the configuration says. autocast is for learning; scores are computed
-// in the type of the options.
+// prepare sets the number of libtorch's threads and returns the type and the device of tensors. autocast
+// is the type of convolutions while learning; evaluations use the type of the options.
 func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error) {
 	d, err := torch.ParseDevice(c.Device)
 	if err != nil {
@@ -100,8 +110,8 @@ func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error
 	})
 }
 
-// loader returns the loader of a data set. One that is not for learning keeps order and pixels. Batch
-// norm cannot learn from a single image.
+// loader returns the loader of a data set. If learn is false, images are neither shuffled nor augmented.
+// If it is true, no batch has a single image, for which batch norm has no variance.
 func (w Watch) loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
 	l := &datasets.Loader{Dataset: d, Batch: batch, Seed: c.Seed, Workers: c.Data.Workers}
 	if c.Data.Damaged == configs.SkipDamaged {
@@ -113,8 +123,8 @@ func (w Watch) loader(c configs.Common, d datasets.Dataset, batch int, learn boo
 	return l
 }
 
-// Load rebuilds the network of a checkpoint, or of the newest one of a run's folder, on the device and
-// in the precision of the configuration. The caller calls free.
+// Load returns the network of a checkpoint file, or of the newest checkpoint of a run folder, on the
+// device and in the precision of the configuration. The caller calls free to free its weights.
 func Load(path string, c configs.Common) (m *model.Model, free func(), err error) {
 	o, _, err := prepare(c)
 	if err != nil {
@@ -127,8 +137,8 @@ func Load(path string, c configs.Common) (m *model.Model, free func(), err error
 	return m, func() { torch.Do(func(*torch.Scope) error { m.Free(); return nil }) }, err
 }
 
-// checkClasses refuses data whose classes are not those: its labels would mean something else. Classes
-// that are known by their numbers alone are only counted.
+// checkClasses returns an error if the classes of a data set are not the given ones, because its labels
+// would have another meaning. If the classes have no names, only their number is compared.
 func checkClasses(d datasets.Dataset, classes []string) error {
 	info := d.Info()
 	numbered := len(classes) > 0 && classes[0] == "0" && len(classes) == len(info.Classes)
@@ -138,7 +148,7 @@ func checkClasses(d datasets.Dataset, classes []string) error {
 	return nil
 }
 
-// writeGenotype writes a run's genotype and its drawing.
+// writeGenotype writes the genotype of a run and its drawing.
 func writeGenotype(d *run.Dir, g genotype.Genotype) error {
 	var svg bytes.Buffer
 	if err := draw.Genotype(&svg, g); err != nil {

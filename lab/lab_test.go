@@ -17,7 +17,7 @@ import (
 	"hdas/run"
 )
 
-// small is a training of less than a second on the embedded digits.
+// small returns the configuration of a training on the embedded digits that takes less than a second.
 func small(t *testing.T, more ...string) configs.Train {
 	t.Helper()
 	c, err := configs.LoadTrain(configs.Overrides{File: "tiny-train", Alone: true, Set: append([]string{
@@ -47,7 +47,7 @@ func published(t *testing.T, name string) genotype.Genotype {
 	return g
 }
 
-// A device that there cannot be is a fault of the configuration, a missing data set is not.
+// An invalid device is a ConfigError; a missing data set is not.
 func TestConfigError(t *testing.T) {
 	var fault *lab.ConfigError
 	for device, is := range map[string]bool{"tpu": true, "cpu": false} {
@@ -69,11 +69,11 @@ func TestConfigError(t *testing.T) {
 	}
 }
 
-// What a comparison or seeds cannot do without is refused.
+// Comparisons and seeds without their required inputs are refused.
 func TestRefusesNothing(t *testing.T) {
 	var fault *lab.ConfigError
 	for _, b := range []lab.Baseline{{Random: 0, Repeats: 1}, {Random: 1, Repeats: 0}} {
-		if _, err := lab.NewContest(lab.Found{Genotype: published(t, "DARTS_V1")}, b, 0); !errors.As(err, &fault) {
+		if _, err := lab.NewComparePlan(lab.Found{Genotype: published(t, "DARTS_V1")}, b, 0); !errors.As(err, &fault) {
 			t.Errorf("%+v: error %v", b, err)
 		}
 	}
@@ -83,12 +83,12 @@ func TestRefusesNothing(t *testing.T) {
 			t.Errorf("%d seeds: error %v", s.N, err)
 		}
 	}
-	if _, err := lab.Evaluate(t.Context(), folderFor(t).Path(), lab.Trial{Device: "cpu", Split: "test"}, lab.Watch{}); err == nil {
+	if _, err := lab.Evaluate(t.Context(), folderFor(t).Path(), lab.EvalOptions{Device: "cpu", Split: "test"}, lab.Watch{}); err == nil {
 		t.Error("an empty folder was scored")
 	}
 }
 
-// A run that is stopped says which it was and where, and what watches it is told of its end.
+// A stopped run returns its kind and folder, and its Watch is called at its end.
 func TestStoppedAndWatched(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var told []string
@@ -117,14 +117,14 @@ func TestStoppedAndWatched(t *testing.T) {
 	}
 }
 
-// The stop of a comparison is the comparison's, not that of the training under way; gone on with, it
-// ends with the networks that were drawn.
+// A stopped comparison returns the Stopped error of the comparison, not of the current training. When it
+// is resumed, it trains the networks that were drawn at first.
 func TestCompare(t *testing.T) {
 	f, err := lab.LoadFound("DARTS_V1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := lab.NewContest(f, lab.Baseline{Random: 2, Repeats: 1}, 7)
+	k, err := lab.NewComparePlan(f, lab.Baseline{Random: 2, Repeats: 1}, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +157,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Searches with several seeds begin from the configurations in their folders, by the caller's command;
-// one that says that it was stopped stops them all.
+// Searches with several seeds start by the caller's command from the configurations in their folders. If
+// one reports that it was stopped, all are stopped.
 func TestSeedsByCommand(t *testing.T) {
 	c, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: "tiny-stage", Alone: true})
 	if err != nil {
@@ -186,7 +186,7 @@ func TestSeedsByCommand(t *testing.T) {
 	}
 }
 
-// Each damaged file is told once, with the number of them, though every epoch meets it.
+// Each damaged file is reported once, with the number of them, although every epoch reads it.
 func TestSkippedFiles(t *testing.T) {
 	data := t.TempDir()
 	for class := range 2 {
@@ -209,6 +209,28 @@ func TestSkippedFiles(t *testing.T) {
 	for file, n := range told {
 		if !strings.HasSuffix(file, "broken.png") || n > 2 {
 			t.Errorf("told %d of %s", n, file)
+		}
+	}
+}
+
+// A search whose cells cannot be computed as programs says so once, before it begins; others say
+// nothing.
+func TestNoteOfPartialChannels(t *testing.T) {
+	for share, want := range map[string]int{"1": 0, "2": 1} {
+		c, err := configs.LoadSearch(configs.CellSearch, configs.Overrides{File: "tiny-cell", Alone: true, Set: []string{"search.batch=500", "network.channels=2", "network.layers=3", "search.partial_channels=" + share,
+			"search.nodes=1", "search.cell_primitives=[none,skip_connect,avg_pool_3x3]"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // after its first step
+		var notes []string
+		_, err = lab.Search(ctx, c, folderFor(t), lab.Watch{Note: func(text string) { notes = append(notes, text) }})
+		if !errors.Is(err, run.ErrStopped) {
+			t.Errorf("partial_channels %s: %v", share, err)
+		}
+		if len(notes) != want || want == 1 && !strings.Contains(notes[0], "partial_channels") {
+			t.Errorf("partial_channels %s: notes %q", share, notes)
 		}
 	}
 }

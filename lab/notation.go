@@ -13,8 +13,8 @@ import (
 	"hdas/models/ops"
 )
 
-// ImportGenotype returns the genotype of a file in the notation of DARTS' program, or of in where the
-// file is "-". A name, if it is not empty, takes the place of the text's own.
+// ImportGenotype returns the genotype of a file in the notation of quark0/darts; the file "-" means in.
+// If name is not empty, it becomes the name of the genotype.
 func ImportGenotype(in io.Reader, file, name string) (g genotype.Genotype, err error) {
 	stem, source := "", "standard input"
 	if file != "-" {

@@ -10,7 +10,8 @@ import (
 	"hdas/search/space"
 )
 
-// Random draws genotypes uniformly from what a search may find: random-1, random-2 and so on.
+// Random returns n genotypes named random-1, random-2 and so on, drawn uniformly from the space of a
+// search.
 func Random(c configs.Search, n int) ([]genotype.Genotype, error) {
 	s, err := c.Search.Space()
 	if err != nil {
@@ -32,7 +33,7 @@ func draws(s space.Space, n int, seed uint64) ([]genotype.Genotype, error) {
 	return drawn, nil
 }
 
-// generator returns the random numbers by which genotypes are drawn.
+// generator returns the random number generator for drawing genotypes.
 func generator(seed uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0x72616e646f6d)) // "random"
 }

@@ -10,8 +10,8 @@ import (
 	"hdas/search"
 )
 
-// Search runs a search in a folder, from its start or from where the folder's checkpoint stands, until
-// its end or that of ctx, which is a *Stopped.
+// Search runs a search in a folder, from its start or from the newest checkpoint in the folder, and
+// returns its result. If ctx is cancelled, it saves a checkpoint and returns a *Stopped error.
 func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.Result, error) {
 	s, err := w.search(c)
 	if err != nil {
@@ -19,6 +19,9 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 	}
 	if err := d.WriteConfig(s.Resolved); err != nil {
 		return search.Result{}, err
+	}
+	if c.Search.Kind.FindsCells() && c.Search.PartialChannels > 1 {
+		w.note("with search.partial_channels the cells are computed edge by edge, not each as one program of the kernels, and a step is slower")
 	}
 	progress, end := w.begin(fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed))
 	defer end()
@@ -29,7 +32,7 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 	return found, writeGenotype(d, found.Genotype)
 }
 
-// Estimate returns what a search would take, from one measured step. It writes nothing.
+// Estimate returns the predicted time and memory of a search, from one measured step. It writes no file.
 func Estimate(ctx context.Context, c configs.Search, w Watch) (search.Estimate, error) {
 	s, err := w.search(c)
 	if err != nil {
@@ -40,7 +43,7 @@ func Estimate(ctx context.Context, c configs.Search, w Watch) (search.Estimate, 
 
 func searchKind(c configs.Search) string { return "search " + string(c.Search.Kind) }
 
-// search opens the data and the device of a search.
+// search returns the setup of a search: it opens the data set and the device.
 func (w Watch) search(c configs.Search) (search.Setup, error) {
 	o, autocast, err := prepare(c.Common)
 	if err != nil {
@@ -64,6 +67,6 @@ func (w Watch) search(c configs.Search) (search.Setup, error) {
 		Valid: w.loader(c.Common, arch, c.Search.Batch, true),
 		Test:  w.loader(c.Common, arch, 2*c.Search.Batch, false),
 	}
-	s.Valid.Seed ^= 1 << 63 // other augmentation than the same numbers of the other half
+	s.Valid.Seed ^= 1 << 63 // so that images of the same number in the two halves are augmented differently
 	return s, nil
 }

@@ -21,32 +21,32 @@ import (
 	"hdas/train"
 )
 
-// Seeds says how a search is repeated with several seeds, from the configuration's on.
+// Seeds says how a search is repeated with N consecutive seeds, from the configuration's seed on.
 type Seeds struct {
 	N    int
-	Jobs int // searches at once; where the configuration has no threads, they are shared out among them
-	// Command is the program and the arguments that go on with the search in a folder, which holds its
-	// configuration. It ends with ExitStopped where that is stopped.
+	Jobs int // searches at once; if the configuration sets no threads, they share the processors
+	// Command returns the program and the arguments that run the search in a folder, which holds its
+	// configuration. The process must exit with ExitStopped if the search is stopped.
 	Command func(folder string) []string
-	// Select is the training by which the best genotype is selected; nil: none is, or the one that the
-	// folder was begun with.
+	// Select is the configuration of the short trainings that select the best genotype. nil: no
+	// selection, or that of the folder, if it was begun with one.
 	Select *configs.Train
 }
 
-// The files of a folder of several seeds, besides the search's configuration: how many they are, the
-// configuration of the selecting training, and the result.
+// The files of a folder of several seeds, besides the configuration of the search: the number of seeds,
+// the configuration of the selecting training, and the result.
 const (
 	seedsFile     = "seeds.json"
 	selectionFile = "selection.yaml"
 	summaryFile   = "summary.json"
 )
 
-// begun is what seedsFile holds.
+// begun is the content of seedsFile.
 type begun struct {
 	Seeds int `json:"seeds"`
 }
 
-// BegunSeeds returns how many seeds a folder was begun with, 0 where it is no folder of several.
+// BegunSeeds returns the number of seeds of a folder, 0 if it is not a folder of several seeds.
 func BegunSeeds(folder string) (int, error) {
 	file := filepath.Join(folder, seedsFile)
 	text, err := os.ReadFile(file)
@@ -60,7 +60,7 @@ func BegunSeeds(folder string) (int, error) {
 	return b.Seeds, nil
 }
 
-// Untrainable is the fault of a selecting training that could not learn what the search finds.
+// Untrainable is the error for a selecting training that cannot train the genotypes of the search.
 type Untrainable struct{ Err error }
 
 func (e *Untrainable) Error() string {
@@ -68,8 +68,8 @@ func (e *Untrainable) Error() string {
 }
 func (e *Untrainable) Unwrap() error { return e.Err }
 
-// keep writes what the seeds are begun with into their folder. The selecting training of a folder that has
-// one stays.
+// keep writes the number of seeds and the configurations to their folder. A selecting training that the
+// folder already has is not replaced.
 func (s Seeds) keep(c configs.Search, d *run.Dir) error {
 	resolved, err := c.YAML()
 	if err != nil {
@@ -100,7 +100,7 @@ func selecting(d *run.Dir) bool {
 	return err == nil
 }
 
-// trainable plans the training of a genotype out of the search's space.
+// trainable returns an error if a genotype of the search's space cannot be trained.
 func trainable(c configs.Search, t configs.Train) error {
 	drawn, err := Random(c, 1)
 	if err != nil {
@@ -118,8 +118,8 @@ func trainable(c configs.Search, t configs.Train) error {
 type Seeded struct {
 	Seed     uint64        `json:"seed"`
 	Run      string        `json:"run"`
-	Valid    float64       `json:"valid"`              // the last supernet's top-1 on the architecture's half
-	Selected *metric.Score `json:"selected,omitempty"` // of the short training, on the half that it did not learn from
+	Valid    float64       `json:"valid"`              // top-1 of the supernet after the last epoch, on the half of the data for the architecture
+	Selected *metric.Score `json:"selected,omitempty"` // score after the short training, on the half of the data that it did not learn from
 	genotype genotype.Genotype
 }
 
@@ -128,13 +128,13 @@ type Summary struct {
 	Folder    string   `json:"folder"`
 	Seeds     []Seeded `json:"seeds"`
 	Valid     Spread   `json:"valid"`
-	Agreement Spread   `json:"agreement"`          // of the genotypes, over all pairs
-	Selected  string   `json:"selected,omitempty"` // the genotype that the short trainings select
+	Agreement Spread   `json:"agreement"`          // space.Agreement over all pairs of genotypes
+	Selected  string   `json:"selected,omitempty"` // the file of the selected genotype
 }
 
-// SearchSeeds runs the searches that are not done yet, each in a process and a folder of its own, sums
-// them up, and selects the best by a short training, if one is given. The first search that fails, or
-// the end of ctx, stops all, with a checkpoint each; the latter is a *Stopped.
+// SearchSeeds runs the searches that have not ended yet, each in a process and a folder of its own, and
+// returns their summary. If a selecting training is given, it also selects the best genotype. If a search
+// fails or ctx is cancelled, all searches are stopped with a checkpoint; for ctx the error is a *Stopped.
 func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w Watch) (Summary, error) {
 	if s.N < 1 || s.Command == nil {
 		return Summary{}, &ConfigError{fmt.Errorf("seeds: %d of them, with a command: %t; at least one and a command are needed", s.N, s.Command != nil)}
@@ -159,7 +159,7 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 
 func seedFolder(d *run.Dir, seed uint64) string { return d.Path(fmt.Sprintf("seed-%d", seed)) }
 
-// searchAll runs the searches, some at once.
+// searchAll runs the searches, at most Jobs at once.
 func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Watch) error {
 	var list []jobs.Job
 	for i := range s.N {
@@ -182,8 +182,8 @@ func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Wa
 	return err
 }
 
-// beginSearch writes the configuration of a search into its folder, so that going on with it depends on
-// no other file and no variable of the environment.
+// beginSearch writes the configuration of a search to its folder, so that resuming it depends on no other
+// file and on no environment variable.
 func beginSearch(c configs.Search, folder string) error {
 	if run.Begun(folder) {
 		return nil
@@ -192,10 +192,10 @@ func beginSearch(c configs.Search, folder string) error {
 	if err != nil {
 		return err
 	}
-	return within(folder, func(d *run.Dir) error { return d.WriteConfig(text) })
+	return inFolder(folder, func(d *run.Dir) error { return d.WriteConfig(text) })
 }
 
-// sumUp reads what the searches left.
+// sumUp returns the summary of the searches, from their folders.
 func (s Seeds) sumUp(c configs.Search, d *run.Dir) (Summary, error) {
 	sum := Summary{Folder: d.Path()}
 	sp, err := c.Search.Space()
@@ -221,7 +221,7 @@ func (s Seeds) sumUp(c configs.Search, d *run.Dir) (Summary, error) {
 	return sum, nil
 }
 
-// agreements returns how far the genotypes of each pair agree.
+// agreements returns the agreement of each pair of genotypes.
 func agreements(s space.Space, rs []Seeded) []float64 {
 	var all []float64
 	for i, a := range rs {
@@ -232,7 +232,7 @@ func agreements(s space.Space, rs []Seeded) []float64 {
 	return all
 }
 
-// lastEpoch reads the last record of a search.
+// lastEpoch returns the last record of a search.
 func lastEpoch(folder string) (e search.Epoch, err error) {
 	d, err := run.Open(folder)
 	if err != nil {
@@ -246,8 +246,8 @@ func lastEpoch(folder string) (e search.Epoch, err error) {
 	return e, err
 }
 
-// selectBest trains what each seed found on one half of the training data and keeps the one that does
-// best on the other, as DARTS selects among its runs.
+// selectBest trains the genotype of each seed on one half of the training data and selects the one with
+// the highest accuracy on the other half, as DARTS does.
 func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
 	c, err := configs.LoadTrain(configs.Overrides{File: d.Path(selectionFile), Alone: true})
 	if err != nil {
@@ -262,7 +262,7 @@ func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
 	for i := range sum.Seeds {
 		r := &sum.Seeds[i]
 		var last train.Epoch
-		err := within(filepath.Join(r.Run, "selection"), func(d *run.Dir) (err error) {
+		err := inFolder(filepath.Join(r.Run, "selection"), func(d *run.Dir) (err error) {
 			last, err = w.train(ctx, c, r.genotype, learn, held, d)
 			return err
 		})

@@ -6,32 +6,32 @@ import (
 	"hdas/models/plan"
 )
 
-// Size is that of a genotype's network.
+// Size describes the size of a genotype's network.
 type Size struct {
 	Name                string              `json:"name"`
 	Preset              plan.Preset         `json:"preset"`
 	Channels            int64               `json:"channels"`
-	Layers              int                 `json:"layers"` // cells, reduction cells included
+	Layers              int                 `json:"layers"` // number of cells, with reduction cells
 	Classes             int64               `json:"classes"`
-	Wiring              plan.Wiring         `json:"wiring,omitempty"`       // of stages
-	StageOutput         plan.StageOutput    `json:"stage_output,omitempty"` // of stages
+	Wiring              plan.Wiring         `json:"wiring,omitempty"`       // only of stages
+	StageOutput         plan.StageOutput    `json:"stage_output,omitempty"` // only of stages
 	PoolNorm            plan.PoolNorm       `json:"pool_norm"`
 	Image               [2]int64            `json:"image"`                // height, width
-	Parameters          int64               `json:"parameters"`           // without the auxiliary head
-	ParametersAuxiliary int64               `json:"parameters_auxiliary"` // with it
-	MACs                int64               `json:"macs"`                 // of convolutions and linear maps, without the auxiliary head
+	Parameters          int64               `json:"parameters"`           // number of parameters without the auxiliary head
+	ParametersAuxiliary int64               `json:"parameters_auxiliary"` // number of parameters with the auxiliary head
+	MACs                int64               `json:"macs"`                 // multiply-adds of convolutions and linear layers, without the auxiliary head
 	Stages              []genotype.Topology `json:"stages"`
 	Reported            *Reported           `json:"reported,omitempty"`
 }
 
-// Reported is what was published of a network; errors in percent.
+// Reported holds the published test errors of a network, in percent; 0: unknown.
 type Reported struct {
 	CIFAR10  float64 `json:"cifar10_error,omitempty"`
 	ImageNet float64 `json:"imagenet_error,omitempty"` // top-1
 	Source   string  `json:"source"`
 }
 
-// Published returns the size that networks of a preset are published with, and their images.
+// Published returns the size at which networks of a preset are published, and the shape of their images.
 func Published(preset plan.Preset) (plan.Macro, layer.Shape) {
 	if preset == plan.ImageNet {
 		return plan.Macro{Preset: preset, Channels: 48, Layers: 14, Classes: 1000}, layer.Shape{C: 3, H: 224, W: 224}

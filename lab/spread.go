@@ -2,7 +2,7 @@ package lab
 
 import "math"
 
-// Spread is the mean and the standard deviation (of a sample) of some numbers.
+// Spread is the mean and the sample standard deviation of N numbers.
 type Spread struct {
 	Mean float64 `json:"mean"`
 	SD   float64 `json:"sd"`

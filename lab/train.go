@@ -12,8 +12,9 @@ import (
 	"hdas/train"
 )
 
-// Train trains the network of a genotype in a folder, from the start or from where the folder's
-// checkpoint stands, until its end or that of ctx, which is a *Stopped. It returns the last epoch.
+// Train trains the network of a genotype in a folder, from its start or from the newest checkpoint in the
+// folder, and returns the record of the last epoch. If ctx is cancelled, it saves a checkpoint and returns
+// a *Stopped error.
 func Train(ctx context.Context, c configs.Train, g genotype.Genotype, d *run.Dir, w Watch) (train.Epoch, error) {
 	learn, err := c.Data.Open(datasets.Train)
 	if err != nil {
@@ -29,7 +30,7 @@ func Train(ctx context.Context, c configs.Train, g genotype.Genotype, d *run.Dir
 	return w.train(ctx, c, g, learn, test, d)
 }
 
-// train trains on one data set and scores on another.
+// train trains on the data set learn and evaluates on the data set test.
 func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, learn, test datasets.Dataset, d *run.Dir) (train.Epoch, error) {
 	o, autocast, err := prepare(c.Common)
 	if err != nil {
@@ -56,12 +57,12 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	return last, stopped(err, "train", d)
 }
 
-// Trial says how a trained network is scored.
-type Trial struct {
+// EvalOptions says how Evaluate evaluates a trained network.
+type EvalOptions struct {
 	Device  string // auto, cpu, cuda, cuda:N
-	Threads int    // of operations on the CPU; 0: libtorch's choice
-	Batch   int    // images at once
-	DataDir string // the folder of the data set; empty: where the training found it
+	Threads int    // threads of tensor operations on the CPU; 0: libtorch's default
+	Batch   int    // images in a batch
+	DataDir string // the folder of the data set; empty: that of the training
 	Split   string // datasets.Train or datasets.Test
 	Skip    bool   // leave out image files that cannot be decoded
 }
@@ -74,9 +75,9 @@ type Evaluation struct {
 	metric.Score
 }
 
-// Evaluate scores the network of a checkpoint, or of the newest one of a run's folder, on the data set
-// that it was trained on.
-func Evaluate(ctx context.Context, path string, t Trial, w Watch) (Evaluation, error) {
+// Evaluate returns the score of the network of a checkpoint file, or of the newest checkpoint of a run
+// folder, on the data set that it was trained on.
+func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluation, error) {
 	m, free, err := Load(path, configs.Common{Device: t.Device, Threads: t.Threads, Precision: "float32"})
 	if err != nil {
 		return Evaluation{}, err

@@ -1,5 +1,5 @@
-// Package metric measures a classifier: the mean loss and the share of samples whose class is
-// among the first guesses, summed where the tensors are and read back once.
+// Package metric evaluates a classifier: mean loss, top-1 and top-5 accuracy. The sums stay on the
+// device of the tensors until the score is read.
 package metric
 
 import (
@@ -12,15 +12,16 @@ import (
 	"hdas/torch/nn"
 )
 
-// Score is the result over all samples seen.
+// Score is the loss and the accuracy over a number of samples.
 type Score = score.Score
 
-// Meter sums up batches. The zero Meter is empty; its tensor is kept until Free.
+// Meter accumulates the losses and accuracies of batches. The zero Meter is empty. It owns a tensor,
+// which Reset frees.
 type Meter struct {
-	sums torch.Tensor // Float64 (4): loss, first guesses, first five, samples
+	sums torch.Tensor // Float64 (4): loss, correct top-1, correct top-5, samples
 }
 
-// Add counts a batch with that mean loss, logits (N,K) and labels (N).
+// Add adds a batch with that mean loss (a scalar), logits (N,Classes) and labels (N).
 func (m *Meter) Add(loss, logits, labels torch.Tensor) {
 	torch.Within(func(*torch.Scope) {
 		torch.NoGrad(func() {
@@ -41,7 +42,7 @@ func (m *Meter) Add(loss, logits, labels torch.Tensor) {
 	})
 }
 
-// Score reads the sums back.
+// Score returns the score of all samples added so far. It copies the sums from the device.
 func (m *Meter) Score() Score {
 	if !m.sums.Defined() {
 		return Score{}
@@ -50,13 +51,14 @@ func (m *Meter) Score() Score {
 	return score.Sums{Loss: s[0], First: s[1], Five: s[2], Samples: s[3]}.Score()
 }
 
-// Reset empties the meter.
+// Reset empties the meter and frees its tensor.
 func (m *Meter) Reset() {
 	m.sums.Free()
 	m.sums = torch.Tensor{}
 }
 
-// State is the meter's, to be saved in the middle of an epoch; empty at its start.
+// State returns the state of the meter for a checkpoint within an epoch, nil if the meter is empty. The
+// tensor stays the meter's.
 func (m *Meter) State() []nn.Param {
 	if !m.sums.Defined() {
 		return nil
@@ -64,7 +66,7 @@ func (m *Meter) State() []nn.Param {
 	return []nn.Param{{Name: "sums", Tensor: m.sums}}
 }
 
-// Load puts a State back, onto a device.
+// Load restores a State on a device. It copies the tensor.
 func (m *Meter) Load(state map[string]torch.Tensor, d torch.Device) {
 	m.Reset()
 	if sums, ok := state["sums"]; ok {
@@ -72,14 +74,16 @@ func (m *Meter) Load(state map[string]torch.Tensor, d torch.Device) {
 	}
 }
 
-// Tensors are a batch as images (N,C,H,W) of that type and labels (N), on that device.
+// Tensors returns the images (N,C,H,W) of a batch in the type of o and its labels (N), on the device of
+// o. They belong to the innermost scope.
 func Tensors(b datasets.Batch, o torch.Options) (images, labels torch.Tensor) {
 	images = torch.FromFloat32(b.Images, int64(b.N), int64(b.C), int64(b.H), int64(b.W))
 	return images.Upload(o.Device).To(o.DType), torch.FromInt64(b.Labels, int64(b.N)).Upload(o.Device)
 }
 
-// CrossEntropy is a batch's mean loss for logits (N,K) and the labels (N) of its Tensors: of mixed
-// images the mean of both labels', weighed by their shares. smoothing is the label smoothing.
+// CrossEntropy returns the mean cross-entropy, a scalar, of logits (N,Classes) for the labels (N) that
+// Tensors returned for b. For images mixed by mixup or CutMix it is the mean of the losses for both
+// labels, weighted by their shares. smoothing is the label smoothing.
 func CrossEntropy(logits, labels torch.Tensor, b datasets.Batch, smoothing float64) torch.Tensor {
 	loss := torch.CrossEntropy(logits, labels, smoothing)
 	if len(b.Others) == 0 {
@@ -89,9 +93,9 @@ func CrossEntropy(logits, labels torch.Tensor, b datasets.Batch, smoothing float
 	return loss.MulScalar(b.Share).Add(torch.CrossEntropy(logits, others, smoothing).MulScalar(1 - b.Share))
 }
 
-// Evaluate runs a classifier over one pass of a loader, without gradients and in evaluation mode,
-// and returns its score with the cross-entropy as loss. step, if any, is called after each batch.
-// No tensor is left, also where it fails or ctx ends.
+// Evaluate runs a classifier on one epoch of a loader, without gradients and in evaluation mode, and
+// returns its score; the loss is the cross-entropy. forward returns logits (N,Classes). step is called
+// after each batch; it may be nil. Evaluate leaves no tensor, even if it fails or ctx is cancelled.
 func Evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func()) (s Score, err error) {
 	var m Meter
 	defer func() {

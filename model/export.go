@@ -13,15 +13,16 @@ import (
 	"hdas/weights"
 )
 
-// The names that exported tensors can have.
+// The naming schemes of exported tensors.
 const (
-	NamesDARTS = "darts" // quark0/darts', which are this program's
-	NamesHDAS  = "hdas"  // the H-DAS authors'
+	NamesDARTS = "darts" // the names of quark0/darts, which this program uses itself
+	NamesHDAS  = "hdas"  // the names of the H-DAS authors' program
 )
 
-// Export is what another program needs of a checkpoint: the network's parameters in its order, by
-// those names, with the types that the checkpoint has. Batch norms have the number of batches that PyTorch
-// expects of them: the imported one, or 0, for nothing here counts them. It runs inside torch.Do, to whose scope the tensors belong.
+// Export returns the network's parameters and running statistics in a checkpoint, in the order of the
+// network, under that naming scheme and with the types of the checkpoint. Batch norms also get the
+// num_batches_tracked that PyTorch expects: the imported number, or 0, since this program does not count
+// batches. It runs inside torch.Do; the tensors belong to the innermost scope.
 func Export(path, names string) ([]nn.Param, error) {
 	file, c, err := read(path)
 	if err != nil {
@@ -58,7 +59,7 @@ func Export(path, names string) ([]nn.Param, error) {
 		for _, dag := range g.Cells {
 			for _, n := range dag.Nodes {
 				if len(n.In) != 2 {
-					return nil, fmt.Errorf("%s: the H-DAS authors' program has two edges at every node, %s %d at one", file, g.Name, len(n.In))
+					return nil, fmt.Errorf("%s: the H-DAS authors' program needs two edges at every node; a node of %s has %d", file, g.Name, len(n.In))
 				}
 			}
 		}
@@ -67,11 +68,11 @@ func Export(path, names string) ([]nn.Param, error) {
 	return nil, fmt.Errorf("names %q are unknown; known are %s, %s", names, NamesDARTS, NamesHDAS)
 }
 
-// Forms are the extensions of the files that ExportTo writes: safetensors, and PyTorch's own.
+// Forms lists the extensions of the files that ExportTo writes: safetensors, and PyTorch's torch.save.
 var Forms = []string{".safetensors", ".pt"}
 
-// ExportTo writes what Export returns to a file, whose extension says its form, and returns how many
-// tensors that are.
+// ExportTo writes the tensors that Export returns to the file out, in the format of its extension, and
+// returns their number.
 func ExportTo(out, path, names string) (n int, err error) {
 	err = torch.Do(func(*torch.Scope) error {
 		params, err := Export(path, names)
@@ -101,7 +102,7 @@ func rename(params []nn.Param, turn func(string) string) ([]nn.Param, error) {
 	return params, errors.Join(faults...)
 }
 
-// Arrays are tensors as a file of another program has them.
+// Arrays returns tensors as the entries of a file for another program.
 func Arrays(params []nn.Param) []weights.Entry {
 	entries := make([]weights.Entry, len(params))
 	for i, p := range params {

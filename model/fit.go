@@ -17,7 +17,7 @@ import (
 // they fit another one better it says which; where they fit that one exactly, it names only the first
 // and the last that do not fit the first.
 func misfit(own []weights.Entry, o Origin, d Description, faults []error) error {
-	err := fmt.Errorf("the weights are of another network: they are not those of %s (%s, C=%d, %d cells, %d classes as far as can be told)",
+	err := fmt.Errorf("the weights are of another network: they are not those of %s (%s, C=%d, %d cells, %d classes according to most tensors)",
 		o.Genotype.Name, d.Macro.Preset, d.Macro.Channels, d.Macro.Layers, d.Macro.Classes)
 	better, left := nearest(own, o, d, len(faults))
 	switch {

@@ -16,28 +16,28 @@ import (
 	"hdas/weights"
 )
 
-// Origin is what a file of another program does not say of its network.
+// Origin describes the network of a file of weights from another program.
 type Origin struct {
 	Genotype genotype.Genotype
 	Preset   plan.Preset
-	Dataset  datasets.Info // that it was trained on
-	Classes  []string      // their names; empty: the data set's, or numbers where it has not as many
+	Dataset  datasets.Info // the data set that it was trained on
+	Classes  []string      // names of the classes; empty: those of the data set, or numbers if their count differs
 }
 
-// batches is the section of a checkpoint with the numbers of batches that batch norms have seen
-// elsewhere. Nothing here counts them: they are kept to be exported again.
+// batches is the section of a checkpoint for the num_batches_tracked of imported batch norms. This
+// program does not use them; they are stored to be exported again.
 const batches = "batches"
 
-// Import makes a checkpoint of the weights of another program, with the types that they have. What
-// depends on the network's size is read off their shapes; what does not fit is named in one error, all of it.
-// It runs inside torch.Do.
+// Import returns a checkpoint with weights from another program, in their types, and the description of
+// their network. The size of the network follows from the shapes of the weights. One error names all
+// tensors that do not fit. It runs inside torch.Do; the tensors belong to the innermost scope.
 func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 	own, faults := f.Own()
 	d := Description{Macro: size(own, o.Preset), Dataset: o.Dataset.Name, Mean: o.Dataset.Mean, Std: o.Dataset.Std,
 		Image: layer.Shape{C: int64(o.Dataset.Channels), H: int64(o.Dataset.Height), W: int64(o.Dataset.Width)}}
 	fail := func(err error) (run.Checkpoint, Description, error) { return run.Checkpoint{}, d, err }
 	if d.Macro.Channels == 0 || d.Macro.Classes == 0 {
-		return fail(fmt.Errorf("the weights are of another network: the file has no tensors cells.0... and classifier..., so no network's by the names of DARTS or of the H-DAS authors: %w",
+		return fail(fmt.Errorf("the weights are of another network: the file has no tensors cells.0... and classifier..., so it holds no network with the names of DARTS or of the H-DAS authors: %w",
 			weights.Faults(append(faults, firsts(f)))))
 	}
 	entries, misfits, err := match(own, o.Genotype, &d)
@@ -61,16 +61,16 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 	return c, d, nil
 }
 
-// Imported is what a file of another program held.
+// Imported is the result of ImportTo.
 type Imported struct {
 	Description
-	Key        string   // under which the weights were in the file
-	Notices    []string // what of the file was passed over, a line each
-	Parameters int64    // those of the auxiliary head and of batch norms' statistics included
+	Key        string   // the key of the weights in the file
+	Notices    []string // parts of the file that were skipped, one line each
+	Parameters int64    // number of elements, with the auxiliary head and the running statistics
 }
 
-// ImportTo reads the weights in a file, under that key or, where it is empty, where they usually are,
-// and writes the checkpoint that Import makes of them.
+// ImportTo reads the weights from a file and writes the checkpoint that Import returns for them to out.
+// key is the key of the weights in the file; if it is empty, the usual keys are tried.
 func ImportTo(out, file, key string, o Origin) (i Imported, err error) {
 	f, err := weights.Read(file, key)
 	if err != nil {
@@ -90,7 +90,7 @@ func ImportTo(out, file, key string, o Origin) (i Imported, err error) {
 	return i, err
 }
 
-// firsts says how the tensors in a file are called.
+// firsts returns an error that lists the first names of tensors in a file.
 func firsts(f weights.File) error {
 	var names []string
 	for _, e := range f.Entries[:min(5, len(f.Entries))] {
@@ -99,8 +99,8 @@ func firsts(f weights.File) error {
 	return fmt.Errorf("it begins with %.300q", names)
 }
 
-// match finds the network's parameters among the file's. Whether poolings are followed by batch
-// norms is what fits better.
+// match returns the file's tensors for the parameters of the network. It tries the network with and
+// without batch norms after poolings and takes the one with fewer faults.
 func match(own []weights.Entry, g genotype.Genotype, d *Description) (best []weights.Entry, least []error, err error) {
 	var chosen plan.PoolNorm
 	for _, norm := range []plan.PoolNorm{plan.PoolNormAuto, plan.PoolNormOn, plan.PoolNormOff} {
@@ -121,7 +121,7 @@ func match(own []weights.Entry, g genotype.Genotype, d *Description) (best []wei
 	return best, least, nil
 }
 
-// parameters are those of a network, in its order; no tensor is made.
+// parameters returns the names and shapes of a network's parameters, in its order. It makes no tensor.
 func parameters(g genotype.Genotype, d Description) ([]weights.Want, error) {
 	network, err := d.Plan(g)
 	if err != nil {
@@ -134,8 +134,8 @@ func parameters(g genotype.Genotype, d Description) ([]weights.Want, error) {
 	return want, nil
 }
 
-// size reads a network's size off the shapes of its tensors. What most of them say counts, so that
-// one of another shape is found to be at fault.
+// size returns the size of a network from the shapes of its tensors. The majority decides, so that a
+// single tensor of a wrong shape is reported as wrong.
 func size(own []weights.Entry, preset plan.Preset) plan.Macro {
 	m := plan.Macro{Preset: preset, Wiring: plan.Summed}
 	channels, classes, cells := map[int64]int{}, map[int64]int{}, map[int]bool{}
@@ -149,7 +149,7 @@ func size(own []weights.Entry, preset plan.Preset) plan.Macro {
 			if k, err := strconv.Atoi(number); err == nil {
 				cells[k] = true
 			}
-			if number == "0" { // all of whose layers have as many outputs
+			if number == "0" { // all layers of the first cell have the same number of outputs
 				channels[e.Shape[0]]++
 			}
 		}
@@ -164,7 +164,7 @@ func size(own []weights.Entry, preset plan.Preset) plan.Macro {
 	return m
 }
 
-// most is the value that is there most often, 0 where there is none; of several the largest.
+// most returns the most frequent value, the largest of equally frequent ones, and 0 if there is none.
 func most(times map[int64]int) (value int64) {
 	for v, n := range times {
 		if n > times[value] || n == times[value] && v > value {
@@ -190,7 +190,7 @@ func classNames(o Origin, n int) ([]string, error) {
 	return names, nil
 }
 
-// tensors copies arrays into tensors, which belong to the innermost scope.
+// tensors returns tensors with copies of the entries' data. They belong to the innermost scope.
 func tensors(entries []weights.Entry) []nn.Param {
 	params := make([]nn.Param, len(entries))
 	for i, e := range entries {

@@ -37,10 +37,10 @@ func origin(t *testing.T, name string) model.Origin {
 	return model.Origin{Genotype: g, Preset: plan.CIFAR, Dataset: info}
 }
 
-// do runs f inside torch.Do; it may leave no tensor behind.
+// do calls f inside torch.Do and fails if f leaves a tensor.
 var do = torchtest.Try
 
-// reference is the checkpoint that DARTS' own script saved.
+// reference returns the checkpoint that DARTS' training script saved.
 func reference(t *testing.T) weights.File {
 	t.Helper()
 	f, err := weights.Read(golden.Path("darts/cifar_checkpoint.pth.tar"), "")
@@ -50,7 +50,7 @@ func reference(t *testing.T) weights.File {
 	return f
 }
 
-// state is the state dict in a golden, as a file, and the golden.
+// state returns the state dict of a golden file as a file of weights, and the golden file.
 func state(t *testing.T, name string) (weights.File, golden.File) {
 	t.Helper()
 	f := golden.Read(t, name)
@@ -62,7 +62,7 @@ func state(t *testing.T, name string) (weights.File, golden.File) {
 	return file(t, model.Arrays(params)), f
 }
 
-// file is what a file of PyTorch with those tensors is read as.
+// file returns the result of reading a PyTorch file with those tensors.
 func file(t *testing.T, entries []weights.Entry) weights.File {
 	t.Helper()
 	var out bytes.Buffer
@@ -89,8 +89,8 @@ func importTo(t *testing.T, path string, f weights.File, o model.Origin) model.D
 	return d
 }
 
-// A network that comes from a file of each program gives the logits that it had there: its
-// checkpoint alone rebuilds it, of the size that its tensors have.
+// A network that is imported from a file of each program gives the same logits as in that program. Its
+// size follows from its tensors, and its checkpoint alone suffices to rebuild it.
 func TestImportedLogitsAreTheOthers(t *testing.T) {
 	for name, c := range map[string]struct {
 		genotype string
@@ -135,7 +135,7 @@ func TestImportedLogitsAreTheOthers(t *testing.T) {
 	}
 }
 
-// What is exported is what was imported, bit for bit, by both programs' names.
+// Exported tensors equal the imported ones, bit for bit, under the names of both programs.
 func TestExportGivesBackWhatWasImported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "imported.safetensors")
 	same := func(t *testing.T, want weights.File, names string) {
@@ -230,7 +230,7 @@ func TestImportNamesEveryFault(t *testing.T) {
 			"DARTS_V2", "C=4, 20 cells, 10 classes", "5 tensors do not fit",
 			"stem.0.weight [12 3 3 3] is missing", "cells.3.preprocess0.op.2.bias [4] is missing",
 			"classifier.weight has shape [10 32], not [10 64]", "cells.0.preprocess1.op.1.weight has shape [2 24 1 1], not [4 12 1 1]",
-			"cells.99.extra [1] is surplus",
+			"cells.99.extra [1] is not a parameter of the network",
 		} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%.2000v\ndoes not say %q", err, want)
@@ -254,7 +254,7 @@ func TestImportRefuses(t *testing.T) {
 		if err != nil || d.Classes[9] != "9" {
 			t.Errorf("names of a data set without any: %v, %v", d.Classes, err)
 		}
-		// What a file asks for is not made before it is known to have it.
+		// A file that claims huge tensors without holding them must not cause huge allocations.
 		huge := file(t, []weights.Entry{
 			{Name: "cells.0.preprocess1.op.2.weight", Array: weights.NewArray(torch.Float32, []int64{4000}, make([]byte, 16000))},
 			{Name: "classifier.bias", Array: weights.NewArray(torch.Float32, []int64{10}, make([]byte, 40))},

@@ -1,5 +1,5 @@
-// Package model is a trained network: its description, how it is built, its checkpoint, and its
-// weights from and for other programs.
+// Package model builds trained networks and loads and saves them: as checkpoints of this program, and as
+// files of weights of other programs.
 package model
 
 import (
@@ -18,14 +18,15 @@ import (
 	"hdas/torch/nn"
 )
 
-// Description is what a checkpoint says of its network besides the genotype.
+// Description is the description of a network in a checkpoint. With the genotype it suffices to build
+// the network.
 type Description struct {
 	Macro   plan.Macro    `json:"macro"`
 	Image   layer.Shape   `json:"image"`
-	Dataset string        `json:"dataset"` // that it was trained on, by name
-	Data    datasets.Spec `json:"data"`    // how to open it again
+	Dataset string        `json:"dataset"` // name of the data set that it was trained on
+	Data    datasets.Spec `json:"data"`    // settings that open the data set again
 	Classes []string      `json:"classes"`
-	Mean    []float64     `json:"mean"` // of each channel, by which its images are normalised, pixels being in [0,1]
+	Mean    []float64     `json:"mean"` // per-channel mean for the normalisation of images, with pixels in [0,1]
 	Std     []float64     `json:"std"`
 }
 
@@ -36,14 +37,14 @@ func Describe(m plan.Macro, info datasets.Info, data datasets.Spec) Description 
 		Image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}}
 }
 
-// Plan returns the plan of a genotype's network of that description.
+// Plan returns the plan (shapes and costs) of the network of genotype g with this description.
 func (d Description) Plan(g genotype.Genotype) (plan.Network, error) {
 	return plan.New(g, d.Macro, d.Image, genotype.Candidates{})
 }
 
-// Spec is the data set that the network was trained on.
+// Spec returns the settings of the data set that the network was trained on.
 func (d Description) Spec() datasets.Spec {
-	if d.Data.Name == "" { // of a checkpoint that says no more
+	if d.Data.Name == "" { // an older checkpoint stores the name only
 		d.Data.Name = d.Dataset
 	}
 	return d.Data
@@ -57,7 +58,7 @@ type Model struct {
 	Weights  *nn.Store
 }
 
-// New makes a network with fresh weights. It runs inside torch.Do; the caller frees it.
+// New returns a network with newly initialised weights. It runs inside torch.Do; the caller frees it.
 func New(g genotype.Genotype, d Description, o torch.Options) (*Model, error) {
 	network, err := d.Plan(g)
 	if err != nil {
@@ -74,17 +75,17 @@ func New(g genotype.Genotype, d Description, o torch.Options) (*Model, error) {
 // Free frees the weights.
 func (m *Model) Free() { m.Weights.Free() }
 
-// Logits are the classes' (N,Classes) for images (N,C,H,W), without the auxiliary head's.
+// Logits returns the logits (N,Classes) for images (N,C,H,W), without those of the auxiliary head.
 func (m *Model) Logits(c *nn.Ctx, images torch.Tensor) torch.Tensor {
 	logits, _ := m.Net.Forward(c, images)
 	return logits
 }
 
-// Kind is what the checkpoints of trainings call themselves.
+// Kind is the kind of a training's checkpoints (run.Meta).
 const Kind = "training"
 
-// Checkpoint returns the network's part of a checkpoint: kind, genotype, description and weights,
-// which still belong to the model. A training adds the rest. It runs inside torch.Do.
+// Checkpoint returns the network's part of a checkpoint: kind, genotype, description and weights. The
+// weights still belong to the model. A training adds the rest. It runs inside torch.Do.
 func (m *Model) Checkpoint() (run.Checkpoint, error) {
 	var params []nn.Param
 	for p := range m.Weights.All() {
@@ -111,11 +112,11 @@ func checkpoint(g genotype.Genotype, d Description, params []nn.Param) (run.Chec
 // weightsSection is the section of a checkpoint with the network's parameters.
 const weightsSection = "weights"
 
-// Restore puts the weights of a checkpoint back. It runs inside torch.Do.
+// Restore copies the weights of a checkpoint into the model. It runs inside torch.Do.
 func (m *Model) Restore(c run.Loaded) error { return m.Weights.Load(c.State[weightsSection]) }
 
-// Load rebuilds the network of a training's checkpoint: a file, or the latest one of a run folder.
-// It runs inside torch.Do; the caller frees the model.
+// Load returns the network of a training's checkpoint. path is a checkpoint file or a run folder, of
+// which the newest checkpoint is loaded. It runs inside torch.Do; the caller frees the model.
 func Load(path string, o torch.Options) (*Model, run.Meta, error) {
 	file, c, err := read(path)
 	if err != nil {
@@ -128,7 +129,7 @@ func Load(path string, o torch.Options) (*Model, run.Meta, error) {
 	return m, c.Meta, nil
 }
 
-// read reads the checkpoint of a training, and returns its name.
+// read returns the checkpoint of a training and the path of its file.
 func read(path string) (file string, c run.Loaded, err error) {
 	if file, err = run.Find(path); err != nil {
 		return file, c, err
@@ -139,12 +140,12 @@ func read(path string) (file string, c run.Loaded, err error) {
 	return file, c, err
 }
 
-// describe is what a checkpoint says of its network.
+// describe returns the genotype and the description of a checkpoint's network.
 func describe(m run.Meta) (g genotype.Genotype, d Description, err error) {
 	if g, err = genotype.Decode(strings.NewReader(m.Genotype)); err == nil {
 		err = json.Unmarshal(m.Network, &d)
 	}
-	if d.Mean == nil { // written before it was part of a description
+	if d.Mean == nil { // an older checkpoint does not store it
 		if info, err := datasets.Describe(d.Dataset); err == nil {
 			d.Mean, d.Std = info.Mean, info.Std
 		}

@@ -31,7 +31,7 @@ func macro(channels int64, layers int) plan.Macro {
 	return plan.Macro{Preset: plan.CIFAR, Channels: channels, Layers: layers, Classes: 10, PoolNorm: "auto", Wiring: plan.Summed}
 }
 
-// A plan counts what Build makes, and sees the shapes that the tensors have.
+// A plan has the parameters that Build makes, and predicts the shapes of the tensors.
 func TestPlanCountsWhatBuildMakes(t *testing.T) {
 	for _, c := range []struct {
 		genotype string

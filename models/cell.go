@@ -10,18 +10,18 @@ import (
 	"hdas/torch/nn"
 )
 
-// cell computes a plan.Cell: as one program or, where its mixtures leave channels out, edge by edge.
+// cell is the network of a plan.Cell. It is one program, or, with partial channels, several (edgewise).
 type cell struct {
-	whole *compiled // nil: edge by edge
-	reads []int     // states of the stage, the inputs of whole
+	whole *compiled // the program of the whole cell; nil with partial channels
+	reads []int     // the states of the stage that the cell reads, the inputs of its program
 	edges *edgewise
 }
 
-// Standalone is a cell by itself, without its stage's edges.
+// Standalone is a single cell without the stage's edges that lead to it.
 type Standalone struct{ *cell }
 
-// Standalone returns cell k of stage i as it runs on one input in the place of both. The network's
-// store owns it.
+// Standalone returns cell k of stage i as a module with one input, which serves as both inputs of the
+// cell. It shares the network's parameters. The network's store owns its program.
 func (n *Network) Standalone(i, k int) (Standalone, error) {
 	planned := n.Plan.Stages[i].Cells[k]
 	from := plan.Edge{Ops: []string{"skip_connect"}, Spec: ops.Spec{Stride: 1}, Partial: 1}
@@ -30,7 +30,7 @@ func (n *Network) Standalone(i, k int) (Standalone, error) {
 	return Standalone{c}, err
 }
 
-// Forward maps x, of the shape of the cell's In, to its output.
+// Forward returns the cell's output for x, whose shape must be N and the cell's plan.Cell.In.
 func (s Standalone) Forward(c *nn.Ctx, x torch.Tensor) torch.Tensor {
 	return s.forward(c, []torch.Tensor{x})
 }
@@ -45,7 +45,7 @@ func (b builder) cell(p plan.Cell) (*cell, error) {
 	}
 	c := &cell{reads: read(p)}
 	if slices.ContainsFunc(p.Nodes, func(n []plan.Edge) bool { return slices.ContainsFunc(n, partial) }) {
-		g.Out = states // side by side, to be parted again
+		g.Out = states // the concatenation of both states, which edgewise.run splits again
 		c.edges, err = b.edgewise(p, g.compile())
 		return c, err
 	}
@@ -64,7 +64,7 @@ func (b builder) cell(p plan.Cell) (*cell, error) {
 	return c, nil
 }
 
-// read lists the stage's states that a cell reads, each once.
+// read returns the states of the stage that a cell reads, each once.
 func read(p plan.Cell) []int {
 	var states []int
 	for _, edges := range p.Read {
@@ -77,8 +77,8 @@ func read(p plan.Cell) []int {
 	return states
 }
 
-// forward reads the stage's states. What it makes on the way is freed, as far as no gradient needs
-// it.
+// forward returns the cell's output for the states of its stage, owned by the innermost scope. It frees
+// intermediate tensors, except those that libtorch keeps for the gradient.
 func (c *cell) forward(how *nn.Ctx, states []torch.Tensor) (out torch.Tensor) {
 	torch.Within(func(s *torch.Scope) {
 		in := make([]torch.Tensor, len(c.reads))
@@ -94,11 +94,11 @@ func (c *cell) forward(how *nn.Ctx, states []torch.Tensor) (out torch.Tensor) {
 	return out
 }
 
-// compiled is a program, and what of the context a pass hands to it.
+// compiled is a program together with the values that it needs from the context of a pass.
 type compiled struct {
 	*torch.Program
-	alphas []string // the DAGs whose alphas its scales are
-	masks  int
+	alphas []string // the names of the DAGs whose alphas are the program's Scales, in order
+	masks  int      // the number of drop path masks
 }
 
 func (p compiled) run(c *nn.Ctx, in []torch.Tensor) torch.Tensor {
@@ -115,14 +115,14 @@ func (p compiled) run(c *nn.Ctx, in []torch.Tensor) torch.Tensor {
 	return p.Run(in, how)
 }
 
-// entry compiles one operation.
+// entry returns the program of a single operation.
 func (b builder) entry(e plan.Entry) compiled {
 	g := graph{builder: b, Graph: torch.Graph{Inputs: 1, States: 1}}
 	g.Out = []int{g.apply(e, 0)}
 	return g.compile()
 }
 
-// edge compiles an edge by itself.
+// edge returns the program of a single edge.
 func (b builder) edge(e plan.Edge) (compiled, error) {
 	g := graph{builder: b, Graph: torch.Graph{Inputs: 1, States: 1}}
 	out, err := g.sum([]plan.Edge{e}, func(plan.Edge) int { return 0 })
@@ -141,14 +141,15 @@ type graph struct {
 	masks  int
 }
 
+// compile returns the program of the graph; the store owns it.
 func (g *graph) compile() compiled {
 	p := torch.Compile(g.Graph)
 	g.store.Own(p)
 	return compiled{p, g.alphas, g.masks}
 }
 
-// preprocess adds what the cell's two inputs read of the stage and make of it, and returns both
-// states.
+// preprocess adds the cell's two inputs to the graph: each is the sum of the stage's edges that it
+// reads, followed by the cell's preprocessing. It returns their two states.
 func (g *graph) preprocess(p plan.Cell) (states []int, err error) {
 	inputs, from := read(p), 0
 	for k, edges := range p.Read {
@@ -165,21 +166,21 @@ func (g *graph) preprocess(p plan.Cell) (states []int, err error) {
 	return states, nil
 }
 
-// handsOn reports whether a decided edge is the identity.
+// handsOn reports whether an edge with a single operation is the identity.
 func handsOn(e plan.Edge) bool {
 	candidates, err := e.Candidates()
 	return err == nil && len(candidates[0].Rounds) == 0
 }
 
-// apply adds a state: what an operation makes of another.
+// apply adds a state to the graph, the operation e applied to state from, and returns its index.
 func (g *graph) apply(e plan.Entry, from int) int {
 	g.Terms = append(g.Terms, torch.Term{From: from, To: g.States, Rounds: g.bind(e)})
 	g.States++
 	return g.States - 1
 }
 
-// sum adds a state: the sum of what the edges make of the states that they read. A mixture is a term
-// for each of its candidates.
+// sum adds a state to the graph, the sum of the given edges, and returns its index. from returns the
+// state that an edge reads. An edge with several candidate operations becomes one term for each.
 func (g *graph) sum(edges []plan.Edge, from func(plan.Edge) int) (int, error) {
 	for _, e := range edges {
 		candidates, err := e.Candidates()
@@ -201,7 +202,7 @@ func (g *graph) sum(edges []plan.Edge, from func(plan.Edge) int) (int, error) {
 	return g.States - 1, nil
 }
 
-// alpha returns the place of a DAG's alphas among the program's scales.
+// alpha returns the index of a DAG's alphas in the Scales of a pass; it adds them if necessary.
 func (g *graph) alpha(dag string) int {
 	if i := slices.Index(g.alphas, dag); i >= 0 {
 		return i
@@ -210,7 +211,7 @@ func (g *graph) alpha(dag string) int {
 	return len(g.alphas) - 1
 }
 
-// bind joins an operation's rounds to their parameters.
+// bind returns the rounds of an operation with the tensors of their parameters.
 func (b builder) bind(e plan.Entry) []torch.Round {
 	rounds := make([]torch.Round, len(e.Rounds))
 	for i, r := range e.Rounds {

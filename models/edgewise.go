@@ -6,9 +6,9 @@ import (
 	"hdas/torch/nn"
 )
 
-// edgewise is a cell whose mixtures take a share of their channels (PC-DARTS, arXiv:1907.05737). One
-// program makes its two preprocessed states, and one each edge's mixture; libtorch's operations join
-// them.
+// edgewise is a cell with partial channels (PC-DARTS, arXiv:1907.05737): only a part of the channels
+// goes through an edge's candidate operations. One program computes the two preprocessed inputs, and
+// one program for each edge computes its mixture. libtorch's operations combine the results.
 type edgewise struct {
 	plan  plan.Cell
 	pre   compiled
@@ -46,8 +46,9 @@ func (c *edgewise) run(how *nn.Ctx, in []torch.Tensor) torch.Tensor {
 	return concat(states, c.plan.Out)
 }
 
-// partialEdge sends a share of the channels through its mixture and the others past it, at a stride
-// through a max pooling, and shuffles them so that the next mixture gets others.
+// partialEdge is an edge with partial channels. It sends 1/Partial of the channels through the mixture;
+// the others bypass it, through a max pooling if the stride is larger than 1. Then it shuffles the
+// channels, so that the next mixture gets other ones.
 type partialEdge struct {
 	plan.Edge
 	mixture compiled
@@ -64,14 +65,15 @@ func (e partialEdge) run(c *nn.Ctx, x torch.Tensor) (out torch.Tensor) {
 		}
 		y := e.mixture.run(c, []torch.Tensor{x.Narrow(1, 0, mixed)})
 		if weights := c.Mix.Edge[e.DAG]; weights.Defined() {
-			past = past.Mul(weights.Select(0, int64(e.Row))) // the mixture has it in its alphas
+			past = past.Mul(weights.Select(0, int64(e.Row))) // the alphas of the mixture already contain this factor
 		}
 		out = s.Return(shuffle(torch.Cat([]torch.Tensor{y, past}, 1), e.Partial))
 	})
 	return out
 }
 
-// shuffle takes the channels of x (N,C,H,W) from `groups` groups in turn.
+// shuffle returns x (N,C,H,W) with its channels in another order: it splits them into `groups` groups
+// and takes one channel from each group in turn (ShuffleNet's channel shuffle).
 func shuffle(x torch.Tensor, groups int64) torch.Tensor {
 	n, c, h, w := x.Size(0), x.Size(1), x.Size(2), x.Size(3)
 	parts := make([]torch.Tensor, groups)

@@ -15,8 +15,8 @@ import (
 	"hdas/torch/nn"
 )
 
-// pieces are the cells of data/pieces/make.py: every kind of edge, a state read twice, and an
-// output that leaves a node out.
+// pieces holds the cells of data/pieces/make.py: every kind of edge, a state that is read twice, and an
+// output without one of the nodes.
 func pieces() genotype.Genotype {
 	node := func(edges ...genotype.Edge) genotype.Node { return genotype.Node{In: edges} }
 	type e = genotype.Edge
@@ -42,20 +42,20 @@ func planned(t *testing.T, preset plan.Preset, poolNorm plan.PoolNorm, image lay
 	return p
 }
 
-// handOn is an edge that does nothing.
+// handOn returns an identity edge.
 func handOn(from int) []plan.Edge {
 	return []plan.Edge{{From: from, Ops: []string{"skip_connect"}, Spec: ops.Spec{Stride: 1}, Partial: 1}}
 }
 
-// by is the context on a path.
+// by returns a context with the given path.
 func by(c *nn.Ctx, path kernel.Path) *nn.Ctx {
 	on := *c
 	on.Path = path
 	return &on
 }
 
-// A normal cell, a reduction cell and the normal one behind it, with and without batch norm behind
-// poolings; by every path.
+// A normal cell, a reduction cell and the normal cell after it, with and without batch norm after
+// poolings, on every path.
 func TestGoldenCells(t *testing.T) {
 	for kind, poolNorm := range map[string]plan.PoolNorm{"bare": "off", "norm": "on"} {
 		p := planned(t, plan.CIFAR, poolNorm, layer.Shape{C: 3, H: 32, W: 32})
@@ -111,7 +111,7 @@ func TestGoldenHeads(t *testing.T) {
 	}
 }
 
-// counted fills a weight as data/pieces/make.py does.
+// counted fills a weight with the same values as data/pieces/make.py.
 func counted(w torch.Tensor) {
 	v, offset := make([]float64, w.Numel()), 0.0
 	if len(w.Shape()) == 1 {
@@ -123,8 +123,8 @@ func counted(w torch.Tensor) {
 	torch.NoGrad(func() { w.Copy_(torch.FromFloat64(v, w.Shape()...)) })
 }
 
-// Every primitive at both strides: as in a mixture, with scale and shift, and without the batch
-// norm behind a pooling; by every path.
+// Every primitive at both strides: as in a mixture, with scale and shift, and without the batch norm
+// after a pooling, on every path.
 func TestGoldenPrimitives(t *testing.T) {
 	for path := kernel.Kernels; path <= kernel.Operations; path++ {
 		err := torch.Do(func(*torch.Scope) error {
@@ -173,7 +173,7 @@ func TestGoldenPrimitives(t *testing.T) {
 }
 
 // A mixture of a cell's candidates and one of a stage's, at both strides: output, gradients in
-// alpha, weights and input, running statistics; by every path.
+// alpha, weights and input, and running statistics, on every path.
 func TestGoldenMixtures(t *testing.T) {
 	for name, candidates := range map[string][]string{"cell": ops.Cell, "stage": ops.Stage} {
 		for _, stride := range []int64{1, 2} {
@@ -199,7 +199,7 @@ func TestGoldenMixtures(t *testing.T) {
 	}
 }
 
-// edgeOf makes an edge with its parameters.
+// edgeOf returns an edge and makes its parameters.
 func edgeOf(t *testing.T, s *nn.Store, e plan.Edge) compiled {
 	t.Helper()
 	b := builder{s}
@@ -217,8 +217,9 @@ func edgeOf(t *testing.T, s *nn.Store, e plan.Edge) compiled {
 	return m
 }
 
-// A partial mixture is PC-DARTS' own: half the channels mixed, the other half handed on, all times
-// the weight of the edge, shuffled; with a stride the other half goes through a max pooling.
+// An edge with partial channels equals that of PC-DARTS: half of the channels goes through the mixture, the
+// other half bypasses it, through a max pooling at stride 2; all are multiplied by the edge's weight and
+// shuffled.
 func TestPartialMixture(t *testing.T) {
 	err := torch.Do(func(*torch.Scope) error {
 		o := torch.Options{DType: torch.Float64}

@@ -1,4 +1,4 @@
-// Package models builds the network of a plan, derived or supernet alike, and runs it.
+// Package models builds and runs the network that a plan describes: a derived network or a supernet.
 package models
 
 import (
@@ -10,7 +10,7 @@ import (
 	"hdas/torch/nn"
 )
 
-// Network is a plan's modules. Its parameters and programs belong to the store that it was built in.
+// Network is a network built from a plan. The store given to Build owns its parameters and programs.
 type Network struct {
 	Plan       plan.Network
 	store      *nn.Store
@@ -20,7 +20,7 @@ type Network struct {
 	classifier nn.Module
 }
 
-// stage holds the modules of a plan.Stage.
+// stage is the network of a plan.Stage.
 type stage struct {
 	plan   plan.Stage
 	entry  []compiled
@@ -28,8 +28,9 @@ type stage struct {
 	reduce *cell // nil in the last stage
 }
 
-// Build makes the network of a plan: its parameters in the store, in the plan's order, and the
-// programs of its cells, bound to them. Freeing the store frees both. It runs inside torch.Do.
+// Build returns the network of plan p. It adds the parameters to the store s, in the plan's order, with
+// random initial values, and compiles the programs of the cells, which refer to these parameters. The
+// store owns both: s.Free frees them. Call Build inside torch.Do.
 func Build(s *nn.Store, p plan.Network) (*Network, error) {
 	b := builder{s}
 	b.make(p.Params())
@@ -67,10 +68,10 @@ func Build(s *nn.Store, p plan.Network) (*Network, error) {
 	return n, nil
 }
 
-// builder binds modules and programs to the parameters of a store.
+// builder makes modules and programs that use the parameters of a store.
 type builder struct{ store *nn.Store }
 
-// make makes parameters with their initial values.
+// make adds parameters with their initial values to the store.
 func (b builder) make(params []layer.Param) {
 	for _, p := range params {
 		make, init := b.store.Root().Weight, nn.Constant(p.Value)
@@ -84,7 +85,7 @@ func (b builder) make(params []layer.Param) {
 	}
 }
 
-// tensor returns the parameter of that name, which must be there.
+// tensor returns the parameter with the given name. It panics if there is none.
 func (b builder) tensor(name string) torch.Tensor {
 	p, ok := b.store.Get(name)
 	if !ok {
@@ -93,7 +94,7 @@ func (b builder) tensor(name string) torch.Tensor {
 	return p.Tensor
 }
 
-// module makes the module of a layer whose parameters are at that place.
+// module returns the module of layer l, whose parameters have the name prefix at.
 func (b builder) module(at string, l layer.Layer) nn.Module {
 	param := func(name string) torch.Tensor { return b.tensor(at + "." + name) }
 	switch l := l.(type) {
@@ -121,15 +122,15 @@ func (b builder) module(at string, l layer.Layer) nn.Module {
 	panic(fmt.Sprintf("models: no module for a %T", l))
 }
 
-// Forward maps images (N,C,H,W) to logits (N,Classes). aux, of the same shape, is undefined
-// unless c.Train and the network has an auxiliary head. Both are of the images' type, whatever
-// c.Autocast is.
+// Forward returns the logits (N,Classes) of images x (N,C,H,W). aux holds the logits of the auxiliary
+// head, of the same shape; it is undefined in evaluation and if the network has no auxiliary head.
+// Both have the element type of x, also under autocast, and belong to the innermost scope.
 func (n *Network) Forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) {
 	if c.Autocast == torch.Float32 {
 		return n.forward(c, x)
 	}
 	if x.Device().IsCUDA() {
-		x = x.ChannelsLast() // as tensor cores read it, and all that follows
+		x = x.ChannelsLast() // the format that tensor cores read; all later features keep it
 	}
 	torch.Autocast(x.Device(), c.Autocast, func() { logits, aux = n.forward(c, x) })
 	if logits = logits.To(x.DType()); aux.Defined() {
@@ -173,7 +174,8 @@ func (m *stage) forward(c *nn.Ctx, in [2]torch.Tensor) [2]torch.Tensor {
 	return [2]torch.Tensor{states[m.plan.Next[0]], states[m.plan.Next[1]]}
 }
 
-// output is the stage's output: H-DAS eq. 3 where there are several candidates.
+// output returns the stage's output. If there are several candidate outputs, it is their sum weighed
+// by the softmax of beta (H-DAS eq. 3).
 func (m *stage) output(c *nn.Ctx, states []torch.Tensor) torch.Tensor {
 	if len(m.plan.Outputs) == 1 {
 		return concat(states, m.plan.Outputs[0])
@@ -186,14 +188,15 @@ func (m *stage) output(c *nn.Ctx, states []torch.Tensor) torch.Tensor {
 	return sum
 }
 
-// weigh returns what the architecture weighs a DAG's candidates by.
+// weigh returns the architecture weights of the given DAG from c.Mix; of selects alphas or betas. It
+// panics if there are none.
 func weigh(c *nn.Ctx, dag string, of func(*nn.Mix) map[string]torch.Tensor) torch.Tensor {
 	if c.Mix != nil {
 		if t := of(c.Mix)[dag]; t.Defined() {
 			return t
 		}
 	}
-	panic(&torch.Error{Op: "mixture", Err: fmt.Errorf("the pass has no architecture weights for %s; a supernet runs by search.Supernet.Logits, or with a Mix in its context", dag)})
+	panic(&torch.Error{Op: "mixture", Err: fmt.Errorf("the pass has no architecture weights for %s; run a supernet with search.Supernet.Logits, or with a Mix in its context", dag)})
 }
 
 func add(a, b torch.Tensor) torch.Tensor {

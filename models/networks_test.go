@@ -14,7 +14,7 @@ import (
 	"hdas/torch/nn"
 )
 
-// measured is what internal/golden/networks.py found of a network.
+// measured holds the results of internal/golden/networks.py for a network.
 type measured struct {
 	Parameters    int64
 	WithAuxiliary int64 `json:"with_auxiliary"`
@@ -35,7 +35,7 @@ func measurements(t *testing.T) map[string]map[plan.Preset]measured {
 	return m
 }
 
-// Every published genotype at its full size under both presets: exact, as PyTorch's modules count.
+// The sizes of every published genotype with both presets equal those of PyTorch's modules exactly.
 func TestSizesOfPublished(t *testing.T) {
 	for name, presets := range measurements(t) {
 		for preset, want := range presets {
@@ -104,7 +104,7 @@ func numbers(t *testing.T, name string, m plan.Macro, size int64, want measured)
 	}
 }
 
-// gradient is the norm over all weights of the gradient of half the sum of the logits' squares.
+// gradient returns the gradient norm, over all weights, of half the sum of the squared logits.
 func gradient(s *nn.Store, logits torch.Tensor) float64 {
 	var there []torch.Tensor
 	for _, g := range torch.Grad(logits.Mul(logits).Sum().MulScalar(0.5), nn.Tensors(s.Weights())) {

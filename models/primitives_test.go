@@ -14,7 +14,7 @@ import (
 	"hdas/torch/nn"
 )
 
-// What every primitive promises, at every place that it can have.
+// The rules that every primitive follows, for every Spec.
 func TestPrimitives(t *testing.T) {
 	for _, name := range ops.Names() {
 		for _, spec := range []ops.Spec{
@@ -75,7 +75,7 @@ func promises(t *testing.T, name string, spec ops.Spec) {
 		}
 	} else {
 		weights := store.Weights()
-		// A batch norm takes away what is the same for all pixels; a square does not cancel out.
+		// A batch norm cancels values that are the same for all pixels; squares do not cancel.
 		grads := torch.Grad(y.Mul(y).Mul(y).Sum(), append(nn.Tensors(weights), x))
 		for i, g := range grads {
 			what := "the input"

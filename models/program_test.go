@@ -26,7 +26,7 @@ func TestProgramEqualsOperationsOneByOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { equal(t, true, true) })
 }
 
-// The same by running statistics, with gradients through them.
+// The same with running statistics and with gradients.
 func TestProgramByRunningStatistics(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { equal(t, false, true) })
 }
@@ -92,7 +92,7 @@ func equal(t *rapid.T, train, gradients bool) {
 				}
 			}
 		}
-		// One scale at least, so that the pass has what it hands over.
+		// At least one scale, so that the pass has a tensor of scales.
 		g.Terms[0].Scale = &torch.Scale{Element: 11}
 		disturb := func(by float64) {
 			torch.NoGrad(func() {
@@ -150,10 +150,9 @@ func equal(t *rapid.T, train, gradients bool) {
 	}
 }
 
-// compare holds values and gradients to each other; the gradients are those of the scales, of both
-// inputs, and of the weights.
+// compare compares values, and the gradients of the scales, of both inputs and of the weights.
 func compare(t *rapid.T, store *nn.Store, got, want []torch.Tensor, single bool, tolerance float64) {
-	// In float32 a gradient that cancels to nothing is as exact as what it is the sum of.
+	// In float32, a gradient whose summands cancel has the absolute error of its summands.
 	gradients := 1.0
 	for _, w := range want[1:] {
 		if w.Defined() && single {
@@ -171,7 +170,7 @@ func compare(t *rapid.T, store *nn.Store, got, want []torch.Tensor, single bool,
 				what = "gradient of " + store.Weights()[k].Name
 			}
 		}
-		// Behind a zero libtorch's gradients end, and are undefined; the kernels' may go on as zeros.
+		// Gradients through a zero are undefined with libtorch, and may be zeros with the kernels.
 		switch {
 		case want[i].Defined() && got[i].Defined():
 			near(t, what, got[i].Float64s(), want[i].Float64s(), floor, tolerance)
@@ -183,7 +182,7 @@ func compare(t *rapid.T, store *nn.Store, got, want []torch.Tensor, single bool,
 	}
 }
 
-// oneByOne computes a graph by one operation of libtorch after the other.
+// oneByOne computes a graph with separate operations of libtorch.
 func oneByOne(g torch.Graph, x []torch.Tensor, how torch.Pass) torch.Tensor {
 	states := append(append([]torch.Tensor(nil), x...), make([]torch.Tensor, g.States-g.Inputs)...)
 	masks := how.Masks
@@ -261,7 +260,7 @@ func near(t *rapid.T, what string, got, want []float64, floor, tolerance float64
 	}
 }
 
-// largest is the largest magnitude.
+// largest returns the largest absolute value.
 func largest(v []float64) (size float64) {
 	for _, x := range v {
 		size = max(size, math.Abs(x))

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"hdas/internal/leaftest"
+	"hdas/internal/looptest"
 	"hdas/models/layer"
 	"hdas/models/ops"
 	"hdas/models/plan"
@@ -76,7 +76,7 @@ func everyOperation(t *testing.T, dtype torch.DType) map[string][]float64 {
 	return all
 }
 
-// A cell has the same bits whatever the number of threads.
+// The result of a cell has the same bits for every number of threads.
 func TestCellOnAnyThreads(t *testing.T) {
 	threads := func(n int) (was int) {
 		if err := torch.Do(func(*torch.Scope) error { was = torch.Threads(); torch.SetThreads(n); return nil }); err != nil {
@@ -105,8 +105,8 @@ func TestCellOnAnyThreads(t *testing.T) {
 // that file, for the same test in another process.
 const resultsFile = "HDAS_TEST_CELL_RESULTS"
 
-// A cell comes out the same in each instruction set, but for rounding. The set is chosen once in a
-// process, so that this test runs itself again for each.
+// The results of a cell in different instruction sets differ only by rounding. A process chooses the set
+// once, so this test runs itself in a new process for each set.
 func TestCellInEachInstructionSet(t *testing.T) {
 	type results struct {
 		Set   string
@@ -133,7 +133,7 @@ func TestCellInEachInstructionSet(t *testing.T) {
 		return
 	}
 	all := map[string]results{}
-	for _, set := range leaftest.Sets() {
+	for _, set := range looptest.Sets() {
 		file := filepath.Join(t.TempDir(), set)
 		if out, err := again(t, set, file); err != nil {
 			t.Fatalf("%s: %v: %s", set, err, out)
@@ -175,15 +175,15 @@ func TestCellInEachInstructionSet(t *testing.T) {
 	}
 }
 
-// A set that is none, or that the processor lacks, ends the work with what there is.
+// An unknown or unsupported instruction set is an error that lists the supported ones.
 func TestUnknownInstructionSet(t *testing.T) {
 	names := []string{"", "AVX2", "sse"}
-	if !slices.Contains(leaftest.Sets(), "avx512") {
+	if !slices.Contains(looptest.Sets(), "avx512") {
 		names = append(names, "avx512")
 	}
 	for _, name := range names {
 		out, err := again(t, name, filepath.Join(t.TempDir(), "none"))
-		if err == nil || !strings.Contains(out, "HDAS_TEST_ISA: instruction set") || !strings.Contains(out, strings.Join(leaftest.Sets(), ", ")) {
+		if err == nil || !strings.Contains(out, "HDAS_TEST_ISA: instruction set") || !strings.Contains(out, strings.Join(looptest.Sets(), ", ")) {
 			t.Errorf("HDAS_TEST_ISA=%q: %v: %s", name, err, out)
 		}
 	}

@@ -9,8 +9,9 @@ import (
 	"hdas/models/plan"
 )
 
-// picture reads an image file as the network takes its images: as where it was tested, if that was
-// on files, too. A network that learned from images of one size gets the whole image.
+// picture returns the pixels (3,H,W) of an image file at the size that the network takes. A network that
+// was trained on image files gets the image as in its evaluation (resized, then cropped); one that was
+// trained on images of a fixed size gets the whole image.
 func picture(path string, d model.Description) ([]byte, error) {
 	file, err := os.ReadFile(path)
 	if err != nil {
@@ -34,7 +35,8 @@ func viewOf(d model.Description) datasets.View {
 	return datasets.View{Size: size}
 }
 
-// normalised appends an image (3,H,W) to dst, channel by channel, as the network takes them.
+// normalised appends the pixels of an image (3,H,W), normalised and converted to the network's number of
+// channels, to dst and returns dst.
 func normalised(dst []float32, pix []byte, d model.Description) []float32 {
 	plane := len(pix) / 3
 	for c := range int(d.Image.C) {

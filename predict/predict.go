@@ -1,4 +1,4 @@
-// Package predict tells what is on images, by a trained network.
+// Package predict classifies images with a trained network.
 package predict
 
 import (
@@ -18,21 +18,21 @@ import (
 	"hdas/torch/nn"
 )
 
-// Guess is a class that an image may show.
+// Guess is a class with its probability.
 type Guess struct {
 	Class       string  `json:"class"`
-	Index       int     `json:"index"` // of the class, from 0
+	Index       int     `json:"index"` // index of the class, from 0
 	Probability float64 `json:"probability"`
 }
 
-// Image is an image and what it may show, the likeliest first.
+// Image is an image file with its most likely classes, in descending order of probability.
 type Image struct {
 	File    string  `json:"file"`
 	Guesses []Guess `json:"guesses"`
 }
 
-// Find lists the images that paths mean: files, whatever they are called, and the image files in
-// folders and those below; and what cannot be read.
+// Find returns the image files for a list of paths, and an error for each path that cannot be read. A
+// file is taken whatever its name is; a folder is searched recursively for the extensions of images.
 func Find(paths []string) (files []string, faults []error) {
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -89,11 +89,12 @@ func checkFile(path string, info os.FileInfo) error {
 // Predictor runs a network on images.
 type Predictor struct {
 	Model *model.Model
-	Batch int // images at once
-	Top   int // guesses of an image
+	Batch int // images in a batch, at least 1
+	Top   int // number of classes to return for an image, at least 1
 }
 
-// Check names what the model lacks for images.
+// Check returns an error if the model does not have what Images needs: square images of 1 or 3 channels,
+// per-channel mean and standard deviation, and names of the classes.
 func (p Predictor) Check() error {
 	d := p.Model.Description
 	if c := int(d.Image.C); c != 1 && c != 3 || len(d.Mean) != c || len(d.Std) != c {
@@ -108,8 +109,9 @@ func (p Predictor) Check() error {
 	return nil
 }
 
-// Images yields what is on each file, in their order, until yield returns false or ctx is
-// cancelled, whose error it returns. A file that cannot be read is yielded with an error.
+// Images classifies image files and calls yield with the result for each, in order, until yield returns
+// false. For a file that cannot be read yield gets an error. If ctx is cancelled, Images returns its
+// error.
 func (p Predictor) Images(ctx context.Context, files []string, yield func(Image, error) bool) error {
 	for batch := range slices.Chunk(files, p.Batch) {
 		var pixels []float32
@@ -140,7 +142,7 @@ func (p Predictor) Images(ctx context.Context, files []string, yield func(Image,
 	return nil
 }
 
-// guess is what each of several normalised images may show.
+// guess returns the most likely classes of each of several normalised images.
 func (p Predictor) guess(pixels []float32) (guesses [][]Guess, err error) {
 	s := p.Model.Image
 	n := int64(len(pixels)) / (s.C * s.H * s.W)
@@ -162,15 +164,15 @@ func (p Predictor) guess(pixels []float32) (guesses [][]Guess, err error) {
 	return guesses, err
 }
 
-// logits runs the network on images (N,C,H,W) of any type, on the CPU.
+// logits returns the logits (N,Classes), on the CPU, for images (N,C,H,W) of any type.
 func (p Predictor) logits(images torch.Tensor) (out torch.Tensor) {
 	o := p.Model.Weights.Options()
 	torch.NoGrad(func() { out = p.Model.Logits(&nn.Ctx{}, images.To(o.DType).ToDevice(o.Device)).ToDevice(torch.CPU) })
 	return out
 }
 
-// Logits are the network's (N,Classes), in the type of its weights, for images (N,C,H,W) that are
-// normalised already. It runs inside torch.Do.
+// Logits returns the logits (N,Classes), on the CPU and in the type of the weights, for normalised
+// images (N,C,H,W). They belong to the innermost scope. It runs inside torch.Do.
 func (p Predictor) Logits(ctx context.Context, images torch.Tensor) (torch.Tensor, error) {
 	shape, s := images.Shape(), p.Model.Image
 	if len(shape) != 4 || shape[0] < 1 || shape[1] != s.C || shape[2] != s.H || shape[3] != s.W {
@@ -190,8 +192,8 @@ func (p Predictor) Logits(ctx context.Context, images torch.Tensor) (torch.Tenso
 	return torch.Cat(parts, 0), nil
 }
 
-// File reads the images of a safetensors file, its tensor "input" as Logits takes it, and writes the
-// tensor "logits" to another. It returns the shape of that.
+// File reads the tensor "input" (normalised images, see Logits) from the safetensors file in, writes the
+// tensor "logits" to the safetensors file out, and returns the shape of the logits.
 func (p Predictor) File(ctx context.Context, in, out string) (shape []int64, err error) {
 	err = torch.Do(func(*torch.Scope) error {
 		tensors, _, err := run.ReadTensors(in)

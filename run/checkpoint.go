@@ -1,5 +1,5 @@
-// Package run keeps what a search or a training leaves: its folder, checkpoints, records, and the
-// loop that writes them.
+// Package run manages the folder of a search or a training: its checkpoints and its records, one for
+// each epoch. Its Loop runs the epochs and writes them.
 package run
 
 import (
@@ -17,50 +17,50 @@ import (
 	"hdas/weights/safetensors"
 )
 
-// Checkpoint is enough to go on from, and to rebuild the network from, alone.
+// Checkpoint is the state of a run. It suffices to resume the run and to rebuild its network.
 type Checkpoint struct {
 	Meta  Meta
-	State map[string][]nn.Param // by section; the tensors belong to whoever made them
+	State map[string][]nn.Param // tensors by section; whoever made the checkpoint owns them
 }
 
-// Loaded is a checkpoint read back.
+// Loaded is a checkpoint that was read from a file.
 type Loaded struct {
 	Meta    Meta
-	State   map[string]map[string]torch.Tensor // by section and name, empty sections left out; on the CPU, of the innermost scope
-	Warning error                              // why a newer checkpoint was passed over; nil where none was
+	State   map[string]map[string]torch.Tensor // by section and name, without empty sections; on the CPU; they belong to the innermost scope
+	Warning error                              // why a newer checkpoint could not be used; nil if there is none
 }
 
-// Meta is what a checkpoint says besides its tensors.
+// Meta is the part of a checkpoint that is not tensors.
 type Meta struct {
 	Version    int               `json:"version"`           // set by Write
-	Kind       string            `json:"kind"`              // what wrote it: "search" or "training"
+	Kind       string            `json:"kind"`              // kind of run: "search" or "training"
 	Config     string            `json:"config"`            // the whole configuration, YAML
-	Genotype   string            `json:"genotype"`          // YAML; of a search, what it would derive now
-	Network    json.RawMessage   `json:"network,omitempty"` // what rebuilds the network, besides the genotype
-	Epoch      int               `json:"epoch"`             // under way or next, from 0
-	Batch      int               `json:"batch"`             // of that epoch, to go on from, from 0
-	Done       bool              `json:"done"`              // nothing is left to run
+	Genotype   string            `json:"genotype"`          // YAML; of a search, derived from the current parameters
+	Network    json.RawMessage   `json:"network,omitempty"` // description of the network, besides the genotype
+	Epoch      int               `json:"epoch"`             // in which to continue, from 0
+	Batch      int               `json:"batch"`             // with which to continue in that epoch, from 0
+	Done       bool              `json:"done"`              // the run has ended
 	Seed       uint64            `json:"seed"`
-	Generators map[string][]byte `json:"generators"`         // by device
-	Best       float64           `json:"best"`               // of a search: the best supernet's top-1
-	BestEpoch  int               `json:"best_epoch"`         // its epoch, from 0
-	Progress   json.RawMessage   `json:"progress,omitempty"` // running figures of the epoch under way
+	Generators map[string][]byte `json:"generators"`         // states of the random number generators by device
+	Best       float64           `json:"best"`               // of a search: highest top-1 of the supernet
+	BestEpoch  int               `json:"best_epoch"`         // epoch of Best, from 0
+	Progress   json.RawMessage   `json:"progress,omitempty"` // metrics of the current epoch so far
 }
 
-// version is that of the checkpoints written here.
+// version is the version of the checkpoint format.
 const version = 2
 
-// The texts in the file of a checkpoint.
+// The keys of the safetensors metadata of a checkpoint.
 const (
 	metaKey     = "hdas"          // the Meta, JSON
-	checksumKey = "hdas-checksum" // of that text and all tensors
+	checksumKey = "hdas-checksum" // checksum of the Meta and all tensors
 )
 
-// errVersion is a whole checkpoint that this program cannot read.
+// errVersion is the error for an intact checkpoint of another version.
 var errVersion = errors.New("unknown version")
 
-// Write writes a checkpoint as one safetensors file, whose tensors are named section/name, as
-// WriteTensors does. It runs inside torch.Do.
+// Write writes a checkpoint to a safetensors file, in the way of WriteTensors. Tensors are named
+// section/name. It runs inside torch.Do.
 func Write(path string, c Checkpoint) error {
 	write, err := c.encode()
 	if err != nil {
@@ -69,7 +69,7 @@ func Write(path string, c Checkpoint) error {
 	return Replace(path, write)
 }
 
-// encode checks a checkpoint and returns what writes it.
+// encode checks a checkpoint and returns a function that writes it.
 func (c Checkpoint) encode() (write func(io.Writer) error, err error) {
 	c.Meta.Version = version
 	if err := c.Meta.validate(); err != nil {
@@ -98,7 +98,8 @@ func (c Checkpoint) encode() (write func(io.Writer) error, err error) {
 	}, nil
 }
 
-// Read reads a checkpoint and checks that it is as it was written. It runs inside torch.Do.
+// Read returns the checkpoint in a file. A file whose checksum is wrong is an error. It runs inside
+// torch.Do.
 func Read(path string) (Loaded, error) {
 	meta, arrays, err := inspect(path)
 	if err != nil {
@@ -122,7 +123,7 @@ func Read(path string) (Loaded, error) {
 	return c, nil
 }
 
-// inspect reads and checks a checkpoint, without making tensors.
+// inspect reads and checks a checkpoint; it makes no tensors.
 func inspect(path string) (Meta, []safetensors.Tensor, error) {
 	f, err := safetensors.Read(path)
 	if err != nil {
@@ -180,8 +181,8 @@ func (m Meta) validate() error {
 	return errors.Join(faults...)
 }
 
-// checksum finds damage that leaves a file's form intact: CRC-32C over every array's name, type,
-// shape and data, sorted by name, and the text.
+// checksum returns the CRC-32C of the text and of the name, type, shape and data of every array, sorted
+// by name. It detects damage that a safetensors parser would not.
 func checksum(text string, arrays []safetensors.Tensor) string {
 	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	for _, a := range arrays {

@@ -11,15 +11,15 @@ import (
 	"syscall"
 )
 
-// Dir is a run's folder, locked against other processes until Close.
+// Dir is the folder of a run. It is locked against other processes until Close.
 type Dir struct {
 	path  string
 	lock  *os.File
-	whole bool // the newest checkpoint is known to be so
+	whole bool // the newest checkpoint is known to be intact
 }
 
-// Create makes a folder for a new run, and those above it. A folder that holds a checkpoint or a
-// record already is an error.
+// Create creates a folder for a new run, with its parents, and locks it. A folder that already holds a
+// run is an error. The caller closes the Dir.
 func Create(path string) (*Dir, error) {
 	if err := makeFolder(path); err != nil {
 		return nil, err
@@ -30,22 +30,22 @@ func Create(path string) (*Dir, error) {
 	}
 	if d.hasOneOf(CheckpointFile, previous, records) {
 		d.Close()
-		return nil, fmt.Errorf("%s holds a run already; go on with --resume, or choose another folder with --out", path)
+		return nil, fmt.Errorf("%s already holds a run; resume it with --resume, or choose another folder with --out", path)
 	}
 	return d, nil
 }
 
-// Open opens the folder of a run that was begun, be it only with its configuration, and mends what
-// a crash left: unfinished files and a half-written record.
+// Open opens and locks the folder of a run that holds at least a configuration. It removes what a crash
+// may have left: unfinished files and a half-written record. The caller closes the Dir.
 func Open(path string) (*Dir, error) {
 	if info, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("no run to go on with: %w", err)
+		return nil, fmt.Errorf("no run to resume: %w", err)
 	} else if !info.IsDir() {
-		return nil, fmt.Errorf("no run to go on with: %s is not a folder", path)
+		return nil, fmt.Errorf("no run to resume: %s is not a folder", path)
 	}
 	marks := []string{ConfigFile, CheckpointFile, previous, records}
 	if !(&Dir{path: path}).hasOneOf(marks...) {
-		return nil, fmt.Errorf("no run to go on with: %s has none of %s; begin one without --resume", path, strings.Join(marks, ", "))
+		return nil, fmt.Errorf("no run to resume: %s has none of %s; start one without --resume", path, strings.Join(marks, ", "))
 	}
 	d, err := open(path)
 	if err != nil {
@@ -58,7 +58,7 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
-// Begin opens the folder of a run that was begun, as Open does, or makes one, as Create does.
+// Begin opens the folder of an existing run, like Open, or creates a new one, like Create.
 func Begin(path string) (*Dir, error) {
 	if Begun(path) {
 		return Open(path)
@@ -77,7 +77,7 @@ func open(path string) (*Dir, error) {
 	}
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return nil, fmt.Errorf("%s is in use by a run that is still going on; stop it, or choose another folder with --out", path)
+		return nil, fmt.Errorf("%s is in use by another process; stop it, or choose another folder with --out", path)
 	case err != nil:
 		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
@@ -93,15 +93,16 @@ func (d *Dir) hasOneOf(names ...string) bool {
 	return false
 }
 
-// Close lets others use the folder.
+// Close releases the lock of the folder.
 func (d *Dir) Close() error { return d.lock.Close() }
 
-// Path is a place in the folder.
+// Path returns the path of a file in the folder.
 func (d *Dir) Path(elem ...string) string {
 	return filepath.Join(append([]string{d.path}, elem...)...)
 }
 
-// WriteFile writes a file of the folder, whole or not at all. Slashes make subfolders.
+// WriteFile writes a file in the folder, completely or not at all. A name with slashes creates
+// subfolders.
 func (d *Dir) WriteFile(name string, data []byte) error {
 	path := d.Path(filepath.FromSlash(name))
 	if err := makeFolder(filepath.Dir(path)); err != nil {
@@ -113,7 +114,7 @@ func (d *Dir) WriteFile(name string, data []byte) error {
 	})
 }
 
-// Save writes a checkpoint and keeps the one before. It runs inside torch.Do.
+// Save writes a checkpoint and keeps the previous one. It runs inside torch.Do.
 func (d *Dir) Save(c Checkpoint) error {
 	path := d.Path(CheckpointFile)
 	write, err := c.encode()
@@ -124,8 +125,8 @@ func (d *Dir) Save(c Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	// At every moment one of the two names is a whole checkpoint: one that is damaged does not
-	// take the place of the one before, to which the run may have gone back.
+	// At every moment one of the two files is an intact checkpoint. A damaged newest one must not replace
+	// the previous one, from which the run may have been resumed.
 	if !d.whole {
 		_, _, err := inspect(path)
 		d.whole = err == nil
@@ -140,8 +141,8 @@ func (d *Dir) Save(c Checkpoint) error {
 	return err
 }
 
-// Latest reads the newest whole checkpoint: the last one or, where that is missing or damaged, the
-// one before, with a Warning. ok is false where there has been none. It runs inside torch.Do.
+// Latest returns the newest intact checkpoint: the last one or, if that is missing or damaged, the
+// previous one with a Warning. ok is false if there is no checkpoint. It runs inside torch.Do.
 func (d *Dir) Latest() (c Loaded, ok bool, err error) {
 	c, last := Read(d.Path(CheckpointFile))
 	d.whole = last == nil
@@ -165,15 +166,16 @@ func (d *Dir) Latest() (c Loaded, ok bool, err error) {
 	return Loaded{}, false, fmt.Errorf("no whole checkpoint is left; begin again in another folder: %w", errors.Join(last, before))
 }
 
-// lastGood ends the message of a failed step: a checkpoint is written after steps that went well.
+// lastGood returns the end of the message for a failed step, which names the newest checkpoint.
 func (d *Dir) lastGood() string {
 	if !d.hasOneOf(CheckpointFile, previous) {
 		return "; there is no checkpoint yet"
 	}
-	return "; the last good checkpoint, from which --resume goes on: " + d.Path(CheckpointFile)
+	return "; the last good checkpoint, from which --resume continues: " + d.Path(CheckpointFile)
 }
 
-// Find is the checkpoint that a path means: a file, or the newest one of a run folder.
+// Find returns the path of a checkpoint: path itself if it is a file, or the newest checkpoint of a run
+// folder.
 func Find(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	records  = "epochs.jsonl"
 )
 
-// reopen closes a folder and opens it again, as a run that goes on does.
+// reopen closes a folder and opens it again, as for resuming a run.
 func reopen(t testing.TB, d *run.Dir) *run.Dir {
 	t.Helper()
 	d.Close()
@@ -52,14 +52,14 @@ func TestFolderOfANewRun(t *testing.T) {
 		t.Errorf("a checkpoint of epoch %d in a new folder", epoch)
 	}
 
-	// Nothing to go on with yet, so another may begin here.
+	// Nothing can be resumed yet, so a new run may begin here.
 	d.Close()
 	_, err = run.Open(path)
 	fails(t, err, path, "none of", run.ConfigFile, newest, previous, records, "--resume")
 	d, err = run.Create(path)
 	check(t, err)
 
-	// The configuration alone: to go on is to begin.
+	// The configuration alone: resuming starts the run.
 	check(t, d.WriteFile(run.ConfigFile, nil))
 	d = reopen(t, d)
 	check(t, saveEpoch(d, 0))
@@ -140,7 +140,7 @@ func TestADamagedCheckpointFallsBack(t *testing.T) {
 		fails(t, warning, d.Path(newest), "before")
 	}
 
-	// The damaged one must not take the place of the whole one, whether or not it was tried.
+	// The damaged checkpoint must not replace the intact one, whether or not it was read before.
 	old, err := os.ReadFile(d.Path(previous))
 	check(t, err)
 	for _, try := range []func(){func() { latest(t, d) }, func() { d = reopen(t, d) }, func() { d = reopen(t, d); latest(t, d) }} {
@@ -163,7 +163,7 @@ func TestADamagedCheckpointFallsBack(t *testing.T) {
 	refuse(t, []string{d.Path(newest), "no whole checkpoint"}, func() error { _, _, err := d.Latest(); return err })
 }
 
-// A newer program's checkpoint is whole: to go back behind it would throw it away.
+// A checkpoint of a newer program is intact: using the previous one would discard it.
 func TestNoFallBackBehindANewerVersion(t *testing.T) {
 	d := create(t)
 	check(t, saveEpoch(d, 0))

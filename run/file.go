@@ -13,11 +13,11 @@ import (
 	"syscall"
 )
 
-// unfinished ends the names of files that are being written.
+// unfinished is the extension of files that are being written.
 const unfinished = ".unfinished"
 
-// Replace writes a file beside path, syncs it and renames it to path: there is the old file or the
-// new one, whole, whatever happens.
+// Replace writes a file in the folder of path, syncs it and renames it to path. Whatever happens, path
+// is either the old file or the complete new one.
 func Replace(path string, write func(io.Writer) error) error {
 	name, err := stage(path, write)
 	if err != nil {
@@ -26,15 +26,15 @@ func Replace(path string, write func(io.Writer) error) error {
 	return commit(name, path)
 }
 
-// stage writes a file to be renamed to path, and returns its name. It is whole and on the disk, or
-// there is none.
+// stage writes and syncs a file that is to be renamed to path, and returns its name. If writing fails,
+// it removes the file.
 func stage(path string, write func(io.Writer) error) (name string, err error) {
 	beside := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()+unfinished)
 	f, err := os.OpenFile(beside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return "", err
 	}
-	whole := false // not so where write panics, either
+	whole := false // stays false if write panics
 	defer func() {
 		if !whole {
 			f.Close()
@@ -51,7 +51,7 @@ func stage(path string, write func(io.Writer) error) (name string, err error) {
 	return beside, nil
 }
 
-// commit makes a staged file the one at path.
+// commit renames a staged file to path and syncs the folder.
 func commit(name, path string) error {
 	if err := os.Rename(name, path); err != nil {
 		return errors.Join(err, os.Remove(name))
@@ -59,7 +59,7 @@ func commit(name, path string) error {
 	return syncFolder(filepath.Dir(path))
 }
 
-// syncFolder makes the names in a folder last, on file systems that know how.
+// syncFolder syncs a folder, so that renames in it survive a crash, on file systems that support it.
 func syncFolder(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
@@ -72,7 +72,7 @@ func syncFolder(path string) error {
 	return errors.Join(err, d.Close())
 }
 
-// makeFolder makes a folder that lasts, and those above it.
+// makeFolder creates a folder and its parents, and syncs them.
 func makeFolder(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil
@@ -89,11 +89,11 @@ func makeFolder(path string) error {
 	return syncFolder(parent)
 }
 
-// removeUnfinished removes what a crash left half-written in a folder and those below.
+// removeUnfinished removes the unfinished files that a crash left in a folder and its subfolders.
 func removeUnfinished(path string) error {
 	return filepath.WalkDir(path, func(file string, e fs.DirEntry, err error) error {
 		if err != nil {
-			return nil // nothing of ours is where we cannot read
+			return nil // a folder that cannot be read holds no file of the run
 		}
 		if e.Type().IsRegular() && strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), unfinished) {
 			return os.Remove(file)

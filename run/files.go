@@ -12,14 +12,14 @@ import (
 	"hdas/models/genotype/text"
 )
 
-// The files of a run's folder. No other package spells these names.
+// The names of the files in a run folder. No other package repeats them.
 const (
 	ConfigFile     = "config.yaml"            // the resolved configuration
-	GenotypeFile   = "genotype.yaml"          // what a search found or a training trains
-	DrawingFile    = "genotype.svg"           // the drawing of that
+	GenotypeFile   = "genotype.yaml"          // the genotype that a search found or that a training trains
+	DrawingFile    = "genotype.svg"           // the drawing of that genotype
 	CheckpointFile = "checkpoint.safetensors" // the newest checkpoint
 	bestFile       = "genotype-best-supernet.yaml"
-	epochFiles     = "genotypes/epoch-%03d.yaml" // by the epoch's number, from 1
+	epochFiles     = "genotypes/epoch-%03d.yaml" // by the number of the epoch, from 1
 	previous       = "checkpoint-previous.safetensors"
 	records        = "epochs.jsonl"
 	lockFile       = ".lock"
@@ -32,10 +32,10 @@ func (d *Dir) WriteConfig(yaml []byte) error { return d.WriteFile(ConfigFile, ya
 // WriteGenotype writes the genotype that a search found or that a training trains.
 func (d *Dir) WriteGenotype(g genotype.Genotype) error { return d.writeGenotype(GenotypeFile, g) }
 
-// WriteBest writes the genotype of the epoch whose supernet scored best.
+// WriteBest writes the genotype of the epoch whose supernet had the highest validation accuracy.
 func (d *Dir) WriteBest(g genotype.Genotype) error { return d.writeGenotype(bestFile, g) }
 
-// WriteEpoch writes what a search would derive after an epoch, counted from 0.
+// WriteEpoch writes the genotype that is derived after an epoch, counted from 0.
 func (d *Dir) WriteEpoch(epoch int, g genotype.Genotype) error {
 	return d.writeGenotype(fmt.Sprintf(epochFiles, epoch+1), g)
 }
@@ -51,19 +51,19 @@ func (d *Dir) writeGenotype(name string, g genotype.Genotype) error {
 	return d.WriteFile(name, text.Bytes())
 }
 
-// Begun reports whether a folder holds the configuration of a run, so that Open can go on with it.
+// Begun reports whether a folder holds the configuration of a run, so that Open can open it.
 func Begun(folder string) bool {
 	_, err := os.Stat(filepath.Join(folder, ConfigFile))
 	return err == nil
 }
 
-// LoadGenotype returns the genotype that a name means: a published one, a file of YAML or of DARTS'
-// notation, such a text itself, CELLS+STAGES, or the folder of the run that found or trained it.
+// LoadGenotype returns a genotype by the name of a published one, the name of a file (YAML or DARTS'
+// notation), the notation itself, CELLS+STAGES, or the folder of the run that found or trained it.
 func LoadGenotype(name string) (genotype.Genotype, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		name = filepath.Join(name, GenotypeFile)
 		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-			return genotype.Genotype{}, fmt.Errorf("%w; the search has not ended, or the folder is none of a search", err)
+			return genotype.Genotype{}, fmt.Errorf("%w; the search has not ended, or the folder is not that of a search", err)
 		}
 	}
 	return text.Load(name)

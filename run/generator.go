@@ -6,8 +6,8 @@ import (
 	"hdas/torch"
 )
 
-// Generators are the states of the generators that a run on that device draws from, by the
-// device's name. It runs inside torch.Do.
+// Generators returns the states of libtorch's random number generators for a run on that device, by
+// name of their device. It runs inside torch.Do.
 func Generators(d torch.Device) map[string][]byte {
 	states := map[string][]byte{torch.CPU.String(): torch.GeneratorState(torch.CPU)}
 	if d != torch.CPU {
@@ -16,7 +16,7 @@ func Generators(d torch.Device) map[string][]byte {
 	return states
 }
 
-// SetGenerators puts Generators back. It runs inside torch.Do.
+// SetGenerators restores states that Generators returned. It runs inside torch.Do.
 func SetGenerators(states map[string][]byte) error {
 	for name, state := range states {
 		d, err := torch.ParseDevice(name)

@@ -9,56 +9,58 @@ import (
 	"hdas/torch"
 )
 
-// ErrStopped is the end of a loop whose context was cancelled: after the step under way, with a
-// checkpoint from which it goes on.
-var ErrStopped = errors.New("stopped; --resume goes on")
+// ErrStopped is the error of a loop whose context was cancelled: it finished the current step and saved
+// a checkpoint, from which the run can be resumed.
+var ErrStopped = errors.New("stopped; --resume continues")
 
-// Task is what a loop drives: a search or a training.
+// Task is a search or a training that Loop runs. B is the type of a batch.
 type Task[B any] interface {
-	// Batches yields the batches of an epoch, from that one on.
+	// Batches yields the batches of an epoch, beginning with batch `from`.
 	Batches(ctx context.Context, epoch, from int) iter.Seq2[B, error]
-	// Step learns from one batch and returns what it came to. It runs inside torch.Do.
-	Step(epoch int, b B) []Figure
-	// EndEpoch evaluates after the last batch and returns the epoch's record, one JSON object, and
-	// whether the run is to end with it, though epochs are left.
+	// Step updates the weights with one batch and returns the losses and gradient norms of the step. It
+	// runs inside torch.Do.
+	Step(epoch int, b B) []Scalar
+	// EndEpoch evaluates after the last batch of an epoch and returns the record of the epoch, which
+	// encodes to a JSON object. If enough is true, the run ends after this epoch.
 	EndEpoch(ctx context.Context, epoch int) (record any, enough bool, err error)
-	// Checkpoint is the state before that batch of that epoch. It runs inside torch.Do.
+	// Checkpoint returns the state before that batch of that epoch. It runs inside torch.Do; the
+	// tensors stay the task's.
 	Checkpoint(epoch, batch int) (Checkpoint, error)
 }
 
-// Progress tells how far a loop is.
+// Progress is the progress of a loop.
 type Progress struct {
-	Epoch, Epochs  int // epochs done, and in all
-	Batch, Batches int // of the epoch under way
-	Record         any // of the epoch that just ended, else nil
+	Epoch, Epochs  int // epochs finished, and their total
+	Batch, Batches int // batches finished in the current epoch, and their total
+	Record         any // the record of an epoch that has just ended; otherwise nil
 }
 
-// Span is what a loop has to do.
+// Span says where a loop begins and ends, and how often it saves checkpoints.
 type Span struct {
-	Epochs, Batches int // in all, and of an epoch
-	Epoch, Batch    int // where to begin, from 0
-	Every           int // steps between two checkpoints of an epoch; 0: none but at its end
-	// Defer leaves the figures of steps where they were computed until the next checkpoint or the end
-	// of the epoch, so that the device need not wait after each step.
+	Epochs, Batches int // total number of epochs, and number of batches in an epoch
+	Epoch, Batch    int // where to begin, counted from 0
+	Every           int // steps between two checkpoints within an epoch; 0: only at its end
+	// Defer postpones the check for NaN to the next checkpoint or the end of the epoch, so that the host
+	// does not wait for the device after each step.
 	Defer    bool
-	Diverged string // what to do where a figure is no number
+	Diverged string // advice in the error for a NaN or infinite loss
 }
 
-// Loop runs epochs of a task, with a checkpoint and a record in dir after each. Where ctx is
-// cancelled before the end, it stops after the step or the epoch under way, with ErrStopped. A
-// figure that is no number ends it, with an error that names its step, before any checkpoint. observe
-// may be nil.
+// Loop runs the epochs of a task and writes a record and a checkpoint to dir after each. If ctx is
+// cancelled, it finishes the current step or evaluation, saves a checkpoint and returns ErrStopped. If
+// a scalar of a step is NaN or infinite, it returns an error that names the step and saves no
+// checkpoint of it. observe is called after each step and epoch; it may be nil.
 func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(Progress)) error {
 	if observe == nil {
 		observe = func(Progress) {}
 	}
-	var figures unread
-	defer torch.Do(func(*torch.Scope) error { figures.free(); return nil })
-	// check is an error where one of the steps before that batch came to no number.
+	var scalars pending
+	defer torch.Do(func(*torch.Scope) error { scalars.free(); return nil })
+	// check returns an error if a step before that batch computed NaN or an infinite value.
 	check := func(epoch, batch int) error {
 		return torch.Do(func(*torch.Scope) error {
-			first := batch - len(figures.names)
-			if step, fault := figures.read(); fault != nil {
+			first := batch - len(scalars.names)
+			if step, fault := scalars.read(); fault != nil {
 				return fmt.Errorf("epoch %d, step %d: %w: %s%s", epoch+1, first+step+1, fault, s.Diverged, dir.lastGood())
 			}
 			return nil
@@ -79,7 +81,7 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 	}
 	stop := func(epoch, batch int) error {
 		if err := save(epoch, batch, false); err != nil {
-			return err // nothing that --resume could go on from
+			return err // no checkpoint was saved, so that the run cannot be resumed from here
 		}
 		return ErrStopped
 	}
@@ -89,7 +91,7 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 			if err != nil {
 				return err
 			}
-			if err := torch.Do(func(*torch.Scope) error { figures.add(t.Step(epoch, b)); return nil }); err != nil {
+			if err := torch.Do(func(*torch.Scope) error { scalars.add(t.Step(epoch, b)); return nil }); err != nil {
 				return fmt.Errorf("epoch %d, step %d: %w%s", epoch+1, batch+1, err, dir.lastGood())
 			}
 			batch++
@@ -119,7 +121,7 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 			return fmt.Errorf("epoch %d: %w%s", epoch+1, err, dir.lastGood())
 		}
 		enough = enough || epoch+1 == s.Epochs
-		// The record first: a checkpoint behind it would leave it out for good.
+		// The record is written before the checkpoint: a run resumed from the checkpoint would not write it again.
 		if err := dir.Append(record); err != nil {
 			return err
 		}

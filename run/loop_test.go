@@ -16,16 +16,15 @@ import (
 
 const epochs, batches = 3, 4
 
-// sum adds up the numbers of its batches, with the generator's noise: a task whose state is one
-// tensor.
+// sum is a task whose state is one tensor: it adds up the numbers of its batches and random noise.
 type sum struct {
 	w        torch.Tensor
 	step     func(epoch, batch int) error // called after a step, if any
-	diverges func(epoch, batch int) bool  // where a figure is to be no number
+	diverges func(epoch, batch int) bool  // at which steps a scalar is infinite
 	endEpoch func(epoch int) error        // called at the end of EndEpoch, if any
 	enough   int                          // the epoch to end with, from 1; 0: the last
 	every    int                          // steps between checkpoints
-	wait     bool                         // figures are read back late
+	wait     bool                         // scalars are checked late
 }
 
 func (s *sum) Batches(_ context.Context, epoch, from int) iter.Seq2[int, error] {
@@ -35,7 +34,7 @@ func (s *sum) Batches(_ context.Context, epoch, from int) iter.Seq2[int, error] 
 	}
 }
 
-func (s *sum) Step(epoch, batch int) []run.Figure {
+func (s *sum) Step(epoch, batch int) []run.Scalar {
 	s.w.AddScalar_(float64(epoch*batches + batch)).Add_(torch.Randn(torch.Options{DType: torch.Float64}))
 	if s.step != nil {
 		if err := s.step(epoch, batch); err != nil {
@@ -44,9 +43,9 @@ func (s *sum) Step(epoch, batch int) []run.Figure {
 	}
 	one := torch.Ones(torch.Options{})
 	if s.diverges != nil && s.diverges(epoch, batch) {
-		return []run.Figure{{Name: "one", Value: one}, {Name: "sum", Value: s.w.MulScalar(math.Inf(1))}}
+		return []run.Scalar{{Name: "one", Value: one}, {Name: "sum", Value: s.w.MulScalar(math.Inf(1))}}
 	}
-	return []run.Figure{{Name: "sum", Value: s.w}}
+	return []run.Scalar{{Name: "sum", Value: s.w}}
 }
 
 func (s *sum) EndEpoch(_ context.Context, epoch int) (r any, enough bool, err error) {
@@ -64,7 +63,7 @@ func (s *sum) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	}, nil
 }
 
-// loop runs s from where d's checkpoint stands.
+// loop runs s from the newest checkpoint of d.
 func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	t.Helper()
 	epoch, batch := 0, 0
@@ -84,7 +83,7 @@ func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every, Defer: s.wait, Diverged: "add less"}, nil)
 }
 
-// whole is what a run left, to be compared.
+// whole returns everything that a run wrote, for comparisons.
 func whole(t *testing.T, d *run.Dir) string {
 	t.Helper()
 	checkpoint, err := os.ReadFile(d.Path(newest))
@@ -135,7 +134,7 @@ func TestAResumedLoopEqualsAnUnbrokenOne(t *testing.T) {
 	}
 }
 
-// A loop that ends early is done, and going on with it does nothing more.
+// A loop that ended early has ended: resuming it does nothing.
 func TestALoopThatHasEnough(t *testing.T) {
 	d := create(t)
 	check(t, loop(t, context.Background(), d, &sum{enough: 2}))
@@ -148,8 +147,8 @@ func TestALoopThatHasEnough(t *testing.T) {
 	})
 }
 
-// With checkpoints between, a loop that breaks off goes on from the last of them, and ends as an
-// unbroken one without any.
+// A loop with checkpoints within an epoch resumes from the last of them after a failure, and ends like an
+// uninterrupted loop without them.
 func TestCheckpointsWithinAnEpoch(t *testing.T) {
 	d := create(t)
 	check(t, loop(t, context.Background(), d, &sum{}))
@@ -236,13 +235,13 @@ func TestFaultsOfALoop(t *testing.T) {
 			return os.MkdirAll(d.Path(newest, "x"), 0o700)
 		}})
 		if err == nil || errors.Is(err, run.ErrStopped) {
-			t.Fatalf("stopped with no checkpoint to go on from: %v", err)
+			t.Fatalf("stopped with no checkpoint to resume from: %v", err)
 		}
 	})
 }
 
-// A figure that is no number ends the loop, at once or where the figures are read: with the step that
-// it was the first of, after the last checkpoint before it, and with no checkpoint after it.
+// A scalar that is infinite ends the loop, at once or where the scalars are checked late. The error
+// names the first such step, and no checkpoint is saved after it.
 func TestADivergedLoop(t *testing.T) {
 	live := torch.Live()
 	for _, every := range []int{0, 1, 2, 3} {
@@ -272,7 +271,7 @@ func TestADivergedLoop(t *testing.T) {
 				}
 				fails(t, err, words...)
 				if errors.Is(err, run.ErrStopped) {
-					t.Error("stopped, with nothing to go on from")
+					t.Error("stopped, with nothing to resume from")
 				}
 				do(t, func() error {
 					c, ok, err := d.Latest()
@@ -292,7 +291,7 @@ func TestADivergedLoop(t *testing.T) {
 	}
 }
 
-// reached fails where d's checkpoint is not of the start of that epoch.
+// reached fails unless the newest checkpoint of d is that of the start of the epoch.
 func reached(t *testing.T, d *run.Dir, epoch int) {
 	t.Helper()
 	do(t, func() error {

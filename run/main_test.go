@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// helper opens a folder, says so on a line, and then does its part.
+// helper opens a folder, prints a line, and then does what part says.
 func helper(part, folder string) error {
 	d, err := run.Open(folder)
 	if err != nil {
@@ -71,7 +71,7 @@ func helper(part, folder string) error {
 	return fmt.Errorf("no part %q", part)
 }
 
-// process is a helper under way; its output after "ready" is for the caller.
+// process is a running helper; its output after "ready" is for the caller.
 type process struct {
 	*exec.Cmd
 	stdin  io.WriteCloser
@@ -106,10 +106,10 @@ type record struct {
 	Epoch int `json:"epoch"`
 }
 
-// do runs f inside torch.Do, and fails on its error and on tensors left behind.
+// do calls f inside torch.Do, and fails if f returns an error or leaves tensors.
 var do = torchtest.Try
 
-// refuse is do for an f that has to fail, with an error that says all of these.
+// refuse calls f inside torch.Do and fails unless f returns an error that contains all of these texts.
 func refuse(t testing.TB, says []string, f func() error) {
 	t.Helper()
 	var err error
@@ -124,7 +124,7 @@ func refuse(t testing.TB, says []string, f func() error) {
 	}
 }
 
-// sample is a small checkpoint of an epoch: its tensors hold the number. It runs inside torch.Do.
+// sample returns a small checkpoint whose tensors hold the number of its epoch. It runs inside torch.Do.
 func sample(epoch int) run.Checkpoint {
 	v := float32(epoch)
 	return run.Checkpoint{
@@ -140,8 +140,7 @@ func saveEpoch(d *run.Dir, epoch int) error {
 	return torch.Do(func(*torch.Scope) error { return d.Save(sample(epoch)) })
 }
 
-// latest is the epoch that a folder's checkpoint stands at, -1 where there is none, and its
-// warning.
+// latest returns the epoch of a folder's newest checkpoint, -1 if there is none, and its warning.
 func latest(t testing.TB, d *run.Dir) (epoch int, warning error) {
 	t.Helper()
 	epoch = -1

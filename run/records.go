@@ -9,8 +9,9 @@ import (
 	"os"
 )
 
-// Append adds the record of an epoch, a JSON object with its number under "epoch", behind those of
-// the epochs before it: a run that went back to an earlier checkpoint leaves no second ones.
+// Append appends the record of an epoch, a JSON object whose key "epoch" is its number. Records of the
+// same and of later epochs, which a run that was resumed from an earlier checkpoint may find, are
+// removed.
 func (d *Dir) Append(record any) error {
 	line, err := json.Marshal(record)
 	if err != nil {
@@ -37,7 +38,7 @@ func (d *Dir) Append(record any) error {
 	return appendTo(d.Path(records), int64(len(old)), line)
 }
 
-// appendTo adds a line to a file of that size, or leaves it as it was.
+// appendTo appends a line to a file of that size. On an error it restores the size.
 func appendTo(path string, size int64, line []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
@@ -52,7 +53,7 @@ func appendTo(path string, size int64, line []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// Records calls f with every record, one JSON object each, in order.
+// Records calls f with every record in order, each a JSON object without line end.
 func (d *Dir) Records(f func(line []byte) error) error {
 	_, lines, err := d.readRecords()
 	if err != nil {
@@ -66,8 +67,7 @@ func (d *Dir) Records(f func(line []byte) error) error {
 	return nil
 }
 
-// repairRecords drops a half-written last record; one that lacks nothing but its end of line gets
-// it.
+// repairRecords removes a half-written last record, and completes one that lacks only its line end.
 func (d *Dir) repairRecords() error {
 	old, lines, err := d.readRecords()
 	if err != nil || bytes.Equal(bytes.Join(lines, nil), old) {
@@ -76,8 +76,8 @@ func (d *Dir) repairRecords() error {
 	return d.WriteFile(records, bytes.Join(lines, nil))
 }
 
-// readRecords reads the file, nil where there is none, and its whole lines, each with its end. Only
-// the last can be half-written; any other that is no record is an error.
+// readRecords returns the content of the file, nil if there is none, and its complete lines, each with
+// its line end. Only the last line may be half-written; any other invalid line is an error.
 func (d *Dir) readRecords() (file []byte, lines [][]byte, err error) {
 	file, err = os.ReadFile(d.Path(records))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -88,7 +88,7 @@ func (d *Dir) readRecords() (file []byte, lines [][]byte, err error) {
 	var torn error
 	for line := range bytes.Lines(file) {
 		if torn != nil {
-			return nil, nil, fmt.Errorf("%s, line %d, is damaged; remove or mend it: %w", d.Path(records), len(lines)+1, torn)
+			return nil, nil, fmt.Errorf("%s, line %d, is damaged; remove or repair it: %w", d.Path(records), len(lines)+1, torn)
 		}
 		if _, torn = epochOf(line); torn == nil {
 			if !bytes.HasSuffix(line, []byte("\n")) {

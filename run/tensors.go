@@ -11,8 +11,8 @@ import (
 	"hdas/weights/safetensors"
 )
 
-// ReadTensors reads a safetensors file and returns its tensors by name, and its texts. The tensors,
-// on the CPU, belong to the innermost scope. It runs inside torch.Do.
+// ReadTensors returns the tensors of a safetensors file by name, and its metadata. The tensors are on
+// the CPU and belong to the innermost scope. It runs inside torch.Do.
 func ReadTensors(path string) (map[string]torch.Tensor, map[string]string, error) {
 	f, err := safetensors.Read(path)
 	if err != nil {
@@ -25,9 +25,9 @@ func ReadTensors(path string) (map[string]torch.Tensor, map[string]string, error
 	return tensors, f.Texts, nil
 }
 
-// WriteTensors writes a safetensors file, the same bytes for the same content: beside it first,
-// then synced and renamed, so that there is the old file or the new one, whole. The order of the
-// tensors does not count; their names must differ. It runs inside torch.Do.
+// WriteTensors writes tensors and metadata to a safetensors file, completely or not at all (see
+// Replace). The same content gives the same bytes, in whichever order the tensors come. Their names
+// must differ. It runs inside torch.Do.
 func WriteTensors(path string, tensors []nn.Param, texts map[string]string) error {
 	arrays, err := toArrays(tensors)
 	if err != nil {
@@ -38,8 +38,8 @@ func WriteTensors(path string, tensors []nn.Param, texts map[string]string) erro
 	})
 }
 
-// toArrays returns tensors as a file has them, sorted by name. Their elements are copied when they
-// are written.
+// toArrays returns the entries of a file for tensors, sorted by name. The elements of a tensor are
+// copied when the file is written.
 func toArrays(tensors []nn.Param) ([]safetensors.Tensor, error) {
 	arrays := make([]safetensors.Tensor, len(tensors))
 	for i, p := range tensors {
@@ -52,8 +52,8 @@ func toArrays(tensors []nn.Param) ([]safetensors.Tensor, error) {
 	return arrays, nil
 }
 
-// toTensors makes tensors of the arrays of a file. They belong to the innermost scope; on an error
-// none is left.
+// toTensors returns tensors with the content of a file's entries. They belong to the innermost scope;
+// on an error all of them are freed.
 func toTensors(arrays []safetensors.Tensor) (map[string]torch.Tensor, error) {
 	tensors := make(map[string]torch.Tensor, len(arrays))
 	name := ""

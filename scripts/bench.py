@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Images a second of the data pipelines, beside torchvision's on the same images where there is one.
+"""Measures images per second of the data pipelines, in turns with torchvision on the same images if it is available.
 
-    bench.py [REPEATS]    ours; with PYTHON=/path/to/python of an environment with torchvision, its too
+    bench.py [REPEATS]    measures hdas and, with PYTHON=/path/to/python of an environment with torchvision, torchvision
 
-Ours and torchvision's take turns. One core is one thread, all cores are as many workers.
+Both are measured once with one worker and once with one worker for each core.
 """
 import json
 import os
@@ -18,7 +18,7 @@ PHOTOS = ROOT / "datasets" / "testdata" / "photos"
 PIPELINES = ["cifar", "cifar-autoaugment", "imagenet", "imagenet-jitter"]
 
 
-def ours(cores):
+def measure_hdas(cores):
     p = subprocess.run(["go", "test", "-run", "^$", "-bench", "^BenchmarkPipeline$", "-benchtime", "1s", "-cpu", str(cores), "./datasets"],
                        cwd=str(ROOT), stdout=subprocess.PIPE, universal_newlines=True)
     rates = {m[0]: float(m[1]) for m in re.findall(r"^BenchmarkPipeline/(\S+?)(?:-\d+)?\s.*?([\d.]+) images/s", p.stdout, re.M)}
@@ -27,10 +27,10 @@ def ours(cores):
     return rates
 
 
-def theirs(python, cores):
+def measure_torchvision(python, cores):
     p = subprocess.run([python, __file__, "--torchvision", str(cores)], stdout=subprocess.PIPE, universal_newlines=True)
     if p.returncode:
-        sys.exit("bench: %s has no torchvision that works; its own words are above" % python)
+        sys.exit("bench: %s has no working torchvision; its error is above" % python)
     return json.loads(p.stdout.splitlines()[-1])
 
 
@@ -51,7 +51,7 @@ def torchvision(cores):
     photos = [PHOTOS / "china.jpg", PHOTOS / "flower.jpg"]
     tiles = [numpy.asarray(load(p))[y:y + 32, x:x + 32].copy() for p in photos for y in range(0, 344, 32) for x in range(0, 469, 32)]
 
-    class Cutout:  # arXiv:1708.04552, as it is written with numpy everywhere
+    class Cutout:  # arXiv:1708.04552, in the usual implementation with numpy
         def __call__(self, image):
             h, w = image.shape[1:]
             mask = numpy.ones((h, w), numpy.float32)
@@ -85,7 +85,7 @@ def torchvision(cores):
     ]:
         workers = 0 if cores == 1 else cores
         loader = torch.utils.data.DataLoader(Data(n, image, T.Compose(steps)), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
-        for epoch in range(2):  # the workers start in the first
+        for epoch in range(2):  # the first one also starts the workers
             start = time.perf_counter()
             for _ in loader:
                 pass
@@ -100,15 +100,15 @@ def spread(rates):
 def main(repeats):
     python = os.environ.get("PYTHON")
     if not python:
-        print("PYTHON names no Python with torchvision: ours alone.")
+        print("PYTHON names no Python with torchvision; only hdas is measured.")
     print("images/s: median of %d repeats (least to most)" % repeats)
     print("%-20s%6s  %-28s%-28s%s" % ("pipeline", "cores", "hdas", "torchvision" if python else "", "ratio" if python else ""))
     for cores in sorted({1, os.cpu_count()}):
         mine, other = {n: [] for n in PIPELINES}, {n: [] for n in PIPELINES}
         for _ in range(repeats):
-            for name, rate in ours(cores).items():
+            for name, rate in measure_hdas(cores).items():
                 mine[name].append(rate)
-            for name, rate in theirs(python, cores).items() if python else ():
+            for name, rate in measure_torchvision(python, cores).items() if python else ():
                 other[name].append(rate)
         for n in PIPELINES:
             print("%-20s%6d  %-28s%-28s%s" % (n, cores, spread(mine[n]), spread(other[n]) if python else "",

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Prepares a Python with the PyTorch that hdas is compared with, once for each user, in the folder that setup.py keeps libtorch in.
+"""Prepares a Python with the PyTorch that hdas is compared with, once for each user, in the cache folder of setup.py.
 
     setup.sh pytorch        prepare, and print the path of that Python
     setup.sh pytorch ARGS   prepare, and run that Python with ARGS
 
-PYTHON=COMMAND  the Python 3.8 to 3.11 to build on; by default one that is found
+PYTHON=COMMAND  the Python 3.8 to 3.11 to use; default: the first one that is found
 HDAS_CACHE=DIR  see setup.py
 """
 import json
@@ -16,14 +16,14 @@ import sys
 
 from setup import STAMP, VERSION, cache, check_machine, fail, locked, say, wheels_of
 
-LAYOUT = 1  # of the prepared folder; a change has it prepared anew
-NEED = 8e9  # bytes: the wheels, their unpacked content, and pip's copy on the way
+LAYOUT = 1  # version of the prepared folder's layout; folders of another version are prepared again
+NEED = 8e9  # disk space in bytes: the wheels, their unpacked content, and pip's temporary copy
 TRIAL = "import torch, numpy, safetensors.torch, yaml; torch.optim.SGD([torch.zeros(1)], 0.1).step()"
 PINS = pathlib.Path(__file__).resolve().parent / "pytorch.txt"
 
 
 def version_of(command):
-    """(major, minor) of a Python, None where it does not run."""
+    """Returns (major, minor) of a Python, None if it does not run."""
     try:
         p = subprocess.run([command, "-c", "import sys; print(*sys.version_info[:2])"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         return tuple(map(int, p.stdout.split()))
@@ -32,7 +32,7 @@ def version_of(command):
 
 
 def base():
-    """The Python to build on: PyTorch 2.1 was published for 3.8 to 3.11."""
+    """Returns the Python to use. PyTorch 2.1 was published for 3.8 to 3.11."""
     asked = os.environ.get("PYTHON")
     tried = [asked] if asked else ["python3", "python3.11", "python3.10", "python3.9", "python3.8"]
     found = {c: version_of(c) for c in tried if shutil.which(c)}
@@ -50,7 +50,7 @@ def run(command, what, cure):
 
 
 def complete(folder, pins):
-    """Says whether the folder was finished with those pins, and the Python that it stands on is still there."""
+    """Reports whether the folder is complete with those pins, and the Python that it was made from still exists."""
     try:
         return json.loads((folder / STAMP).read_text()) == {"layout": LAYOUT, "pins": pins} and (folder / "bin" / "python").exists()
     except (OSError, ValueError):
@@ -58,7 +58,7 @@ def complete(folder, pins):
 
 
 def prepare():
-    """Returns the prepared Python. Its folder is made beside and renamed: what bears its name is whole."""
+    """Returns the prepared Python. Its folder is built under another name and renamed, so that a folder of this name is complete."""
     home = cache()
     folder = home / ("pytorch-" + VERSION)
     pins = ["%s==%s" % (w.name, w.version) for w in wheels_of("cuda")]
@@ -80,7 +80,7 @@ def prepare():
         shutil.rmtree(str(work), ignore_errors=True)
         say("PyTorch %s for %s, to compare with: 2.6 GB to download into %s" % (VERSION, python, home))
         try:
-            # Without pip in it: Debian's Python brings none along. Its packages are put there by the pip of the Python below.
+            # The environment has no pip, because Debian's Python cannot install one. The pip of the Python it is made from installs its packages.
             run([python, "-m", "venv", "--without-pip", str(work / "tree")], "%s -m venv" % python, "Install Python's venv module, or name another Python with PYTHON=COMMAND.")
             packages = work / "tree" / "lib" / ("python%d.%d" % version) / "site-packages"
             (work / "tmp").mkdir()

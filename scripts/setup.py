@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Prepares libtorch 2.1 for cgo, once for each user, and holds the only copy of the cgo flags.
+"""Prepares libtorch 2.1 for cgo, once for each user. The cgo flags are defined here only.
 
     setup.py               prepare, and say where libtorch is
     setup.py env           prepare, then print the environment of a build, for eval "$(make -s env)"
     setup.py run -- CMD    prepare, then run CMD in that environment
 
-LIBTORCH=DIR   use that libtorch 2.1 instead (the folder with include/ and lib/)
-CUDA=0|1       without or with CUDA; by default with, where nvidia-smi answers
-LIBJPEG=0|1    without or with libjpeg-turbo; by default with, where the compiler finds it
-HDAS_CACHE=DIR where libtorch is kept; by default hdas in $XDG_CACHE_HOME or ~/.cache
+LIBTORCH=DIR   use this libtorch 2.1 instead (the folder with include/ and lib/)
+CUDA=0|1       without or with CUDA; default: with CUDA if nvidia-smi runs
+LIBJPEG=0|1    without or with libjpeg-turbo; default: with it if the compiler finds it
+HDAS_CACHE=DIR the folder for libtorch; default: hdas in $XDG_CACHE_HOME or ~/.cache
 """
 import contextlib
 import errno
@@ -25,12 +25,12 @@ import sys
 import tempfile
 
 VERSION = "2.1.2"
-LAYOUT = 1  # of the prepared folder; a change has it prepared anew
+LAYOUT = 1  # version of the prepared folder's layout; folders of another version are prepared again
 HERE = pathlib.Path(__file__).resolve().parent
 STAMP = "complete.json"
 
-# gotch names these in its linker flags. An empty archive of the name satisfies the linker where the library is not there,
-# or where one that libtorch loads by itself would become one that the program cannot start without.
+# gotch names these libraries in its linker flags. An empty archive of that name satisfies the linker if the library does not exist,
+# and avoids that a library which libtorch loads itself becomes one without which the program cannot start.
 NAMED = "cuda cudart cublas cudnn caffe2_nvrtc nvrtc-builtins nvrtc nvToolsExt".split()
 NAMED_CPU = NAMED + "torch c10_cuda torch_cuda".split()
 
@@ -53,7 +53,7 @@ def cache():
 
 
 def check_path(path, variable):
-    """cgo splits flags at spaces and quotes, the linker at commas, the loader at colons."""
+    """Fails for a path that cannot be a flag: cgo splits flags at spaces and quotes, the linker at commas, the loader at colons."""
     if re.search(r"""[\s,:;$"'\\]""", os.path.abspath(path)):
         fail("the path %r has a space or a sign that compiler flags do not allow" % os.path.abspath(path), "Name another folder with %s." % variable)
 
@@ -84,7 +84,7 @@ def check_machine():
 
 
 def check_go():
-    """Returns go's settings: GOFLAGS, CC, CXX."""
+    """Returns the settings of the go command: GOFLAGS, CC, CXX."""
     need = re.search(r"^go (\d+)\.(\d+)", (HERE.parent / "go.mod").read_text(), re.M).groups()
     install = "Install Go %s.%s or newer and put its bin folder into PATH." % need
     go = shutil.which("go")
@@ -127,12 +127,12 @@ def check_pip():
 
 
 def check_space(home, kind, wheels):
-    """Each wheel is there twice while pip saves it, and once while it is unpacked; then only what is kept of it."""
+    """Checks the free disk space. A wheel is on disk twice while pip saves it and once while it is unpacked; then only its kept files."""
     need = kept = 0
     for w in wheels:
         need = max(need, kept + 2 * w.size, kept + w.size + w.kept)
         kept += w.kept
-    need = need * 1.02 + 5e7  # blocks, folders
+    need = need * 1.02 + 5e7  # for blocks and folders
     free = shutil.disk_usage(str(home)).free
     if free < need:
         cure = "Free some space, or name a folder on a larger disk with HDAS_CACHE."
@@ -158,14 +158,14 @@ def wheels_of(kind):
 
 
 def download(wheel, folder):
-    """Gets one wheel with pip, which checks the hash and knows the user's proxy and mirror."""
+    """Downloads one wheel with pip, which verifies the hash and uses the user's proxy and mirror."""
     (folder / "list.txt").write_text(wheel.requirement + "\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--implementation", "cp",
                "--python-version", "3.11", "--abi", "cp311", "--platform", "manylinux1_x86_64", "--require-hashes",
                "--disable-pip-version-check", "-r", str(folder / "list.txt"), "-d", str(folder)]
     if not sys.stderr.isatty():
         command.append("--quiet")
-    # pip's temporary files on the disk whose space was checked, which /tmp need not be.
+    # pip writes its temporary files to the disk whose space was checked; /tmp may be on another one.
     env = dict(os.environ, TMPDIR=str(folder), PIP_REQUIRE_VIRTUALENV="0")
     with subprocess.Popen(command, env=env, stdout=sys.stderr, stderr=subprocess.PIPE) as p:
         words = b""
@@ -186,7 +186,7 @@ def download(wheel, folder):
 
 
 def target(name, kind):
-    """Where a file of a wheel goes: what compiling, linking and running need, and the licences."""
+    """Returns the path for a file of a wheel, None if it is not needed for compiling, linking or running and is no licence."""
     licence = re.match(r"([^/]+)-[^/]+\.dist-info/(?:.*/)?((?:LICENSE|License|NOTICE)[^/]*)$", name)
     if licence:
         package = re.sub(r"^nvidia_(.*)_cu12$", r"nvidia/\1", licence.group(1))
@@ -202,7 +202,7 @@ def target(name, kind):
 
 
 def unpack(wheel, tree, kind):
-    """zipfile checks each file's CRC."""
+    """Unpacks a wheel. zipfile verifies the CRC of each file."""
     import zipfile
     try:
         with zipfile.ZipFile(str(wheel)) as z:
@@ -217,7 +217,7 @@ def unpack(wheel, tree, kind):
 
 
 def needed(path):
-    """The libraries that an x86-64 ELF file names, its own name (None without), and where in the file that entry is."""
+    """Returns the libraries that an x86-64 ELF file needs, its own name (None if it has none), and the offset of that entry."""
     with open(str(path), "rb") as f:
         def at(offset, form):
             f.seek(offset)
@@ -242,15 +242,15 @@ def needed(path):
 
 
 def stand_ins(torch, kind):
-    """Files by name: empty archives, and libgomp_torch.so, which leads the linker to the OpenMP runtime of libtorch.
+    """Returns the content of stand-in files by name: empty archives, and libgomp_torch.so, which links to the OpenMP runtime of libtorch.
 
-    PyTorch's wheel renames libgomp without renaming it inside, so that a program linked with that file would ask for
-    the system's libgomp.so.1 and run with two. The linker takes the file's name where there is none inside.
+    PyTorch's wheel renames the file of libgomp, but not the name in it (DT_SONAME). A program linked with that file would load the
+    system's libgomp.so.1 and run with two OpenMP runtimes. The linker uses the name of the file if there is none in it.
     """
     files = {"lib%s.a" % name: b"!<arch>\n" for name in (NAMED_CPU if kind == "cpu" else NAMED)}
     libraries, _, _ = needed(torch / "lib" / "libtorch_cpu.so")
     omp = next((n for n in libraries if re.match(r"lib(gomp|iomp|omp)\b", n)), "")
-    script = "INPUT(-lgomp)\n"  # the compiler's own
+    script = "INPUT(-lgomp)\n"  # the compiler's OpenMP runtime
     if (torch / "lib" / omp).is_file():
         script = "INPUT(-l:%s)\n" % omp
         _, own, where = needed(torch / "lib" / omp)
@@ -285,7 +285,7 @@ def sizes(folder):
 
 
 def complete(folder, kind):
-    """Says whether the folder was finished, and still has every library."""
+    """Reports whether the folder is complete and still has every library."""
     try:
         stamp = json.loads((folder / STAMP).read_text())
         return (stamp["version"], stamp["kind"], stamp["layout"]) == (VERSION, kind, LAYOUT) and \
@@ -302,7 +302,7 @@ def locked(home):
         lock = open(str(home / ".lock"), "w")
     except OSError as e:
         fail("%s cannot be written: %s" % (home, e.strerror), "Name another folder with HDAS_CACHE.")
-    with lock:  # the kernel unlocks when the process ends, however it ends
+    with lock:  # the kernel releases the lock when the process ends, for whatever reason
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -314,7 +314,7 @@ def locked(home):
 
 
 def prepare(kind, cxx):
-    """Returns the folder of the prepared libtorch. It is made beside and renamed: what bears its name is whole."""
+    """Returns the folder of the prepared libtorch. It is built under another name and renamed, so that a folder of this name is complete."""
     home = cache()
     folder = home / ("libtorch-%s-%s" % (VERSION, kind))
     if complete(folder, kind):
@@ -348,7 +348,7 @@ def prepare(kind, cxx):
 
 
 def fetch(home, work, kind):
-    """Downloads and unpacks the wheels one by one. A run that was cut off goes on after the last one that was done."""
+    """Downloads and unpacks the wheels one by one. After an interruption it continues with the first wheel that is not finished."""
     done = work / "done"
     done.mkdir(parents=True, exist_ok=True)
     wheels = wheels_of(kind)
@@ -366,7 +366,7 @@ def fetch(home, work, kind):
 
 
 def own(path):
-    """Returns (torch folder, folder of stand-ins, C++ ABI, kind) of a libtorch of the user's."""
+    """Returns (torch folder, folder of stand-ins, C++ ABI, kind) for a libtorch that the user names."""
     check_path(os.path.expanduser(path), "LIBTORCH")
     torch = pathlib.Path(os.path.abspath(os.path.expanduser(path)))
     header, c10, cpu = "include/torch/csrc/api/include/torch/version.h", "lib/libc10.so", "lib/libtorch_cpu.so"
@@ -377,7 +377,7 @@ def own(path):
     version = found.group(1) if found else "of an unknown version"
     if not version.startswith("2.1."):
         fail("LIBTORCH=%s is %s, and 2.1 is needed" % (path, version), "Name a libtorch 2.1, or leave LIBTORCH out.")
-    # The constructor of c10::Error takes a std::string, and its symbol names the string's ABI.
+    # The constructor of c10::Error takes a std::string; its symbol tells the ABI of the string.
     symbols = (torch / c10).read_bytes()
     constructor = b"_ZN3c105ErrorC1ENS_14SourceLocationE"
     abi = 1 if constructor + b"NSt7__cxx1112basic_string" in symbols else 0 if constructor + b"Ss\0" in symbols else None
@@ -410,7 +410,7 @@ int main(void) { struct jpeg_decompress_struct d; jpeg_crop_scanline(&d, 0, 0); 
 
 
 def libjpeg(cc):
-    """Says whether JPEG is decoded by libjpeg-turbo, rather than in Go: several times faster."""
+    """Reports whether JPEG is decoded by libjpeg-turbo. Otherwise it is decoded in Go, several times slower."""
     asked = os.environ.get("LIBJPEG", "")
     if asked not in ("", "0", "1"):
         fail("LIBJPEG=%s is neither 0 nor 1" % asked, "Set LIBJPEG=0 to decode JPEG in Go, 1 to insist on libjpeg-turbo, or leave it out.")
@@ -424,12 +424,12 @@ def libjpeg(cc):
 
 
 def goflags(flags, **wanted):
-    """The user's GOFLAGS with these build tags added or taken out; None where that changes nothing."""
+    """Returns the user's GOFLAGS with build tags added or removed, None if that changes nothing."""
     words, tags = [], []
     for word in flags.split():
         m = re.match(r"--?tags=(.*)", word)
         if m:
-            tags = [t for t in m.group(1).split(",") if t]  # go takes the last
+            tags = [t for t in m.group(1).split(",") if t]  # go uses the last one
         else:
             words.append(word)
     if all(want == (tag in tags) for tag, want in wanted.items()):
@@ -444,7 +444,7 @@ def environment():
     check_machine()
     go = check_go()
     jpeg = libjpeg(go["CC"] or "gcc")
-    abi = 0  # the wheel's
+    abi = 0  # that of the wheel
     if os.environ.get("LIBTORCH"):
         torch, empty, abi, kind = own(os.environ["LIBTORCH"])
     else:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs setup.py, or with "pytorch" pytorch.py, and says so in words where there is no Python to run it.
+# Runs setup.py or, with "pytorch" as the first argument, pytorch.py. Without Python it prints what to install.
 if ! command -v python3 >/dev/null 2>&1; then
 	echo "hdas setup: python3 is not installed; it fetches libtorch and sets the compiler's flags." >&2
 	echo "  Install Python 3.8 or newer with pip (Debian, Ubuntu: apt-get install python3 python3-pip)." >&2

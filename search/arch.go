@@ -9,9 +9,9 @@ import (
 	"hdas/torch/nn"
 )
 
-// Arch holds the architecture parameters: an alpha (edges, operations) for every undecided DAG
-// and, where the distribution of cells is searched, a beta (outputs) for every stage; with edge
-// normalisation, an edge (edges) for every DAG as well.
+// Arch holds the architecture parameters of a supernet. Every undecided DAG has a matrix alpha (edges,
+// operations). Where the distribution of cells is searched, every stage has a vector beta (outputs).
+// With edge normalisation, every DAG also has a vector edge (edges).
 type Arch struct {
 	Store  *nn.Store
 	space  space.Space
@@ -19,10 +19,11 @@ type Arch struct {
 	dags   []space.DAG
 }
 
-// initialStd is the spread of the parameters at the start: 1e-3 * randn.
+// initialStd is the standard deviation of the initial parameters.
 const initialStd = 1e-3
 
-// NewArch makes the parameters of a space. It runs inside torch.Do.
+// NewArch returns new architecture parameters for a space, drawn from a normal distribution. It runs
+// inside torch.Do; the caller frees Store.
 func NewArch(o torch.Options, s space.Space, c configs.SearchSection) *Arch {
 	a := &Arch{Store: nn.NewStore(o), space: s, config: c, dags: s.DAGs()}
 	for _, d := range a.dags {
@@ -45,9 +46,10 @@ func (a *Arch) add(name string, shape ...int64) {
 	a.Store.Root().Weight(name, nn.Normal(initialStd), shape...)
 }
 
-// Mix returns the weights of the supernet's mixtures: the softmax of every parameter (H-DAS eq. 1 and
-// 3), alphas times their edge's. They belong to the innermost scope. Without gradients nothing that
-// follows computes one for the parameters.
+// Mix returns the coefficients of the supernet's mixtures, which belong to the innermost scope: the
+// softmax of every architecture parameter (H-DAS eq. 1 and 3). With edge normalisation an alpha is
+// multiplied by the coefficient of its edge. If gradients is false, the coefficients are detached from
+// the parameters.
 func (a *Arch) Mix(gradients bool) *nn.Mix {
 	m := &nn.Mix{Alpha: map[string]torch.Tensor{}, Edge: map[string]torch.Tensor{}, Beta: map[string]torch.Tensor{}}
 	fill := func() {
@@ -71,7 +73,7 @@ func (a *Arch) Mix(gradients bool) *nn.Mix {
 	return m
 }
 
-// softmaxByNode is the softmax of values (edges) over the edges of each node.
+// softmaxByNode returns the softmax of values (edges), taken over the edges of each node.
 func softmaxByNode(d space.DAG, values torch.Tensor) torch.Tensor {
 	var parts []torch.Tensor
 	row := int64(0)
@@ -83,16 +85,16 @@ func softmaxByNode(d space.DAG, values torch.Tensor) torch.Tensor {
 	return torch.Cat(parts, 0)
 }
 
-// parameter is undefined where there is none of that name.
+// parameter returns the parameter of that name, an undefined tensor if there is none.
 func (a *Arch) parameter(name string) torch.Tensor {
 	p, _ := a.Store.Get(name)
 	return p.Tensor
 }
 
-// Weights are the softmax of all parameters as numbers, or, in the derivation "raw", the alphas as
-// they are. It runs inside torch.Do.
-func (a *Arch) Weights() space.Weights {
-	w := space.Weights{Alpha: map[string][][]float64{}, Beta: map[string][]float64{}}
+// Values returns the numbers from which a genotype is derived: the softmax of all parameters or, in
+// the derivation "raw", the alphas themselves and the softmax of the betas. It runs inside torch.Do.
+func (a *Arch) Values() space.Parameters {
+	p := space.Parameters{Alpha: map[string][][]float64{}, Beta: map[string][]float64{}}
 	torch.Within(func(*torch.Scope) {
 		mix := a.Mix(false)
 		for _, d := range a.dags {
@@ -100,16 +102,16 @@ func (a *Arch) Weights() space.Weights {
 			if a.config.Derivation == configs.DerivationRaw {
 				alpha = a.parameter("alpha." + d.Name)
 			}
-			w.Alpha[d.Name] = rows(alpha)
+			p.Alpha[d.Name] = rows(alpha)
 		}
 		for name, beta := range mix.Beta {
-			w.Beta[name] = beta.Float64s()
+			p.Beta[name] = beta.Float64s()
 		}
 	})
-	return w
+	return p
 }
 
-// rows are the numbers of a matrix.
+// rows returns the elements of a matrix, row by row.
 func rows(t torch.Tensor) [][]float64 {
 	flat, n := t.Float64s(), int(t.Size(1))
 	var out [][]float64
@@ -119,7 +121,7 @@ func rows(t torch.Tensor) [][]float64 {
 	return out
 }
 
-// Genotype is what the parameters say now. It runs inside torch.Do.
+// Genotype returns the genotype that the current parameters select. It runs inside torch.Do.
 func (a *Arch) Genotype(name string) (genotype.Genotype, error) {
-	return a.space.Derive(name, a.Weights(), space.Rules{Null: ops.IsNull, Skip: ops.IsSkip, MaxSkips: a.config.MaxSkips})
+	return a.space.Derive(name, a.Values(), space.Rules{Null: ops.IsNull, Skip: ops.IsSkip, MaxSkips: a.config.MaxSkips})
 }

@@ -18,7 +18,7 @@ import (
 	"hdas/torch/nn"
 )
 
-// shallowCells are cells of one node with one convolution, as a file.
+// shallowCells returns a file with a genotype whose cells have one node with one convolution.
 func shallowCells(t *testing.T) string {
 	t.Helper()
 	cell := genotype.DAG{Out: []int{2}, Nodes: []genotype.Node{{In: []genotype.Edge{{From: 0, Op: "skip_connect"}, {From: 1, Op: "dil_conv_3x3"}}}}}
@@ -31,8 +31,8 @@ func shallowCells(t *testing.T) string {
 	return file
 }
 
-// gradients are those of a shallow supernet's weights, by name, and of its architecture parameters, by
-// name and operation, computed in bfloat16 or float32. One seed gives the same in every call.
+// gradients returns the gradients of a shallow supernet's weights, by name, and of its architecture
+// parameters, by name and operation, computed in bfloat16 or float32. They depend on the seed alone.
 func gradients(t *testing.T, k configs.Kind, seed uint64, cast torch.DType, again kernel.Recompute) (weights, alphas map[string][]float64) {
 	t.Helper()
 	c, m, _ := little(t, k)
@@ -77,7 +77,7 @@ func gradients(t *testing.T, k configs.Kind, seed uint64, cast torch.DType, agai
 	return weights, alphas
 }
 
-// agreement is how far two sets of gradients agree.
+// agreement measures how close two sets of gradients are.
 type agreement struct {
 	whole         float64   // the cosine between all of them as one vector each
 	angles, sizes []float64 // of each parameter the cosine, and the quotient of the norms, in ascending order
@@ -105,7 +105,7 @@ func agree(t *testing.T, a, b map[string][]float64) (g agreement) {
 	return g
 }
 
-// hold fails where one of the values is not between the bounds, or is NaN.
+// hold fails if one of the values is not within the bounds or is NaN.
 func hold(t *testing.T, what string, least, most float64, values ...float64) {
 	t.Helper()
 	for _, v := range values {

@@ -10,7 +10,8 @@ import (
 	"hdas/torch/nn"
 )
 
-// Checkpoint is the whole state: weights, architecture, both optimizers, generators and figures.
+// Checkpoint returns the whole state of the search: the network's weights, the architecture
+// parameters, both optimizers, the random number generators and the metrics.
 func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	g, err := t.net.Arch.Genotype(t.Name)
 	if err != nil {
@@ -32,20 +33,21 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	for p := range t.net.Arch.Store.All() {
 		c.State["arch"] = append(c.State["arch"], p)
 	}
-	if n := len(t.net.theta); n > 0 { // a measured one comes out differently the next time
+	if n := len(t.net.theta); n > 0 { // a second measurement of the latency would differ
 		c.State["theta"] = []nn.Param{{Name: "theta", Tensor: torch.FromFloat64(t.net.theta, int64(n))}}
 	}
 	return c, nil
 }
 
-// restore puts the state of dir's checkpoint back, if there is one, and says where to go on.
+// restore loads the newest checkpoint of dir, if there is one, and returns the epoch and the batch at
+// which the search continues.
 func (t *task) restore() (epoch, batch int, err error) {
 	c, ok, err := t.dir.Latest()
 	if err != nil {
 		return 0, 0, err
 	}
 	if !ok {
-		// What was measured has to come back even where the run is killed before its first checkpoint.
+		// A first checkpoint keeps the measured latency, in case the run is killed before the next one.
 		if t.net.theta != nil && t.Config.Theta == configs.ThetaLatency {
 			first, err := t.Checkpoint(0, 0)
 			return 0, 0, errors.Join(err, t.dir.Save(first))
@@ -69,7 +71,7 @@ func (t *task) restore() (epoch, batch int, err error) {
 	}
 	t.best, t.bestAt = c.Meta.Best, c.Meta.BestEpoch
 	if c.Meta.Done {
-		return t.Config.Epochs, 0, nil // with fewer epochs, where it stopped early
+		return t.Config.Epochs, 0, nil // after fewer epochs if the search stopped early
 	}
 	return c.Meta.Epoch, c.Meta.Batch, nil
 }

@@ -12,28 +12,30 @@ import (
 	"hdas/torch"
 )
 
-// Epoch is the record of one epoch.
+// Epoch is the record of one epoch, as it is stored in the run folder.
 type Epoch struct {
 	Epoch      int                  `json:"epoch"` // from 1
 	LR         float64              `json:"lr"`
-	Train      metric.Score         `json:"train"`                // on the weights' half, while learning
-	Valid      metric.Score         `json:"valid"`                // of the supernet, on the architecture's half
+	Train      metric.Score         `json:"train"`                // on the half of the data for the weights, while learning
+	Valid      metric.Score         `json:"valid"`                // of the supernet, on the half of the data for the architecture
 	Depth      *float64             `json:"depth,omitempty"`      // the depth loss, eq. 2 or 4
 	Complexity *float64             `json:"complexity,omitempty"` // the complexity loss, eq. 5
-	Genotype   string               `json:"genotype"`             // YAML, what the parameters say now
-	Alpha      map[string][]float64 `json:"alpha"`                // every architecture parameter, row by row, before the softmax
-	Best       bool                 `json:"best,omitempty"`       // the best supernet so far
-	// Entropy is the mean over a DAG's edges of the entropy of their softmax, in nats: it falls from
-	// the logarithm of the number of candidates to 0 as the search decides.
+	Genotype   string               `json:"genotype"`             // YAML, derived from the current parameters
+	Alpha      map[string][]float64 `json:"alpha"`                // every architecture parameter by name, row by row, before the softmax
+	Best       bool                 `json:"best,omitempty"`       // the supernet has the highest top-1 so far
+	// Entropy is the entropy, in nats, of the softmax over the operations of an edge, averaged over the
+	// edges of a DAG. It falls from the logarithm of the number of candidates towards 0 as the search decides.
 	Entropy map[string]float64 `json:"entropy"`
-	Skips   map[string]int     `json:"skips"` // skip connections that each DAG would keep
-	// Eigenvalue is the dominant one of the validation loss' Hessian in the architecture parameters,
-	// where search.stop asks for it; StopAt the epoch that the search goes back to and ends with.
+	Skips   map[string]int     `json:"skips"` // skip connections in the derived genotype, by DAG
+	// Eigenvalue is the dominant eigenvalue of the Hessian of the validation loss with respect to the
+	// architecture parameters. It is computed only if search.stop is set. StopAt is the epoch whose
+	// genotype is the result, if the search stops early.
 	Eigenvalue *float64 `json:"eigenvalue,omitempty"`
 	StopAt     int      `json:"stop_at,omitempty"`
 }
 
-// EndEpoch scores the supernet on the architecture's half and keeps what the parameters say.
+// EndEpoch evaluates the supernet on the half of the data for the architecture and returns the record
+// of the epoch, and true if the search stops early. It writes the derived genotype to the run folder.
 func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	r := Epoch{Epoch: epoch + 1, LR: t.rate(epoch)}
 	var err error
@@ -68,7 +70,7 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	return r, r.StopAt > 0, t.dir.WriteEpoch(epoch, g)
 }
 
-// describe notes the architecture parameters and what follows from them alone.
+// describe fills in the fields that depend on the architecture parameters alone.
 func (r *Epoch) describe(n *Supernet) {
 	r.Alpha, r.Entropy = map[string][]float64{}, map[string]float64{}
 	for p := range n.Arch.Store.All() {
@@ -97,8 +99,8 @@ func encode(g genotype.Genotype) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// result reads what was found from the records, so that a resumed run, or one that was done
-// already, ends as an unbroken one.
+// result returns the result of the search, read from the records of its epochs. So a resumed run, or
+// one that had ended before, returns the same as a run without interruption.
 func (t *task) result() (r Result, err error) {
 	var found []genotype.Genotype
 	err = t.dir.Records(func(line []byte) error {

@@ -14,10 +14,10 @@ import (
 	"hdas/torch/nn"
 )
 
-// A search collapses when skips win because they are easy, not because they are good: the guards
-// below show it, and end a search in time.
+// A search collapses when skip connections win because they train faster, not because they are better.
+// The measures below show a collapse, and can end the search before it.
 
-// entropy is the mean entropy of distributions, in nats.
+// entropy returns the mean entropy, in nats, of probability distributions, one in each row.
 func entropy(rows [][]float64) float64 {
 	sum := 0.0
 	for _, row := range rows {
@@ -30,7 +30,7 @@ func entropy(rows [][]float64) float64 {
 	return sum / float64(len(rows))
 }
 
-// skips are the skip connections that the searched DAGs of g have.
+// skips returns the number of skip connections in each searched DAG of g.
 func skips(a *Arch, g genotype.Genotype) map[string]int {
 	n := map[string]int{}
 	for _, d := range a.dags {
@@ -46,8 +46,8 @@ func skips(a *Arch, g genotype.Genotype) map[string]int {
 	return n
 }
 
-// watch notes the eigenvalue of an epoch, always of the same images, and ends the search where it
-// has grown too fast.
+// watch computes the eigenvalue of an epoch, on the same images in every epoch, and sets r.StopAt if
+// the eigenvalue has grown too fast.
 func (t *task) watch(ctx context.Context, r *Epoch) error {
 	var value float64
 	for b, err := range t.Test.Epoch(ctx, 0, 0) {
@@ -72,7 +72,7 @@ func (t *task) watch(ctx context.Context, r *Epoch) error {
 		if err := json.Unmarshal(line, &e); err != nil {
 			return err
 		}
-		if e.Epoch < r.Epoch && e.Eigenvalue != nil { // a run that goes back may have later ones
+		if e.Epoch < r.Epoch && e.Eigenvalue != nil { // a run that was resumed from an older checkpoint may have later records
 			history = append(history, *e.Eigenvalue)
 		}
 		return nil
@@ -83,7 +83,7 @@ func (t *task) watch(ctx context.Context, r *Epoch) error {
 	return err
 }
 
-// due reports whether the eigenvalues of all epochs so far have grown too fast.
+// due reports whether the eigenvalues, one for each epoch so far, have grown too fast (RobustDARTS).
 func due(s configs.EarlyStop, values []float64) bool {
 	n := len(values)
 	if n < 2*s.Window {
@@ -99,20 +99,20 @@ func due(s configs.EarlyStop, values []float64) bool {
 	return before > 0 && before/now < s.Ratio && now > before
 }
 
-// Eigenvalue is the dominant eigenvalue of the Hessian of the validation loss, cross-entropy
-// alone, in the architecture parameters, by power iteration; the products with the Hessian are
-// central differences of gradients over a step of 0.01, so that the kinks of ReLU within it count
-// as curvature, on the average of many images, and float32 is exact enough. Nothing is changed.
+// Eigenvalue returns the dominant eigenvalue of the Hessian of the validation loss (cross-entropy
+// alone) with respect to the architecture parameters, by power iteration. A product with the Hessian
+// is a central difference of gradients over a step of 0.01. The step is long enough for float32, and
+// kinks of ReLU within it count as curvature. Weights, statistics and parameters are left unchanged.
 func (n *Supernet) Eigenvalue(valid Sample) float64 { return n.eigenvalue(valid, 0.01) }
 
 func (n *Supernet) eigenvalue(valid Sample, step float64) float64 {
-	most := 30             // iterations
-	const tolerance = 1e-3 // of the eigenvalue, between two
+	most := 30             // largest number of iterations
+	const tolerance = 1e-3 // relative change of the eigenvalue at which the iteration ends
 	defer preserve(n.Weights)()
 	defer preserve(n.Arch.Store)()
 	params := nn.Tensors(n.Arch.Store.Weights())
 	here := clones(params)
-	// Not the generator's numbers: looking must not change what follows.
+	// A generator of its own: measuring must not change the random numbers of the search.
 	r, v := rand.New(rand.NewPCG(1, 2)), make([]torch.Tensor, len(params))
 	o := n.Arch.Store.Options()
 	for i, p := range params {
@@ -142,7 +142,8 @@ func (n *Supernet) eigenvalue(valid Sample, step float64) float64 {
 	return value
 }
 
-// curve is the Hessian of the cross-entropy at `here` times v, of norm 1.
+// curve returns the Hessian of the cross-entropy at `here` times v, a vector of norm 1. h is the step
+// of the central difference.
 func (n *Supernet) curve(valid Sample, params, here, v []torch.Tensor, h float64) []torch.Tensor {
 	slope := func(h float64) []torch.Tensor {
 		torch.NoGrad(func() {

@@ -16,8 +16,8 @@ import (
 	"hdas/torch"
 )
 
-// The dominant eigenvalue against that of the whole Hessian, each column a central difference of
-// gradients, and against nothing having changed.
+// The eigenvalue equals that of the full Hessian, whose columns are central differences of gradients.
+// Computing it changes nothing.
 func TestEigenvalue(t *testing.T) {
 	c, m, _ := little(t, configs.CellSearch)
 	c.StageSpecific, c.Nodes, c.CellPrimitives = false, 1, []string{"none", "skip_connect", "avg_pool_3x3"}
@@ -109,8 +109,8 @@ func TestStopIsDue(t *testing.T) {
 	}
 }
 
-// A search whose eigenvalue grows ends early, with the genotype of the window before; resumed, it is
-// done. Every epoch has its eigenvalue, entropies and skips.
+// A search whose eigenvalue grows ends early, with the genotype of Window epochs before; when resumed, it
+// has ended. The record of every epoch has an eigenvalue, entropies and skips.
 func TestEarlyStop(t *testing.T) {
 	s := setup(t, configs.CellSearch)
 	s.Config.Epochs, s.Config.Stop = 30, configs.EarlyStop{Ratio: 0.999, Window: 1}
@@ -161,8 +161,8 @@ func TestEarlyStop(t *testing.T) {
 	}
 }
 
-// A loss that is no number ends the search with an error that names the step, the parts of the
-// loss, and the last good checkpoint.
+// A loss of NaN ends the search with an error that names the step, the parts of the loss and the last
+// good checkpoint.
 func TestDivergedSearch(t *testing.T) {
 	s := setup(t, configs.DistributionSearch)
 	s.Config.Epochs, s.Config.CheckpointSteps, s.Config.Weights.LR, s.Config.Weights.WeightDecay = 4, 1, 1e12, 1e12
@@ -185,7 +185,7 @@ func TestDivergedSearch(t *testing.T) {
 	}
 }
 
-// A measured theta comes back with the checkpoint: a resumed search has the same.
+// A measured theta is stored in the checkpoint, so that a resumed search uses the same one.
 func TestLatencyComesBack(t *testing.T) {
 	s := setup(t, configs.DistributionSearch)
 	s.Config.Theta, s.Config.Epochs = configs.ThetaLatency, 1
@@ -223,7 +223,7 @@ func TestLatencyComesBack(t *testing.T) {
 	}
 }
 
-// Measuring what a search takes is free of traces and counts what there is.
+// Measure leaves no tensor and no file, and its counts are right.
 func TestMeasure(t *testing.T) {
 	live := torch.Live()
 	s := setup(t, configs.JointSearch)

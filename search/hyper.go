@@ -9,16 +9,16 @@ import (
 	"hdas/torch/optim"
 )
 
-// HyperGrad returns the gradient of the architecture's loss in the architecture's parameters, in the
-// order of their store, and leaves weights, architecture and the optimizers' states as they are, bit
-// for bit. rate is that of the weights' next step, on train. The gradient is that of the loss as
-// b.Arch scales it.
+// HyperGrad returns the gradient of the architecture's loss on valid with respect to the architecture
+// parameters, in the order of their store, and the loss. rate is the learning rate of the next step of
+// the weights, on train. The gradient is that of the loss scaled by b.Arch.Scaler. Weights,
+// architecture and the states of the optimizers are the same before and after, bit for bit.
 type HyperGrad func(b *Bilevel, rate float64, train, valid Sample) ([]torch.Tensor, Losses)
 
 var orders = map[configs.Order]HyperGrad{configs.FirstOrder: FirstOrder, configs.SecondOrder: Unrolled}
 
-// FirstOrder takes the weights as they are, as if they did not depend on the architecture. It
-// computes no gradient of theirs. The running statistics follow the validation batch.
+// FirstOrder is the HyperGrad that treats the weights as constants. It computes no gradient of the
+// weights. Batch norms update their running statistics with the validation batch.
 func FirstOrder(b *Bilevel, _ float64, _, valid Sample) ([]torch.Tensor, Losses) {
 	losses := b.Net.ArchLoss(valid)
 	b.mark("alpha forward")
@@ -27,15 +27,14 @@ func FirstOrder(b *Bilevel, _ float64, _, valid Sample) ([]torch.Tensor, Losses)
 	return grads, losses
 }
 
-// Unrolled takes the weights where their next step on the training half would lead (DARTS eq. 7),
-// momentum and weight decay included and clipping not, and follows how that step depends on the
-// architecture by a finite difference (eq. 8). The running statistics stay as they are. It is for
-// losses without a scale.
+// Unrolled is the HyperGrad at the weights after their next step on train (DARTS eq. 7), with momentum
+// and weight decay, without clipping. The dependence of that step on the architecture is computed by a
+// finite difference (eq. 8). The running statistics are left unchanged. Loss scaling is not supported.
 func Unrolled(b *Bilevel, rate float64, train, valid Sample) ([]torch.Tensor, Losses) {
 	return unrolled(b, rate, train, valid, radius)
 }
 
-// radius is how far the finite difference moves the weights to either side, as DARTS does.
+// radius is the norm of the finite difference's step in the weights, to either side, as in DARTS.
 const radius = 0.01
 
 func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ []torch.Tensor, losses Losses) {
@@ -44,7 +43,7 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 	params, arch := b.Weights.Params, b.Arch.Params
 	here := clones(params)
 
-	// d L_valid(w') / d(alpha, w'), w' being the weights after the step on train.
+	// The gradient of L_valid(w') with respect to alpha and w', the weights after the step on train.
 	torch.Within(func(*torch.Scope) {
 		loss, _ := n.WeightLoss(train)
 		if err := optim.LookAhead(b.Weights.Optimizer, []float64{rate}, torch.Grad(loss, params)); err != nil {
@@ -55,9 +54,10 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 	grads := torch.Grad(losses.Total, slices.Concat(arch, params))
 	hyper, v := grads[:len(arch)], grads[len(arch):]
 
-	// Minus the rate times the mixed second derivative of L_train along v. The norm stays on the device.
+	// Subtract the learning rate times the mixed second derivative of L_train along v. The norm stays on
+	// the device.
 	norm := torch.Norm(v)
-	step := norm.AddScalar(1e-30).Reciprocal().MulScalar(radius) // where v is 0, finite
+	step := norm.AddScalar(1e-30).Reciprocal().MulScalar(radius) // finite if v is 0, too
 	slope := func(sign float64) []torch.Tensor {
 		torch.NoGrad(func() {
 			for i, p := range params {
@@ -85,8 +85,8 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 	return hyper, losses
 }
 
-// preserve copies all parameters of a store, running statistics included, and returns what puts
-// them back, bit for bit: adding and taking off again what was added would not.
+// preserve copies all parameters of a store, running statistics included, and returns a function that
+// restores them bit for bit. (Subtracting a step that was added would leave rounding errors.)
 func preserve(s *nn.Store) (restore func()) {
 	var all []torch.Tensor
 	for p := range s.All() {

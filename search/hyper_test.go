@@ -9,11 +9,10 @@ import (
 	"hdas/torch/optim"
 )
 
-// The hypergradient of each search and order is that of what it stands for at the current point,
-// reached after several steps: central differences of the architecture's loss, every part
-// included; at the second order with the weights where their next step leads, which depends on the
-// architecture. It leaves weights and parameters as they were, bit for bit; running statistics too
-// at the second order.
+// After several steps, the hypergradient of each search and order equals central differences of the
+// architecture's loss with all its parts; at the second order, of the loss at the weights after their
+// next step, which depends on the architecture. It leaves weights and parameters unchanged, bit for bit,
+// and at the second order the running statistics, too.
 func TestHyperGradient(t *testing.T) {
 	for _, k := range configs.Kinds {
 		t.Run(string(k), func(t *testing.T) {
@@ -46,8 +45,8 @@ func TestHyperGradient(t *testing.T) {
 				if apart < 1e-2 {
 					t.Errorf("the second order differs from the first by %g only: the comparison says nothing", apart)
 				}
-				// With DARTS' radius the finite difference is off by kinks of ReLU and max pooling; with
-				// a small one it is the derivative itself, as long as none lies within it: this seed's.
+				// With DARTS' radius, kinks of ReLU and max pooling distort the finite difference. With a small
+				// radius it is the derivative, as long as no kink lies within it, as for this seed.
 				second, _ = unrolled(b, lr, train, valid, 1e-6)
 				differences(t, n, second, 2, 1e-4, func() (v float64) {
 					defer preserve(n.Weights)()
@@ -62,7 +61,7 @@ func TestHyperGradient(t *testing.T) {
 	}
 }
 
-// Looking ahead by nothing is the first order.
+// With a learning rate of 0, the second order equals the first.
 func TestUnrolledWithoutStepIsFirstOrder(t *testing.T) {
 	c, m, s := little(t, configs.StageSearch)
 	learning(t, s, c, m, func(b *Bilevel) {
@@ -77,8 +76,7 @@ func TestUnrolledWithoutStepIsFirstOrder(t *testing.T) {
 	})
 }
 
-// differences compares gradients with central differences of f, at that many places of each
-// parameter.
+// differences compares gradients with central differences of f for `places` elements of each parameter.
 func differences(t *testing.T, n *Supernet, grads []torch.Tensor, places int, tolerance float64, f func() float64) {
 	t.Helper()
 	const h = 1e-6

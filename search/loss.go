@@ -9,13 +9,14 @@ import (
 	"hdas/torch/nn"
 )
 
-// Losses are the parts of the architecture's loss, scalars.
+// Losses holds the architecture's loss and its parts, scalar tensors.
 type Losses struct {
 	Total, Classification torch.Tensor
-	Depth, Complexity     torch.Tensor // undefined where the search has none
+	Depth, Complexity     torch.Tensor // undefined if the search does not use them
 }
 
-// archLoss joins the parts: one loss for the architecture (H-DAS eq. 6). mix is that of the pass.
+// archLoss returns the loss of the architecture, the weighted sum of its parts (H-DAS eq. 6). mix holds
+// the coefficients of the forward pass that gave the classification loss.
 func (n *Supernet) archLoss(classification torch.Tensor, mix *nn.Mix) Losses {
 	l := Losses{Total: classification, Classification: classification}
 	if n.config.Kind.FindsStages() {
@@ -29,10 +30,10 @@ func (n *Supernet) archLoss(classification torch.Tensor, mix *nn.Mix) Losses {
 	return l
 }
 
-// depthLoss is L_depth of H-DAS eq. 2 and, with betas, eq. 4: a scalar, minus the sum over the
-// stages of the mean depth of their cells. The depth of a cell is the mean over its candidates j
-// of a_ij (d_j + 1), a_ij what the edge carries, 0 for both inputs. Eq. 2's sum starts at the first
-// cell: its i = 0 would divide by zero.
+// depthLoss returns L_depth of H-DAS eq. 2 or, with betas, eq. 4: a scalar, minus the sum over the
+// stages of the mean depth of their cells. The depth of cell i is the mean of a_ij (d_j + 1) over the
+// states j that it may read, where a_ij is the depth weight of the edge (see carried); the depth of an
+// input of the stage is 0. The sum starts at the first cell, since i = 0 in eq. 2 would divide by zero.
 func (a *Arch) depthLoss(mix *nn.Mix) torch.Tensor {
 	total := torch.Zeros(a.Store.Options())
 	for _, d := range a.dags {
@@ -40,7 +41,7 @@ func (a *Arch) depthLoss(mix *nn.Mix) torch.Tensor {
 			continue
 		}
 		carried := a.carried(d, mix)
-		depth := make([]torch.Tensor, len(d.Nodes)) // of the cells; the inputs' is 0
+		depth := make([]torch.Tensor, len(d.Nodes)) // of the cells; that of the inputs is 0
 		sum := torch.Zeros(a.Store.Options())
 		row := int64(0)
 		for i, n := range d.Nodes {
@@ -55,7 +56,7 @@ func (a *Arch) depthLoss(mix *nn.Mix) torch.Tensor {
 			}
 			depth[i] = mean.MulScalar(1 / float64(len(n.In)))
 			if beta, ok := mix.Beta[d.Name]; ok {
-				// The cell that ends pair j, counted from 0, is i = j + MinCells - 1.
+				// Candidate output j, counted from 0, ends with cell i = j + MinCells - 1.
 				if j := i + 1 - a.space.MinCells; j >= 0 {
 					depth[i] = depth[i].Mul(beta.Select(0, int64(j)).MulScalar(float64(i)).AddScalar(1))
 				}
@@ -67,8 +68,9 @@ func (a *Arch) depthLoss(mix *nn.Mix) torch.Tensor {
 	return total
 }
 
-// carried is what every edge (edges) of a stage carries. By "softmax", `none` makes an edge light,
-// and the edges of one cell do not compete.
+// carried returns the weight of every edge (edges) of a stage in the depth loss, as depth_weights says.
+// With "softmax", it is the sum of the softmax over all operations but `none`, so that the edges of a
+// cell do not compete with each other.
 func (a *Arch) carried(d space.DAG, mix *nn.Mix) torch.Tensor {
 	alpha := a.parameter("alpha." + d.Name)
 	switch a.config.DepthWeights {
@@ -82,7 +84,7 @@ func (a *Arch) carried(d space.DAG, mix *nn.Mix) torch.Tensor {
 	return carryingColumns(mix.Alpha[d.Name], d.Ops).SumDim(1)
 }
 
-// carryingColumns are the columns of a matrix (edges, operations) whose operations are not null.
+// carryingColumns returns the columns of a matrix (edges, operations) whose operations are not null.
 func carryingColumns(t torch.Tensor, candidates []string) torch.Tensor {
 	var columns []torch.Tensor
 	for k, op := range candidates {
@@ -93,8 +95,8 @@ func carryingColumns(t torch.Tensor, candidates []string) torch.Tensor {
 	return torch.Stack(columns, 1)
 }
 
-// complexityLoss is L_comp of H-DAS eq. 5: a scalar, the sum over the stages of theta, what a cell
-// of theirs costs, times the expected number of cells.
+// complexityLoss returns L_comp of H-DAS eq. 5: a scalar, the sum over the stages of theta, the relative
+// cost of a cell of that stage, times the expected number of cells.
 func (a *Arch) complexityLoss(mix *nn.Mix, theta []float64) torch.Tensor {
 	o := a.Store.Options()
 	total := torch.Zeros(o)

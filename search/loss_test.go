@@ -24,8 +24,9 @@ func TestDepthLossByHand(t *testing.T) {
 	})
 }
 
-// With betas 0 each of 2 pairs weighs 1/2 and stands for 2 or 3 cells: 2.5 a stage; the cells that
-// end a pair, i = 1 and 2 from 0, are deeper by 1 + i/2.
+// If all betas are 0, each of the 2 candidate outputs has the coefficient 1/2. They mean 2 and 3 cells,
+// so that 2.5 cells are expected in each stage. The depth of the last cell of a candidate output, i = 1
+// or 2 from 0, is multiplied by 1 + i/2.
 func TestDistributionLossesByHand(t *testing.T) {
 	c := configs.DefaultSearchSection(configs.DistributionSearch)
 	c.Lengths, c.MinCells = []int{3, 3, 3}, 2
@@ -43,7 +44,7 @@ func TestDistributionLossesByHand(t *testing.T) {
 	})
 }
 
-// atZero runs f on a supernet whose architecture parameters are 0, so that every softmax is even.
+// atZero calls f with a supernet whose architecture parameters are 0, so that every softmax is uniform.
 func atZero(t *testing.T, c configs.SearchSection, f func(n *Supernet)) {
 	t.Helper()
 	within(t, func() {

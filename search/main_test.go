@@ -20,7 +20,7 @@ import (
 
 var tiny = layer.Shape{C: 3, H: 8, W: 8}
 
-// little is a search of each kind, small enough for finite differences.
+// little returns the settings of a search of that kind that is small enough for finite differences.
 func little(t *testing.T, k configs.Kind) (configs.SearchSection, plan.Macro, space.Space) {
 	t.Helper()
 	c := configs.DefaultSearchSection(k)
@@ -40,7 +40,7 @@ func little(t *testing.T, k configs.Kind) (configs.SearchSection, plan.Macro, sp
 	return c, macro(4, 5), s
 }
 
-// littleCells are two cells of two nodes each, as a file.
+// littleCells returns a file with a genotype of two cells of two nodes each.
 func littleCells(t *testing.T) string {
 	t.Helper()
 	cell := genotype.DAG{Out: []int{2, 3}, Nodes: []genotype.Node{
@@ -56,7 +56,7 @@ func littleCells(t *testing.T) string {
 	return file
 }
 
-// learning runs f on a supernet of tiny images with its optimizers. No tensor may be left.
+// learning calls f with a supernet for tiny images and its optimizers. It fails if a tensor is left.
 func learning(t *testing.T, s space.Space, c configs.SearchSection, m plan.Macro, f func(b *Bilevel)) {
 	t.Helper()
 	within(t, func() {
@@ -77,7 +77,7 @@ func sample(n int64) Sample {
 	return Sample{torch.Randn(double, n, tiny.C, tiny.H, tiny.W), torch.FromInt64(labels, n)}
 }
 
-// snapshot are all weights and architecture parameters, with the running statistics or without.
+// snapshot returns all weights and architecture parameters, with or without the running statistics.
 func snapshot(n *Supernet, statistics bool) map[string][]float64 {
 	all := map[string][]float64{}
 	for _, s := range []*nn.Store{n.Weights, n.Arch.Store} {

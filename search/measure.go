@@ -11,20 +11,21 @@ import (
 	"hdas/torch/nn"
 )
 
-// Estimate is what a search will take on this device, from one measured step.
+// Estimate is the predicted time and memory of a search on this device, from one measured step.
 type Estimate struct {
-	Weights           int64   `json:"weights"`      // of the supernet
-	Arch              int64   `json:"architecture"` // architecture parameters
+	Weights           int64   `json:"weights"`      // number of weights of the supernet
+	Arch              int64   `json:"architecture"` // number of architecture parameters
 	Epochs            int     `json:"epochs"`
-	Steps             int     `json:"steps"`              // of an epoch
-	StepSeconds       float64 `json:"step_seconds"`       // of the second step: the first warms up
-	EvaluationSeconds float64 `json:"evaluation_seconds"` // of an epoch, from one batch
+	Steps             int     `json:"steps"`              // in an epoch
+	StepSeconds       float64 `json:"step_seconds"`       // of the second step; the first one is a warm-up
+	EvaluationSeconds float64 `json:"evaluation_seconds"` // of an epoch, extrapolated from one batch
 	EpochSeconds      float64 `json:"epoch_seconds"`
 	SearchSeconds     float64 `json:"search_seconds"`
-	PeakBytes         int64   `json:"peak_bytes"` // of this process' memory so far, on CUDA of the device's; 0: not known
+	PeakBytes         int64   `json:"peak_bytes"` // peak memory of this process so far; on CUDA, of the device; 0: unknown
 }
 
-// Measure makes the supernet, takes two steps and an evaluation's batch, and leaves nothing behind.
+// Measure returns the estimate for a search: it builds the supernet, runs two steps and evaluates one
+// batch. It writes no file and leaves no tensor.
 func Measure(ctx context.Context, s Setup) (Estimate, error) {
 	t, err := start(s)
 	if err != nil {
@@ -32,7 +33,7 @@ func Measure(ctx context.Context, s Setup) (Estimate, error) {
 	}
 	defer t.free()
 	e := Estimate{Weights: t.net.Weights.Count(nil), Arch: t.net.Arch.Store.Count(nil), Epochs: s.Config.Epochs, Steps: t.batches()}
-	epoch := s.Config.Epochs - 1 // after the warm-up of the architecture, if any
+	epoch := s.Config.Epochs - 1 // after the epochs in which only the weights learn, if any
 	for p, err := range t.Batches(ctx, epoch, 0) {
 		if err != nil {
 			return e, err

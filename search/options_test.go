@@ -16,13 +16,13 @@ import (
 	"hdas/torch/nn"
 )
 
-// option is a setting beside the default, by what it changes.
+// option is a value of a setting: its name, and the change of the configuration.
 type option struct {
 	name string
 	set  func(*configs.SearchSection)
 }
 
-// choices have their values; the first of each is the default.
+// choices lists the values of several settings; the first value of each is the default.
 var choices = [][]option{
 	{{"first order", func(*configs.SearchSection) {}}, {"second order", func(c *configs.SearchSection) { c.Order = configs.SecondOrder }}},
 	{{"window 3", func(*configs.SearchSection) {}}, {"window 2", func(c *configs.SearchSection) { c.Window = 2 }}, {"window 4", func(c *configs.SearchSection) { c.Window = 4; c.Lengths = []int{3, 4, 3} }}},
@@ -47,10 +47,10 @@ var choices = [][]option{
 	{{"no warm-up", func(*configs.SearchSection) {}}, {"warm-up", func(c *configs.SearchSection) { c.Alpha.Warmup = 2 }}},
 }
 
-// Options in any combination: three steps of each, out of a shuffled table that has every value at
-// least once for every kind. What cannot be is refused with a reason; else losses are finite, the
-// architecture moves, its gradient is that of central differences, and the genotype read off is one
-// that builds, in the size that was planned.
+// Options can be combined. The combinations come from a shuffled table that has every value at least once
+// for every kind of search. An invalid combination is refused with a reason. For any other, three steps
+// have finite losses and change the architecture, the gradient of the architecture equals central
+// differences, and the network of the derived genotype can be built and has the planned size.
 func TestOptionsTogether(t *testing.T) {
 	for _, k := range configs.Kinds {
 		t.Run(string(k), func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestOptionsTogether(t *testing.T) {
 					if !refusal(err) {
 						t.Errorf("%s: refused without a reason: %v", name, err)
 					}
-					// What clashes is taken back, one at a time, and the rest is tried.
+					// If a combination is refused, conflicting options are reset one at a time.
 					c.Theta, c.Derivation, c.DepthWeights = configs.ThetaOne, configs.DerivationSoftmax, configs.DepthSoftmax
 					if err := c.Validate(); err != nil {
 						c.MaxSkips = -1
@@ -98,7 +98,7 @@ func TestOptionsTogether(t *testing.T) {
 	}
 }
 
-// refusal reports whether an error names what clashes.
+// refusal reports whether an error names the conflicting options.
 func refusal(err error) bool {
 	for _, word := range []string{"joint search does not know", "compares alphas", "reads alphas alone", "leaves no operation"} {
 		if strings.Contains(err.Error(), word) {
@@ -123,7 +123,7 @@ func threeSteps(t *testing.T, c configs.SearchSection, m plan.Macro, name string
 	learn.ArchRate, learn.Order = 0.01, orders[c.Order]
 	for range 3 {
 		f := learn.Step(0.01, true, sample(8), sample(8))
-		if err := run.Finite(f.All()); err != nil {
+		if err := run.Finite(f.Scalars()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
@@ -164,7 +164,7 @@ func threeSteps(t *testing.T, c configs.SearchSection, m plan.Macro, name string
 	}
 }
 
-// Every published cell takes part in stage and distribution searches.
+// Stage and distribution searches work with the cells of every published genotype.
 func TestPublishedCellsInStages(t *testing.T) {
 	for _, name := range genotype.Names() {
 		g, err := genotype.Published(name)
@@ -178,7 +178,7 @@ func TestPublishedCellsInStages(t *testing.T) {
 			c, m, _ := little(t, k)
 			c.Cells = name
 			learning(t, mustSpace(t, c), c, m, func(b *Bilevel) {
-				if err := run.Finite(b.Step(0.05, true, sample(4), sample(4)).All()); err != nil {
+				if err := run.Finite(b.Step(0.05, true, sample(4), sample(4)).Scalars()); err != nil {
 					t.Errorf("%s search over %s: %v", k, name, err)
 				}
 			})
@@ -186,8 +186,8 @@ func TestPublishedCellsInStages(t *testing.T) {
 	}
 }
 
-// What an edge carries, by hand: raw sums all alphas; edge_softmax is the softmax over a cell's
-// edges of the largest alpha that is not none's.
+// Weights of edges in the depth loss, computed by hand: raw is the sum of all alphas; edge_softmax is the
+// softmax, over the edges of a cell, of the largest alpha without that of none.
 func TestCarriedByHand(t *testing.T) {
 	alpha := []float64{9, 1, 2, 3, 9, -1, -2, 0, 5, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0} // 5 edges: 2 of cell 1, 3 of cell 2
 	for _, c := range []struct {

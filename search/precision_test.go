@@ -14,7 +14,7 @@ import (
 	"hdas/torch/optim"
 )
 
-// stepped is a supernet's parameters after a step, and what it came to.
+// stepped returns the parameters of a supernet after one step, and the losses and gradient norms of it.
 func stepped(t *testing.T, k configs.Kind, image layer.Shape, change func(b *Bilevel)) (after map[string][]float64, f map[string]float64) {
 	t.Helper()
 	c, m, s := little(t, k)
@@ -31,15 +31,15 @@ func stepped(t *testing.T, k configs.Kind, image layer.Shape, change func(b *Bil
 		change(b)
 		train, valid := sample(8), sample(8)
 		train.Images, valid.Images = torch.Randn(torch.Options{}, 8, image.C, image.H, image.W), torch.Randn(torch.Options{}, 8, image.C, image.H, image.W)
-		figures := b.Step(0.025, true, train, valid)
-		if err := run.Finite(figures.All()); err != nil {
+		result := b.Step(0.025, true, train, valid)
+		if err := run.Finite(result.Scalars()); err != nil {
 			t.Fatal(err)
 		}
-		if d := figures.Train.DType(); d != torch.Float32 {
+		if d := result.Train.DType(); d != torch.Float32 {
 			t.Errorf("loss in %v", d)
 		}
-		after, f = map[string][]float64{}, map[string]float64{"loss": figures.Train.Item(), "architecture's loss": figures.Arch.Classification.Item()}
-		for name, norm := range map[string]torch.Tensor{"norm": figures.Norm, "architecture's norm": figures.ArchNorm} {
+		after, f = map[string][]float64{}, map[string]float64{"loss": result.Train.Item(), "architecture's loss": result.Arch.Classification.Item()}
+		for name, norm := range map[string]torch.Tensor{"norm": result.Norm, "architecture's norm": result.ArchNorm} {
 			if norm.Defined() {
 				f[name] = norm.Item()
 			}
@@ -53,7 +53,7 @@ func stepped(t *testing.T, k configs.Kind, image layer.Shape, change func(b *Bil
 	return after, f
 }
 
-// apart is the largest difference, over the largest value.
+// apart returns the largest difference divided by the largest value, and the name of that parameter.
 func apart(a, b map[string][]float64) (worst float64, name string) {
 	for n, v := range a {
 		most, diff := 1e-2, 0.0
@@ -67,8 +67,8 @@ func apart(a, b map[string][]float64) (worst float64, name string) {
 	return worst, name
 }
 
-// A scaled loss leads to the same step, the scale being a power of two; one that overflows leads to
-// none, of the weights and of the architecture alike.
+// Scaling the loss by a power of two gives the same step. If the scaled loss overflows, the step of the
+// weights and that of the architecture are skipped.
 func TestScaledStep(t *testing.T) {
 	for _, k := range []configs.Kind{configs.CellSearch, configs.DistributionSearch} {
 		plain, _ := stepped(t, k, tiny, func(*Bilevel) {})
@@ -110,9 +110,9 @@ func TestScaledStep(t *testing.T) {
 	}
 }
 
-// In bfloat16 a step comes near that of float32, for every kind and stored or computed again: the
-// losses, the norms of both gradients and the running statistics. Gradients of deep networks with random
-// weights are ill-conditioned; TestBFloat16Gradients has shallower ones.
+// In bfloat16, the losses, gradient norms and running statistics of a step are close to those in float32,
+// for every kind of search and with every recompute. Gradients of deep networks with random weights are
+// ill-conditioned; TestBFloat16Gradients compares those of shallow ones.
 func TestBFloat16Step(t *testing.T) {
 	image := layer.Shape{C: 3, H: 32, W: 32} // of few pixels, batch norms' gradients are ill-conditioned
 	for _, k := range configs.Kinds {

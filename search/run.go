@@ -18,34 +18,34 @@ import (
 	"hdas/torch/optim/schedule"
 )
 
-// Setup is all that a search starts from.
+// Setup holds the inputs of a search.
 type Setup struct {
 	Config       configs.SearchSection
 	Macro        plan.Macro
-	Train, Valid *datasets.Loader // the halves: of the weights, and of the architecture
-	Test         *datasets.Loader // the validation half again, in order and unaugmented, for the score of an epoch
+	Train, Valid *datasets.Loader // the halves of the training data for the weights and for the architecture
+	Test         *datasets.Loader // the images of Valid, in order and not augmented, for the evaluation after an epoch
 	Options      torch.Options
-	Autocast     torch.DType // that convolutions are computed in while learning; Float32: the options'
+	Autocast     torch.DType // type of the convolutions while learning; Float32: that of Options
 	Seed         uint64
-	Name         string // of the genotype found
-	Resolved     []byte // the whole configuration, kept in the checkpoint
+	Name         string // of the resulting genotype
+	Resolved     []byte // the whole configuration as YAML, stored in the checkpoint
 }
 
-// validate returns every fault of the settings, with the keys of the section "search".
+// validate returns all faults of the settings, with keys of the section "search".
 func (s Setup) validate() error {
 	return setting.In("search", errors.Join(s.Config.Validate(), s.Config.Fits(s.Macro.Channels, s.Autocast != torch.Float32)))
 }
 
-// Result is what a search found.
+// Result is the result of a search.
 type Result struct {
-	Genotype genotype.Genotype // the last epoch's; of a search that stopped early, that of the epoch to which it went back
-	Best     genotype.Genotype // of the epoch whose supernet scored best, for comparison
-	Epoch    Epoch             // the last
+	Genotype genotype.Genotype // of the last epoch; if the search stopped early, of the epoch StopAt
+	Best     genotype.Genotype // of the epoch whose supernet had the highest validation accuracy, for comparison
+	Epoch    Epoch             // record of the last epoch
 }
 
-// Run searches, from the start or from where dir's checkpoint stands, until the end or until ctx
-// is cancelled (run.ErrStopped). observe may be nil. A setting that cannot be is an error, a
-// setting.Fault, before anything is computed.
+// Run runs a search, from its start or from the newest checkpoint in dir, and returns its result. If
+// ctx is cancelled, it saves a checkpoint and returns run.ErrStopped. Invalid settings are returned as
+// setting.Fault errors before anything is computed. observe may be nil.
 func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (Result, error) {
 	t, err := start(s)
 	if err != nil {
@@ -54,7 +54,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	defer t.free()
 	t.dir = dir
 	span := run.Span{Epochs: s.Config.Epochs, Batches: t.batches(), Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
-		Diverged: "the search has diverged; lower search.weights.lr or search.alpha.lr, or clip harder"}
+		Diverged: "the search has diverged; lower search.weights.lr, search.alpha.lr or search.weights.clip"}
 	err = torch.Do(func(*torch.Scope) (err error) {
 		span.Epoch, span.Batch, err = t.restore()
 		return err
@@ -68,7 +68,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	return t.result()
 }
 
-// task is a search under way.
+// task is a running search; it implements run.Task.
 type task struct {
 	Setup
 	dir    *run.Dir
@@ -77,11 +77,11 @@ type task struct {
 	learn  *Bilevel
 	rate   schedule.Schedule
 	meter  metric.Meter
-	best   float64 // the best supernet's top-1
-	bestAt int     // its epoch, from 0
+	best   float64 // highest top-1 of the supernet so far
+	bestAt int     // epoch of best, from 0
 }
 
-// start makes a search at its start.
+// start returns a search before its first step. The caller calls free.
 func start(s Setup) (t *task, err error) {
 	if err := s.validate(); err != nil {
 		return nil, err
@@ -124,10 +124,10 @@ func (t *task) free() {
 
 func (t *task) batches() int { return min(t.Train.Batches(), t.Valid.Batches()) }
 
-// pair is what one step learns from.
+// pair holds the two batches of a step.
 type pair struct{ train, valid datasets.Batch }
 
-// Batches walks through both halves side by side.
+// Batches yields pairs of batches, one from each half of the data.
 func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[pair, error] {
 	return func(yield func(pair, error) bool) {
 		if from == 0 {
@@ -147,14 +147,14 @@ func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[pair, err
 	}
 }
 
-// Step learns the architecture on the validation half, but for the epochs of warm-up, then the
-// weights on the training half.
-func (t *task) Step(epoch int, p pair) []run.Figure {
+// Step updates the architecture on the validation batch, except in the warm-up epochs, and then the
+// weights on the training batch. It returns the losses and gradient norms.
+func (t *task) Step(epoch int, p pair) []run.Scalar {
 	o := t.Options
 	var valid, train Sample
 	valid.Images, valid.Labels = metric.Tensors(p.valid, o)
 	train.Images, train.Labels = metric.Tensors(p.train, o)
 	f := t.learn.Step(t.rate(epoch), epoch >= t.Config.Alpha.Warmup, train, valid)
 	t.meter.Add(f.Train, f.Logits, train.Labels)
-	return f.All()
+	return f.Scalars()
 }

@@ -21,7 +21,7 @@ import (
 	"hdas/torch"
 )
 
-// setup is a search over few small images: two epochs of three steps.
+// setup returns a search on few small images: two epochs of three steps.
 func setup(t *testing.T, k configs.Kind) Setup {
 	c, m, _ := little(t, k)
 	m.Classes = 3
@@ -38,8 +38,8 @@ func setup(t *testing.T, k configs.Kind) Setup {
 		Train: loader(first, 1, true), Valid: loader(second, 2, true), Test: loader(second, 0, false)}
 }
 
-// A search that is stopped after any step and resumed ends as an unbroken one: checkpoints, records
-// and genotypes are the same files, byte for byte.
+// A search that is stopped after any step and resumed writes the same checkpoints, records and genotypes
+// as an uninterrupted one, byte for byte.
 func TestResumedSearchEqualsUnbroken(t *testing.T) {
 	for name, change := range map[string]func(*configs.SearchSection){
 		"cell": nil, "distribution": nil, "stage": nil, "joint": nil,
@@ -77,7 +77,7 @@ func TestResumedSearchEqualsUnbroken(t *testing.T) {
 	}
 }
 
-// In the epochs of warm-up the architecture stays as it began, and then moves.
+// The architecture does not change in the warm-up epochs and changes after them.
 func TestWarmup(t *testing.T) {
 	s := setup(t, configs.StageSearch)
 	s.Config.Alpha.Warmup = 1
@@ -103,7 +103,7 @@ func TestWarmup(t *testing.T) {
 	}
 }
 
-// search runs to the end, with a stop after that many steps, if any.
+// search runs a search to its end. If stop is positive, it stops after that many steps and resumes.
 func search(t *testing.T, s Setup, folder string, stop int) {
 	t.Helper()
 	r := runtest.ToEnd(t, folder, stop, func(ctx context.Context, d *run.Dir, observe func(run.Progress)) (Result, error) {
@@ -117,7 +117,7 @@ func search(t *testing.T, s Setup, folder string, stop int) {
 	}
 }
 
-// A Go program's settings are refused like those that are read, before any tensor is made.
+// Invalid settings of a Go program are refused like those of a file, before any tensor is made.
 func TestRefusedSettings(t *testing.T) {
 	live := torch.Live()
 	for key, set := range map[string]func(*Setup){

@@ -9,32 +9,32 @@ import (
 	"hdas/torch/optim"
 )
 
-// Figures are the results of a step; all but Logits are scalars. A gradient norm is undefined where a scaled
-// loss had no finite gradient, and so no step was taken.
-type Figures struct {
-	Arch     Losses       // undefined where the architecture did not learn
-	ArchNorm torch.Tensor // of its gradient
-	Train    torch.Tensor // loss of the weights
-	Norm     torch.Tensor // of their gradient, before clipping
+// StepResult holds the results of a step; all but Logits are scalars. A gradient norm is undefined if
+// the gradient of a scaled loss was not finite, in which case the update was skipped.
+type StepResult struct {
+	Arch     Losses       // undefined if the architecture was not updated
+	ArchNorm torch.Tensor // norm of the gradient of Arch.Total
+	Train    torch.Tensor // training loss
+	Norm     torch.Tensor // norm of the gradient of Train, before clipping
 	Logits   torch.Tensor // (N,Classes) of the training images
 }
 
-// Bilevel is how a supernet learns: its architecture on the validation half, its weights on the
-// training half.
+// Bilevel trains a supernet: the architecture parameters on validation data, the weights on training
+// data.
 type Bilevel struct {
 	Net           *Supernet
 	Arch, Weights *optim.Learner
-	ArchRate      float64   // constant
-	Order         HyperGrad // of the architecture's gradient
-	// Phase, if any, is called at the end of each part of a step, with one of Phases.
+	ArchRate      float64   // learning rate of the architecture, constant
+	Order         HyperGrad // computes the gradient of the architecture
+	// Phase is called at the end of each part of a step with its name, one of Phases; it may be nil.
 	Phase func(name string)
 }
 
-// Phases are the parts of a step of first order, as they come.
+// Phases are the names of the parts of a first-order step, in order.
 var Phases = []string{"alpha forward", "alpha backward", optim.Forward, optim.Backward, "optimizer"}
 
-// NewBilevel makes the optimizers of a supernet as its configuration says: Adam on the architecture,
-// SGD with clipped gradients on the weights. It runs inside torch.Do; the caller frees them.
+// NewBilevel returns the trainer of a supernet with the optimizers of its configuration: Adam for the
+// architecture, SGD with clipped gradients for the weights. It runs inside torch.Do; the caller frees it.
 func NewBilevel(n *Supernet) *Bilevel {
 	w, a := n.config.Weights, n.config.Alpha
 	weights, arch := n.Weights.Weights(), n.Arch.Store.Weights()
@@ -46,15 +46,16 @@ func NewBilevel(n *Supernet) *Bilevel {
 	}
 }
 
-// Free frees the optimizers' states.
+// Free frees the states of the optimizers, not the supernet.
 func (b *Bilevel) Free() {
 	b.Arch.Free()
 	b.Weights.Free()
 }
 
-// Step is one bilevel step: of the architecture along its hypergradient on valid, unless it is not to
-// learn yet, then of the weights, with that learning rate, along their gradient on train.
-func (b *Bilevel) Step(rate float64, architecture bool, train, valid Sample) (f Figures) {
+// Step runs one bilevel step and returns its losses, gradient norms and logits, which belong to the
+// innermost scope. If architecture is true, it first updates the architecture parameters on valid. Then
+// it updates the weights on train with the learning rate `rate`.
+func (b *Bilevel) Step(rate float64, architecture bool, train, valid Sample) (f StepResult) {
 	if architecture {
 		torch.Within(func(s *torch.Scope) {
 			var grads []torch.Tensor
@@ -89,9 +90,9 @@ func (b *Bilevel) mark(phase string) {
 	}
 }
 
-// All returns the scalars that there are, by name.
-func (f Figures) All() []run.Figure {
-	return slices.DeleteFunc([]run.Figure{
+// Scalars returns the losses and gradient norms that are defined, with their names.
+func (f StepResult) Scalars() []run.Scalar {
+	return slices.DeleteFunc([]run.Scalar{
 		{Name: "architecture's loss", Value: f.Arch.Total},
 		{Name: "classification", Value: f.Arch.Classification},
 		{Name: "depth", Value: f.Arch.Depth},
@@ -99,5 +100,5 @@ func (f Figures) All() []run.Figure {
 		{Name: "norm of its gradient", Value: f.ArchNorm},
 		{Name: "training loss", Value: f.Train},
 		{Name: "norm of its gradient", Value: f.Norm},
-	}, func(f run.Figure) bool { return !f.Value.Defined() })
+	}, func(f run.Scalar) bool { return !f.Value.Defined() })
 }

@@ -1,6 +1,6 @@
-// Package search finds cells and stages by gradient descent on a supernet: the network of a dense
-// genotype whose undecided edges are mixtures. Weights learn on one half of the training data,
-// architecture parameters on the other (bilevel optimisation).
+// Package search finds cells and stages by gradient descent on a supernet: a network in which every
+// undecided edge computes a weighted sum of all candidate operations. The network's weights learn on one half
+// of the training data, the architecture parameters on the other half (bilevel optimisation).
 package search
 
 import (
@@ -16,23 +16,23 @@ import (
 	"hdas/torch/nn"
 )
 
-// Supernet is a network over a space, with its weights and its architecture parameters.
+// Supernet is the network of a search space, with its weights and its architecture parameters.
 type Supernet struct {
 	Net     *models.Network
 	Weights *nn.Store
 	Arch    *Arch
-	// Recompute says what a cell computes again for its gradient instead of storing it.
+	// Recompute says which intermediate results are recomputed in the backward pass instead of stored.
 	Recompute kernel.Recompute
-	// Path says what code computes a cell while learning.
+	// Path selects the implementation that computes a cell while learning.
 	Path kernel.Path
-	// Autocast is the type that convolutions are computed in while learning; Float32: the weights'.
+	// Autocast is the type of the convolutions while learning; Float32: that of the weights.
 	Autocast torch.DType
 	theta    []float64
 	config   configs.SearchSection
 }
 
-// NewSupernet makes the supernet of a space for images of that shape. It runs inside torch.Do;
-// the caller frees it.
+// NewSupernet returns a supernet with new weights and architecture parameters, for images of that
+// shape. It runs inside torch.Do; the caller frees the supernet.
 func NewSupernet(s space.Space, c configs.SearchSection, m plan.Macro, image layer.Shape, o torch.Options) (*Supernet, error) {
 	m.Auxiliary = false // a supernet has no auxiliary head
 	p, err := plan.New(s.Dense, m, image, s.Candidates)
@@ -56,14 +56,14 @@ func NewSupernet(s space.Space, c configs.SearchSection, m plan.Macro, image lay
 	return n, nil
 }
 
-// Free frees all parameters.
+// Free frees the weights and the architecture parameters.
 func (n *Supernet) Free() {
 	n.Weights.Free()
 	n.Arch.Store.Free()
 }
 
-// Logits returns the logits (N,Classes) for images (N,C,H,W), with the architecture as it is now. Of
-// c everything counts but its Mix. No gradient of the architecture's parameters can be asked for.
+// Logits returns the logits (N,Classes) for images (N,C,H,W) with the current architecture parameters.
+// c.Mix is ignored. The logits are not connected to the architecture parameters in the autograd graph.
 func (n *Supernet) Logits(c *nn.Ctx, images torch.Tensor) torch.Tensor {
 	return n.logits(c, images, n.Arch.Mix(false))
 }
@@ -78,22 +78,22 @@ func (n *Supernet) logits(c *nn.Ctx, images torch.Tensor, mix *nn.Mix) torch.Ten
 // Sample is a batch of images (N,C,H,W) and labels (N).
 type Sample struct{ Images, Labels torch.Tensor }
 
-// ArchLoss returns the loss of the architecture on a batch of the validation half: one loss of all
-// parts (H-DAS eq. 6).
+// ArchLoss returns the loss of the architecture, with its parts, on a batch of validation data (H-DAS
+// eq. 6).
 func (n *Supernet) ArchLoss(s Sample) Losses {
 	mix := n.Arch.Mix(true)
 	logits := n.logits(n.learning(), s.Images, mix)
 	return n.archLoss(torch.CrossEntropy(logits, s.Labels, 0), mix)
 }
 
-// WeightLoss returns the training loss and the logits. No gradient of the architecture's parameters
-// can be asked for.
+// WeightLoss returns the training loss, a scalar, and the logits (N,Classes). Neither is connected to
+// the architecture parameters in the autograd graph.
 func (n *Supernet) WeightLoss(s Sample) (loss, logits torch.Tensor) {
 	logits = n.Logits(n.learning(), s.Images)
 	return torch.CrossEntropy(logits, s.Labels, 0), logits
 }
 
-// learning is how a step computes.
+// learning returns the context of a forward pass in training mode.
 func (n *Supernet) learning() *nn.Ctx {
 	return &nn.Ctx{Train: true, Recompute: n.Recompute, Path: n.Path, Autocast: n.Autocast}
 }

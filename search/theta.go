@@ -9,8 +9,8 @@ import (
 	"hdas/torch/nn"
 )
 
-// thetas are what one cell of each stage costs, divided by their mean over the stages: in its own
-// unit it would swamp the other losses.
+// thetas returns the cost of one cell of each stage, divided by the mean over the stages. (A cost in
+// FLOPs or seconds would be of another magnitude than the other losses.)
 func (n *Supernet) thetas(kind configs.Theta) (theta []float64, err error) {
 	mean := 0.0
 	for i, s := range n.Net.Plan.Stages {
@@ -34,8 +34,8 @@ func (n *Supernet) thetas(kind configs.Theta) (theta []float64, err error) {
 	return theta, nil
 }
 
-// latency is the time, in seconds, that the first cell of stage i takes for a batch, without its
-// stage's edges: the median of several passes in evaluation, after one that warms up.
+// latency returns the time, in seconds, of a forward pass of the first cell of stage i on a batch,
+// without the edges of the stage: the median of several passes in evaluation mode, after a warm-up.
 func (n *Supernet) latency(i int) (float64, error) {
 	const passes = 9
 	var times []float64
@@ -48,7 +48,7 @@ func (n *Supernet) latency(i int) (float64, error) {
 		for range passes + 1 {
 			torch.Within(func(*torch.Scope) {
 				x := torch.Ones(n.Weights.Options(), int64(n.config.Batch), in.C, in.H, in.W)
-				x.Select(0, 0).Sum().Item() // everything before is done
+				x.Select(0, 0).Sum().Item() // waits until the device has finished earlier work
 				start := time.Now()
 				cell.Forward(&nn.Ctx{}, x).Sum().Item()
 				times = append(times, time.Since(start).Seconds())

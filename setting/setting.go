@@ -1,6 +1,6 @@
-// Package setting describes what is wrong with the settings of a configuration, key by key. A type
-// with settings has a Validate method that collects Faults; a program finds them with errors.As or
-// All and can show each beside its setting.
+// Package setting describes invalid settings of a configuration. A type with settings has a Validate
+// method that collects a Fault for each invalid key. A program gets the faults from the error with
+// errors.As or All, and can show each next to its setting.
 package setting
 
 import (
@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// Fault is a setting whose value cannot be used.
+// Fault is the error for a setting with an invalid value.
 type Fault struct {
-	Key   string // as it is written in a configuration: search.weights.lr
-	Value any    // the value that was given; nil where there is none
+	Key   string // the full key in a configuration: search.weights.lr
+	Value any    // the value that was given; nil if there is none
 	Why   string // what is wrong with it, or what is allowed: "is not at least 1"
-	Err   error  // the cause; nil where there is none
+	Err   error  // the cause; nil if there is none
 }
 
-// Error returns one sentence that begins with the key and the value.
+// Error returns a message that begins with the key and the value.
 func (f *Fault) Error() string {
 	text := f.Key
 	switch {
@@ -44,15 +44,15 @@ func (f *Fault) Unwrap() error { return f.Err }
 // Faults collects the faults of a section.
 type Faults []*Fault
 
-// Check adds a fault unless ok. why and args are those of fmt.Sprintf.
+// Check adds a fault for the key if ok is false. Its Why is fmt.Sprintf(why, args...).
 func (f *Faults) Check(ok bool, key string, value any, why string, args ...any) {
 	if !ok {
 		*f = append(*f, &Fault{Key: key, Value: value, Why: fmt.Sprintf(why, args...)})
 	}
 }
 
-// Finite adds a fault for every number of section, a struct with yaml tags, that is NaN or infinite.
-// A key that has a fault already gets no second one.
+// Finite adds a fault for every number in section, a struct with yaml tags, that is NaN or infinite,
+// unless its key already has a fault.
 func (f *Faults) Finite(section any) {
 	f.finite("", reflect.ValueOf(section))
 }
@@ -74,7 +74,7 @@ func (f *Faults) finite(key string, v reflect.Value) {
 	}
 }
 
-// keyOf returns the key of a field, which is empty for a section that is written inline.
+// keyOf returns the key of a field, "" for an inline section.
 func keyOf(field reflect.StructField) string {
 	name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 	return name
@@ -84,7 +84,7 @@ func join(section, key string) string {
 	return strings.Trim(section+"."+key, ".")
 }
 
-// Err returns the faults as one error, joined by errors.Join; nil if there are none.
+// Err returns the faults joined by errors.Join, nil if there are none.
 func (f Faults) Err() error {
 	var list []error
 	for _, fault := range f {
@@ -93,13 +93,13 @@ func (f Faults) Err() error {
 	return errors.Join(list...)
 }
 
-// Word adds a fault unless value is one of the known words.
+// Word adds a fault for the key if value is not one of the known words.
 func Word[T ~string](f *Faults, key string, value T, known []T) {
 	f.Check(slices.Contains(known, value), key, value, "is unknown; known are %s", List(known))
 }
 
-// Parse sets *word to text, which has to be one of the known words. It is the body of a type's
-// UnmarshalText.
+// Parse sets *word to text and returns a Fault if text is not one of the known words. The UnmarshalText
+// methods of such types call it.
 func Parse[T ~string](word *T, text []byte, known []T) error {
 	var f Faults
 	if Word(&f, "", T(text), known); len(f) > 0 {
@@ -109,7 +109,7 @@ func Parse[T ~string](word *T, text []byte, known []T) error {
 	return nil
 }
 
-// List returns the words with commas between them.
+// List returns the words, separated by commas.
 func List[T ~string](words []T) string {
 	var list []string
 	for _, w := range words {
@@ -118,8 +118,8 @@ func List[T ~string](words []T) string {
 	return strings.Join(list, ", ")
 }
 
-// In returns err, an error of a section, with the section before the key of each fault. What is not
-// a fault becomes the cause of one whose key is the section. In of nil is nil.
+// In returns the errors in err with the section's name put before the key of each fault. An error that
+// is not a Fault becomes the cause of a new Fault whose key is the section. In(section, nil) is nil.
 func In(section string, err error) error {
 	var f Faults
 	for _, e := range flat(err) {
@@ -133,7 +133,7 @@ func In(section string, err error) error {
 	return f.Err()
 }
 
-// All returns the faults of err: those that are joined in it, and in what it wraps.
+// All returns the faults that err wraps or joins, at any depth.
 func All(err error) []*Fault {
 	var list []*Fault
 	for _, e := range flat(err) {
@@ -146,7 +146,7 @@ func All(err error) []*Fault {
 	return list
 }
 
-// flat returns the errors that errors.Join has joined in err, and in those.
+// flat returns the errors that are joined in err, at any depth.
 func flat(err error) []error {
 	if err == nil {
 		return nil

@@ -9,9 +9,9 @@ import (
 	lib "github.com/sugarme/gotch/libtch"
 )
 
-// Autocast runs f with torch.autocast's rules on a device: convolutions and matrix products are
-// computed in that type, losses and sums in float32. With Float32 it only runs f. Gradients are asked
-// for outside.
+// Autocast runs f under the rules of torch.autocast for device d: convolutions and matrix products
+// compute in type t, losses and sums in float32. With t Float32 it only calls f. Call Grad after
+// Autocast has returned, not inside f.
 func Autocast(d Device, t DType, f func()) {
 	enter("autocast")
 	if t == Float32 {
@@ -24,7 +24,8 @@ func Autocast(d Device, t DType, f func()) {
 	f()
 }
 
-// ChannelsLast is t (N,C,H,W), its channels innermost in memory; t itself where they are.
+// ChannelsLast returns t (N,C,H,W) in PyTorch's channels_last memory format: the channels of one
+// pixel are adjacent in memory. The result shares t's elements if t already has this format.
 func (t Tensor) ChannelsLast() Tensor {
 	enter("channels_last")
 	var out C.ht

@@ -9,8 +9,10 @@ import (
 	lib "github.com/sugarme/gotch/libtch"
 )
 
-// Grad returns d(loss)/d(input) for every input, of the input's shape; undefined where loss does
-// not depend on it. loss is a scalar; its graph is freed. Nothing is computed for other leaves.
+// Grad returns the gradients d(loss)/d(input), one for each input, in the input's shape. A gradient
+// is undefined if loss does not depend on the input. loss must be a scalar; Grad frees its graph. It
+// computes no gradients for other leaf tensors and, unlike backward() in PyTorch, stores none. The
+// innermost scope owns the gradients.
 func Grad(loss Tensor, inputs []Tensor) []Tensor {
 	enter("grad")
 	grads := make([]Tensor, len(inputs))
@@ -25,8 +27,8 @@ func Grad(loss Tensor, inputs []Tensor) []Tensor {
 	return grads
 }
 
-// Grad returns the gradient that a backward pass stored in the leaf t, as PyTorch's t.grad does;
-// undefined where none is stored. The function Grad stores none.
+// Grad returns the gradient that a backward pass has stored in the leaf tensor t (PyTorch's t.grad),
+// or the undefined tensor if none is stored. The function Grad stores none.
 func (t Tensor) Grad() Tensor {
 	g := call("grad", func(out *lib.Ctensor) { lib.AtgGrad(out, t.c()) }, t)
 	if !lib.AtDefined(g.c()) {
@@ -36,7 +38,8 @@ func (t Tensor) Grad() Tensor {
 	return g
 }
 
-// NoGrad runs f without recording gradients and puts the mode back on every way out.
+// NoGrad runs f with the recording of gradients switched off (torch.no_grad), and restores the
+// previous mode when f returns or panics.
 func NoGrad(f func()) {
 	enter("no_grad")
 	was := gradMode(false)
@@ -44,7 +47,7 @@ func NoGrad(f func()) {
 	f()
 }
 
-// GradEnabled reports whether operations record gradients now.
+// GradEnabled reports whether operations currently record the graph that gradients need.
 func GradEnabled() bool {
 	enter("grad_mode")
 	was := gradMode(false)
@@ -52,20 +55,23 @@ func GradEnabled() bool {
 	return was
 }
 
+// gradMode switches the recording of gradients on or off and returns the previous mode.
 func gradMode(on bool) bool {
 	var was C.int
 	check("grad_mode", nil, C.hdas_grad_mode(cbool(on), &was))
 	return was != 0
 }
 
-// SetRequiresGrad makes the leaf t one whose gradient can be asked for, or not, and returns it.
+// SetRequiresGrad sets whether gradients with respect to the leaf tensor t can be computed, and
+// returns t.
 func (t Tensor) SetRequiresGrad(on bool) Tensor {
 	enter("requires_grad")
 	check("requires_grad", []Tensor{t}, C.hdas_set_requires_grad(t.ht(), cbool(on)))
 	return t
 }
 
-// RequiresGrad reports whether t takes part in the graph.
+// RequiresGrad reports whether gradients flow to t: t is a leaf that requires a gradient, or it was
+// computed from one.
 func (t Tensor) RequiresGrad() bool {
 	enter("requires_grad")
 	var on C.int

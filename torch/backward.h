@@ -1,4 +1,4 @@
-// The gradients of a program's pass by the kernels.
+// The backward pass of a program with the kernels.
 #ifndef HDAS_BACKWARD_H
 #define HDAS_BACKWARD_H
 
@@ -6,15 +6,15 @@
 
 namespace hdas {
 
-// The samples of one group are one thread's, in order, and their sums are added up by group: what
-// comes out is the same for any number of threads.
+// Samples are divided into this number of groups. One thread processes all samples of a group in order,
+// and the sums of the groups are added in order. The result is the same for any number of threads.
 constexpr int64_t groups = 16;
 
 template <class T> class Backward : public Forward<T> {
 public:
   using typename Forward<T>::Branch;
 
-  // grads[i] is made for every tensor i of the pass that needs it.
+  // need[i] is true if the gradient of the pass's tensor i is wanted; backward writes it to grads[i].
   Backward(const Pass &pass, Kept<T> &kept, const std::vector<bool> &need, std::vector<Tensor> &grads)
       : Forward<T>(pass, kept), need(need), needed(p.states, false), grads(grads), gradient(p.states) {
     for (int i = 0; i < p.inputs; ++i)
@@ -23,7 +23,7 @@ public:
       needed[t.to] = needed[t.to] || needed[t.from] || wants(t.scale) || weighed(t);
   }
 
-  // result is the gradient of the output. The states are gone afterwards.
+  // Computes the gradients from result, the gradient of the output. Frees the states.
   void backward(const Tensor &result) {
     int64_t at = 0;
     for (int i : p.out) {
@@ -51,10 +51,10 @@ private:
   using Forward<T>::factor, Forward<T>::masked, Forward<T>::mask, Forward<T>::numbers, Forward<T>::value, Forward<T>::end;
   using Forward<T>::rounds, Forward<T>::ensure, Forward<T>::ensure_branch, Forward<T>::reading;
 
-  const std::vector<bool> &need;   // of every tensor, whether its gradient is asked for
-  std::vector<bool> needed;        // of every state
-  std::vector<Tensor> &grads;      // of tensors
-  std::vector<Tensor> gradient;    // of states
+  const std::vector<bool> &need;   // by tensor: its gradient is wanted
+  std::vector<bool> needed;        // by state: a wanted gradient depends on the state's gradient
+  std::vector<Tensor> &grads;      // gradients of tensors
+  std::vector<Tensor> gradient;    // gradients of states
 
   bool wants(int tensor) const { return tensor >= 0 && need[tensor]; }
   bool weighed(const Term &t) const {
@@ -64,7 +64,7 @@ private:
     return false;
   }
 
-  // The gradient of a tensor, to be added to; none where it is not asked for.
+  // Returns the gradient of a tensor, to add to; it is zeros at first. Undefined if it is not wanted.
   Tensor made(int tensor) {
     if (!wants(tensor))
       return Tensor();
@@ -79,7 +79,7 @@ private:
       g.data_ptr<T>()[at + i] += T(v[i]);
   }
 
-  // The gradient of a state or of a pooling, to be added to.
+  // Returns g, the gradient of a state or of a pooling, to add to; it is set to zeros if undefined.
   static Tensor &started(Tensor &g, const Tensor &shape) {
     if (!g.defined()) {
       g = like(shape);
@@ -91,16 +91,16 @@ private:
     return g;
   }
 
-  // What the gradient of a sum does for one of its terms.
+  // The work for one term when the gradient g of the sum is distributed to its terms.
   struct Part {
     int term;
-    bool products;          // whether the sum of g x is asked for
-    Tensor *into = nullptr; // where a handed on or pooled gradient is added to
+    bool products;          // whether the sums of g (x - mean) are needed
+    Tensor *into = nullptr; // for an identity or a pooling: the gradient to which g is added
     std::vector<T> mean, scale;
-    Numbers sums; // (samples, c): of g (x - mean)
+    Numbers sums; // (samples, c): sums of g (x - mean)
   };
 
-  // The gradient of state i is complete: hands it to the terms that it is the sum of.
+  // Passes the complete gradient of state i on to the terms whose sum the state is.
   void node(int i) {
     const Tensor g = gradient[i];
     const int64_t c = g.size(1), samples = g.size(0), length = flat(g), each = period<T>(c);
@@ -129,7 +129,7 @@ private:
         part.sums.resize(samples * c);
       parts.push_back(std::move(part));
     }
-    Numbers sums(samples * c); // of g
+    Numbers sums(samples * c); // sums of g
     const std::vector<T> nothing(each, T(0));
     parallel(samples, [&](Turns &turns) {
       Adder<T> add(c, length);
@@ -144,7 +144,7 @@ private:
             const double m = mask(p.terms[part.term], n);
             for (int64_t j = 0; j < each; ++j)
               a[j] = T(m * part.scale[j]);
-            leaves<T>().blend(length, each, gn, a.data(), nothing.data(), sample(*part.into, n), true);
+            loops<T>().blend(length, each, gn, a.data(), nothing.data(), sample(*part.into, n), true);
           }
         }
       }
@@ -154,13 +154,14 @@ private:
         finish(part, g, sums);
   }
 
-  // The gradients of what a term is made of; g is that of its sum, and sums (samples, c) what it adds up to.
+  // Computes the gradients of a term's scale, parameters and, for convolutions, input. g is the gradient of
+  // the term's sum, and sums (samples, c) holds the sums of g.
   void finish(const Part &part, const Tensor &g, const Numbers &sums) {
     const Term &term = p.terms[part.term];
     const int64_t c = g.size(1);
     auto masks = [&](int64_t n) { return mask(term, n); };
     const Numbers ones = total(sums, c, masks);
-    Numbers products = total(part.sums, c, masks); // of g and the normalised value
+    Numbers products = total(part.sums, c, masks); // sums of g times the normalised value
     const Round *last = term.branch >= 0 ? &term.rounds.back() : nullptr;
     Numbers gamma(c, 1), beta(c, 0);
     if (last && end(part.term).known()) {
@@ -180,7 +181,7 @@ private:
       affine(*last, factor(term), ones, products);
   }
 
-  // The gradients of a norm's weights.
+  // Adds the gradients of a norm's scale and shift.
   void affine(const Round &r, double factor, Numbers ones, Numbers products) {
     const Numbers w(ones.size(), factor);
     times(ones, w);
@@ -189,7 +190,8 @@ private:
     add_to(r.beta, 0, ones);
   }
 
-  // The gradient of a term of convolutions; g is that of its sum, ones and products as slope has them.
+  // Computes the gradients of a term of convolutions. g is the gradient of the term's sum; ones and
+  // products are as in slope.
   void convolved(const Term &term, Tensor g, Numbers ones, Numbers products) {
     Branch &b = branches[term.branch];
     double w = factor(term);
@@ -227,7 +229,7 @@ private:
               for (int64_t j = 0; j < each; ++j)
                 a[j] = T(mask(term, n) * sa[j]);
             T *dy = scratch.flat.get();
-            leaves<T>().slope(flat(y), each, sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), dy);
+            loops<T>().slope(flat(y), each, sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), dy);
             k.backward({sample(x, n), load, scale.data(), shift.data()}, dy, scratch, dx.defined() ? sample(dx, n) : nullptr, first,
                        weights ? partial[group].get() : nullptr);
             if (first)
@@ -254,7 +256,7 @@ private:
     b.y.clear();
   }
 
-  // Adds all parts to the first, in order.
+  // Adds all parts to the first one, in order.
   static void add_up(const std::vector<Buffer<T>> &parts, int64_t size) {
     constexpr int64_t piece = 4096;
     parallel((size + piece - 1) / piece, [&](Turns &turns) {
@@ -265,14 +267,14 @@ private:
     });
   }
 
-  // The gradient of a pooling, once all its readers have added theirs, their norms' weights in it.
+  // Adds the gradient of a pooling's input, after all terms have added to the gradient of its output.
   void pooled(int index) {
     ensure_branch(index);
     Branch &b = branches[index];
     const Tensor x = state[p.branches[index].from], y = b.y[0], g = b.gradient;
     const Kernel<T> &k = *b.kernel[0];
     const int64_t c = k.out(), samples = x.size(0), each = period<T>(c);
-    const Moments m = pass.norm == batch_statistics ? b.moments[0] : Moments(); // running ones are in g
+    const Moments m = pass.norm == batch_statistics ? b.moments[0] : Moments(); // g already contains the running statistics
     Numbers sums(samples * c, 0), dots(samples * c, 0);
     if (m.known()) {
       const std::vector<T> mean = table<T>(m.mean, each);
@@ -293,7 +295,7 @@ private:
     parallel(samples, [&](Turns &turns) {
       typename Kernel<T>::Scratch scratch(k);
       for (int64_t n; turns.take(n);) {
-        leaves<T>().slope(flat(y), each, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
+        loops<T>().slope(flat(y), each, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
         k.backward({sample(x, n), Load::copy, nullptr, nullptr}, scratch.flat.get(), scratch, sample(dx, n), true, nullptr);
       }
     });

@@ -1,8 +1,8 @@
-// Per-channel statistics of batch norms, and what gradients need of them.
+// Per-channel statistics of batch norms, and the coefficients that their gradients need.
 #ifndef HDAS_CHANNELS_H
 #define HDAS_CHANNELS_H
 
-#include "leaves.h"
+#include "loops.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,22 +11,24 @@
 
 namespace hdas {
 
-// Of batch norms.
+// The constants of all batch norms.
 constexpr double momentum = 0.1, eps = 1e-5;
 
-using Numbers = std::vector<double>; // by channel
+using Numbers = std::vector<double>; // usually one number for each channel
 
+// The length of tables of c per-channel values: a multiple of c and of lanes, at least 8 vectors long.
 template <class T> int64_t period(int64_t c) {
   int64_t p = std::lcm(c, lanes<T>), least = 8 * lanes<T>;
   return p * ((least + p - 1) / p);
 }
+// Returns a table of that length in which the per-channel values v repeat.
 template <class T> std::vector<T> table(const Numbers &v, int64_t length) {
   std::vector<T> t(length);
   for (int64_t i = 0; i < length; ++i)
     t[i] = T(v[i % v.size()]);
   return t;
 }
-// The same for wide coefficients: zero behind the channels.
+// Returns per-channel values padded with zeros to whole vectors.
 template <class T> std::vector<T> widened(const Numbers &v) {
   std::vector<T> t(wide<T>(v.size()), T(0));
   std::copy(v.begin(), v.end(), t.begin());
@@ -38,7 +40,8 @@ inline void times(Numbers &v, const Numbers &by) {
     v[i] *= by[i];
 }
 
-// Adds up flat samples by channel; the tables are of a period.
+// Computes per-channel sums over a flat sample of `length` elements. Tables have period<T>(c) elements.
+// Each method writes c sums to `to` and returns it.
 template <class T> class Adder {
   const int64_t c, length, period_;
   std::vector<T> sums;
@@ -58,22 +61,22 @@ template <class T> class Adder {
 public:
   Adder(int64_t c, int64_t length) : c(c), length(length), period_(period<T>(c)), sums(period_) {}
   double *sum(const T *x, double *to) {
-    leaves<T>().sum(length, period_, x, cleared());
+    loops<T>().sum(length, period_, x, cleared());
     return fold(to);
   }
-  // of (x - mean)^2
+  // sum of (x - mean)^2
   double *square(const T *x, const T *mean, double *to) {
-    leaves<T>().square(length, period_, x, mean, cleared());
+    loops<T>().square(length, period_, x, mean, cleared());
     return fold(to);
   }
-  // of g (x - mean)
+  // sum of g (x - mean)
   double *dot(const T *g, const T *x, const T *mean, double *to) {
-    leaves<T>().dot(length, period_, g, x, mean, cleared());
+    loops<T>().dot(length, period_, g, x, mean, cleared());
     return fold(to);
   }
 };
 
-// by (samples, c): the sum over samples, each times its factor.
+// Returns, for by (samples, c), the sum over the samples, each multiplied by factor(sample).
 template <class Factor> Numbers total(const Numbers &by, int64_t c, Factor factor) {
   Numbers sum(c, 0);
   for (size_t i = 0; i < by.size(); ++i)
@@ -84,21 +87,24 @@ inline Numbers total(const Numbers &by, int64_t c) {
   return total(by, c, [](int64_t) { return 1; });
 }
 
-// What a batch norm normalises by: a mean and one over a standard deviation. Those of the batch
-// depend on its pixels, which the gradient follows; running ones are constants.
+// The statistics of a batch norm: mean, 1/sqrt(variance + eps), and variance. If batch is true, they are
+// those of the batch, and the gradient flows through them; else they are running statistics, which are
+// constants.
 struct Moments {
   Numbers mean, inverse, variance;
   bool batch = true;
   bool known() const { return !mean.empty(); }
 };
 
+// Returns 1/sqrt(variance + eps).
 inline Numbers inverse(Numbers variance) {
   for (double &v : variance)
     v = 1 / std::sqrt(v + eps);
   return variance;
 }
 
-// means and squares (samples, c): of each sample, the mean and the sum of squares about it.
+// Returns the statistics of a batch. means and squares (samples, c) hold, for each sample, the mean over
+// its pixels and the sum of squared differences from it.
 inline Moments moments(const Numbers &means, const Numbers &squares, int64_t c, int64_t pixels) {
   const double samples = double(means.size()) / c;
   Moments m{total(means, c), Numbers(), Numbers(c, 0)};
@@ -117,13 +123,15 @@ struct Affine {
   Numbers scale, shift;
 };
 
-// dx of a batch norm is a g + b x + c.
+// The gradient of a batch norm with respect to its input x is a g + b x + c, for the gradient g of its
+// output.
 struct Slope {
   Numbers a, b, c;
 };
 
-// ones and products are the sums over the batch, of that many pixels, of g and of g times the
-// normalised x; the norm's result is times gamma. Without a norm the result is times gamma alone.
+// Returns the Slope of a batch norm whose result is multiplied by gamma. ones and products are the sums,
+// over all `pixels` pixels of the batch, of g and of g times the normalised x. If m is not known, there is
+// no norm, and the gradient is gamma g.
 inline Slope slope(const Moments &m, Numbers gamma, const Numbers &ones, const Numbers &products, int64_t pixels) {
   const size_t n = ones.size();
   Slope s{std::move(gamma), Numbers(n, 0), Numbers(n, 0)};

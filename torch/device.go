@@ -11,20 +11,22 @@ import (
 	"hdas/torch/dtype"
 )
 
-// Device is where a tensor lies: the CPU, which is the zero value, or a CUDA device.
+// Device is the device that holds a tensor's elements: the CPU, the zero value, or a CUDA device.
 type Device int32
 
-// CPU is the host.
+// CPU is the host processor.
 const CPU Device = 0
 
-// CUDA is the CUDA device with that index, from 0.
+// CUDA returns the CUDA device with the given index, counted from 0.
 func CUDA(index int) Device { return Device(index + 1) }
 
 // IsCUDA reports whether d is a CUDA device.
 func (d Device) IsCUDA() bool { return d > 0 }
 
+// c returns libtorch's index of the device: -1 for the CPU.
 func (d Device) c() int32 { return int32(d) - 1 }
 
+// String returns PyTorch's name of the device: "cpu" or "cuda:N".
 func (d Device) String() string {
 	if d.IsCUDA() {
 		return fmt.Sprintf("cuda:%d", d-1)
@@ -32,11 +34,12 @@ func (d Device) String() string {
 	return "cpu"
 }
 
-// CUDADevices is the number of CUDA devices that this build and machine can use.
+// CUDADevices returns the number of CUDA devices that this build can use on this machine.
 func CUDADevices() int { return int(C.hdas_cuda_devices()) }
 
-// ParseDevice reads "cpu", "cuda" (the first), "cuda:N", or "auto": the first CUDA device where
-// there is one, else the CPU. A device that is not there is an error.
+// ParseDevice returns the device with the given name: "cpu", "cuda" (the first CUDA device),
+// "cuda:N", or "auto" (the first CUDA device if there is one, else the CPU). It returns an error for
+// any other name, and if the device does not exist.
 func ParseDevice(name string) (Device, error) {
 	n := CUDADevices()
 	switch {
@@ -74,26 +77,28 @@ const (
 	Bool     = dtype.Bool
 )
 
-// Options say where and as what a new tensor is made. The zero value is float32 on the CPU.
+// Options holds the element type and the device of a new tensor. The zero value means float32 on the
+// CPU.
 type Options struct {
 	DType  DType
 	Device Device
 }
 
-// Version is libtorch's.
+// Version returns the version of libtorch.
 func Version() string { return C.GoString(C.hdas_version()) }
 
-// InstructionSet is the name of the instruction set that kernels on the CPU are run in: the fastest
-// of plain, avx2 and avx512 that the processor has. The environment variable HDAS_TEST_ISA forces
-// another one; where it names none that the processor has, this function and all kernels panic with
-// an *Error that says so.
+// InstructionSet returns the name of the instruction set that the CPU kernels of this package use: the
+// fastest of plain, avx2 and avx512 that the processor supports. The environment variable
+// HDAS_TEST_ISA selects another one. If the processor does not support that one, this function and
+// all kernels panic with *Error.
 func InstructionSet() string {
 	var name *C.char
 	check("instruction set", nil, C.hdas_instruction_set(&name))
 	return C.GoString(name)
 }
 
-// Synchronize waits until all that was asked of a CUDA device is done; on the CPU it always is.
+// Synchronize waits until a CUDA device has finished all work submitted to it. For the CPU it returns
+// at once.
 func Synchronize(d Device) {
 	enter("synchronize")
 	if d.IsCUDA() {
@@ -101,8 +106,8 @@ func Synchronize(d Device) {
 	}
 }
 
-// PeakMemory runs f and returns the most bytes that tensors on devices of d's kind had at once
-// meanwhile: on CUDA all of this process, on the CPU those that were made in an f.
+// PeakMemory runs f and returns the peak memory of tensors on devices of d's kind meanwhile, in bytes.
+// On CUDA it counts all tensors of this process, on the CPU only those made during a PeakMemory call.
 func PeakMemory(d Device, f func()) int64 {
 	enter("peak_memory")
 	var peak C.int64_t

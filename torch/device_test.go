@@ -232,7 +232,7 @@ func TestToDevice(t *testing.T) {
 	})
 }
 
-// The peak is of what lives at once, not of all that is made, and is known when f panics, too.
+// The peak counts tensors that exist at the same time, not all that are made, and is known also if f panics.
 func TestPeakMemory(t *testing.T) {
 	do(t, func(*torch.Scope) {
 		const numel, bytes = 1 << 20, 4 << 20

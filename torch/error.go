@@ -12,11 +12,12 @@ import (
 	lib "github.com/sugarme/gotch/libtch"
 )
 
-// Error is a libtorch exception. Mathematics panics with it and Do returns it.
+// Error is the failure of a tensor operation: an exception of libtorch, or operands that this package
+// found invalid. Operations panic with *Error, and Do returns it.
 type Error struct {
-	Op     string    // as libtorch names it: "conv2d"
-	Shapes [][]int64 // of the operands, in argument order; nil for an undefined one
-	Err    error     // libtorch's own words
+	Op     string    // libtorch's name of the operation, as in "conv2d"
+	Shapes [][]int64 // the shapes of the operands, in argument order; nil for an undefined operand
+	Err    error     // the cause, with libtorch's message if it was libtorch that failed
 }
 
 func (e *Error) Error() string {
@@ -37,21 +38,22 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// enter refuses work where libtorch's per-thread state and the scopes are not ours.
+// enter panics if the caller is not inside Do, where the tensor thread and a scope are available.
 func enter(op string) {
 	if !onThread() || current == nil {
 		panic("torch: " + op + " outside torch.Do")
 	}
 }
 
-// check panics with text, a malloc'ed string, unless it is nil.
+// check does nothing if text is nil. Otherwise it frees text, an error message allocated by malloc,
+// and panics with an *Error that holds it and the shapes of the operands.
 func check(op string, operands []Tensor, text *C.char) {
 	if text == nil {
 		return
 	}
 	words := C.GoString(text)
 	C.free(unsafe.Pointer(text))
-	// gotch's texts end in a C++ stack, which helps nobody here.
+	// gotch's messages end with a C++ stack trace, which is dropped.
 	words, _, _ = strings.Cut(words, "\nException raised from")
 	e := &Error{Op: op, Err: errors.New(strings.TrimSpace(words))}
 	for _, t := range operands {
@@ -64,8 +66,9 @@ func check(op string, operands []Tensor, text *C.char) {
 	panic(e)
 }
 
-// call runs one function of gotch's binding, which writes a new tensor, and takes its error from
-// the slot of this thread.
+// call runs f, a function of gotch's binding that writes a new tensor to out, and returns that tensor,
+// owned by the innermost scope. It panics with *Error if the binding has stored an error for this
+// thread.
 func call(op string, f func(out *lib.Ctensor), operands ...Tensor) Tensor {
 	enter(op)
 	var out lib.Ctensor
@@ -74,20 +77,22 @@ func call(op string, f func(out *lib.Ctensor), operands ...Tensor) Tensor {
 	return adopt(out)
 }
 
-// inPlace is call for an operation that changes t: libtorch's second handle on it is dropped.
+// inPlace is call for an operation that changes t in place. It frees the second handle that libtorch
+// returns for t, and returns t.
 func inPlace(t Tensor, op string, f func(out *lib.Ctensor), operands ...Tensor) Tensor {
 	call(op, f, append([]Tensor{t}, operands...)...).Free()
 	return t
 }
 
-// scalar runs f with v as libtorch's Scalar.
+// scalar calls f with v as a libtorch Scalar, which is freed afterwards.
 func scalar(v float64, f func(lib.Cscalar)) {
 	s := lib.AtsFloat(v)
 	defer lib.AtsFree(s)
 	f(s)
 }
 
-// dims is shape with an element to point at, which the binding needs even for a scalar.
+// dims returns shape as a slice with at least one element, and the number of dimensions. gotch's
+// binding takes the address of the first element even for a scalar.
 func dims(shape []int64) ([]int64, int) {
 	if len(shape) == 0 {
 		return []int64{0}, 0

@@ -272,7 +272,7 @@ func TestStepsWithListsOfDifferentLengths(t *testing.T) {
 	})
 }
 
-// An ordinary panic goes on in the caller, with the stack it came from; scopes and modes are put back.
+// An ordinary panic continues in the caller with its original stack; scopes and modes are restored.
 func TestPanic(t *testing.T) {
 	before := torch.Live()
 	for name, f := range map[string]func(){

@@ -11,11 +11,13 @@ import (
 	lib "github.com/sugarme/gotch/libtch"
 )
 
-// The functions below work on lists of tensors, element by element, in a few kernels for the
-// whole list. They do not record gradients.
+// The functions below work on lists of tensors with libtorch's _foreach_ operations: a few kernels
+// process the whole list. They do not record gradients.
 
-// SGDStep changes params by one step of stochastic gradient descent. With momentum, bufs are its
-// buffers and fresh[i] says that buffer i has not been used yet.
+// SGDStep changes params in place by one step of stochastic gradient descent along grads. With
+// momentum, bufs holds the momentum buffers, which it updates in place; fresh[i] means that buffer i
+// has not been used and is filled with the gradient first. Without momentum, bufs and fresh are not
+// read. It panics if the lists differ in length.
 func SGDStep(params, grads, bufs []Tensor, fresh []bool, o SGDOptions) {
 	enter("sgd")
 	if o.Momentum == 0 {
@@ -37,14 +39,15 @@ func SGDStep(params, grads, bufs []Tensor, fresh []bool, o SGDOptions) {
 		C.double(o.LR), C.double(o.Momentum), C.double(o.Dampening), C.double(o.WeightDecay), cbool(o.Nesterov)))
 }
 
-// SGDOptions are those of torch.optim.SGD.
+// SGDOptions holds the options of torch.optim.SGD; LR is the learning rate.
 type SGDOptions struct {
 	LR, Momentum, Dampening, WeightDecay float64
 	Nesterov                             bool
 }
 
-// AdamStep changes params by one step of Adam; steps[i] counts parameter i's steps, this one
-// included, from 1. The moments are updated in place.
+// AdamStep changes params in place by one step of Adam along grads. It also updates the first and
+// second moments expAvg and expAvgSq in place. steps[i] is the number of steps of parameter i
+// including this one, so at least 1. It panics if the lists differ in length.
 func AdamStep(params, grads, expAvg, expAvgSq []Tensor, steps []int64, o AdamOptions) {
 	enter("adam")
 	sameLength("adam", len(params), len(grads), len(expAvg), len(expAvgSq), len(steps))
@@ -56,11 +59,12 @@ func AdamStep(params, grads, expAvg, expAvgSq []Tensor, steps []int64, o AdamOpt
 		C.double(o.Eps), C.double(o.WeightDecay)))
 }
 
-// AdamOptions are those of torch.optim.Adam; the weight decay is added to the gradient.
+// AdamOptions holds the options of torch.optim.Adam. WeightDecay * parameter is added to the gradient
+// (L2 regularisation, not AdamW).
 type AdamOptions struct{ LR, Beta1, Beta2, Eps, WeightDecay float64 }
 
-// Norm is the Euclidean norm of all tensors, without the undefined ones, as one vector: a scalar
-// tensor.
+// Norm returns the Euclidean norm of all elements of all tensors together, as a scalar tensor owned by
+// the innermost scope. It ignores undefined tensors.
 func Norm(ts []Tensor) Tensor {
 	enter("norm")
 	ts = defined(ts)
@@ -72,8 +76,8 @@ func Norm(ts []Tensor) Tensor {
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }
 
-// ClipGradNorm scales grads in place so that Norm(grads) is at most max, and returns the norm
-// before, a scalar tensor. Nothing is read back from the device.
+// ClipGradNorm scales grads in place so that Norm(grads) is at most max. It returns the norm before
+// scaling, as a scalar tensor owned by the innermost scope. It does not wait for the device.
 func ClipGradNorm(grads []Tensor, max float64) Tensor {
 	enter("clip_grad_norm")
 	grads = defined(grads)
@@ -85,7 +89,7 @@ func ClipGradNorm(grads []Tensor, max float64) Tensor {
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }
 
-// ScaleAll multiplies all tensors by v in place, without the undefined ones.
+// ScaleAll multiplies all tensors by v in place. It ignores undefined tensors.
 func ScaleAll(ts []Tensor, v float64) {
 	enter("scale")
 	if ts = defined(ts); len(ts) > 0 {
@@ -93,7 +97,7 @@ func ScaleAll(ts []Tensor, v float64) {
 	}
 }
 
-// sameLength guards C from lists that do not belong together.
+// sameLength panics if a length in others is not the number of parameters.
 func sameLength(op string, params int, others ...int) {
 	for _, n := range others {
 		if n != params {
@@ -102,6 +106,7 @@ func sameLength(op string, params int, others ...int) {
 	}
 }
 
+// defined returns the tensors of ts that are defined, in a new list.
 func defined(ts []Tensor) []Tensor {
 	return slices.DeleteFunc(slices.Clone(ts), func(t Tensor) bool { return !t.Defined() })
 }

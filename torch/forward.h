@@ -1,4 +1,4 @@
-// The states of a program's pass by the kernels.
+// The forward pass of a program with the kernels.
 #ifndef HDAS_FORWARD_H
 #define HDAS_FORWARD_H
 
@@ -10,17 +10,17 @@ namespace hdas {
 
 constexpr auto last = at::MemoryFormat::ChannelsLast;
 
-// What a pass keeps for its gradient.
+// What a forward pass keeps for its gradient.
 template <class T> struct Kept {
   struct Branch {
-    std::vector<std::shared_ptr<const Kernel<T>>> kernel; // of each round
-    std::vector<Tensor> y;                                // before each norm; empty where it is to be computed again
-    std::vector<Moments> moments;                         // of each norm
-    Tensor gradient; // of a pooling's output, summed over its readers: of the normalised one by batch statistics
+    std::vector<std::unique_ptr<const Kernel<T>>> kernel; // for each round
+    std::vector<Tensor> y;                                // the output of each round before its norm; empty if it must be computed again
+    std::vector<Moments> moments;                         // the statistics of each round's norm
+    Tensor gradient; // for a pooling: the gradient summed over its terms; by batch statistics, that of the normalised output
   };
-  std::vector<Tensor> state; // inputs, and nodes unless they are computed again
+  std::vector<Tensor> state; // inputs, and the other states unless they are computed again
   std::vector<Branch> branches;
-  std::vector<Moments> shared; // by term: the running statistics behind a pooling, which others may share
+  std::vector<Moments> shared; // by term: the running statistics of the norm after a pooling, whose branch terms may share
 };
 
 template <class T> class Forward {
@@ -30,15 +30,15 @@ public:
   Forward(const Pass &pass, Kept<T> &kept) : p(*pass.program), pass(pass), state(kept.state), branches(kept.branches), shared(kept.shared) {
     if (!branches.empty())
       return;
-    for (const hdas::Branch &b : p.branches)
-      branches.push_back({{}, {}, std::vector<Moments>(b.term->rounds.size()), {}});
+    make_kernels();
     shared.resize(p.terms.size());
     for (size_t t = 0; t < p.terms.size() && pass.norm == running_statistics; ++t)
       if (p.terms[t].branch >= 0 && p.branches[p.terms[t].branch].pool && p.terms[t].rounds[0].mean >= 0)
         shared[t] = running(p.terms[t].rounds[0]);
   }
 
-  // Computes the states; `again`, with the moments that are known already.
+  // Computes all states. If `again` is true, it recomputes them for the gradient: it uses the batch
+  // statistics of the first pass and does not update the running ones.
   void forward(bool again) {
     for (int i = p.inputs; i < p.states; ++i) {
       for (int t : p.into[i])
@@ -54,7 +54,7 @@ public:
     }
   }
 
-  // What is put out: the channels of some states side by side.
+  // Returns the result: the concatenated channels of the output states.
   Tensor output() const {
     if (p.out.size() == 1)
       return state[p.out[0]].detach();
@@ -82,7 +82,8 @@ protected:
   static T *sample(const Tensor &t, int64_t n) { return t.data_ptr<T>() + n * (t.numel() / t.size(0)); }
   static int64_t flat(const Tensor &t) { return t.numel() / t.size(0); }
 
-  // Copies part into the channels of whole from `at` on, or adds what lies there to part.
+  // If out is true, copies part to the channels of whole that begin at `at`; else adds these channels to
+  // part.
   static void side_by_side(const Tensor &whole, int64_t at, const Tensor &part, bool out) {
     const int64_t c = part.size(1), all = whole.size(1), pixels = flat(part) / c;
     parallel(part.size(0), [&](Turns &turns) {
@@ -110,7 +111,7 @@ protected:
 
   const Tensor &value(int t) const { return p.terms[t].branch < 0 ? state[p.terms[t].from] : branches[p.terms[t].branch].y.back(); }
 
-  // What the norm at the end of a term's branch normalises by; unknown without one.
+  // Returns the statistics of the norm at the end of a term; not known() if there is none.
   const Moments &end(int t) const {
     const int b = p.terms[t].branch;
     return p.branches[b].pool && pass.norm == running_statistics ? shared[t] : branches[b].moments.back();
@@ -118,7 +119,7 @@ protected:
 
   const std::vector<Round> &rounds(int branch) const { return p.branches[branch].term->rounds; }
 
-  // Computes a term's branch, unless it is there.
+  // Computes a term's branch, unless it is already computed.
   void ensure(int t) {
     if (p.terms[t].branch >= 0)
       ensure_branch(p.terms[t].branch);
@@ -127,12 +128,9 @@ protected:
     Branch &b = branches[index];
     if (!b.y.empty())
       return;
-    const bool known = !b.kernel.empty();
     for (size_t r = 0; r < rounds(index).size(); ++r) {
       const Round &round = rounds(index)[r];
       const Tensor &x = r == 0 ? state[p.branches[index].from] : b.y[r - 1];
-      if (!known)
-        b.kernel.push_back(p.kernel<T>(round, pass.tensors, x.size(1), x.size(2), x.size(3)));
       const Kernel<T> &k = *b.kernel[r];
       std::vector<T> scale, shift;
       Load load = reading(index, r, x.size(1), scale, shift);
@@ -150,7 +148,7 @@ protected:
             continue;
           double *mean = add.sum(sample(y, n), &means[n * c]);
           for (int64_t i = 0; i < c; ++i)
-            mean[i] = T(mean[i] / k.pixels()); // rounded, for the squares are about these
+            mean[i] = T(mean[i] / k.pixels()); // rounded to T, because the squares are computed with this value
           add.square(sample(y, n), table<T>(Numbers(mean, mean + c), period<T>(c)).data(), &squares[n * c]);
         }
       });
@@ -162,7 +160,7 @@ protected:
     }
   }
 
-  // How round r of a branch reads what is before it.
+  // Returns how round r of a branch reads its input, and sets scale and shift for norm_relu.
   Load reading(int index, size_t r, int64_t c, std::vector<T> &scale, std::vector<T> &shift) const {
     const Round &round = rounds(index)[r];
     if (r == 0 || rounds(index)[r - 1].mean < 0)
@@ -174,11 +172,33 @@ protected:
   }
 
 private:
+  // Makes the branches with their kernels: the weights are laid out once for a pass and its gradient.
+  void make_kernels() {
+    std::vector<Pair> size(p.states); // height, width
+    for (int i = 0; i < p.inputs; ++i)
+      size[i] = {pass.tensors[i].size(2), pass.tensors[i].size(3)};
+    branches.resize(p.branches.size());
+    for (const Term &t : p.terms) {
+      Pair at = size[t.from];
+      if (t.branch >= 0) {
+        Branch &b = branches[t.branch];
+        b.moments.resize(t.rounds.size());
+        const bool made = !b.kernel.empty();
+        for (size_t r = 0; r < t.rounds.size(); ++r) {
+          if (!made)
+            b.kernel.push_back(std::make_unique<const Kernel<T>>(t.rounds[r], pass.tensors, t.rounds[r].in, at[0], at[1]));
+          at = {b.kernel[r]->oh(), b.kernel[r]->ow()};
+        }
+      }
+      size[t.to] = at;
+    }
+  }
+
   Moments running(const Round &r) const {
     return {numbers(r.mean, r.out, 0), inverse(numbers(r.var, r.out, 1)), {}, false};
   }
 
-  // The norm behind a round as a scale and a shift; the identity without one.
+  // Returns the norm of a round as a scale and a shift; the identity without a norm.
   Affine norm(const Round &r, const Moments &m, int64_t c) const {
     if (r.mean < 0)
       return {Numbers(c, 1), Numbers(c, 0)};
@@ -189,7 +209,7 @@ private:
     return a;
   }
 
-  // The running statistics of a term's norms follow the batch's.
+  // Updates the running statistics of a term's norms.
   void follow(int t) {
     for (size_t r = 0; r < p.terms[t].rounds.size(); ++r) {
       const Round &round = p.terms[t].rounds[r];
@@ -206,7 +226,7 @@ private:
     }
   }
 
-  // The norm of a term, times the term's factor.
+  // Returns the last norm of a term, multiplied by the term's factor.
   Affine output(int t) const {
     const Term &term = p.terms[t];
     const int64_t c = value(t).size(1);
@@ -217,11 +237,11 @@ private:
     return a;
   }
 
-  // Sums up the terms of state i, sample by sample.
+  // Computes state i, the sum of its terms.
   void combine(int i) {
     const auto &terms = p.into[i];
     if (terms.empty())
-      return; // nothing reads it
+      return; // a state without terms, which nothing reads
     Tensor sum = like(value(terms[0]));
     const int64_t length = flat(sum), each = period<T>(sum.size(1));
     std::vector<std::vector<T>> scale, shift;
@@ -246,7 +266,7 @@ private:
             sc = a.data();
             sh = b.data();
           }
-          leaves<T>().blend(length, each, sample(value(terms[k]), n), sc, sh, sample(sum, n), k > 0);
+          loops<T>().blend(length, each, sample(value(terms[k]), n), sc, sh, sample(sum, n), k > 0);
         }
     });
     state[i] = sum;

@@ -1,4 +1,5 @@
-// Turns exceptions into texts: nothing may be thrown into Go.
+// hdas_guard runs f and returns NULL, or, if f throws, the error text. The caller frees the text.
+// Exceptions must not reach Go.
 #ifndef HDAS_GUARD_H
 #define HDAS_GUARD_H
 

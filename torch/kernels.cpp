@@ -1,4 +1,4 @@
-// A program's pass by the kernels, as one function of libtorch's graph.
+// A program's pass with the kernels, as one node of libtorch's autograd graph.
 #include "backward.h"
 
 #include <torch/csrc/autograd/functions/utils.h>
@@ -7,7 +7,7 @@ namespace hdas {
 
 namespace {
 
-// Whether gradients are recorded for any tensor.
+// Whether any tensor requires a gradient and gradients are recorded.
 bool recorded(const std::vector<Tensor> &tensors) {
   bool any = false;
   for (const Tensor &t : tensors)

@@ -1,4 +1,4 @@
-// A program's pass by libtorch's operations: on every device and in every type.
+// A program's pass with libtorch's operations, on any device and in any type.
 // The ReLU, a pooling and its norm are computed once for all terms that read a state, the factor of
 // a term is the scale of its last norm, and sums are accumulated in place.
 #include "channels.h"
@@ -16,8 +16,8 @@ namespace {
 
 using List = std::vector<Tensor>;
 
-// How autocast was set when a function was first computed, put back where it is computed again. Its
-// cache holds weights of the first time alone.
+// The autocast setting of a function's first computation, which is restored for its recomputation, but
+// without autocast's cache of converted weights.
 struct Autocast {
   bool cpu = at::autocast::is_cpu_enabled(), cuda = at::autocast::is_enabled(), cache = at::autocast::is_autocast_cache_enabled();
   at::ScalarType cpu_type = at::autocast::get_autocast_cpu_dtype(), cuda_type = at::autocast::get_autocast_gpu_dtype();
@@ -30,10 +30,11 @@ struct Autocast {
   }
 };
 
-// f(inputs, whether it is computed again)
+// f(inputs, repeated); repeated is true if f is computed again for the gradient
 using Function = std::function<Tensor(const List &, bool)>;
 
-// Stores the inputs of a function alone, and computes it again for the gradient.
+// A node of the autograd graph that stores only the inputs of a function, and computes the function again
+// for the gradient (activation checkpointing).
 struct Again : torch::autograd::Node {
   Function f;
   List inputs;
@@ -66,7 +67,7 @@ struct Again : torch::autograd::Node {
       at::AutoGradMode on(true);
       y = f(here, true);
     }
-    if (!y.requires_grad()) // it does not depend on what is asked for
+    if (!y.requires_grad()) // it does not depend on any input whose gradient is wanted
       return out;
     here.clear();
     List found = torch::autograd::grad({y}, asked, {grads[0]}, false, false, /*allow_unused=*/true);
@@ -113,7 +114,7 @@ Tensor pooled(const Tensor &x, const Round &r) {
   }
 }
 
-// The convolutions of a round, on what comes out of its ReLU.
+// Computes the convolutions of a round on x, the output of its ReLU.
 Tensor convolved(const List &t, const Tensor &x, const Round &r) {
   switch (r.window) {
   case depthwise:
@@ -129,8 +130,8 @@ Tensor convolved(const List &t, const Tensor &x, const Round &r) {
 
 Tensor factor(const List &t, const Term &term) { return term.scale < 0 ? Tensor() : t[term.scale].reshape(-1).select(0, term.at); }
 
-// Batch norm times a factor, which may be undefined. By batch statistics the running ones follow,
-// unless it is computed again.
+// Computes a round's batch norm times the factor w, which may be undefined. With batch statistics it also
+// updates the running ones, unless repeated is true.
 Tensor normed(const List &t, const Tensor &x, const Round &r, const Tensor &w, Norm norm, bool repeated) {
   const bool training = norm == batch_statistics;
   Tensor gamma = at_or_none(t, r.gamma), beta = at_or_none(t, r.beta);
@@ -142,7 +143,8 @@ Tensor normed(const List &t, const Tensor &x, const Round &r, const Tensor &w, N
   return at::batch_norm(x, gamma, beta, without ? Tensor() : t[r.mean], without ? Tensor() : t[r.var], training, momentum, eps, at::globalContext().userEnabledCuDNN());
 }
 
-// A term of convolutions on a state, times its factor. relued is the state's ReLU where it is known.
+// Computes a term of convolutions on a state, times its factor. relued is the state's ReLU, if it is
+// already computed.
 Tensor convolutions(const List &t, const Term &term, const Tensor &state, const Tensor &relued, Norm norm, bool repeated) {
   const Tensor w = factor(t, term);
   Tensor x = !term.rounds[0].relu ? state : relued.defined() ? relued : state.relu();
@@ -150,7 +152,7 @@ Tensor convolutions(const List &t, const Term &term, const Tensor &state, const 
     const Round &r = term.rounds[i];
     const bool last = i + 1 == term.rounds.size();
     if (i > 0 && r.relu)
-      x = term.rounds[i - 1].mean >= 0 ? x.relu_() : x.relu(); // the gradient of a norm does not need its result
+      x = term.rounds[i - 1].mean >= 0 ? x.relu_() : x.relu(); // in place after a norm, whose gradient does not need its result
     x = convolved(t, x, r);
     if (r.mean >= 0)
       x = normed(t, x, r, last ? w : Tensor(), norm, repeated);
@@ -160,7 +162,7 @@ Tensor convolutions(const List &t, const Term &term, const Tensor &state, const 
   return x;
 }
 
-// The indices of tensors in a term that gradients flow to.
+// Returns pointers to the term's indices of the tensors that gradients flow to.
 std::vector<int *> weights(Term &term) {
   std::vector<int *> found{&term.scale};
   for (Round &r : term.rounds)
@@ -169,7 +171,7 @@ std::vector<int *> weights(Term &term) {
   return found;
 }
 
-// The same, its inside not stored.
+// The same as convolutions, but intermediate results are computed again for the gradient.
 Tensor convolutions_again(const List &t, const Term &term, const Tensor &state, Norm norm) {
   Term own = term;
   List inputs{state};
@@ -197,7 +199,7 @@ Tensor convolutions_again(const List &t, const Term &term, const Tensor &state, 
 
 class Operations {
 public:
-  // tensors are those of the pass, or their copies where it is computed again.
+  // tensors are those of the pass, or their copies if the pass is computed again.
   Operations(const Pass &pass, const List &tensors, bool repeated) : p(*pass.program), pass(pass), t(tensors), repeated(repeated) {}
 
   Tensor compute() {
@@ -208,7 +210,7 @@ public:
       Sum sum;
       for (; next < p.terms.size() && p.terms[next].to == i; ++next)
         add(sum, p.terms[next]);
-      state.push_back(sum.value); // undefined where nothing is summed: FairDARTS' nodes without edges, which none reads
+      state.push_back(sum.value); // undefined for a state without terms (a FairDARTS node without edges), which nothing reads
     }
     if (!running.empty()) {
       at::NoGradGuard no_grad;
@@ -222,9 +224,9 @@ public:
 
 private:
   struct Pool {
-    Tensor value, mean, var; // of the batch; undefined without a norm of its own
+    Tensor value, mean, var; // batch statistics; undefined without a norm of its own
   };
-  // A sum may be added to in place where nothing else holds it.
+  // A sum that is accumulated in place if nothing else refers to its tensor.
   struct Sum {
     Tensor value;
     bool own = false;
@@ -240,7 +242,7 @@ private:
   void add(Sum &sum, const Term &term) {
     const Tensor &from = state[term.from];
     const Tensor mask = term.mask < 0 || !t[term.mask].defined() ? Tensor() : t[term.mask].reshape({-1, 1, 1, 1});
-    Tensor x, w; // what is added is x, or x times w
+    Tensor x, w; // the summand: x, or x times w if w is defined
     bool own = false;
     if (term.rounds.empty()) {
       x = from;
@@ -277,12 +279,12 @@ private:
     }
   }
 
-  // A pooling with its norm, the factor that is still to be applied, and whether nothing else holds
-  // the first.
+  // Returns a pooling with its norm, the factor that has yet to be applied, and whether nothing else refers
+  // to the tensor.
   std::tuple<Tensor, Tensor, bool> pooling(const Term &term, const Tensor &from) {
     const Round &r = term.rounds[0];
     const Tensor w = factor(t, term);
-    const bool shared = pass.norm == batch_statistics && r.mean >= 0 && r.gamma < 0; // the norm is the batch's alone
+    const bool shared = pass.norm == batch_statistics && r.mean >= 0 && r.gamma < 0; // all terms normalise by the same batch statistics
     Pool &pool = pools[{term.from, int(r.window), r.stride, shared}];
     if (!pool.value.defined()) {
       pool.value = pooled(from, r);
@@ -314,7 +316,7 @@ private:
 Tensor by_operations(std::shared_ptr<Pass> pass) {
   if (pass->recompute != everything)
     return Operations(*pass, pass->tensors, false).compute();
-  // Only tensors that gradients flow to may stay among the inputs of what is computed again.
+  // Only tensors that gradients can flow to may be inputs of a recomputed function.
   const List tensors = pass->tensors;
   pass->tensors.clear();
   return again([pass](const List &here, bool repeated) { return Operations(*pass, here, repeated).compute(); }, tensors);

@@ -8,22 +8,22 @@ import (
 	lib "github.com/sugarme/gotch/libtch"
 )
 
-// noDType leaves an operation's result type to libtorch.
+// noDType lets libtorch choose the element type of a result.
 const noDType = -1
 
-// Zeros is a tensor of zeros.
+// Zeros returns a tensor of zeros.
 func Zeros(o Options, shape ...int64) Tensor {
 	d, n := dims(shape)
 	return call("zeros", func(out *lib.Ctensor) { lib.AtgZeros(out, d, n, o.DType.Number(), o.Device.c()) })
 }
 
-// Ones is a tensor of ones.
+// Ones returns a tensor of ones.
 func Ones(o Options, shape ...int64) Tensor {
 	d, n := dims(shape)
 	return call("ones", func(out *lib.Ctensor) { lib.AtgOnes(out, d, n, o.DType.Number(), o.Device.c()) })
 }
 
-// Full is a tensor whose elements are all v.
+// Full returns a tensor whose elements are all v.
 func Full(o Options, v float64, shape ...int64) (r Tensor) {
 	d, n := dims(shape)
 	scalar(v, func(s lib.Cscalar) {
@@ -32,28 +32,29 @@ func Full(o Options, v float64, shape ...int64) (r Tensor) {
 	return r
 }
 
-// Randn is a tensor of draws from N(0, 1).
+// Randn returns a tensor of samples from the normal distribution N(0, 1).
 func Randn(o Options, shape ...int64) Tensor {
 	d, n := dims(shape)
 	return call("randn", func(out *lib.Ctensor) { lib.AtgRandn(out, d, n, o.DType.Number(), o.Device.c()) })
 }
 
-// Uniform_ fills t with draws from [from, to).
+// Uniform_ fills t with samples from the uniform distribution over [from, to), and returns t.
 func (t Tensor) Uniform_(from, to float64) Tensor {
 	return inPlace(t, "uniform_", func(out *lib.Ctensor) { lib.AtgUniform_(out, t.c(), from, to) })
 }
 
-// Bernoulli_ fills t with ones, each with probability p, and zeros.
+// Bernoulli_ sets each element of t to 1 with probability p, else to 0, and returns t.
 func (t Tensor) Bernoulli_(p float64) Tensor {
 	return inPlace(t, "bernoulli_", func(out *lib.Ctensor) { lib.AtgBernoulliFloat_(out, t.c(), p) })
 }
 
-// Zero_ sets every element to zero.
+// Zero_ sets every element of t to zero, and returns t.
 func (t Tensor) Zero_() Tensor {
 	return inPlace(t, "zero_", func(out *lib.Ctensor) { lib.AtgZero_(out, t.c()) })
 }
 
-// Copy_ copies src, of a shape that broadcasts to t's, into t, whatever its type and device.
+// Copy_ copies the elements of src, of any type and device, into t, and returns t. The shape of src
+// must broadcast to that of t.
 func (t Tensor) Copy_(src Tensor) Tensor {
 	enter("copy_")
 	lib.AtCopy_(t.c(), src.c())
@@ -61,47 +62,47 @@ func (t Tensor) Copy_(src Tensor) Tensor {
 	return t
 }
 
-// To is t with elements of that type; t itself when it has them already.
+// To returns t with elements of that type. The result shares t's elements if t has that type already.
 func (t Tensor) To(dtype DType) Tensor {
 	return call("to", func(out *lib.Ctensor) { lib.AtgToDtype(out, t.c(), dtype.Number(), 0, 0) }, t)
 }
 
-// ToDevice is t on device d; t itself when it is there already.
+// ToDevice returns t on device d. The result shares t's elements if t is there already.
 func (t Tensor) ToDevice(d Device) Tensor {
 	return call("to", func(out *lib.Ctensor) { lib.AtgTo(out, t.c(), d.c()) }, t)
 }
 
-// Detach is t outside the graph, sharing its elements.
+// Detach returns a tensor that shares t's elements and through which no gradient flows.
 func (t Tensor) Detach() Tensor {
 	return call("detach", func(out *lib.Ctensor) { lib.AtgDetach(out, t.c()) }, t)
 }
 
-// Add is t + u; the shapes broadcast, as in all arithmetic here.
+// Add returns t + u. The shapes broadcast, as in all element-wise operations here.
 func (t Tensor) Add(u Tensor) Tensor {
 	return call("add", func(out *lib.Ctensor) { lib.AtgAdd(out, t.c(), u.c()) }, t, u)
 }
 
-// Add_ adds u to t in place.
+// Add_ adds u to t in place, and returns t.
 func (t Tensor) Add_(u Tensor) Tensor {
 	return inPlace(t, "add_", func(out *lib.Ctensor) { lib.AtgAdd_(out, t.c(), u.c()) }, u)
 }
 
-// Sub is t - u.
+// Sub returns t - u.
 func (t Tensor) Sub(u Tensor) Tensor {
 	return call("sub", func(out *lib.Ctensor) { lib.AtgSub(out, t.c(), u.c()) }, t, u)
 }
 
-// Mul is t * u, element by element.
+// Mul returns the element-wise product t * u.
 func (t Tensor) Mul(u Tensor) Tensor {
 	return call("mul", func(out *lib.Ctensor) { lib.AtgMul(out, t.c(), u.c()) }, t, u)
 }
 
-// Reciprocal is 1/t.
+// Reciprocal returns 1/t, element-wise.
 func (t Tensor) Reciprocal() Tensor {
 	return call("reciprocal", func(out *lib.Ctensor) { lib.AtgReciprocal(out, t.c()) }, t)
 }
 
-// AddScalar is t + v.
+// AddScalar returns t + v.
 func (t Tensor) AddScalar(v float64) (r Tensor) {
 	scalar(v, func(s lib.Cscalar) {
 		r = call("add", func(out *lib.Ctensor) { lib.AtgAddScalar(out, t.c(), s) }, t)
@@ -109,7 +110,7 @@ func (t Tensor) AddScalar(v float64) (r Tensor) {
 	return r
 }
 
-// AddScalar_ adds v to t in place.
+// AddScalar_ adds v to every element of t in place, and returns t.
 func (t Tensor) AddScalar_(v float64) Tensor {
 	scalar(v, func(s lib.Cscalar) {
 		inPlace(t, "add_", func(out *lib.Ctensor) { lib.AtgAddScalar_(out, t.c(), s) })
@@ -117,7 +118,7 @@ func (t Tensor) AddScalar_(v float64) Tensor {
 	return t
 }
 
-// MulScalar is t * v.
+// MulScalar returns t * v.
 func (t Tensor) MulScalar(v float64) (r Tensor) {
 	scalar(v, func(s lib.Cscalar) {
 		r = call("mul", func(out *lib.Ctensor) { lib.AtgMulScalar(out, t.c(), s) }, t)
@@ -125,7 +126,7 @@ func (t Tensor) MulScalar(v float64) (r Tensor) {
 	return r
 }
 
-// MulScalar_ multiplies t by v in place.
+// MulScalar_ multiplies every element of t by v in place, and returns t.
 func (t Tensor) MulScalar_(v float64) Tensor {
 	scalar(v, func(s lib.Cscalar) {
 		inPlace(t, "mul_", func(out *lib.Ctensor) { lib.AtgMulScalar_(out, t.c(), s) })
@@ -133,47 +134,49 @@ func (t Tensor) MulScalar_(v float64) Tensor {
 	return t
 }
 
-// Sum is the sum of all elements, a scalar.
+// Sum returns the sum of all elements, as a scalar tensor.
 func (t Tensor) Sum() Tensor {
 	return call("sum", func(out *lib.Ctensor) { lib.AtgSum(out, t.c(), noDType) }, t)
 }
 
-// SumDim sums over dimension d, which disappears.
+// SumDim returns the sums over dimension d; the result lacks that dimension.
 func (t Tensor) SumDim(d int64) Tensor {
 	return call("sum", func(out *lib.Ctensor) { lib.AtgSumDimIntlist(out, t.c(), []int64{d}, 1, 0, noDType) }, t)
 }
 
-// Mean is the mean of all elements, a scalar.
+// Mean returns the mean of all elements, as a scalar tensor.
 func (t Tensor) Mean() Tensor {
 	return call("mean", func(out *lib.Ctensor) { lib.AtgMean(out, t.c(), noDType) }, t)
 }
 
-// Softmax is exp(t) over its sum along dimension d.
+// Softmax returns exp(t) divided by the sum of exp(t) along dimension d.
 func (t Tensor) Softmax(d int64) Tensor {
 	return call("softmax", func(out *lib.Ctensor) { lib.AtgSoftmax(out, t.c(), d, noDType) }, t)
 }
 
-// Argmax is the index of the largest element along dimension d, which disappears.
+// Argmax returns the indices (Int64) of the largest elements along dimension d; the result lacks that
+// dimension.
 func (t Tensor) Argmax(d int64) Tensor {
 	return call("argmax", func(out *lib.Ctensor) { lib.AtgArgmax(out, t.c(), d, 0, 0) }, t)
 }
 
-// Greater is t > u, element by element, as Bool.
+// Greater returns t > u, element-wise, as a Bool tensor.
 func (t Tensor) Greater(u Tensor) Tensor {
 	return call("gt", func(out *lib.Ctensor) { lib.AtgGtTensor(out, t.c(), u.c()) }, t, u)
 }
 
-// Gather picks along dimension d the elements that index, Int64, names.
+// Gather returns the elements of t at the positions index (Int64) along dimension d, in the shape of
+// index (torch.gather).
 func (t Tensor) Gather(d int64, index Tensor) Tensor {
 	return call("gather", func(out *lib.Ctensor) { lib.AtgGather(out, t.c(), d, index.c(), 0) }, t, index)
 }
 
-// Equal is t == u, element by element, as Bool.
+// Equal returns t == u, element-wise, as a Bool tensor.
 func (t Tensor) Equal(u Tensor) Tensor {
 	return call("eq", func(out *lib.Ctensor) { lib.AtgEqTensor(out, t.c(), u.c()) }, t, u)
 }
 
-// TopK are the indices of the k largest elements along dimension d, largest first.
+// TopK returns the indices (Int64) of the k largest elements along dimension d, largest first.
 func (t Tensor) TopK(k, d int64) Tensor {
 	enter("topk")
 	var out [2]lib.Ctensor // values, indices
@@ -183,33 +186,36 @@ func (t Tensor) TopK(k, d int64) Tensor {
 	return adopt(out[1])
 }
 
-// IsFinite is true where an element is neither infinite nor NaN.
+// IsFinite returns a Bool tensor of t's shape: true for each element that is neither infinite nor NaN.
 func (t Tensor) IsFinite() Tensor {
 	return call("isfinite", func(out *lib.Ctensor) { lib.AtgIsfinite(out, t.c()) }, t)
 }
 
-// Reshape is t with another shape and the same elements in the same order.
+// Reshape returns the elements of t, in the same row-major order, in another shape. One size may be
+// -1: it follows from the others. The result shares t's elements where the memory layout allows it.
 func (t Tensor) Reshape(shape ...int64) Tensor {
 	d, n := dims(shape)
 	return call("reshape", func(out *lib.Ctensor) { lib.AtgReshape(out, t.c(), d, n) }, t)
 }
 
-// Narrow is the part of t from start, of that length, along dimension d; it shares t's elements.
+// Narrow returns the part of t from index start to start+length-1 of dimension d. The result shares
+// t's elements.
 func (t Tensor) Narrow(d, start, length int64) Tensor {
 	return call("narrow", func(out *lib.Ctensor) { lib.AtgNarrow(out, t.c(), d, start, length) }, t)
 }
 
-// Select is t at index i of dimension d, which disappears; it shares t's elements.
+// Select returns the part of t at index i of dimension d; the result lacks that dimension and shares
+// t's elements.
 func (t Tensor) Select(d, i int64) Tensor {
 	return call("select", func(out *lib.Ctensor) { lib.AtgSelect(out, t.c(), d, i) }, t)
 }
 
-// Cat joins tensors along dimension d.
+// Cat returns the concatenation of ts along the existing dimension d.
 func Cat(ts []Tensor, d int64) Tensor {
 	return call("cat", func(out *lib.Ctensor) { lib.AtgCat(out, cs(ts), len(ts), d) }, ts...)
 }
 
-// Stack joins tensors of one shape along a new dimension d.
+// Stack returns the tensors of ts, which all have one shape, joined along a new dimension d.
 func Stack(ts []Tensor, d int64) Tensor {
 	return call("stack", func(out *lib.Ctensor) { lib.AtgStack(out, cs(ts), len(ts), d) }, ts...)
 }
@@ -222,20 +228,20 @@ func cs(ts []Tensor) []lib.Ctensor {
 	return out
 }
 
-// ReLU is max(t, 0).
+// ReLU returns max(t, 0), element-wise.
 func (t Tensor) ReLU() Tensor {
 	return call("relu", func(out *lib.Ctensor) { lib.AtgRelu(out, t.c()) }, t)
 }
 
-// ConvOptions are the geometry of a convolution, the same in both directions unless given in
-// full: a slice holds one number for both, or (vertical, horizontal).
+// ConvOptions holds the geometry of a convolution. Each slice holds one number for both directions, or
+// two: (vertical, horizontal).
 type ConvOptions struct {
-	Stride, Padding, Dilation []int64 // nil: 1, 0, 1
-	Groups                    int64   // 0: 1
+	Stride, Padding, Dilation []int64 // nil means 1, 0 and 1
+	Groups                    int64   // 0 means 1
 }
 
-// Conv2d convolves x (N,C,H,W) with weight (K,C/Groups,kh,kw) and adds bias (K), which may be
-// undefined.
+// Conv2d returns the convolution (N,K,H',W') of x (N,C,H,W) with weight (K,C/Groups,kh,kw), plus bias
+// (K), which may be undefined.
 func Conv2d(x, weight, bias Tensor, o ConvOptions) Tensor {
 	stride, padding, dilation := pair(o.Stride, 1), pair(o.Padding, 0), pair(o.Dilation, 1)
 	return call("conv2d", func(out *lib.Ctensor) {
@@ -243,6 +249,7 @@ func Conv2d(x, weight, bias Tensor, o ConvOptions) Tensor {
 	}, x, weight, bias)
 }
 
+// pair returns v as two numbers (vertical, horizontal): both are none if v is empty.
 func pair(v []int64, none int64) []int64 {
 	switch len(v) {
 	case 0:
@@ -253,16 +260,18 @@ func pair(v []int64, none int64) []int64 {
 	return v
 }
 
-// BatchNorm normalises x (N,C,H,W) per channel, by the batch's mean and variance while training,
-// which then also move the running ones by momentum, else by the running ones. weight and bias
-// (C) may be undefined.
+// BatchNorm returns weight * (x - mean) / sqrt(variance + eps) + bias for x (N,C,H,W), with
+// per-channel statistics. If training is true, mean and variance are those of the batch, and
+// runningMean and runningVar (C) are updated in place: running = (1-momentum) * running + momentum *
+// batch. Else they are runningMean and runningVar. weight and bias (C) may be undefined: 1 and 0.
 func BatchNorm(x, weight, bias, runningMean, runningVar Tensor, training bool, momentum, eps float64) Tensor {
 	return call("batch_norm", func(out *lib.Ctensor) {
 		lib.AtgBatchNorm(out, x.c(), weight.optional(), bias.optional(), runningMean.optional(), runningVar.optional(), flag(training), momentum, eps, 1)
 	}, x, weight, bias, runningMean, runningVar)
 }
 
-// MaxPool2d takes the largest of each window of x (N,C,H,W); the padding counts as minus infinity.
+// MaxPool2d returns the maximum of each square window of x (N,C,H,W). Padded pixels count as minus
+// infinity.
 func MaxPool2d(x Tensor, kernel, stride, padding int64) Tensor {
 	k, s, p, d := pair([]int64{kernel}, 0), pair([]int64{stride}, 0), pair([]int64{padding}, 0), pair(nil, 1)
 	return call("max_pool2d", func(out *lib.Ctensor) {
@@ -270,7 +279,8 @@ func MaxPool2d(x Tensor, kernel, stride, padding int64) Tensor {
 	}, x)
 }
 
-// AvgPool2d takes the mean of each window of x (N,C,H,W); the padding is not counted.
+// AvgPool2d returns the mean of each square window of x (N,C,H,W). Padded pixels are not counted
+// (count_include_pad=False).
 func AvgPool2d(x Tensor, kernel, stride, padding int64) Tensor {
 	k, s, p := pair([]int64{kernel}, 0), pair([]int64{stride}, 0), pair([]int64{padding}, 0)
 	return call("avg_pool2d", func(out *lib.Ctensor) {
@@ -278,19 +288,20 @@ func AvgPool2d(x Tensor, kernel, stride, padding int64) Tensor {
 	}, x)
 }
 
-// GlobalAvgPool is the mean over H and W of x (N,C,H,W): (N,C,1,1).
+// GlobalAvgPool returns the mean of x (N,C,H,W) over H and W, of shape (N,C,1,1).
 func GlobalAvgPool(x Tensor) Tensor {
 	return call("adaptive_avg_pool2d", func(out *lib.Ctensor) { lib.AtgAdaptiveAvgPool2d(out, x.c(), []int64{1, 1}, 2) }, x)
 }
 
-// Linear is x (N,in) times the transpose of weight (out,in), plus bias (out), which may be
-// undefined.
+// Linear returns x (N,in) times the transpose of weight (out,in), plus bias (out), which may be
+// undefined. The result has shape (N,out).
 func Linear(x, weight, bias Tensor) Tensor {
 	return call("linear", func(out *lib.Ctensor) { lib.AtgLinear(out, x.c(), weight.c(), bias.optional()) }, x, weight, bias)
 }
 
-// CrossEntropy is the mean over the batch of the cross-entropy of logits (N,K) with labels (N),
-// Int64 in [0,K), of which the share smoothing in [0,1) is spread over all classes.
+// CrossEntropy returns the cross-entropy of logits (N,K) with labels (N), averaged over the batch, as
+// a scalar tensor. Labels are Int64 in [0,K). smoothing in [0,1) is the label smoothing: the target
+// distribution is (1-smoothing) for the label plus smoothing/K for every class.
 func CrossEntropy(logits, labels Tensor, smoothing float64) Tensor {
 	const mean, ignoreNone = 1, -100
 	return call("cross_entropy_loss", func(out *lib.Ctensor) {

@@ -22,7 +22,8 @@ using Word = std::atomic<uint32_t>;
 void sleep_while(Word &w, uint32_t value) { syscall(SYS_futex, &w, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0); }
 void wake_all(Word &w) { syscall(SYS_futex, &w, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0); }
 
-// Spins for some 0.1 milliseconds, a little longer than waking a thread takes. Whether done() came true.
+// Spins for about 0.1 ms, a little longer than it takes to wake a thread. Returns whether done() became
+// true.
 template <class F> bool spin(F done) {
   for (int i = 0; i < 3000; ++i) {
     if (done())
@@ -32,7 +33,7 @@ template <class F> bool spin(F done) {
   return false;
 }
 
-// A thread that no signal is delivered to: they are for Go's.
+// Starts a thread that receives no signals, because Go's runtime must handle them.
 template <class F> void start(F f) {
   sigset_t all, before;
   sigfillset(&all);
@@ -41,7 +42,7 @@ template <class F> void start(F f) {
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-thread_local int seat = 0; // that of who calls parallel; a worker has a number of its own
+thread_local int seat = 0; // 0 for the thread that calls parallel; each worker has a number of its own
 
 } // namespace
 
@@ -86,7 +87,7 @@ public:
     if (sleepers_.load() > 0)
       wake_all(round_);
     work();
-    // No more may come in; those inside are waited for.
+    // Let no more workers in, and wait for those inside.
     uint32_t inside = door_.fetch_and(~open) & ~open;
     auto empty = [&] { return (inside = door_.load()) == 0; };
     while (inside != 0 && !spin(empty) && inside != 0)
@@ -103,7 +104,7 @@ private:
   std::exception_ptr failure_;
   std::mutex failing_;
   int workers_ = 0;
-  Word door_{0};  // how many workers are inside, and whether more may come
+  Word door_{0};  // the number of workers that are inside, and the bit `open` if more may enter
   Word round_{0}; // counts the calls of run
   std::atomic<int> sleepers_{0};
 
@@ -133,7 +134,7 @@ private:
         continue;
       if (number < turns_->seats_ && turns_->left())
         work();
-      if (door_.fetch_sub(1) == 1) // the last one, and closed
+      if (door_.fetch_sub(1) == 1) // this was the last worker inside, and the door is closed
         wake_all(door_);
     }
   }
@@ -147,18 +148,18 @@ private:
   }
 };
 
-// Lets OpenMP's threads, which libtorch's operations run on, sleep rather than spin while they wait, for they
-// would do it where a worker is to run; unless the environment says how they are to wait.
+// Makes the OpenMP threads of libtorch's operations sleep while they wait. By default they spin, on
+// processors that the pool's workers need. Does nothing if the environment says how they should wait.
 //
-// libgomp spins 300,000 times, some milliseconds, before a thread sleeps, but only 100 times where
-// there are more threads than processors (its manual, GOMP_SPINCOUNT). So there are.
+// libgomp spins 300,000 times, some milliseconds, before a thread sleeps, but only 100 times if there are
+// more threads than processors (its manual, GOMP_SPINCOUNT). Therefore this function starts that many.
 static void patient_openmp() {
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT"))
     return;
   start([] {
     static std::atomic<int> started{0};
 #pragma omp parallel num_threads(omp_get_num_procs() + 1)
-    ++started; // something, that the threads are not left out
+    ++started; // some work, so that the compiler does not remove the threads
     for (;;)
       pause();
   });
@@ -169,11 +170,11 @@ void parallel(int64_t n, const std::function<void(Turns &)> &body) {
   const int seats = int(std::min<int64_t>(n, at::get_num_threads()));
   Turns turns(n, std::max(seats, 1));
   std::unique_lock<std::mutex> alone(busy, std::defer_lock);
-  if (seats < 2 || !alone.try_lock()) // one thread, or inside of body
+  if (seats < 2 || !alone.try_lock()) // one thread is enough, or the call comes from inside a body
     return body(turns);
   static Pool *pool = [] {
     patient_openmp();
-    return new Pool; // its threads outlive everything
+    return new Pool; // never freed: its threads live as long as the process
   }();
   pool->run(turns, body);
 }

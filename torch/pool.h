@@ -1,9 +1,10 @@
-// The threads that kernels share their work among.
+// The thread pool of the CPU kernels.
 //
-// Beside other work on the same processors OpenMP's are slow: each thread has its fixed part, all
-// wait for the one that has been put aside, and they wait spinning, which takes the processor from
-// it. Here a thread takes what is left of others' parts when it is done with its own, so that
-// nobody waits for one that is not running, and after a short while it sleeps.
+// OpenMP is slow if other programs run on the same processors: each thread has a fixed part of the
+// work, all threads wait for one that the system has suspended, and they wait spinning, which takes
+// the processor from it. In this pool, a thread that has finished its own part takes work from the
+// parts of the others, so that no thread waits for a suspended one. Waiting threads sleep after a
+// short time.
 #ifndef HDAS_POOL_H
 #define HDAS_POOL_H
 
@@ -14,14 +15,15 @@
 
 namespace hdas {
 
-// The numbers from 0 to n-1, a part of them for each seat.
+// Turns hands out the numbers 0..n-1 to threads. Each thread, called a seat, has a part of them.
 class Turns {
 public:
   Turns(int64_t n, int seats);
-  // The next number of this seat's part or, when that is done, of another's; false at the end.
+  // Sets number to the next number of this thread's part, or of another part if that is finished.
+  // Returns false if no number is left.
   bool take(int64_t &number);
-  bool left() const;
-  void end(); // nobody takes any more
+  bool left() const; // whether any number is left
+  void end();        // takes all remaining numbers away
 
 private:
   friend class Pool;
@@ -33,9 +35,9 @@ private:
   int seats_;
 };
 
-// Calls body on the calling thread and at most libtorch's number of threads less one others, and
-// returns when all of them are done. Each has to take turns until there are none. What one of them
-// throws is thrown here.
+// Calls body on the calling thread and on other threads of the pool, together at most
+// at::get_num_threads(), and returns when all calls have returned. body must call take until it
+// returns false. An exception of body is rethrown here.
 void parallel(int64_t n, const std::function<void(Turns &)> &body);
 
 } // namespace hdas

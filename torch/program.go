@@ -13,57 +13,60 @@ import (
 	"hdas/torch/kernel"
 )
 
-// Graph describes a cell: states (N,C,H,W), of which the first are its inputs and each other one is
-// the sum of the terms into it.
+// Graph describes the computation of a cell. Its states are tensors (N,C,H,W). The first states are
+// the cell's inputs; every other state is the sum of the terms that lead to it.
 type Graph struct {
-	Inputs, States int    // States counts the inputs, too
+	Inputs, States int    // numbers of inputs and of all states, inputs included
 	Terms          []Term // in ascending order of To
-	Out            []int  // the states whose channels, side by side, are the result
+	Out            []int  // the states whose channels are concatenated to the result
 }
 
 // Term adds scale * mask * operation(state From) to state To.
 type Term struct {
 	From, To int
-	Rounds   []Round // the operation; none: the state itself
-	Scale    *Scale  // nil: 1
-	Masked   bool    // multiplied by a mask of the pass, one for each such term, in their order
+	Rounds   []Round // the operation, as consecutive rounds; empty for the identity
+	Scale    *Scale  // nil means 1
+	Masked   bool    // multiplied by the next of Pass.Masks, which has one for each masked term
 }
 
-// Scale names an element of a tensor of the pass as a term's factor.
+// Scale refers to the factor of a term: one element of a tensor that each pass supplies.
 type Scale struct {
-	Tensor  int   // of Pass.Scales
-	Element int64 // in row-major order
+	Tensor  int   // index in Pass.Scales
+	Element int64 // index in row-major order
 }
 
-// Round is a round bound to its parameters. What its kernel.Round has not got is undefined.
+// Round is a kernel.Round with the tensors of its parameters. Parameters that the kernel.Round does
+// not have are undefined.
 type Round struct {
 	kernel.Round
-	Window, Point, Shifted Tensor // of the shapes that kernel.Round says
-	Gamma, Beta, Mean, Var Tensor // of the batch norm, (Out)
+	Window, Point, Shifted Tensor // convolution weights, in the shapes that kernel.Round returns
+	Gamma, Beta, Mean, Var Tensor // scale, shift and running statistics of the batch norm (Out)
 }
 
-// Program is a compiled Graph. It is bound to its parameters' tensors: a pass uses what they hold by
-// then. It counts as one live tensor until it is freed.
+// Program is a compiled Graph. It refers to the tensors of its parameters and uses the values that they
+// hold at the time of a pass, so optimizer steps need no new compilation. Live counts it as one tensor
+// until it is freed.
 type Program struct {
 	c      C.hdas_program
 	graph  Graph
-	scales []int64 // of each tensor of Pass.Scales, the elements that are read
+	scales []int64 // the least number of elements of each tensor of Pass.Scales
 	masks  int
-	last   [][]int64 // the shapes of the inputs that were last found to fit
+	last   [][]int64 // the input shapes that were last checked and found to fit
 }
 
-// Pass is what a program is run with, besides its inputs.
+// Pass holds what Program.Run needs besides the inputs.
 type Pass struct {
-	Scales []Tensor // of the inputs' type
-	// Masks are factors for every sample (N,1,1,1), one for each masked term; nil or undefined: 1.
+	Scales []Tensor // the tensors that Scale refers to, of the inputs' element type
+	// Masks holds a factor for each sample (N,1,1,1), one tensor for each masked term. An undefined
+	// tensor, or a nil list, means 1.
 	Masks     []Tensor
 	Norm      kernel.Norm
 	Recompute kernel.Recompute
 	Path      kernel.Path
 }
 
-// Compile checks a graph and returns its program, which the caller frees. It panics with *Error
-// where a state, a shape or a geometry is impossible.
+// Compile checks a graph and returns its program. The caller owns the program and must call Free; no
+// scope does. Compile panics with *Error if a state, a shape or a geometry is invalid.
 func Compile(g Graph) *Program {
 	const op = "compile"
 	enter(op)
@@ -114,9 +117,9 @@ func (p *Program) Free() {
 	}
 }
 
-// Run returns the result for inputs of shape (N,C,H,W). It panics with *Error where they do not fit
-// the program. What the kernels compute equals libtorch's operations but for rounding; their results
-// lie with their channels innermost in memory.
+// Run computes the cell for inputs (N,C,H,W) and returns the result, owned by the innermost scope. It
+// panics with *Error if the inputs or the pass do not fit the program. Results of kernel.Kernels and
+// kernel.Operations differ only by rounding; those of the kernels are in the channels_last format.
 func (p *Program) Run(in []Tensor, how Pass) Tensor {
 	const op = "cell"
 	enter(op)
@@ -133,7 +136,8 @@ func (p *Program) Run(in []Tensor, how Pass) Tensor {
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }
 
-// first points at the handles of a list, NULL for an undefined tensor; it is nil where there is none.
+// first returns a pointer to the C handles of ts, NULL for each undefined tensor. It returns nil for an
+// empty list.
 func first(ts []Tensor) *C.ht {
 	if len(ts) == 0 {
 		return nil
@@ -147,7 +151,8 @@ func first(ts []Tensor) *C.ht {
 	return &out[0]
 }
 
-// encoder writes a graph as numbers, tensors by their place in one list.
+// encoder writes a graph as a list of numbers for C (hdas_compile in shim.h). Tensors are written as
+// their index in one list.
 type encoder struct {
 	code    []int64
 	tensors []Tensor
@@ -168,7 +173,7 @@ func (e *encoder) tensor(t Tensor) int64 {
 	return i
 }
 
-// check panics where the graph is impossible whatever its inputs are.
+// check panics with *Error if the graph is invalid for all inputs.
 func (p *Program) check(op string) {
 	g := p.graph
 	fail := func(shapes [][]int64, format string, args ...any) {
@@ -210,7 +215,7 @@ func (p *Program) check(op string) {
 	}
 }
 
-// checkTensors calls fail where a parameter is missing, surplus or of another shape.
+// checkTensors calls fail if a parameter is missing, unexpected or of the wrong shape.
 func (r Round) checkTensors(fail func(name string, got Tensor, want []int64)) {
 	var norm, affine []int64
 	if r.Norm {
@@ -233,7 +238,7 @@ func (r Round) checkTensors(fail func(name string, got Tensor, want []int64)) {
 	}
 }
 
-// fit panics where inputs or the pass do not fit the program.
+// fit panics with *Error if the inputs or the pass do not fit the program.
 func (p *Program) fit(op string, in []Tensor, how Pass) {
 	shapes := make([][]int64, len(in))
 	for i, t := range in {
@@ -267,7 +272,8 @@ func (p *Program) fit(op string, in []Tensor, how Pass) {
 	}
 }
 
-// infer follows the shapes through the states.
+// infer computes the shapes of all states from the shapes of the inputs, and calls fail if they do not
+// fit.
 func (p *Program) infer(in [][]int64, fail func(string, ...any)) {
 	states := make([][]int64, p.graph.States)
 	for i, s := range in {

@@ -1,78 +1,65 @@
-// A cell, or part of one, compiled: states that are sums of terms, each an operation on an earlier
-// state. A program is bound to its parameters' tensors, whose contents may change between passes.
-// Between the operations nothing is stored but what the gradient needs, poolings of one state are
-// computed once, and sums are accumulated in place.
+// A program is a compiled cell, or a part of one. Its states are its inputs, and sums of terms; a term
+// is an operation on an earlier state. A program refers to the tensors of its parameters, whose values
+// may change between passes. It stores only what the gradient needs, computes equal poolings of a state
+// once, and accumulates sums in place.
 #ifndef HDAS_PROGRAM_H
 #define HDAS_PROGRAM_H
 
 #include "rounds.h"
 
 #include <memory>
-#include <mutex>
 #include <torch/torch.h>
 
 namespace hdas {
 
-// state[to] += scale * mask * rounds(state[from]); no rounds hand the state on.
+// state[to] += scale * mask * rounds(state[from]). Without rounds, the operation is the identity.
 struct Term {
   int from, to;
   std::vector<Round> rounds;
-  int scale;  // tensor of the pass whose element `at` is the factor, or -1
+  int scale;  // index of the pass's tensor whose element `at` is the factor, or -1 for the factor 1
   int64_t at;
-  int mask;   // tensor (N) of the pass with the samples' factors, or -1
-  int branch; // of the program; -1 without rounds
+  int mask;   // index of the pass's tensor (N) with a factor for each sample, or -1
+  int branch; // index of the term's branch; -1 without rounds
 };
 
-// What one operation makes of a state. Poolings of a state that differ in nothing but what follows
-// their statistics are one branch.
+// A branch is the result of an operation's rounds on a state, before the last batch norm is applied.
+// Terms share a branch if they apply the same pooling to the same state; their scales, masks, and norms'
+// parameters may differ.
 struct Branch {
   int from;
-  const Term *term; // whose rounds it runs
-  bool pool;        // or zero: no weights before the norm
+  const Term *term; // a term whose rounds the branch computes
+  bool pool;        // whether the operation is a pooling or zero, without weights before the norm
 };
 
 enum Norm { batch_statistics, running_statistics };
 enum Recompute { nothing, edges, everything };
 
-// Tensors are named by their index in a pass: inputs, bound parameters, scales, masks.
+// In a program, tensors are indices in the list of a pass's tensors: inputs, parameters, scales, masks.
 struct Program {
   int inputs, states, scales, masks;
-  std::vector<Tensor> bound;
+  std::vector<Tensor> bound; // the parameters
   std::vector<Term> terms; // in ascending order of `to`, from < to
-  std::vector<int> out;    // states whose channels are the result
+  std::vector<int> out;    // states whose channels are concatenated to the result
   std::vector<Branch> branches;
-  std::vector<std::vector<int>> into; // terms into a state
+  std::vector<std::vector<int>> into; // for each state, the indices of the terms that lead to it
 
-  // Finds the branches. Call it once the terms are complete.
+  // Finds the branches. Call it after all terms are added.
   void link();
-
-  // The kernel of a round for inputs of that size. Its weights are laid out anew only when they
-  // have changed since.
-  template <class T> std::shared_ptr<const Kernel<T>> kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w) const;
-
-private:
-  struct Made {
-    int64_t c, h, w;
-    std::vector<uint32_t> versions; // of the weights
-    at::ScalarType type;
-    std::shared_ptr<const void> kernel;
-  };
-  mutable std::map<const Round *, Made> made;
-  mutable std::mutex lock;
 };
 
-// A program's pass over its inputs.
+// One forward pass of a program.
 struct Pass {
   std::shared_ptr<const Program> program;
-  std::vector<Tensor> tensors; // a mask may be undefined: 1
+  std::vector<Tensor> tensors; // inputs, parameters, scales, masks; an undefined mask means 1
   Norm norm;
   Recompute recompute;
 };
 
-// Whether all tensors are such as the kernels work on.
+// Whether the kernels support the pass: all tensors are on the CPU and are all float32 or all float64.
 bool fits(const Pass &p);
+// Computes a pass with the kernels.
 Tensor by_kernels(std::shared_ptr<Pass> p);
-// The same by libtorch's operations, for everything else.
+// Computes a pass with libtorch's operations, on any device and in any type.
 Tensor by_operations(std::shared_ptr<Pass> p);
 
 } // namespace hdas

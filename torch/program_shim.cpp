@@ -19,7 +19,7 @@ char *hdas_compile(hdas_program *out, const ht *tensors, int n, const int64_t *c
     p->states = int(next());
     p->scales = int(next());
     p->masks = int(next());
-    // The index in a pass of what has the index i in its own list, which begins at `first`.
+    // Returns the index in a pass's tensors of element i of a list that begins there at `first`.
     auto placed = [](int64_t i, int first) { return i < 0 ? -1 : int(i) + first; };
     const int bound = p->inputs, scales = bound + n, masks = scales + p->scales;
     p->out.resize(next());

@@ -9,14 +9,15 @@ import (
 	lib "github.com/sugarme/gotch/libtch"
 )
 
-// Seed seeds the generators of all devices; the CPU's uses the low 32 bits alone.
+// Seed seeds the random number generators of all devices. The CPU's generator uses only the low 32
+// bits.
 func Seed(seed uint64) {
 	enter("manual_seed")
 	check("manual_seed", nil, C.hdas_seed(C.uint64_t(seed)))
 }
 
-// GeneratorState copies the whole state of the device's generator: with SetGeneratorState the
-// same random numbers come again.
+// GeneratorState returns a copy of the full state of d's random number generator. After
+// SetGeneratorState with it, the generator repeats the same numbers.
 func GeneratorState(d Device) []byte {
 	enter("generator_state")
 	var state []byte
@@ -28,7 +29,7 @@ func GeneratorState(d Device) []byte {
 	return state
 }
 
-// SetGeneratorState puts back what GeneratorState returned for a device of the same kind.
+// SetGeneratorState restores a state that GeneratorState returned for a device of the same kind.
 func SetGeneratorState(d Device, state []byte) {
 	enter("generator_state")
 	scoped(func(*Scope) {
@@ -37,14 +38,15 @@ func SetGeneratorState(d Device, state []byte) {
 	})
 }
 
-// SetThreads sets how many threads an operation on the CPU may use; results can differ in their
-// last bits between counts.
+// SetThreads sets the number of threads that one operation on the CPU may use. Different numbers of
+// threads can change the last bits of libtorch's results.
 func SetThreads(n int) {
 	enter("set_num_threads")
 	check("set_num_threads", nil, C.hdas_set_threads(C.int(n)))
 }
 
-// Threads is the number set, or libtorch's choice: one for each physical core.
+// Threads returns the number of threads that one operation on the CPU may use: the number given to
+// SetThreads, or libtorch's default of one for each physical core.
 func Threads() int {
 	enter("get_num_threads")
 	return int(C.hdas_threads())

@@ -26,8 +26,9 @@ Kernel<T>::Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c,
     lay_product(tensors);
 }
 
-// Where the taps lie in the padded input; of depthwise convolutions and poolings (weight undefined:
-// ones) also their weights and, for the gradient, which output pixels an input pixel receives from.
+// Computes the offsets of the taps in the padded input. For depthwise convolutions and poolings (undefined
+// weight: ones) it also computes their weights and, for the gradient, the phases: which output pixels
+// contribute to an input pixel.
 template <class T> void Kernel<T>::lay_window(const Tensor &weight) {
   const Pair k = r_.kernel, d = r_.dilation, p = r_.padding, s = r_.stride;
   for (int64_t t = 0; t < taps(); ++t)
@@ -39,7 +40,7 @@ template <class T> void Kernel<T>::lay_window(const Tensor &weight) {
   for (int64_t t = 0; t < taps(); ++t)
     for (int64_t i = 0; i < c_; ++i)
       window_.get()[t * w_ + i] = held.defined() ? held.template data_ptr<T>()[i * taps() + t] : T(1);
-  // Input pixel s*a + i receives from output pixel a + (i + p - t*d)/s, where that divides.
+  // Output pixel a + (i + p - t*d)/s contributes to input pixel s*a + i if the division has no remainder.
   auto before = [&](int n) { return std::max<int64_t>(0, (d[n] * (k[n] - 1) - p[n] + s[n] - 1) / s[n]); };
   auto behind = [&](int n, int64_t size, int64_t out) { return std::max<int64_t>(0, (size - 1 + p[n]) / s[n] - (out - 1)); };
   top_ = before(0);
@@ -63,11 +64,12 @@ template <class T> void Kernel<T>::lay_window(const Tensor &weight) {
     }
 }
 
-// The matrices of the product: the weights of an output channel o for column `at`, both ways round.
+// Fills the matrix of the product and its transpose with the weights of the output channels for each column.
 template <class T> void Kernel<T>::lay_product(const std::vector<Tensor> &tensors) {
   point_ = Buffer<T>(k_ * wout_, T(0));
   turned_ = Buffer<T>(out_ * k_, T(0));
-  // weight (outputs, c, taps) of the outputs from `first` on; the taps' columns from `col` on.
+  // Copies weight (outputs, c, taps) to the output channels that begin at `first` and the columns that begin
+  // at `col`.
   auto lay = [&](const Tensor &weight, int64_t first, int64_t col, int64_t taps) {
     const Tensor held = weight.contiguous();
     const T *v = held.template data_ptr<T>();
@@ -81,7 +83,7 @@ template <class T> void Kernel<T>::lay_product(const std::vector<Tensor> &tensor
   if (r_.window == dense)
     return lay(tensors[r_.taps], 0, 0, taps());
   lay(tensors[r_.point], 0, 0, 1);
-  if (r_.window == halve) { // the second phase's columns are behind the first's
+  if (r_.window == halve) { // the columns of the second 1x1 convolution follow those of the first
     half_ = tensors[r_.point].size(0);
     lay(tensors[r_.shifted], half_, w_, 1);
   }
@@ -102,9 +104,9 @@ template <class T> Kernel<T>::Scratch::Scratch(const Kernel &k) {
   flat = Buffer<T>(m * k.out_);
 }
 
-// Fills s.padded and s.columns, what the matrix product reads.
+// Fills s.padded and s.columns, the input of the matrix product.
 template <class T> void Kernel<T>::columns(const Input &in, Scratch &s) const {
-  const auto &f = leaves<T>();
+  const auto &f = loops<T>();
   const int64_t row = wd_ * c_;
   T *col = s.columns.get();
   switch (r_.window) {
@@ -136,7 +138,7 @@ template <class T> void Kernel<T>::columns(const Input &in, Scratch &s) const {
 }
 
 template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *y) const {
-  const auto &f = leaves<T>();
+  const auto &f = loops<T>();
   columns(in, s);
   const T *result = s.columns.get();
   if (r_.window == avg_pool)
@@ -153,9 +155,10 @@ template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *y) co
   f.narrow(Store::copy, out_, oh_, ow_, {result, ow_ * wout_, wout_}, nullptr, nullptr, nullptr, {y, ow_ * out_, out_});
 }
 
-// The gradient of a window's output d (oh,ow,w), brought to its input (h,w,w) in s.back.
+// Computes the gradient of a depthwise window's or average pooling's input (h,w,w), in s.back, from d
+// (oh,ow,w), that of its output.
 template <class T> void Kernel<T>::spread_back(const T *d, Scratch &s) const {
-  const auto &f = leaves<T>();
+  const auto &f = loops<T>();
   const Pair st = r_.stride;
   for (int64_t y = 0; y < oh_; ++y)
     std::memcpy(s.spread.get() + (y + top_) * qrow_ + left_ * w_, d + y * ow_ * w_, ow_ * w_ * sizeof(T));
@@ -166,7 +169,8 @@ template <class T> void Kernel<T>::spread_back(const T *d, Scratch &s) const {
   }
 }
 
-// The gradient d (oh,ow,taps,w) of a dense window's columns, added up in the padded input in s.back.
+// Computes the gradient of a dense window's padded input, in s.back, from d (oh,ow,taps,w), that of its
+// columns.
 template <class T> void Kernel<T>::gather_back(const T *d, Scratch &s) const {
   std::fill_n(s.back.get(), padded_rows() * row_, T(0));
   const Grid<const T> to = strided(s.back.get());
@@ -181,10 +185,10 @@ template <class T> void Kernel<T>::gather_back(const T *d, Scratch &s) const {
 }
 
 template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad) const {
-  const auto &f = leaves<T>();
+  const auto &f = loops<T>();
   const int64_t row = wd_ * c_, m = pixels();
   if (r_.window == zero)
-    return; // it is the first round, whose gradient is added
+    return; // the gradient is 0, and zero is always a first round, whose gradient is added to dx
   if (out_ != wout_) {
     f.widen(Load::copy, out_, oh_, ow_, {dy, ow_ * out_, out_}, nullptr, nullptr, {s.dy.get(), ow_ * wout_, wout_});
     dy = s.dy.get();
@@ -210,7 +214,7 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
   }
   if (!dx && !(grad && r_.window == depthwise))
     return;
-  T *d = s.columns.get(); // the gradient of what was there
+  T *d = s.columns.get(); // the gradient of the columns, which replaces them
   f.multiply(m, k_, out_, dy, wout_, 1, turned_.get(), k_, d, k_, false);
   if (grad && r_.window == depthwise)
     f.contract(int(taps()), offset_.data(), w_, oh_, ow_, strided(s.padded.get()), {d, ow_ * w_, w_}, grad + out_ * k_);
@@ -240,7 +244,8 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
 }
 
 template <class T> void Kernel<T>::unlay(const T *grad, Tensor window, Tensor point, Tensor shifted) const {
-  // The product's part: to (outputs, c, taps), as lay_product has it.
+  // Adds the part of the product's gradient that belongs to the weight `to` (outputs, c, taps); the reverse
+  // of lay_product.
   auto part = [&](const Tensor &to, int64_t first, int64_t col, int64_t taps) {
     if (!to.defined())
       return;

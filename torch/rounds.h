@@ -1,10 +1,10 @@
-// A round of a branch on one sample: ReLU, a window or none, a 1x1 convolution; or a pooling. Its
-// weights are laid out once for all samples, its intermediate results live in scratch memory and
-// are computed again for the gradient.
+// Rounds of operations, and the kernel that computes a round on one sample: a ReLU, then a convolution
+// or a pooling. The kernel converts the round's weights to its own layout once for all samples. Its
+// intermediate results are in scratch memory; the backward pass computes them again.
 #ifndef HDAS_ROUNDS_H
 #define HDAS_ROUNDS_H
 
-#include "leaves.h"
+#include "loops.h"
 
 #include <ATen/ATen.h>
 #include <array>
@@ -16,22 +16,23 @@ namespace hdas {
 
 using at::Tensor;
 
-// As in package kernel.
+// The windows of package kernel (kernel.Window), in the same order: pixel is kernel.Point.
 enum Window { pixel, depthwise, dense, halve, max_pool, avg_pool, zero };
 using Pair = std::array<int64_t, 2>; // vertical, horizontal
 
-// Tensors are given by their index in a pass; -1 is none.
+// A round, as kernel.Round in Go. Its parameters are indices in the list of a pass's tensors; -1 means
+// none.
 struct Round {
   bool relu;
   Window window;
   Pair kernel, stride, padding, dilation;
   int64_t in, out;            // channels
-  int taps, point, shifted;   // weights: (C,1,kh,kw) or (K,C,kh,kw); (K,C,1,1), of halve the 1x1 of either phase
-  int gamma, beta, mean, var; // of the batch norm behind; mean is -1 without one
+  int taps, point, shifted;   // weights: window (C,1,kh,kw) or (K,C,kh,kw); 1x1 convolution (K,C,1,1); halve has two of these, point and shifted
+  int gamma, beta, mean, var; // parameters of the batch norm at the end; mean is -1 without one
   bool weightless() const { return window == max_pool || window == avg_pool || window == zero; }
 };
 
-// Memory aligned to whole vectors, of unknown content.
+// Memory aligned to whole vectors. Its initial content is undefined.
 template <class T> class Buffer {
   T *p_ = nullptr;
 
@@ -52,9 +53,11 @@ public:
 };
 
 
+// Computes one round on one sample.
 template <class T> class Kernel {
 public:
-  // For x (N,C,H,W). The weights among the pass's tensors are laid out here, for all samples.
+  // For inputs (N,C,H,W). Converts the round's weights, which are among the pass's tensors, to the
+  // kernel's layout.
   Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w);
 
   int64_t out() const { return out_; } // channels
@@ -62,39 +65,42 @@ public:
   int64_t ow() const { return ow_; }
   int64_t pixels() const { return oh_ * ow_; }
 
-  // What a thread works in.
+  // The scratch memory of one thread.
   struct Scratch {
     Buffer<T> padded, spread, columns, back, y, dy, flat;
     explicit Scratch(const Kernel &k);
   };
 
-  // How the input is read: copy, relu, or norm_relu with wide coefficients.
+  // The input of a sample and how it is read: copy, relu, or norm_relu with wide coefficients.
   struct Input {
-    const T *x; // of the sample, (H,W,C)
+    const T *x; // (H,W,C)
     Load load;
     const T *scale, *shift;
   };
 
-  // y (oh,ow,out) of a sample.
+  // Computes the output y (oh,ow,out) of a sample.
   void forward(const Input &in, Scratch &s, T *y) const;
-  // From dy (oh,ow,out): adds to dx (H,W,C), or sets it, unless it is NULL, and adds the weights'
-  // gradient to grad (grad_size()), unless that is NULL.
+  // Computes gradients from dy (oh,ow,out), the gradient of the output. Adds the input's gradient to dx
+  // (H,W,C), or sets dx if add is false. Adds the weights' gradient, in the kernel's layout, to grad
+  // (grad_size() elements). Either may be NULL.
   void backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad) const;
 
   int64_t grad_size() const { return out_ * k_ + taps() * w_; }
-  // Adds a gradient in this layout to those of the weights, where they are defined.
+  // Adds a weight gradient in the kernel's layout to the gradients of the weight tensors; undefined
+  // tensors are left out.
   void unlay(const T *grad, Tensor taps, Tensor point, Tensor shifted) const;
 
 private:
   Round r_;
-  int64_t c_, h_, wd_, w_, out_, wout_, oh_, ow_, k_; // w_: wide(c_), k_: wide columns that the matrix product reads
-  int64_t used_ = 0;                                  // of k_: the columns that can be other than zero lie before it
-  int64_t half_ = 0;                                  // of out_: those that read the first phase
-  int64_t row_, qrow_, top_, left_, qrows_;           // of the padded input; of the padded gradient
-  std::vector<int64_t> offset_;
-  Buffer<T> window_, point_, turned_; // depthwise (taps,w); (columns,wout) (out,columns)
-  std::vector<T> share_;              // of avg_pool: one over the window's pixels that are inside
-  // The gradient of the window by the input pixel's place within a stride.
+  int64_t c_, h_, wd_, w_, out_, wout_, oh_, ow_, k_; // w_: wide(c_); wout_: wide(out_); k_: number of columns of the matrix product
+  int64_t used_ = 0;                                  // the columns from used_ to k_ are zero
+  int64_t half_ = 0;                                  // for halve: the number of outputs of the first 1x1 convolution
+  int64_t row_, qrow_, top_, left_, qrows_;           // row_: row stride of the padded input; the others: layout of the padded gradient
+  std::vector<int64_t> offset_;                       // offset of each tap in the padded input
+  Buffer<T> window_, point_, turned_; // depthwise weight (taps,w); matrix of the product (columns,wout), and transposed (out,columns)
+  std::vector<T> share_;              // for avg_pool: 1 / number of window pixels inside the image, for each output pixel
+  // The input pixels at one position (y,x) within a stride, and the taps that lead to them: the input
+  // gradient is computed for one such phase after the other.
   struct Phase {
     int64_t y, x;
     std::vector<int64_t> offset;
@@ -106,7 +112,7 @@ private:
   int64_t taps() const { return r_.kernel[0] * r_.kernel[1]; }
   int64_t padded_rows() const { return h_ + 2 * r_.padding[0]; }
   bool windowed() const { return r_.window != pixel && r_.window != halve && r_.window != zero; }
-  bool product() const { return !r_.weightless(); } // ends in a matrix product
+  bool product() const { return !r_.weightless(); } // whether the round ends in a matrix product
   T *interior(T *padded) const { return padded + r_.padding[0] * row_ + r_.padding[1] * w_; }
   Grid<const T> strided(const T *padded) const { return {padded, r_.stride[0] * row_, r_.stride[1] * w_}; }
   void lay_window(const Tensor &weight);

@@ -31,8 +31,8 @@ at::Generator generator(int device) {
                                                          : at::Device(at::kCUDA, device));
 }
 
-// t with elements of its own, each in a place of its own. Several inputs may have been given one
-// gradient, or a single number spread over all elements, which nothing could change in place.
+// Returns t, or a copy if t shares its elements with other tensors or repeats one element (expand).
+// autograd returns such gradients, but callers change gradients in place.
 Tensor owned(Tensor t) {
   bool own = t.use_count() == 1 && t.storage().use_count() == 1 && t.is_non_overlapping_and_dense();
   return own ? t : t.clone(at::MemoryFormat::Contiguous);
@@ -45,9 +45,9 @@ Tensor norm(const std::vector<Tensor> &ts) {
 } // namespace
 
 void hdas_init(void) {
-  // glibc would give every large block back to the kernel when it is freed, and the next tensor
-  // would fault all its pages in again.
-  mallopt(M_MMAP_THRESHOLD, 32 << 20); // the largest that it accepts
+  // By default glibc returns large freed blocks to the kernel, and the next tensor has page faults for all
+  // its memory.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20); // the largest value that glibc accepts
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
 }
@@ -168,7 +168,7 @@ char *hdas_norm(ht *out, const ht *tensors, int n) {
   });
 }
 
-// torch/nn/utils/clip_grad.py: the factor is computed and applied without reading it back
+// torch/nn/utils/clip_grad.py; the factor stays on the device
 char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm) {
   return hdas_guard([&] {
     at::NoGradGuard no_grad;
@@ -212,7 +212,7 @@ char *hdas_autocast(int cuda, int type, hdas_cast *was) {
 char *hdas_autocast_end(hdas_cast was) {
   return hdas_guard([&] {
     if (at::autocast::decrement_nesting() == 0)
-      at::autocast::clear_cache(); // of the weights in that type
+      at::autocast::clear_cache(); // the cache of converted weights
     autocast(was);
   });
 }
@@ -257,7 +257,7 @@ char *hdas_synchronize(int device) {
 
 namespace {
 
-// The allocators of all devices report to it, on this thread and on those that gradients run on.
+// Receives the reports of the allocators of all devices, on this thread and on autograd's threads.
 struct Watch : c10::MemoryReportingInfoBase {
   c10::DeviceType type;
   std::atomic<int64_t> peak{0};

@@ -13,9 +13,10 @@ import (
 	"hdas/torch/dtype"
 )
 
-// A Tensor belongs to the Scope that was innermost when it was made and is freed when that
-// closes, unless kept. The zero Tensor is undefined: an optional argument left out. Tensors are
-// used inside Do only; copies of a Tensor value are one and the same tensor.
+// A Tensor is a reference to a libtorch tensor; copies of the Go value refer to the same tensor. It is
+// owned by the Scope that was innermost when it was made, which frees it when it closes; see Keep and
+// Return for exceptions. The zero Tensor is undefined and stands for an omitted optional argument.
+// Use tensors only inside Do.
 type Tensor struct{ h *handle }
 
 type handle struct {
@@ -31,7 +32,8 @@ func (h *handle) free() {
 	}
 }
 
-// adopt gives the C tensor c, which may be nil, to the innermost scope.
+// adopt makes the innermost scope the owner of the C tensor c and returns it as a Tensor; for nil it
+// returns the undefined tensor.
 func adopt(c lib.Ctensor) Tensor {
 	if c == nil {
 		return Tensor{}
@@ -43,7 +45,8 @@ func adopt(c lib.Ctensor) Tensor {
 	return Tensor{h}
 }
 
-// c is the C handle of t, which libtorch would follow even if it were nil.
+// c returns the C handle of t. It panics if t is undefined or freed, because libtorch does not check
+// its pointers.
 func (t Tensor) c() lib.Ctensor {
 	if t.h == nil {
 		panic("torch: undefined tensor where one is needed")
@@ -54,7 +57,7 @@ func (t Tensor) c() lib.Ctensor {
 	return t.h.c
 }
 
-// optional is c for an argument that may be left out: nil when t is undefined.
+// optional returns the C handle of an optional argument: nil if t is undefined.
 func (t Tensor) optional() lib.Ctensor {
 	if t.h == nil {
 		return nil
@@ -62,6 +65,7 @@ func (t Tensor) optional() lib.Ctensor {
 	return t.c()
 }
 
+// ht returns the C handle of t as the type that shim.h uses.
 func (t Tensor) ht() C.ht { return C.ht(unsafe.Pointer(t.c())) }
 
 func hts(ts []Tensor) []C.ht {
@@ -72,17 +76,18 @@ func hts(ts []Tensor) []C.ht {
 	return out
 }
 
-// Defined reports whether t is a tensor at all.
+// Defined reports whether t refers to a tensor; it is false for the zero Tensor.
 func (t Tensor) Defined() bool { return t.h != nil }
 
-// Free frees a kept tensor. Freeing twice, or the undefined tensor, does nothing.
+// Free frees t at once, whether it is kept or owned by a scope. It does nothing if t is undefined or
+// already freed.
 func (t Tensor) Free() {
 	if t.h != nil {
 		t.h.free()
 	}
 }
 
-// Shape is the size of every dimension, outermost first; empty for a scalar.
+// Shape returns the sizes of all dimensions, outermost first; it is empty for a scalar.
 func (t Tensor) Shape() []int64 {
 	shape := make([]int64, lib.AtDim(t.c()))
 	if len(shape) > 0 {
@@ -91,7 +96,7 @@ func (t Tensor) Shape() []int64 {
 	return shape
 }
 
-// Size is the size of dimension d; negative d counts from the last.
+// Size returns the size of dimension d; a negative d counts from the end, -1 being the last.
 func (t Tensor) Size(d int) int64 {
 	shape := t.Shape()
 	if d < 0 {
@@ -100,7 +105,7 @@ func (t Tensor) Size(d int) int64 {
 	return shape[d]
 }
 
-// Numel is the number of elements.
+// Numel returns the number of elements.
 func (t Tensor) Numel() int64 { return numel(t.Shape()) }
 
 func numel(shape []int64) int64 {
@@ -111,8 +116,7 @@ func numel(shape []int64) int64 {
 	return n
 }
 
-// DType returns the type of t's elements. A type of libtorch that package dtype does not list is a
-// fault of the program and panics.
+// DType returns the type of t's elements. It panics if package dtype does not list that type.
 func (t Tensor) DType() DType {
 	number := lib.AtScalarType(t.c())
 	d, ok := dtype.FromNumber(number)
@@ -122,9 +126,10 @@ func (t Tensor) DType() DType {
 	return d
 }
 
-// Device is where t's elements lie.
+// Device returns the device that holds t's elements.
 func (t Tensor) Device() Device { return Device(int32(lib.AtDevice(t.c())) + 1) }
 
+// String returns t's type, shape and device, without its elements.
 func (t Tensor) String() string {
 	switch {
 	case t.h == nil:
@@ -135,16 +140,18 @@ func (t Tensor) String() string {
 	return fmt.Sprintf("%v %v on %v", t.DType(), t.Shape(), t.Device())
 }
 
-// FromFloat32 copies data, in row-major order, into a new tensor on the CPU.
+// FromFloat32 returns a new float32 tensor of that shape on the CPU with a copy of data, which is in
+// row-major order. It panics with *Error if the number of elements does not match the shape.
 func FromFloat32(data []float32, shape ...int64) Tensor { return from(data, Float32, shape) }
 
-// FromFloat64 is FromFloat32 for float64.
+// FromFloat64 is like FromFloat32, for float64.
 func FromFloat64(data []float64, shape ...int64) Tensor { return from(data, Float64, shape) }
 
-// FromInt64 is FromFloat32 for int64.
+// FromInt64 is like FromFloat32, for int64.
 func FromInt64(data []int64, shape ...int64) Tensor { return from(data, Int64, shape) }
 
-// FromBytes makes a CPU tensor of the elements whose native-endian bytes are data.
+// FromBytes returns a new tensor of that type and shape on the CPU. data holds its elements in
+// row-major order and native byte order. It panics with *Error if the number of bytes does not match.
 func FromBytes(data []byte, dtype DType, shape ...int64) Tensor {
 	return fromRaw(unsafe.Pointer(unsafe.SliceData(data)), len(data), dtype, shape)
 }
@@ -166,14 +173,14 @@ func fromRaw(data unsafe.Pointer, bytes int, dtype DType, shape []int64) Tensor 
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }
 
-// Bytes copies t's elements, in row-major order and native byte order.
+// Bytes returns a copy of t's elements in row-major order and native byte order.
 func (t Tensor) Bytes() []byte {
 	data := make([]byte, t.Numel()*t.DType().Size())
 	t.read(unsafe.Pointer(unsafe.SliceData(data)), len(data))
 	return data
 }
 
-// Float64s copies t's elements, in row-major order, whatever their type.
+// Float64s returns a copy of t's elements, of any type, converted to float64, in row-major order.
 func (t Tensor) Float64s() []float64 {
 	enter("to_data")
 	data := make([]float64, t.Numel())
@@ -183,7 +190,7 @@ func (t Tensor) Float64s() []float64 {
 	return data
 }
 
-// Int64s copies t's elements, in row-major order, whatever their type.
+// Int64s returns a copy of t's elements, of any type, converted to int64, in row-major order.
 func (t Tensor) Int64s() []int64 {
 	enter("to_data")
 	data := make([]int64, t.Numel())
@@ -193,12 +200,14 @@ func (t Tensor) Int64s() []int64 {
 	return data
 }
 
+// read copies t's elements to data, which must have room for exactly that many bytes.
 func (t Tensor) read(data unsafe.Pointer, bytes int) {
 	enter("to_data")
 	check("to_data", []Tensor{t}, C.hdas_to_data(t.ht(), data, C.size_t(bytes)))
 }
 
-// Item is the value of a tensor of one element. On CUDA it waits for all work before it.
+// Item returns the value of a tensor with one element, and panics with *Error for any other. On CUDA
+// it waits until the value is computed.
 func (t Tensor) Item() float64 {
 	if t.Numel() != 1 {
 		panic(&Error{Op: "item", Shapes: [][]int64{t.Shape()}, Err: fmt.Errorf("%d elements, not one", t.Numel())})
@@ -206,7 +215,7 @@ func (t Tensor) Item() float64 {
 	return t.Float64s()[0]
 }
 
-// Clone copies t, inside the graph.
+// Clone returns a copy of t with elements of its own. Gradients flow through the copy to t.
 func (t Tensor) Clone() Tensor {
 	enter("clone")
 	var out C.ht
@@ -214,8 +223,9 @@ func (t Tensor) Clone() Tensor {
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }
 
-// Upload is t, which lies on the CPU, on device d: to a CUDA device by way of pinned memory, while
-// the host goes on. t may be freed at once.
+// Upload returns the CPU tensor t on device d. For a CUDA device it copies through pinned memory and
+// returns before the copy is complete; t may be freed at once. For the CPU the result shares t's
+// elements.
 func (t Tensor) Upload(d Device) Tensor {
 	if !d.IsCUDA() {
 		return t.ToDevice(d)

@@ -12,22 +12,22 @@ import (
 	"syscall"
 )
 
-// libtorch keeps its last error, its gradient mode and its OpenMP pool per OS thread, while
-// goroutines move between threads. So one goroutine, locked to one thread for the life of the
-// process, does all tensor work; Do hands it functions.
+// libtorch keeps its last error, its gradient mode and its OpenMP thread pool per OS thread, but Go
+// moves goroutines between threads. Therefore one goroutine, locked to one OS thread for the life of
+// the process, does all tensor work. Do sends it the functions to run.
 var thread struct {
 	start sync.Once
-	id    atomic.Int64 // the OS thread's, zero until it runs
+	id    atomic.Int64 // the OS thread's id; zero until it runs
 	jobs  chan job
 }
 
 type job struct {
 	f    func()
-	done chan any // what f panicked with, or nil
+	done chan any // receives the value that f panicked with, or nil
 }
 
-// threadPanic carries a panic from the tensor thread to the goroutine that called Do, with the
-// stack it came from.
+// threadPanic carries the value and the stack of a panic from the tensor thread to the goroutine
+// that called Do.
 type threadPanic struct {
 	value any
 	stack []byte
@@ -35,9 +35,10 @@ type threadPanic struct {
 
 func (p threadPanic) String() string { return fmt.Sprintf("%v\n\n%s", p.value, p.stack) }
 
+// onThread reports whether the caller runs on the tensor thread.
 func onThread() bool { return int64(syscall.Gettid()) == thread.id.Load() }
 
-// run executes f on the tensor thread and returns what it panicked with, or nil.
+// run executes f on the tensor thread and returns the value that f panicked with, or nil.
 func run(f func()) any {
 	thread.start.Do(func() {
 		thread.jobs = make(chan job)
@@ -56,10 +57,11 @@ func run(f func()) any {
 	return failure
 }
 
-// exit says that a job called runtime.Goexit, as testing.T.Fatal does: its caller has to end, and
-// the thread with it.
+// exit reports that a job called runtime.Goexit, as testing.T.Fatal does. It ends the goroutine that
+// called Do as well.
 type exit struct{}
 
+// serve runs jobs on the tensor thread. If a job calls runtime.Goexit, a new goroutine takes over.
 func serve() {
 	runtime.LockOSThread()
 	thread.id.Store(int64(syscall.Gettid()))
@@ -73,6 +75,7 @@ func serve() {
 	}
 }
 
+// try calls f and returns the value that it panicked with, or nil.
 func try(f func()) (failure any) {
 	defer func() {
 		if r := recover(); r != nil {

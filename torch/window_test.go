@@ -10,7 +10,7 @@ import (
 
 // The tests of this file hold that the arguments of Conv2d, MaxPool2d, AvgPool2d and GlobalAvgPool
 // reach libtorch's operations in the right order. What this package computes by kernels of its own is
-// tested in leaftest, loop by loop, and in models/ops, cell by cell.
+// tested in looptest, loop by loop, and in models/ops, cell by cell.
 
 // geometry is that of a window that moves over planes; index 0 is vertical.
 type geometry struct {

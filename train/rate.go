@@ -5,7 +5,7 @@ import (
 	"hdas/torch/optim/schedule"
 )
 
-// Rate returns the learning rate of every epoch, from 0.
+// Rate returns the learning rate as a function of the epoch, counted from 0.
 func Rate(c configs.TrainSection) schedule.Schedule {
 	var s schedule.Schedule
 	switch c.Schedule {

@@ -1,4 +1,4 @@
-// Package train trains the network of a genotype.
+// Package train trains the network of a genotype with SGD.
 package train
 
 import (
@@ -22,31 +22,32 @@ import (
 	"hdas/torch/optim/schedule"
 )
 
-// Setup is all that a training starts from.
+// Setup holds the inputs of a training.
 type Setup struct {
 	Config      configs.TrainSection
 	Macro       plan.Macro
 	Genotype    genotype.Genotype
 	Train, Test *datasets.Loader
-	Data        datasets.Spec // what both are of, kept in the checkpoint
+	Data        datasets.Spec // the data set of both loaders, stored in the checkpoint
 	Options     torch.Options
-	Autocast    torch.DType // that convolutions are computed in while learning; Float32: the options'
+	Autocast    torch.DType // type of the convolutions while learning; Float32: that of Options
 	Seed        uint64
-	Resolved    []byte // the whole configuration, kept in the checkpoint
+	Resolved    []byte // the whole configuration as YAML, stored in the checkpoint
 }
 
-// Epoch is the record of one epoch, and the last one is the result of a training.
+// Epoch is the record of one epoch, as it is stored in the run folder. The last one is the result of a training.
 type Epoch struct {
 	Epoch    int          `json:"epoch"` // from 1
 	LR       float64      `json:"lr"`
 	DropPath float64      `json:"drop_path"`
-	Train    metric.Score `json:"train"` // while learning; the loss with the auxiliary head's
+	Train    metric.Score `json:"train"` // while learning; the loss includes that of the auxiliary head
 	Test     metric.Score `json:"test"`
 }
 
-// Run trains, from the start or from where dir's checkpoint stands, until the end or until ctx is
-// cancelled (run.ErrStopped). The result is the last epoch's, not the best one's. observe may be
-// nil. A setting that cannot be is an error, a setting.Fault, before anything is computed.
+// Run runs a training, from its start or from the newest checkpoint in dir, and returns the record of
+// the last epoch (not of the best one). If ctx is cancelled, it saves a checkpoint and returns
+// run.ErrStopped. Invalid settings are returned as setting.Fault errors before anything is computed.
+// observe may be nil.
 func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (last Epoch, err error) {
 	if err := setting.In("train", s.Config.Validate()); err != nil {
 		return last, err
@@ -57,7 +58,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	}
 	defer t.free()
 	span := run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch, Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
-		Diverged: "the network has diverged; lower train.lr or clip gradients harder (train.clip)"}
+		Diverged: "the network has diverged; lower train.lr or train.clip"}
 	if err := run.Loop(ctx, dir, t, span, observe); err != nil {
 		return last, err
 	}
@@ -65,7 +66,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	return last, err
 }
 
-// task is a training under way.
+// task is a running training; it implements run.Task.
 type task struct {
 	Setup
 	model *model.Model
@@ -109,7 +110,7 @@ func (t *task) free() {
 	})
 }
 
-// Batches yields the training set's.
+// Batches yields the batches of the training set.
 func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[datasets.Batch, error] {
 	if from == 0 {
 		torch.Do(func(*torch.Scope) error { t.meter.Reset(); return nil })
@@ -117,23 +118,23 @@ func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[datasets.
 	return t.Train.Epoch(ctx, epoch, from)
 }
 
-// dropPath grows from 0 at the first epoch.
+// dropPath returns the probability of drop path, which grows linearly from 0 in the first epoch.
 func (t *task) dropPath(epoch int) float64 {
 	return t.Config.DropPath * float64(epoch) / float64(t.Config.Epochs)
 }
 
-// Step learns from a batch.
-func (t *task) Step(epoch int, b datasets.Batch) []run.Figure {
+// Step updates the weights with one batch and returns the training loss.
+func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
 	images, labels := metric.Tensors(b, t.Options)
 	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast}
 	loss, logits := t.step.Take(how, t.rate(epoch), images, func(logits torch.Tensor) torch.Tensor {
 		return metric.CrossEntropy(logits, labels, b, t.Config.LabelSmoothing)
 	})
 	t.meter.Add(loss, logits, labels)
-	return []run.Figure{{Name: "loss", Value: loss}}
+	return []run.Scalar{{Name: "loss", Value: loss}}
 }
 
-// EndEpoch scores the network on the test set.
+// EndEpoch evaluates the network on the test set and returns the record of the epoch.
 func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	r := Epoch{Epoch: epoch + 1, LR: t.rate(epoch), DropPath: t.dropPath(epoch)}
 	test, err := metric.Evaluate(ctx, t.model.Logits, t.Test, t.Options, nil)
@@ -145,7 +146,8 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	return r, false, errors.Join(err, r.Train.Finite(), r.Test.Finite())
 }
 
-// Checkpoint is the whole state: weights, optimizer, generators and figures.
+// Checkpoint returns the whole state of the training: weights, optimizer, random number generators and
+// metrics.
 func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	c, err := t.model.Checkpoint()
 	if err != nil {
@@ -157,7 +159,8 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	return c, nil
 }
 
-// restore puts the state of dir's checkpoint back, if there is one.
+// restore loads the newest checkpoint of dir, if there is one, and returns the epoch and the batch at
+// which the training continues.
 func (t *task) restore(dir *run.Dir) (epoch, batch int, err error) {
 	c, ok, err := dir.Latest()
 	if err != nil || !ok {

@@ -24,7 +24,7 @@ import (
 	"hdas/train"
 )
 
-// setup is a training on few small images, with every part of the recipe that draws random numbers.
+// setup returns a training on few small images, with every setting that uses random numbers.
 func setup(t *testing.T) train.Setup {
 	g, err := genotype.Load("DARTS_V1+Hs_DAS_ImageNet_stages")
 	if err != nil {
@@ -41,8 +41,8 @@ func setup(t *testing.T) train.Setup {
 	}
 }
 
-// A training that is stopped after any step and resumed ends as an unbroken one, byte for byte;
-// and its checkpoint alone rebuilds a network of the same score.
+// A training that is stopped after any step and resumed writes the same files as an uninterrupted one, byte
+// for byte, and its checkpoint alone suffices to rebuild a network of the same score.
 func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	live := torch.Live()
 	unbroken := t.TempDir()
@@ -72,8 +72,8 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	}
 }
 
-// A training that is killed goes on from the last checkpoint within its epoch, and ends as an unbroken
-// one, byte for byte.
+// A training that is killed resumes from the last checkpoint within its epoch and writes the same files as
+// an uninterrupted one, byte for byte.
 func TestKilledTrainingGoesOnWithinAnEpoch(t *testing.T) {
 	unbroken, killed := t.TempDir(), filepath.Join(t.TempDir(), "killed")
 	training := func(d *run.Dir, observe func(run.Progress)) {
@@ -116,8 +116,7 @@ func teach(t *testing.T, folder string, stop int) train.Epoch {
 	})
 }
 
-// A loss that is no number ends the training at its step, and the error names the last good
-// checkpoint.
+// A loss of NaN ends the training at its step, and the error names the last good checkpoint.
 func TestDivergedTraining(t *testing.T) {
 	s := setup(t)
 	s.Config.LR, s.Config.WeightDecay, s.Config.Warmup = 1e30, 1e30, 0
@@ -132,7 +131,7 @@ func TestDivergedTraining(t *testing.T) {
 	}
 }
 
-// The learning rates of the recipe's schedules: the full rate at epoch 0, and warm-up from its share.
+// The learning rates of all schedules: the full rate in epoch 0, and the warm-up from its share.
 func TestRates(t *testing.T) {
 	c := configs.DefaultTrainSection()
 	if r := train.Rate(c); r(0) != 0.025 || r(300) != 0.0125 || r(600) > 1e-18 {
@@ -148,7 +147,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// A Go program's settings are refused like those that are read.
+// Invalid settings of a Go program are refused like those of a file.
 func TestRefusedSettings(t *testing.T) {
 	for key, set := range map[string]func(*configs.TrainSection){
 		"train.schedule":     func(c *configs.TrainSection) { c.Schedule = "cosinus" },

@@ -12,21 +12,21 @@ import (
 	"hdas/internal/pickle"
 )
 
-// usual are the keys under which programs save a network's weights, the surest first.
+// usual lists the keys under which programs save a network's state dict, the most specific first.
 var usual = []string{"state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params"}
 
-// deepest is how far below the top a dict of tensors is looked for.
+// deepest is the largest number of nested dicts in which search looks for a dict of tensors.
 const deepest = 4
 
-// candidate is a dict that has tensors.
+// candidate is a dict that contains tensors.
 type candidate struct {
 	key     string
 	value   any
 	tensors int
 }
 
-// choose takes the dict of tensors under key, or the one that is most likely a network's: under a
-// usual key, or else the one with the most tensors.
+// choose returns the dict of tensors with the given key. If key is empty, it returns the dict that most
+// probably is a network's state dict: one with a usual key, or else the one with the most tensors.
 func choose(content any, key string) (File, error) {
 	var found []candidate
 	search(content, nil, map[any]bool{}, &found)
@@ -47,7 +47,7 @@ func choose(content any, key string) (File, error) {
 		}
 		best = found[i]
 	} else if len(found) > 1 && rank(best.key) == rank(found[1].key) && best.tensors == found[1].tensors {
-		return File{}, fmt.Errorf("it has several dicts of as many tensors: %s; choose one by its key", list(found))
+		return File{}, fmt.Errorf("it has several dicts with equally many tensors: %s; choose one by its key", list(found))
 	}
 	f := File{Key: best.key}
 	var others []string
@@ -89,8 +89,8 @@ func list(found []candidate) string {
 	return strings.Join(out, ", ")
 }
 
-// search finds the dicts of tensors in v, which lies below those keys. What it has seen it does not
-// enter again: dicts may hold each other.
+// search appends the dicts of tensors in v to found. above holds the keys that lead to v. It visits each
+// dict once, because dicts may contain each other.
 func search(v any, above []string, seen map[any]bool, found *[]candidate) {
 	switch v.(type) {
 	case *types.Dict, *dict, *types.Tuple, *types.List:
@@ -114,10 +114,10 @@ func search(v any, above []string, seen map[any]bool, found *[]candidate) {
 	}
 }
 
-// place is where a value is in a tuple or a list.
+// place is the index of a value in a tuple or a list.
 type place int
 
-// keyOf is how a key, or a place, is called in File.Key.
+// keyOf returns the part of File.Key for a key of a dict, or for an index.
 func keyOf(k any) (string, bool) {
 	if i, ok := k.(place); ok {
 		return strconv.Itoa(int(i)), true
@@ -125,9 +125,9 @@ func keyOf(k any) (string, bool) {
 	return pickle.Text(k)
 }
 
-// entries yields a dict's keys and values, and those of a tuple or a list, whose keys are places; nothing
-// of another value. Of a key that comes twice the
-// place is the first one's and the value the last one's, as Python has it.
+// entries yields the keys and values of a dict, or the indices and values of a tuple or a list. For other
+// values it yields nothing. As in Python, a repeated key has the position of its first entry and the value
+// of its last.
 func entries(v any) iter.Seq2[any, any] {
 	var d types.Dict
 	switch v := v.(type) {

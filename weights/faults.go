@@ -19,13 +19,13 @@ func unsupported(format string, args ...any) error {
 }
 
 func damaged(format string, args ...any) error {
-	return fmt.Errorf("%w file of PyTorch: %w", ErrDamaged, fmt.Errorf(format, args...))
+	return fmt.Errorf("%w PyTorch file: %w", ErrDamaged, fmt.Errorf(format, args...))
 }
 
 // unpickled is the error of one of a file's pickles.
 func unpickled(what string, err error) error {
 	if errors.Is(err, pickle.ErrUnsupported) {
-		return fmt.Errorf("%w file of PyTorch: its %s: %w", ErrUnsupported, what, err)
+		return fmt.Errorf("%w PyTorch file: its %s: %w", ErrUnsupported, what, err)
 	}
 	return damaged("its %s: %w", what, err)
 }

@@ -6,19 +6,21 @@ import (
 	"strconv"
 )
 
-// The names of the H-DAS authors' program. Its cells and stages have two edges a node, numbered
-// within the node; this program, as DARTS, numbers all edges of a DAG.
+// The names of tensors in the program of the H-DAS authors. Each node of its cells and stages has two
+// edges, numbered within the node. This program numbers all edges of a DAG, as DARTS does.
 
-// FromHDAS turns names of an authors' state dict, whose names are all, into this program's. A name
-// that has no meaning here becomes empty. Besides trained networks it reads the supernets, whose
-// stages have a window of 3 and number the operations max, avg, skip, none.
+// FromHDAS returns a function that translates tensor names of the H-DAS authors' program into this
+// program's names. all lists the names in the state dict. The function returns an empty text for names
+// without an equivalent. It translates trained networks and supernets. The authors' supernets have
+// stages with a window of 3, and order the operations max, avg, skip, none.
 func FromHDAS(all []string) func(name string) string { return translate(fromHDAS, all) }
 
-// ToHDAS turns this program's names, of a network with those, into the authors'. A name that has
-// none becomes empty.
+// ToHDAS returns a function that translates this program's tensor names into those of the H-DAS authors.
+// all lists the names of the network. The function returns an empty text for names without an
+// equivalent.
 func ToHDAS(all []string) func(name string) string { return translate(toHDAS, all) }
 
-// IsHDAS reports whether a state dict has the authors' names.
+// IsHDAS reports whether a state dict with these names comes from the H-DAS authors' program.
 func IsHDAS(all []string) bool {
 	for _, name := range all {
 		if hdasOnly.MatchString(name) {
@@ -30,8 +32,8 @@ func IsHDAS(all []string) bool {
 
 var hdasOnly = regexp.MustCompile(`(^|\.)(cells\.\d+\.(preproc\d|dag)|bigDAG\d)\.`)
 
-// rule turns the names of one pattern, of which m has the groups. has reports whether the state
-// dict has a name. An empty result leaves the name to the next rule.
+// rule translates names that match a pattern; m holds the pattern's groups. has reports whether the state
+// dict has a given name. If the result is empty, the next rule is tried.
 type rule struct {
 	pattern *regexp.Regexp
 	name    func(m []string, has func(string) bool) string
@@ -55,7 +57,7 @@ func translate(rules []rule, all []string) func(string) string {
 	}
 }
 
-// simple is a rule whose result is a text with a %s for every group.
+// simple returns a rule whose result is format with the groups in place of its %s.
 func simple(pattern, format string) rule {
 	return rule{whole(pattern), func(m []string, _ func(string) bool) string {
 		groups := make([]any, len(m))
@@ -89,7 +91,7 @@ var fromHDAS = []rule{
 		}
 		return fmt.Sprintf("stages.%d._ops.%d._ops.%d.1.%s", number(m[1])-1, row, HDASColumn[number(m[4])], m[5])
 	}},
-	// A separable convolution is two groups of four layers there, eight layers here.
+	// A separable convolution has two groups of four layers in the authors' program, and eight layers here.
 	{whole(`(?:net\.)?cells\.(\d+)\.dag\.(\d+)\.([01])\.0\.net\.([01])\.net\.([0-3])\.(.*)`), func(m []string, _ func(string) bool) string {
 		return fmt.Sprintf("cells.%s._ops.%d.op.%d.%s", m[1], row(m[2], m[3]), 4*number(m[4])+number(m[5]), m[6])
 	}},
@@ -99,7 +101,7 @@ var fromHDAS = []rule{
 	{whole(`(?:net\.)?cells\.(\d+)\.dag\.(\d+)\.([01])\.0\.conv([12]\..*)`), func(m []string, _ func(string) bool) string {
 		return fmt.Sprintf("cells.%s._ops.%d.conv_%s", m[1], row(m[2], m[3]), m[4])
 	}},
-	// Batch norm of a reducing skip, or of a pooling.
+	// The batch norm of a skip connection with stride 2, or of a pooling.
 	{whole(`((?:net\.)?cells\.(\d+)\.dag\.(\d+)\.([01])\.0\.)bn\.(.*)`), func(m []string, has func(string) bool) string {
 		norm := "1"
 		if has(m[1] + "conv1.weight") {
@@ -135,19 +137,21 @@ var toHDAS = []rule{
 	}},
 	{whole(`(cells\.(\d+)\._ops\.(\d+)\.)(?:1|bn)\.([a-z_]+)`), func(m []string, has func(string) bool) string {
 		if has(m[1] + "2.weight") {
-			return "" // a factorised convolution, which the authors' program has not
+			return "" // a factorised convolution, which the authors' program does not have
 		}
 		return fmt.Sprintf("cells.%s.dag.%s.0.bn.%s", m[2], edge(m[3]), m[4])
 	}},
 }
 
-// HDASColumn is where ops.Stage has the operation that the authors' alphas and supernets have in a
-// column.
+// HDASColumn holds, for each column of the H-DAS authors' alphas (max, avg, skip, none), the index of the
+// same operation in ops.Stage.
 var HDASColumn = []int{2, 3, 1, 0}
 
-// row is the number of an edge in its DAG, edge its node and number there as the authors have it.
+// row returns the index of an edge in its DAG, from the authors' indices of the node and of the edge in
+// the node.
 func row(node, edge string) int { return 2*number(node) + number(edge) }
 
+// edge returns the authors' "node.edge" for the index of an edge in its DAG.
 func edge(row string) string { return fmt.Sprintf("%d.%d", number(row)/2, number(row)%2) }
 
 func number(s string) int {

@@ -18,12 +18,12 @@ import (
 	"hdas/weights"
 )
 
-// slack is what reading any file may take in memory besides twice its size: what a program of as
-// many opcodes as always pass can make.
+// slack is the memory that reading a file may take besides twice its size: what a pickle with the number
+// of opcodes that is always allowed can make.
 const slack = 40 << 20
 
-// parse reads hostile data as far as it can be read, and measures all that was allocated for it,
-// which is never less than what was in memory at once.
+// parse reads hostile data and measures all memory that was allocated meanwhile, an upper bound of the
+// memory in use.
 func parse(t *testing.T, what string, data []byte) error {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -68,8 +68,7 @@ func TestMutatedCheckpoints(t *testing.T) {
 	for path, data := range seeds(t) {
 		r := testseed.Rand(t, uint64(len(path)))
 		for i := range 10_000 / 6 / 2 {
-			// The file itself, and where it is an archive its program alone, so that damage lies behind
-			// whole checksums.
+			// Damage the file itself or, in an archive, only its pickle, with valid checksums.
 			for _, inside := range []bool{false, true} {
 				var damaged []byte
 				if inside && bytes.HasPrefix(data, []byte("PK")) {
@@ -128,8 +127,8 @@ func mutate(r *rand.Rand, data []byte) []byte {
 	return data
 }
 
-// rewrite is an archive of the members that change makes of those of another, with checksums that
-// hold. A nil content leaves a member out.
+// rewrite returns a copy of an archive with valid checksums. change returns the new content of each member;
+// nil leaves the member out.
 func rewrite(t *testing.T, archive []byte, change func(name string, content []byte) []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -150,7 +149,7 @@ func rewrite(t *testing.T, archive []byte, change func(name string, content []by
 	return out.Bytes()
 }
 
-// members are the names and contents of an archive, in its order.
+// members yields the names and contents of an archive's members in order.
 func members(t *testing.T, archive []byte) iter.Seq2[string, []byte] {
 	t.Helper()
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
@@ -174,7 +173,7 @@ func members(t *testing.T, archive []byte) iter.Seq2[string, []byte] {
 	}
 }
 
-// pack is an archive of those members.
+// pack returns an archive of these members.
 func pack(t *testing.T, method uint16, members ...string) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -193,18 +192,18 @@ func pack(t *testing.T, method uint16, members ...string) []byte {
 	return out.Bytes()
 }
 
-// closer writes what it gets, as any compression may.
+// closer is a compressor that copies its input.
 type closer struct{ io.Writer }
 
 func (closer) Close() error { return nil }
 
-// sized is the program of one tensor of a storage of count float32, as the numbers' opcodes say.
+// sized returns the pickle of one tensor in a storage of count float32 elements; the arguments are opcodes.
 func sized(count, offset, shape, strides string) string {
 	return "\x80\x02}X\x01\x00\x00\x00xctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu" +
 		count + "tQ" + offset + "(" + shape + "t(" + strides + "t\x89NtRs."
 }
 
-// Files made to do harm where numbers, references and sizes are believed.
+// Files that would do harm if their numbers, references and sizes were trusted.
 func TestHostileCheckpoints(t *testing.T) {
 	four := string(make([]byte, 16))
 	const most, minus = "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f", "J\xff\xff\xff\xff"
@@ -243,10 +242,10 @@ func TestHostileCheckpoints(t *testing.T) {
 			strings.TrimSuffix(sized("K\x03", "K\x00", "K\x01", "K\x01"), ".")[2:] + "t."), "two types or sizes"},
 		"a storage that is not there": {pack(t, zip.Store, "a/data.pkl", sized("K\x04", "K\x00", "K\x01", "K\x01")), "without the member"},
 		"many views of one storage":   {pack(t, zip.Store, "a/data.pkl", views(3000), "a/data/0", string(make([]byte, 16_000))), "overlap"},
-		"dicts in each other":         {one("}q\x00" + strings.Repeat("X\x01\x00\x00\x00ah\x00s", 3) + "."), "no dict of tensors"},
+		"dicts nested values":         {one("}q\x00" + strings.Repeat("X\x01\x00\x00\x00ah\x00s", 3) + "."), "no dict of tensors"},
 		"dicts of dicts of dicts":     {one(mesh(60)), "no dict of tensors"},
 		"lists in lists":              {one(strings.Repeat("]", 120_000) + "."), "no dict of tensors"},
-		"marks":                       {one(strings.Repeat("(", 120_000) + "."), "in each other"},
+		"marks":                       {one(strings.Repeat("(", 120_000) + "."), "nested values"},
 		"ordered dicts":               {one("ccollections\nOrderedDict\nq\x00" + strings.Repeat("h\x00)R", 40_000) + "."), "no dict of tensors"},
 		"instances":                   {one("cargparse\nNamespace\nq\x00" + strings.Repeat("h\x00)\x81", 40_000) + "."), "no dict of tensors"},
 		"memos":                       {one(strings.Repeat("]\x94", 60_000) + "."), "no dict of tensors"},
@@ -272,7 +271,8 @@ func many(n int) []string {
 	return members
 }
 
-// views are that many tensors of one storage of 4,000 elements, each of another number of them.
+// views returns the given number of tensors, which share one storage of 4,000 elements and have different
+// sizes.
 func views(n int) string {
 	var out strings.Builder
 	out.WriteString("}(")
@@ -285,7 +285,7 @@ func views(n int) string {
 	return out.String() + "u."
 }
 
-// mesh is a chain of dicts, each with as many keys, all of which lead to the next one.
+// mesh returns a chain of dicts. All keys of a dict lead to the next dict.
 func mesh(n int) string {
 	var out strings.Builder
 	out.WriteString("}q\x00")

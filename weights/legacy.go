@@ -9,8 +9,8 @@ import (
 	"hdas/internal/pickle"
 )
 
-// The older form: five pickles (mark, version, facts of the system, content, keys of storages), then
-// each storage's number of elements and its elements.
+// The format of PyTorch before 1.6 has five pickles (a magic number, the version, system information,
+// the content, the keys of the storages), followed by the length and the elements of each storage.
 const legacyVersion = 1001
 
 var legacyMark = []byte("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.")
@@ -30,11 +30,11 @@ func readLegacy(data []byte, key string) (File, error) {
 		parts[i], rest = v, next
 	}
 	if parts[0] != legacyVersion {
-		return File{}, unsupported("a file of PyTorch of an unknown version, not %d", legacyVersion)
+		return File{}, unsupported("a PyTorch file of an unknown version, not %d", legacyVersion)
 	}
 	for k, v := range entries(parts[1]) {
 		if k == "little_endian" && v != true {
-			return File{}, unsupported("a file of PyTorch from a big-endian machine")
+			return File{}, unsupported("a PyTorch file from a big-endian machine")
 		}
 	}
 	keys, ok := parts[3].(*types.List)

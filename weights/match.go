@@ -8,20 +8,21 @@ import (
 	"strings"
 )
 
-// Want is a parameter that a network has.
+// Want is the name and the shape of a parameter that a network needs.
 type Want struct {
 	Name  string
 	Shape []int64
 }
 
-// Tracked ends the names of the numbers of batches that batch norms of PyTorch have seen. They are
-// counted for an average that no network here uses.
+// Tracked is the suffix of names in PyTorch's state dicts under which batch norms count their batches.
+// These tensors are ignored, because the networks here do not use the counts.
 const Tracked = ".num_batches_tracked"
 
-// Own are the file's tensors by this program's names, which are DARTS'. Where the file has the H-DAS authors' names they are turned, and tensors that are
-// there several times, as their program registers its cells more than once, are taken once; faults
-// are those that cannot be turned, or that differ from the others of their name. All together have
-// no more bytes than the file: tensors that share memory would need more than it, one by one.
+// Own returns the file's tensors under this program's names, which are those of DARTS. Names of the H-DAS
+// authors are translated. Their program registers its cells more than once, so a file may have several
+// copies of a tensor; Own returns one of them. faults lists the tensors whose names cannot be translated
+// and the copies that differ. It also is a fault if the tensors overlap in the file, so that together
+// they have more bytes than the file: a small file could otherwise require any amount of memory.
 func (f File) Own() (own []Entry, faults []error) {
 	own, faults = f.turned()
 	total, seen := int64(0), map[view]bool{}
@@ -47,8 +48,8 @@ func (f File) turned() (own []Entry, faults []error) {
 		return f.Entries, nil
 	}
 	turn := FromHDAS(all)
-	first := map[string]Entry{}   // by our name: as the file has it
-	alike := map[string][]Entry{} // by what follows the number of the cell
+	first := map[string]Entry{}   // by translated name: the first entry of that name in the file
+	alike := map[string][]Entry{} // by the part of the name after the cell's index
 	var others []Entry
 	for _, e := range f.Entries {
 		name := turn(e.Name)
@@ -56,7 +57,7 @@ func (f File) turned() (own []Entry, faults []error) {
 		case name == "":
 			others = append(others, e)
 		case twice && !before.same(e.Array):
-			faults = append(faults, fmt.Errorf("%s and %s are one tensor of the network, but differ", before.Name, e.Name))
+			faults = append(faults, fmt.Errorf("%s and %s are the same tensor of the network, but differ", before.Name, e.Name))
 		case !twice:
 			first[name] = e
 			own = append(own, Entry{name, e.Array})
@@ -71,7 +72,7 @@ func (f File) turned() (own []Entry, faults []error) {
 		case !ok:
 			faults = append(faults, fmt.Errorf("%s is not a name of the H-DAS authors' networks", e.Name))
 		case !slices.ContainsFunc(alike[part], func(a Entry) bool { return a.same(e.Array) }):
-			faults = append(faults, fmt.Errorf("%s is no copy of any cell's %s", e.Name, part))
+			faults = append(faults, fmt.Errorf("%s is not a copy of any cell's %s", e.Name, part))
 		}
 	}
 	return own, faults
@@ -79,7 +80,7 @@ func (f File) turned() (own []Entry, faults []error) {
 
 var cellPart = regexp.MustCompile(`(?:^|\.)cells\.\d+\.(.*)$`)
 
-// inCell is what follows the number of a cell in a name.
+// inCell returns the part of a name after the index of a cell.
 func inCell(name string) (part string, ok bool) {
 	m := cellPart.FindStringSubmatch(name)
 	if m == nil {
@@ -88,9 +89,9 @@ func inCell(name string) (part string, ok bool) {
 	return m[1], true
 }
 
-// Match are the wanted parameters among the tensors, in the order wanted. faults name every one
-// that is missing, surplus, of another shape, or without fractions; a number of batches is never
-// surplus.
+// Match returns the tensors of own that a network needs, in the order of want. faults lists every tensor
+// that is missing, unexpected, of the wrong shape, or not of a floating-point type. Tensors whose name
+// ends in Tracked are never unexpected.
 func Match(own []Entry, want []Want) (found []Entry, faults []error) {
 	have := map[string]Array{}
 	for _, e := range own {
@@ -105,7 +106,7 @@ func Match(own []Entry, want []Want) (found []Entry, faults []error) {
 		case !slices.Equal(a.Shape, w.Shape):
 			faults = append(faults, fmt.Errorf("%s has shape %v, not %v", w.Name, a.Shape, w.Shape))
 		case !a.DType.Floating():
-			faults = append(faults, fmt.Errorf("%s has elements of %s, not of a type with fractions", w.Name, a.DType))
+			faults = append(faults, fmt.Errorf("%s has elements of %s, not of a floating-point type", w.Name, a.DType))
 		default:
 			found = append(found, Entry{w.Name, a})
 		}
@@ -121,13 +122,13 @@ func Match(own []Entry, want []Want) (found []Entry, faults []error) {
 			continue
 		}
 		if a, left := have[e.Name]; left && !strings.HasSuffix(e.Name, Tracked) {
-			faults = append(faults, fmt.Errorf("%s %v is surplus", e.Name, a.Shape))
+			faults = append(faults, fmt.Errorf("%s %v is not a parameter of the network", e.Name, a.Shape))
 		}
 	}
 	return found, faults
 }
 
-// Faults is one error of all faults, with their number before them; nil for none.
+// Faults returns one error that states the number of faults and lists them, or nil if there are none.
 func Faults(faults []error) error {
 	if len(faults) == 0 {
 		return nil

@@ -73,7 +73,7 @@ func floats(name string, values ...float32) weights.Entry {
 	return weights.Entry{Name: name, Array: weights.NewArray(dtype.Float32, []int64{int64(len(values))}, data)}
 }
 
-// own is File.Own of those tensors, after they went through a file.
+// own writes these tensors to a file, reads it and returns File.Own.
 func own(t *testing.T, entries ...weights.Entry) (names, faults []string) {
 	t.Helper()
 	var out strings.Builder
@@ -94,7 +94,7 @@ func own(t *testing.T, entries ...weights.Entry) (names, faults []string) {
 	return names, faults
 }
 
-// A state dict that has a cell several times is read where all are equal.
+// A state dict with several copies of a cell is read if all copies are equal.
 func TestRepeatedTensors(t *testing.T) {
 	first, second := floats("cells.0.preproc0.net.1.weight", 1, 2), floats("cells.1.preproc0.net.1.weight", 3, 4)
 	again := func(name string, e weights.Entry) weights.Entry { return weights.Entry{Name: name, Array: e.Array} }
@@ -110,15 +110,15 @@ func TestRepeatedTensors(t *testing.T) {
 		floats("bigDAG2.cells.0.preproc0.net.1.weight", 5, 6),
 		floats("optimizer", 1))
 	for i, want := range []string{
-		"cells.0.preproc0.net.1.weight and net.cells.0.preproc0.net.1.weight are one tensor of the network, but differ",
-		"bigDAG2.cells.0.preproc0.net.1.weight is no copy of any cell's preproc0.net.1.weight",
+		"cells.0.preproc0.net.1.weight and net.cells.0.preproc0.net.1.weight are the same tensor of the network, but differ",
+		"bigDAG2.cells.0.preproc0.net.1.weight is not a copy of any cell's preproc0.net.1.weight",
 		"optimizer is not a name of the H-DAS authors' networks",
 	} {
 		if i >= len(faults) || faults[i] != want {
 			t.Errorf("fault %d of %q is not %q", i, faults, want)
 		}
 	}
-	// Names of DARTS, with what wraps a network for several devices before them.
+	// Names of DARTS with the prefix of a wrapper for several devices.
 	names, faults = own(t, floats("_orig_mod.module.stem.0.weight", 1), floats("_orig_mod.module.stem.1.num_batches_tracked", 1))
 	if !slices.Equal(names, []string{"stem.0.weight", "stem.1.num_batches_tracked"}) || faults != nil {
 		t.Errorf("%v, faults %v", names, faults)
@@ -134,7 +134,7 @@ func TestMatchNamesEveryFault(t *testing.T) {
 		t.Errorf("found %v", found)
 	}
 	err := weights.Faults(faults)
-	for _, want := range []string{"4 tensors do not fit", "missing [3] is missing", "b has shape [2], not [1 2]", "c [1] is surplus", "d has elements of int32"} {
+	for _, want := range []string{"4 tensors do not fit", "missing [3] is missing", "b has shape [2], not [1 2]", "c [1] is not a parameter of the network", "d has elements of int32"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

@@ -11,32 +11,32 @@ import (
 	"hdas/internal/pickle"
 )
 
-// mostSize is the most elements along a dimension, and the most of a storage: enough for anything,
-// and a product of two is still an int64.
+// mostSize is the largest size of a dimension, and the largest number of elements of a storage. The
+// product of two such numbers fits into an int64.
 const mostSize = 1 << 31
 
-// storage is a block of elements, to which tensors refer.
+// storage is a block of elements, which tensors refer to.
 type storage struct {
 	elements
-	count int64  // of elements
+	count int64  // number of elements
 	data  []byte // nil until it is read
 }
 
-// window is a storage from an element on.
+// window is the part of a storage that begins at an element.
 type window struct {
 	*storage
 	offset int64
 }
 
-// tensor is one as the pickle has it, to be checked when all storages are there.
+// tensor is a tensor as described in the pickle. It is checked after all storages are read.
 type tensor struct {
 	window
 	shape, strides []int64
 	lack           string // what it is instead, where it has no elements that can be read here
 }
 
-// name is what a checkpoint's pickle may name, all of it inert: tensors and their storages, and
-// values that programs save beside them.
+// name returns the implementation of a name that a checkpoint's pickle may contain: the parts of tensors,
+// and values that programs save besides tensors. Nothing else is allowed, and no foreign code is run.
 func name(full string) (v any, ok bool) {
 	for _, module := range []string{"torch.", "torch.cuda."} {
 		if class, ok := strings.CutPrefix(full, module); ok {
@@ -59,28 +59,29 @@ func name(full string) (v any, ok bool) {
 	return moreNames(full)
 }
 
-// inert stands for values that no tensor is in, and for what makes them.
+// inert replaces values that contain no tensors, and the functions and classes that make them. name is set
+// for element types.
 type inert struct{ name string }
 
-// The unpickler may call it, make an instance of it and put values into it.
+// The unpickler calls these methods; they do nothing.
 func (i *inert) Call(...any) (any, error)  { return i, nil }
 func (i *inert) PyNew(...any) (any, error) { return i, nil }
 func (i *inert) PySetState(any) error      { return nil }
 func (i *inert) Set(_, _ any)              {}
 
-// dict is Python's OrderedDict; its attributes are let go.
+// dict is Python's OrderedDict, without its attributes.
 type dict struct{ types.Dict }
 
-// PyDictSet is for the unpickler.
+// PyDictSet is called by the unpickler for each attribute, which it ignores.
 func (d *dict) PyDictSet(_, _ any) error { return nil }
 
-// These keep contents out of the unpickler's errors.
+// These methods keep the values out of the unpickler's error texts.
 func (i *inert) GoString() string  { return "a value" }
 func (d *dict) GoString() string   { return "a dict" }
 func (t *tensor) GoString() string { return "a tensor" }
 func (w window) GoString() string  { return "a storage" }
 
-// orderedDict takes nothing, or a list of pairs.
+// orderedDict implements OrderedDict() and OrderedDict(list of pairs).
 func orderedDict(args ...any) (any, error) {
 	d := &dict{}
 	if len(args) == 0 {
@@ -103,7 +104,7 @@ func orderedDict(args ...any) (any, error) {
 	return d, nil
 }
 
-// rebuildTensor takes PyTorch's (storage, offset, size, stride, ...).
+// rebuildTensor implements PyTorch's _rebuild_tensor(storage, offset, size, stride, ...).
 func rebuildTensor(args ...any) (any, error) {
 	if len(args) < 4 {
 		return nil, errors.New("a tensor of fewer than four parts")
@@ -119,7 +120,7 @@ func rebuildTensor(args ...any) (any, error) {
 	return &tensor{window: w, shape: shape, strides: strides}, nil
 }
 
-// rebuildParameter takes PyTorch's (tensor, ...).
+// rebuildParameter implements PyTorch's _rebuild_parameter(tensor, ...).
 func rebuildParameter(args ...any) (any, error) {
 	if len(args) > 0 {
 		if t, ok := args[0].(*tensor); ok {
@@ -129,8 +130,9 @@ func rebuildParameter(args ...any) (any, error) {
 	return nil, errors.New("a parameter is not made of a tensor")
 }
 
-// array checks the tensor against its storage. Every element must lie in it, and the elements must
-// not be more than it has: a small file could ask for any amount of memory otherwise.
+// array returns the tensor as an Array. It returns an error if an element is outside the tensor's storage,
+// or if the tensor has more elements than the storage: a small file could otherwise require any amount of
+// memory.
 func (t *tensor) array() (Array, error) {
 	switch {
 	case t.lack != "":
@@ -171,7 +173,7 @@ func (t *tensor) array() (Array, error) {
 	return a, nil
 }
 
-// integer is a whole number in 0..mostSize.
+// integer returns v as an integer, and whether it is one in 0..mostSize.
 func integer(v any) (int64, bool) {
 	switch n := v.(type) {
 	case int:
@@ -196,15 +198,15 @@ func integers(v any) ([]int64, bool) {
 	return out, true
 }
 
-// storages are those that a pickle refers to by key.
+// storages holds the storages that a pickle refers to, by key.
 type storages map[string]*storage
 
-// refer takes PyTorch's persistent id ("storage", class, key, location, count), in the older form
-// with the view of another storage behind: none, or (key, offset, count).
+// refer returns the storage for PyTorch's persistent id ("storage", class, key, location, count). In the
+// format before 1.6, a view of another storage follows: None, or (key, offset, count).
 func (s storages) refer(id any) (any, error) {
 	t, ok := id.(*types.Tuple)
 	if !ok || t.Len() < 5 || t.Len() > 6 || t.Get(0) != "storage" {
-		return nil, errors.New("a value from elsewhere is no storage of tensors")
+		return nil, errors.New("a persistent id does not refer to a storage of tensors")
 	}
 	of, typed := t.Get(1).(elements)
 	key, named := pickle.Text(t.Get(2))
@@ -216,7 +218,7 @@ func (s storages) refer(id any) (any, error) {
 	if t.Len() == 6 && t.Get(5) != nil {
 		view, ok := t.Get(5).(*types.Tuple)
 		if !ok || view.Len() != 3 {
-			return nil, errors.New("a view of a storage is no tuple of three")
+			return nil, errors.New("a view of a storage is not a tuple of three")
 		}
 		if w.offset, ok = integer(view.Get(1)); !ok {
 			return nil, errors.New("a view of a storage has no offset")
@@ -234,11 +236,11 @@ func (s storages) refer(id any) (any, error) {
 	return w, nil
 }
 
-// reader reads the pickles of a file of so many bytes.
+// reader returns a reader for the pickles in a file with size bytes.
 func (s storages) reader(size int) pickle.Reader {
 	return pickle.Reader{
 		What: "a checkpoint; save the state_dict alone: torch.save(model.state_dict(), FILE)",
-		Most: 1<<17 + size/64, // a tensor takes 40, and in a network of the smallest width 1,400 bytes of file
+		Most: 1<<17 + size/64, // a tensor takes 40 opcodes, and at least 1,400 bytes of the file in the narrowest network
 		Name: name, Persistent: s.refer, Objects: true,
 	}
 }

@@ -1,6 +1,7 @@
-// Package weights reads and writes the weights of other programs: files of PyTorch and safetensors,
-// and the names that tensors have in them. It is plain Go and trusts no file: what it makes of one
-// is bounded by the file's size, and nothing that a file names is run.
+// Package weights reads and writes networks' parameters in the files of other programs: PyTorch
+// checkpoints and safetensors files. It also translates the names of the tensors in them. It does not
+// need libtorch. A malicious file causes an error: memory is bounded by the size of the file, and no code
+// from a file is run.
 package weights
 
 import (
@@ -13,22 +14,22 @@ import (
 	"hdas/weights/safetensors"
 )
 
-// Array is a tensor in a file. Its elements stay where the file has them.
+// Array is a tensor in a file. It refers to the file's memory and does not copy the elements.
 type Array struct {
 	DType   dtype.DType
 	Shape   []int64
-	data    []byte  // from the first element on, little-endian
-	strides []int64 // in elements; nil: row by row without gaps
+	data    []byte  // begins with the first element; little-endian
+	strides []int64 // in elements; nil for row-major order without gaps
 }
 
-// NewArray is an array of elements that lie row by row, little-endian; their number must be the
-// shape's.
+// NewArray returns an array of the elements in data, which are in row-major order and little-endian.
+// Their number must match the shape.
 func NewArray(d dtype.DType, shape []int64, data []byte) Array {
 	return Array{DType: d, Shape: shape, data: data}
 }
 
-// Bytes are the elements row by row, little-endian: those of the file, or a copy where they lie
-// otherwise there.
+// Bytes returns the elements in row-major order, little-endian. The result shares the file's memory if
+// the elements have that order there; else it is a copy.
 func (a Array) Bytes() []byte {
 	size, total := a.DType.Size(), a.bytes()
 	if a.strides == nil || total == 0 {
@@ -50,7 +51,7 @@ func (a Array) Bytes() []byte {
 	return out
 }
 
-// bytes is the size of all elements.
+// bytes returns the size of all elements in bytes.
 func (a Array) bytes() int64 {
 	n := a.DType.Size()
 	for _, d := range a.Shape {
@@ -59,8 +60,8 @@ func (a Array) bytes() int64 {
 	return n
 }
 
-// same reports whether both are the same elements, without copying: of a shared storage, or equal
-// by value and row by row.
+// same reports whether both arrays have the same elements, without copying them: they share memory, or
+// both are in row-major order with equal values.
 func (a Array) same(b Array) bool {
 	if a.DType != b.DType || !slices.Equal(a.Shape, b.Shape) {
 		return false
@@ -77,18 +78,18 @@ type Entry struct {
 	Array
 }
 
-// File is what a file holds of one network.
+// File holds the tensors of one network in a file.
 type File struct {
-	Entries []Entry  // in the file's order, named without what wraps all of it ("module.")
-	Key     string   // where in the file they were, as in "state_dict"; empty: at its top
-	Notices []string // what was passed over, a line each, for the user
-	size    int64    // in bytes
+	Entries []Entry  // in the file's order; prefixes of modules around the network, such as "module.", are removed
+	Key     string   // the key of the dict that holds them, as in "state_dict"; empty for the top
+	Notices []string // parts of the file that were skipped, one line each
+	size    int64    // of the file, in bytes; of compressed parts the size after decompression
 }
 
-// Read reads the weights in a file of PyTorch (.pt, .pth, .pth.tar: zip or the older form) or of
-// safetensors, told apart by their content. Where a file of PyTorch has several dicts of tensors,
-// key says which, as dotted keys; empty takes the one that is a network's by its name or size. The
-// arrays share the file's memory.
+// Read reads a network's tensors from a PyTorch file (.pt, .pth, .pth.tar; zip or the format before 1.6)
+// or a safetensors file. It recognises the format by the content. key selects one of several dicts of
+// tensors in a PyTorch file; keys of nested dicts are joined by dots. With an empty key, Read takes the
+// dict that most probably is the network's. The arrays share the memory of the file's content.
 func Read(path, key string) (File, error) {
 	data, err := safetensors.ReadFile(path)
 	if err != nil {
@@ -101,7 +102,7 @@ func Read(path, key string) (File, error) {
 	return f, nil
 }
 
-// Parse is Read of a file's content.
+// Parse is like Read, for the content of a file.
 func Parse(data []byte, key string) (f File, err error) {
 	switch {
 	case isZip(data):
@@ -109,9 +110,9 @@ func Parse(data []byte, key string) (f File, err error) {
 	case isLegacy(data):
 		f, err = readLegacy(data, key)
 	case isTar(data):
-		err = unsupported("a tar archive, as PyTorch before 0.1.10 wrote; load it there and save it again")
+		err = unsupported("a tar archive in the format of PyTorch before 0.1.10; load it with such a version and save it again")
 	case key != "" && filekind.Of(data) == "":
-		err = unsupported("no file of PyTorch, so it has nothing under the key %q", key)
+		err = unsupported("not a PyTorch file, so it has nothing under the key %q", key)
 	default:
 		f, err = readSafetensors(data)
 	}
@@ -126,13 +127,13 @@ func Parse(data []byte, key string) (f File, err error) {
 	return f, f.tidy()
 }
 
-// isTar looks for the mark of a tar archive.
+// isTar reports whether data is a tar archive.
 func isTar(data []byte) bool { return len(data) > 262 && string(data[257:262]) == "ustar" }
 
-// wrappers are the modules that PyTorch and programs put around a network.
+// wrappers lists the name prefixes of modules that wrap a network in PyTorch.
 var wrappers = []string{"module.", "_orig_mod.", "model."}
 
-// tidy takes the names of wrappers that all tensors are in off their names.
+// tidy removes the prefixes of wrappers that the names of all tensors have.
 func (f *File) tidy() error {
 	in := func(prefix string) bool {
 		return !slices.ContainsFunc(f.Entries, func(e Entry) bool { return !strings.HasPrefix(e.Name, prefix) })
@@ -165,7 +166,7 @@ func readSafetensors(data []byte) (File, error) {
 		if len(data) > 8 && data[8] == '{' {
 			class = ErrDamaged
 		}
-		return File{}, fmt.Errorf("%w: neither a file of PyTorch nor a whole safetensors file: %w", class, err)
+		return File{}, fmt.Errorf("%w: neither a PyTorch file nor a complete safetensors file: %w", class, err)
 	}
 	f := File{Entries: make([]Entry, len(s.Tensors))}
 	for i, t := range s.Tensors {

@@ -15,7 +15,7 @@ import (
 	"hdas/weights"
 )
 
-// ramp is 0, 0.5, 1, ..., or n of its elements in another order.
+// ramp returns 0, 0.5, 1, ..., or n of these numbers in another order.
 func ramp(elements ...int) []float64 {
 	out := make([]float64, len(elements))
 	for i, e := range elements {
@@ -26,7 +26,7 @@ func ramp(elements ...int) []float64 {
 
 var whole = []float64{0, 0, 1, 1, 2} // the ramp as integers
 
-// expected is what testdata/checkpoints.py writes, in its order.
+// expected lists what testdata/checkpoints.py writes, in the same order.
 var expected = []struct {
 	name   string
 	dtype  dtype.DType
@@ -54,7 +54,7 @@ var expected = []struct {
 	{"a.name.that.is.longer.than.sixty.four.bytes.which.the.reader.treats.apart", dtype.Float32, []int64{2}, ramp(0, 1)},
 }
 
-// values are an array's elements.
+// values returns an array's elements.
 func values(a weights.Array) []float64 {
 	var out []float64
 	for b := a.Bytes(); len(b) > 0; b = b[a.DType.Size():] {
@@ -150,8 +150,8 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// What is written is, read back, what PyTorch's own file of the same tensors is; and its elements
-// lie aligned.
+// A written file has the same content as PyTorch's own file of the same tensors, and its elements are
+// aligned.
 func TestWriteTorch(t *testing.T) {
 	f, err := weights.Read("testdata/bare-zip.pt", "")
 	if err != nil {
@@ -179,8 +179,8 @@ func TestWriteTorch(t *testing.T) {
 	}
 }
 
-// What versions of PyTorch before 0.4 wrote: tensors that were on a GPU, made by a function with fewer
-// arguments, of a storage that is a view of another.
+// Files of PyTorch before 0.4: tensors from a GPU, made by a function with fewer arguments, in a storage
+// that is a view of another.
 func TestReadsTheOldestForm(t *testing.T) {
 	program := "\x80\x02}X\x01\x00\x00\x00xctorch._utils\n_rebuild_tensor\n((X\x07\x00\x00\x00storagectorch.cuda\nFloatStorage\nX\x04\x00\x00\x00rootX\x06\x00\x00\x00cuda:0K\x05" +
 		"(X\x04\x00\x00\x00viewK\x02K\x03ttQK\x01(K\x02t(K\x01ttRs."

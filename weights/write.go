@@ -9,11 +9,11 @@ import (
 	"slices"
 )
 
-// alignment is that of the elements of every storage in a file, in bytes.
+// alignment is the alignment of the elements of every storage in a file, in bytes.
 const alignment = 64
 
-// WriteTorch writes a state dict as torch.save does: an OrderedDict of tensors in a zip archive,
-// which torch.load reads, with weights_only too. folder is the name of the archive's one folder.
+// WriteTorch writes a state dict as torch.save does: an OrderedDict of tensors in a zip archive.
+// torch.load can read it, also with weights_only=True. folder is the name of the archive's only folder.
 func WriteTorch(w io.Writer, folder string, entries []Entry) error {
 	program, err := stateDict(entries)
 	if err != nil {
@@ -33,7 +33,7 @@ func WriteTorch(w io.Writer, folder string, entries []Entry) error {
 	return a.err
 }
 
-// archiver writes members until the first error, which it keeps.
+// archiver writes the members of an archive. After an error it writes nothing more; the error is kept.
 type archiver struct {
 	out    *counter
 	zip    *zip.Writer
@@ -52,8 +52,8 @@ func (c *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// add writes a member whose content begins at a multiple of alignment: an extra field of the kind
-// that PyTorch uses fills the space before it.
+// add writes a member whose content begins at a multiple of alignment. An extra field, of the kind that
+// PyTorch uses, fills the space before it.
 func (a *archiver) add(name string, content []byte) {
 	if a.err == nil {
 		a.err = a.zip.Flush()
@@ -74,14 +74,13 @@ func (a *archiver) add(name string, content []byte) {
 	a.err = err
 }
 
-// pickler writes a pickle of protocol 2. What comes again and again is written once and then
-// taken from the memo.
+// pickler writes a pickle of protocol 2. Repeated values are written once and then read from the memo.
 type pickler struct {
 	out  []byte
 	memo map[string]int
 }
 
-// stateDict is the pickle of an OrderedDict of tensors, the i-th of which has the storage "i".
+// stateDict returns the pickle of an OrderedDict of tensors. Tensor i has the storage with key "i".
 func stateDict(entries []Entry) ([]byte, error) {
 	p := pickler{out: []byte{0x80, 2}, memo: map[string]int{}}
 	p.global("collections\nOrderedDict\n")
@@ -94,7 +93,7 @@ func stateDict(entries []Entry) ([]byte, error) {
 		strides := make([]int64, len(e.Shape))
 		for d := len(e.Shape) - 1; d >= 0; d-- {
 			strides[d] = count
-			count *= max(e.Shape[d], 1) // so are the strides of an empty tensor in PyTorch
+			count *= max(e.Shape[d], 1) // PyTorch computes the strides of an empty tensor in this way
 		}
 		if slices.Contains(e.Shape, 0) {
 			count = 0
@@ -107,13 +106,13 @@ func stateDict(entries []Entry) ([]byte, error) {
 		p.text(fmt.Sprint(i))
 		p.repeated("cpu")
 		p.integer(count)
-		p.op("tQ") // the storage with that id
+		p.op("tQ") // the storage with this persistent id
 		p.integer(0)
 		p.integers(e.Shape)
 		p.integers(strides)
-		p.op("\x89") // no gradient
+		p.op("\x89") // requires_grad is False
 		p.global("collections\nOrderedDict\n")
-		p.op(")RtR") // no hooks
+		p.op(")RtR") // no backward hooks
 	}
 	p.op("u.")
 	return p.out, nil
@@ -125,7 +124,8 @@ func (p *pickler) global(name string) { p.once(name, func() { p.op("c" + name) }
 
 func (p *pickler) repeated(text string) { p.once(text, func() { p.text(text) }) }
 
-// once writes a value, or takes it from the memo. There are fewer than 256.
+// once writes a value the first time, and reads it from the memo after that. Fewer than 256 different
+// values are possible.
 func (p *pickler) once(key string, write func()) {
 	if i, ok := p.memo[key]; ok {
 		p.out = append(p.out, 'h', byte(i))

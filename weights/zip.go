@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// The form of PyTorch since 1.6: a zip archive whose members lie in one folder, uncompressed.
+// The format of PyTorch since 1.6 is a zip archive with uncompressed members in one folder.
 const (
 	zipPickle    = "data.pkl"
-	zipStorages  = "data/" // and the storage's key
+	zipStorages  = "data/" // followed by the storage's key
 	zipByteOrder = "byteorder"
 	zipVersion   = "version"
 
-	// mostMembers is how many members a small archive may have; each takes 400 bytes in memory. One
-	// of a network has a member for each tensor, of 200 bytes in the least case.
+	// mostMembers is the largest number of members in a small archive; each takes 400 bytes of memory. The
+	// archive of a network has a member for each tensor, of at least 200 bytes.
 	mostMembers = 1 << 12
 )
 
@@ -52,7 +52,7 @@ func readZip(data []byte, key string) (File, error) {
 		if order, err := a.member(zipByteOrder); err != nil {
 			return File{}, err
 		} else if string(order) != "little" {
-			return File{}, unsupported("a file of PyTorch of %.20q byte order; little is needed", order)
+			return File{}, unsupported("a PyTorch file with byte order %.20q; only little is supported", order)
 		}
 	}
 	program, err := a.member(zipPickle)
@@ -87,7 +87,7 @@ func readZip(data []byte, key string) (File, error) {
 // archive is a zip archive in memory.
 type archive struct {
 	data    []byte
-	folder  string // in which all members are, with its slash
+	folder  string // the folder of all members, with a slash at its end
 	members map[string]*zip.File
 
 	inflated    int64  // bytes of members that were compressed
@@ -107,7 +107,7 @@ func (a *archive) member(name string) ([]byte, error) {
 	}
 	at, err := f.DataOffset()
 	if err == nil && at > int64(len(a.data)) {
-		err = errors.New("it would begin behind the file's end")
+		err = errors.New("it begins after the end of the file")
 	}
 	if err != nil {
 		return nil, damaged("member %.100q: %w", f.Name, err)

@@ -23,20 +23,19 @@ func (p *program) bench() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench [workload...]",
 		Short: "Measure steps of search, training and evaluation, alone or beside PyTorch",
-		Long: `Measure steps of search, training and evaluation on random images:
-seconds, of them those of all processors and the share of time that Go's own
-code takes, the phases, and the peak memory (resident; on CUDA the device's).
-Each workload runs in a process of its own, at the paper's size:
+		Long: `Measure steps of search, training and evaluation on random images: seconds, CPU
+seconds of all threads, the share of Go code, the seconds of each phase, and the
+peak memory (resident memory; on CUDA, that of the device). Each workload runs in
+a process of its own, at the size in the paper:
 
 ` + about.String() + `
 --batch, --threads, --channels, --cells, --window, --recompute, --path and
---precision take several values: every combination of them is measured, which
-gives tables of scaling.
+--precision take lists of values; every combination is measured.
 
-With --pytorch steps alternate with those of a PyTorch twin of these networks,
-with --reference with those of a checkout of quark0/darts (the workload darts),
-so that what else the machine does hits both; the ratios' median, least and most
-are printed.`,
+With --pytorch, steps alternate with those of a reimplementation of these networks
+in PyTorch (the "twin"); with --reference, with those of a checkout of
+quark0/darts (workload darts only). So other load on the machine affects both
+alike. The median, minimum and maximum of the ratios are printed.`,
 		Example: `  hdas bench darts --batch 64 --reference ../darts
   hdas bench darts stage train --pytorch
   hdas bench stage --window 2,3,4,5 --batch 16,64 --json`,
@@ -48,19 +47,19 @@ are printed.`,
 		},
 	}
 	f := c.Flags()
-	f.Int64SliceVar(&b.batch, "batch", []int64{64}, "images of a step")
+	f.Int64SliceVar(&b.batch, "batch", []int64{64}, "images in a step")
 	f.IntSliceVar(&b.threads, "threads", []int{runtime.NumCPU()}, "threads of libtorch")
 	f.Int64SliceVar(&b.channels, "channels", []int64{0}, "initial channels C; 0: the workload's own")
 	f.IntSliceVar(&b.cells, "cells", []int{0}, "cells of a chain, or of each searched stage; 0: the workload's own")
 	f.IntSliceVar(&b.window, "window", []int{0}, "window of the stage and distribution searches; 0: the paper's")
-	f.StringSliceVar(&b.recompute, "recompute", []string{"none"}, "what is computed again for the gradient: none, edge, cell")
-	f.StringSliceVar(&b.path, "path", []string{"kernels"}, "what computes a cell: kernels, operations (libtorch's)")
-	f.StringSliceVar(&b.precision, "precision", []string{"float32"}, "float32, float64; bf16, fp16 (on CUDA): convolutions in that type; PyTorch's side too")
+	f.StringSliceVar(&b.recompute, "recompute", []string{"none"}, "what is recomputed in the backward pass: none, edge, cell")
+	f.StringSliceVar(&b.path, "path", []string{"kernels"}, "what computes a cell: kernels, operations (of libtorch)")
+	f.StringSliceVar(&b.precision, "precision", []string{"float32"}, "float32, float64; bf16, fp16 (on CUDA): convolutions in that type; also for PyTorch")
 	f.StringVar(&b.device, "device", "cpu", "cpu, cuda, cuda:N or auto")
-	f.IntVar(&b.rounds, "rounds", 6, "steps, of which the first is not counted")
-	f.BoolVar(&b.pytorch, "pytorch", false, "beside the PyTorch twin")
-	f.StringVar(&b.reference, "reference", "", "beside this checkout of quark0/darts")
-	f.StringVar(&b.python, "python", "", "Python that has PyTorch 2.1; default: the one of make parity, or python3")
+	f.IntVar(&b.rounds, "rounds", 6, "number of steps, the first of which is not counted")
+	f.BoolVar(&b.pytorch, "pytorch", false, "in turns with the PyTorch twin")
+	f.StringVar(&b.reference, "reference", "", "in turns with this checkout of quark0/darts")
+	f.StringVar(&b.python, "python", "", "Python with PyTorch 2.1; default: the one that make parity prepared, or python3")
 	f.StringVar(&b.side, "side", "", "")
 	f.MarkHidden("side")
 	return c
@@ -87,7 +86,7 @@ func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error
 		return usageError{fmt.Errorf("--rounds %d: the first step is not counted, so at least 2", b.rounds)}
 	}
 	if b.pytorch && b.reference != "" {
-		return usageError{errors.New("--pytorch is the twin, --reference another program: choose one")}
+		return usageError{errors.New("--pytorch compares with the twin, --reference with another program: choose one")}
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -130,7 +129,7 @@ type benchJob struct {
 	size parity.Size
 }
 
-// sizes are all combinations.
+// sizes returns all combinations of the flags' values.
 func (b benchFlags) sizes() []parity.Size {
 	sizes := []parity.Size{{Device: b.device}}
 	sizes = each(sizes, b.path, func(s *parity.Size, v string) { s.Path = v })
@@ -143,7 +142,7 @@ func (b benchFlags) sizes() []parity.Size {
 	return each(sizes, b.batch, func(s *parity.Size, v int64) { s.Batch = v })
 }
 
-// each makes of every size one for each value.
+// each returns, for every size and every value, a copy of the size with that value.
 func each[T any](sizes []parity.Size, values []T, set func(*parity.Size, T)) (out []parity.Size) {
 	for _, s := range sizes {
 		for _, v := range values {
@@ -183,7 +182,7 @@ func printBench(w io.Writer, results []parity.Timed) {
 	t.Flush()
 }
 
-// own is a size, "-" where a workload has none.
+// own formats a size; 0, which means that the workload has none, becomes "-".
 func own[T int | int64](n T) string {
 	if n == 0 {
 		return "-"

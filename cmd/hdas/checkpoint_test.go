@@ -18,8 +18,8 @@ import (
 	"hdas/weights"
 )
 
-// The way of a checkpoint through the program: in from PyTorch, told images and a tensor, out to
-// PyTorch and safetensors by both programs' names.
+// A checkpoint is imported from PyTorch, classifies images and a tensor, and is exported to PyTorch and
+// safetensors under the names of both programs.
 func TestCheckpointInAndOut(t *testing.T) {
 	folder := t.TempDir()
 	at := func(name string) string { return filepath.Join(folder, name) }
@@ -83,8 +83,8 @@ func TestCheckpointInAndOut(t *testing.T) {
 		code        int
 	}{
 		{"predict " + at("in.safetensors") + " --input " + at("in.safetensors") + " -o " + at("x"), `no tensor "input"`, exitFailed},
-		{"import " + golden.Path("darts/cifar_checkpoint.pth.tar") + " --genotype DARTS_V1 -o " + at("x"), "is surplus", exitFailed},
-		{"import " + golden.Path("README.md") + " --genotype DARTS_V1 -o " + at("x"), "neither a file of PyTorch", exitFailed},
+		{"import " + golden.Path("darts/cifar_checkpoint.pth.tar") + " --genotype DARTS_V1 -o " + at("x"), "is not a parameter of the network", exitFailed},
+		{"import " + golden.Path("README.md") + " --genotype DARTS_V1 -o " + at("x"), "neither a PyTorch file", exitFailed},
 		{"import " + at("nothing") + " --genotype DARTS_V1 -o " + at("x"), "no such file", exitFailed},
 		{"import x", "--genotype", exitUsage},
 		{"import x --genotype DARTS_V1 -o y --preset other", "cifar, imagenet", exitUsage},
@@ -93,7 +93,7 @@ func TestCheckpointInAndOut(t *testing.T) {
 		{"export x", "neither a .safetensors nor a .pt", exitUsage},
 		{"export x -o y.pt --names z", "darts, hdas", exitUsage},
 		{"export " + at("nothing") + " -o " + at("y.pt"), "no run folder and no checkpoint", exitFailed},
-		{"predict x", "which images", exitUsage},
+		{"predict x", "no images given", exitUsage},
 		{"predict x y --top 0", "at least 1", exitUsage},
 		{"predict x y --batch 0", "at least 1", exitUsage},
 		{"predict x y --input z -o a", "not both", exitUsage},
@@ -111,7 +111,7 @@ func TestCheckpointInAndOut(t *testing.T) {
 	}
 }
 
-// Images that can be read are told, one each; those that cannot are named, and the exit code says so.
+// Images that can be read are classified; the others are named, and the exit code is 1.
 func predictImages(t *testing.T, checkpoint string) {
 	folder := t.TempDir()
 	if err := os.Mkdir(filepath.Join(folder, "below"), 0o755); err != nil {
@@ -152,7 +152,7 @@ func predictImages(t *testing.T, checkpoint string) {
 	if len(r.Images[0].Guesses) != 3 || sum <= 0.3 || sum > 1 {
 		t.Errorf("%+v", r.Images[0])
 	}
-	for _, want := range []string{"absent", "b.PNG", "2 images told, 2 faults"} {
+	for _, want := range []string{"absent", "b.PNG", "2 images classified, 2 errors"} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("%q does not name %s", errs, want)
 		}

@@ -17,33 +17,34 @@ func (p *program) compare() *cobra.Command {
 	var r place
 	var b lab.Baseline
 	c := &cobra.Command{
-		Use: "compare RUN|NAME|FILE|CELLS+STAGES", Short: "Compare what was found with random genotypes of its space",
-		Long: `Train what a search found and genotypes drawn uniformly from its space, all alike,
-and print how much better it is: RI = 100 (found - random) / random of the
-accuracies, with its spread over the random ones. The space is that of the
-search whose folder is named; of another genotype, its stages over its own
-cells, or, of a chain, its cells. (hdas compare pytorch is about this program.)`,
+		Use: "compare RUN|NAME|FILE|CELLS+STAGES", Short: "Compare a found genotype with random genotypes of its space",
+		Long: `Train the genotype that a search found, and genotypes drawn uniformly from the
+space of that search, all with the same settings. Print their test accuracies and
+the relative improvement RI = 100 (found - random) / random, with its standard
+deviation over the random genotypes. For a genotype that is not the folder of a
+search, the space is that of its stages with its own cells or, for a chain, of
+its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 		Example: "  hdas compare runs/stages --random 4 --config tiny-train --out runs/compared",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
 			if r.resume == (len(a) == 1) {
-				return usageError{errors.New("either name what to compare, or go on with --resume --out DIR")}
+				return usageError{errors.New("name either a genotype to compare, or a comparison to resume with --resume --out DIR")}
 			}
 			if b.Random < 1 || b.Repeats < 1 {
-				return usageError{fmt.Errorf("--random %d and --repeats %d are to be at least 1", b.Random, b.Repeats)}
+				return usageError{fmt.Errorf("--random %d and --repeats %d must be at least 1", b.Random, b.Repeats)}
 			}
 			for _, flag := range []string{"random", "repeats", "window"} {
 				if r.resume && c.Flags().Changed(flag) {
-					return usageError{fmt.Errorf("--resume goes on with the comparison that was begun, which --%s cannot change", flag)}
+					return usageError{fmt.Errorf("--resume continues the comparison in the folder, which --%s cannot change", flag)}
 				}
 			}
 			var config configs.Train
-			var drawn lab.Contest
+			var drawn lab.ComparePlan
 			dir, err := r.open(c, &s, "compare", func() (err error) {
 				if config, err = configs.LoadTrain(s.overrides(c)); err != nil || r.resume {
 					return err
 				}
-				drawn, err = contest(a[0], b, c.Flags().Changed("window"), config.Seed)
+				drawn, err = comparePlan(a[0], b, c.Flags().Changed("window"), config.Seed)
 				return err
 			})
 			if err != nil {
@@ -64,25 +65,25 @@ cells, or, of a chain, its cells. (hdas compare pytorch is about this program.)`
 	}
 	s.flags(c)
 	r.flags(c)
-	c.Flags().IntVar(&b.Random, "random", 4, "random genotypes to train")
-	c.Flags().IntVar(&b.Repeats, "repeats", 1, "trainings of the found genotype, with seeds from --seed on")
-	c.Flags().IntVar(&b.Window, "window", 3, "of stages that are no search's: states before it that a cell may read")
+	c.Flags().IntVar(&b.Random, "random", 4, "number of random genotypes to train")
+	c.Flags().IntVar(&b.Repeats, "repeats", 1, "number of trainings of the found genotype, with consecutive seeds from --seed on")
+	c.Flags().IntVar(&b.Window, "window", 3, "for stages that are not the folder of a search: number of preceding states that a cell may read")
 	c.AddCommand(p.comparePyTorch())
 	return c
 }
 
-// contest draws what is compared.
-func contest(name string, b lab.Baseline, window bool, seed uint64) (lab.Contest, error) {
+// comparePlan returns the plan of a comparison, with its random genotypes.
+func comparePlan(name string, b lab.Baseline, window bool, seed uint64) (lab.ComparePlan, error) {
 	f, err := lab.LoadFound(name)
 	switch {
 	case err != nil:
-		return lab.Contest{}, err
+		return lab.ComparePlan{}, err
 	case window && f.Search != nil:
-		return lab.Contest{}, errors.New("--window is about genotypes that are no search's; the search has its own")
+		return lab.ComparePlan{}, errors.New("--window is for genotypes that are not the folder of a search; a search has its own window")
 	case window && len(f.Genotype.Stages) == 0:
-		return lab.Contest{}, fmt.Errorf("%s is a chain; --window is about stages", f.Genotype.Name)
+		return lab.ComparePlan{}, fmt.Errorf("%s is a chain; --window is for stages", f.Genotype.Name)
 	}
-	return lab.NewContest(f, b, seed)
+	return lab.NewComparePlan(f, b, seed)
 }
 
 func writeComparison(w io.Writer, r lab.Comparison) {

@@ -18,7 +18,7 @@ import (
 	"hdas/torch"
 )
 
-// The genotypes that stand for chains, stages and cells where none is named.
+// The default genotypes of chains and of networks with stages.
 const (
 	parityChain  = "DARTS_V2"
 	parityStages = defaultCells + "+Hs_DAS_CIFAR_stages"
@@ -30,30 +30,32 @@ func (p *program) comparePyTorch() *cobra.Command {
 	var only []string
 	var tolerance float64
 	c := &cobra.Command{
-		Use: "pytorch", Short: "Compare this program with PyTorch: same weights and batches in, differences out",
+		Use: "pytorch", Short: "Compare this program with PyTorch on the same weights and batches",
 		Long: `Run this program and PyTorch 2.1 on the same weights and batches, each in a
-process of its own, and print the largest differences: logits, losses, the
-gradients of all weights, those of the architecture, and what several steps lead
-to; with the seconds of a step and the memory it takes.
+process of its own, and print the largest differences between logits, losses,
+gradients of the weights and of the architecture, and the results of several
+steps; and the time and memory of a step.
 
-PyTorch runs a twin of these networks and searches that was written for this
-comparison, or, with --reference, a checkout of quark0/darts as it is: its chain
-network of --genotype and its cell search. The networks are those of chains and
-of stages in both wirings, and the supernets of all searches, with every option
-of a search that changes a loss or a gradient: --only names them.
+PyTorch runs the "twin", a reimplementation of these networks and searches that
+was written for this comparison. With --reference it runs an unmodified checkout
+of quark0/darts: its network of --genotype and its cell search. The networks are
+chains, stages in both wirings, and the supernets of all searches with every
+option that changes a loss or a gradient; --only selects some of them.
 
-A difference is the largest of a tensor over its largest value; of a group the
-worst tensor's is printed. In float64 logits, losses and gradients may differ by
-1e-8, and what several steps lead to by 1e-7; in float32 logits and losses by
-1e-3, while gradients, which random weights make ill-conditioned, are printed
-only. --tolerance takes the place of all. Any more is exit code 1.
+The difference of a tensor is its largest difference divided by its largest
+value; for a group, that of the worst tensor is printed. Tolerances in float64:
+1e-8 for logits, losses and gradients, 1e-7 for results of several steps; in
+float32: 1e-3 for logits and losses, none for gradients, which are ill-conditioned
+with random weights. --tolerance replaces all of them. A difference above its
+tolerance gives exit code 1.
 
-Memory is the most that the steps made resident beyond the loaded libraries.`,
+Memory is the peak of resident memory during the steps, without the loaded
+libraries.`,
 		Example: "  hdas compare pytorch\n  hdas compare pytorch --reference darts --channels 16 --batch 16 --precision float32 --only cell",
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if side != "" {
-				return parity.Ours(side)
+				return parity.RunHDAS(side)
 			}
 			if tolerance < 0 {
 				return usageError{fmt.Errorf("--tolerance %v is negative", tolerance)}
@@ -81,31 +83,31 @@ Memory is the most that the steps made resident beyond the loaded libraries.`,
 			if err != nil {
 				return err
 			}
-			all := parity.Comparison{Settings: s, Bars: parity.BarsFor(s.Precision, tolerance), Python: found, Self: []string{self, "compare", "pytorch", "--side"}}
+			all := parity.Comparison{Settings: s, Tolerances: parity.TolerancesFor(s.Precision, tolerance), Python: found, Self: []string{self, "compare", "pytorch", "--side"}}
 			return p.comparePairs(c, all, cases)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&s.Reference, "reference", "", "checkout of quark0/darts to compare with; default: the twin")
-	f.StringVar(&name, "genotype", "", fmt.Sprintf("of the derived network; default: %s and %s", parityChain, parityStages))
-	f.StringSliceVar(&only, "only", nil, "of "+strings.Join(parity.Networks(), ", ")+"; default: all that the other side has")
-	f.StringVar((*string)(&s.Preset), "preset", string(plan.CIFAR), "of the derived network: cifar or imagenet")
+	f.StringVar(&name, "genotype", "", fmt.Sprintf("genotype of the derived network; default: %s and %s", parityChain, parityStages))
+	f.StringSliceVar(&only, "only", nil, "networks to compare, of "+strings.Join(parity.Networks(), ", ")+"; default: all that the other side has")
+	f.StringVar((*string)(&s.Preset), "preset", string(plan.CIFAR), "preset of the derived network: cifar or imagenet")
 	f.Int64Var(&s.Channels, "channels", 4, "initial channels C")
 	f.IntVar(&s.Layers, "layers", 8, "cells of a chain")
-	f.Int64Var(&s.Batch, "batch", 4, "samples of each half a step")
-	f.IntVar(&s.Steps, "steps", 3, "steps to take")
-	f.StringVar(&order, "order", "both", "of the bilevel steps: first, second or both")
+	f.Int64Var(&s.Batch, "batch", 4, "samples of each half of the data in a step")
+	f.IntVar(&s.Steps, "steps", 3, "number of steps")
+	f.StringVar(&order, "order", "both", "order of the bilevel steps: first, second or both")
 	f.StringVar(&s.Precision, "precision", torch.Float64.String(), "float32 or float64")
-	f.IntVar(&s.Threads, "threads", runtime.NumCPU(), "threads of operations on both sides")
-	f.Uint64Var(&s.Seed, "seed", 0, "seed of weights and batches")
-	f.StringVar(&python, "python", "", "Python that has PyTorch 2.1; default: the one of make parity, or python3")
-	f.Float64Var(&tolerance, "tolerance", 0, "largest difference of any group; 0: as above")
+	f.IntVar(&s.Threads, "threads", runtime.NumCPU(), "threads of tensor operations on both sides")
+	f.Uint64Var(&s.Seed, "seed", 0, "seed of the random weights and batches")
+	f.StringVar(&python, "python", "", "Python with PyTorch 2.1; default: the one that make parity prepared, or python3")
+	f.Float64Var(&tolerance, "tolerance", 0, "tolerance of all groups; 0: as described above")
 	f.StringVar(&side, "side", "", "")
 	f.MarkHidden("side")
 	return c
 }
 
-// parityCases are the networks to compare.
+// parityCases returns the networks to compare.
 func parityCases(name string, only []string, s parity.Settings) ([]parity.Case, error) {
 	for _, n := range only {
 		if !slices.Contains(parity.Networks(), n) {
@@ -153,7 +155,7 @@ func parityCases(name string, only []string, s parity.Settings) ([]parity.Case, 
 			if asked || s.Reference == "" || network == parity.Chain {
 				return nil, err
 			}
-			continue // which the reference does not have
+			continue // the reference does not have this network
 		}
 		cases = append(cases, c)
 	}
@@ -185,7 +187,7 @@ func (p *program) comparePairs(c *cobra.Command, all parity.Comparison, cases []
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d groups differ by more than they may", failed)
+		return fmt.Errorf("%d groups exceed their tolerance", failed)
 	}
 	return nil
 }
@@ -195,21 +197,21 @@ func writeParity(w io.Writer, r parity.Result) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "  \ttensors\tdifference\tat most\tworst")
 	for _, g := range r.Groups {
-		bar, mark := "-", ""
-		if g.Bar > 0 {
-			bar = fmt.Sprintf("%.0e", g.Bar)
+		atMost, mark := "-", ""
+		if g.Tolerance > 0 {
+			atMost = fmt.Sprintf("%.0e", g.Tolerance)
 		}
 		if g.Failed {
 			mark = "  <- too much"
 		}
-		fmt.Fprintf(t, "  %s\t%d\t%.1e\t%s\t%s%s\n", g.Name, g.Tensors, float64(g.Difference), bar, g.Worst, mark)
+		fmt.Fprintf(t, "  %s\t%d\t%.1e\t%s\t%s%s\n", g.Name, g.Tensors, float64(g.Difference), atMost, g.Worst, mark)
 	}
 	t.Flush()
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "  a step\thdas\tPyTorch\tratio\tmemory\tPyTorch's\tratio\t")
 	for _, pace := range r.Paces {
-		fmt.Fprintf(t, "  %s\t%.2f s\t%.2f s\t%.2f\t%.0f MB\t%.0f MB\t%.2f\t\n", pace.Name, pace.Ours, pace.Theirs, pace.Ours/pace.Theirs,
-			float64(pace.OurPeak)/1e6, float64(pace.Peak)/1e6, float64(pace.OurPeak)/float64(pace.Peak))
+		fmt.Fprintf(t, "  %s\t%.2f s\t%.2f s\t%.2f\t%.0f MB\t%.0f MB\t%.2f\t\n", pace.Name, pace.HDAS, pace.PyTorch, pace.HDAS/pace.PyTorch,
+			float64(pace.HDASPeak)/1e6, float64(pace.PyTorchPeak)/1e6, float64(pace.HDASPeak)/float64(pace.PyTorchPeak))
 	}
 	t.Flush()
 	fmt.Fprintln(w)

@@ -11,14 +11,15 @@ import (
 	"hdas/internal/parity"
 )
 
-// echo is a Python whose PyTorch makes what this program makes; after is what it does to that.
+// echo returns a fake Python whose PyTorch side copies the results of this program and then runs the shell
+// lines of after.
 func echo(t *testing.T, after string) string {
 	t.Helper()
 	return python(t, `cd "$3" && cp hdas.json pytorch.json && cp hdas.safetensors pytorch.safetensors`+"\n"+after+"\n")
 }
 
-// python stands for a Python with PyTorch: it says that it is one, and runs those lines of a shell
-// where it is given a program, $2, and a folder with a task, $3.
+// python returns a fake Python with PyTorch: it reports the right versions, and runs those shell lines when
+// it is called with a program, $2, and a folder with a task, $3.
 func python(t *testing.T, lines string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "python")
@@ -35,7 +36,7 @@ test -f "$2" -a -f "$3/task.json" || exit 1
 	return file
 }
 
-// With a PyTorch that makes the same, nothing differs; one number that is other is found, and so
+// With a PyTorch that gives the same results, nothing differs. A single different number is found, and so
 // is a side that fails.
 func TestComparePyTorch(t *testing.T) {
 	t.Setenv(asProgram, "yes") // this test's binary is the other process, too
@@ -49,7 +50,7 @@ func TestComparePyTorch(t *testing.T) {
 		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
 	}
 	r := results[0]
-	if r.Failed() || len(r.Groups) != 8 || len(r.Paces) != 1 || r.Paces[0].Ours <= 0 || r.Paces[0].OurPeak <= 0 || !strings.Contains(r.With, "twin on PyTorch") {
+	if r.Failed() || len(r.Groups) != 8 || len(r.Paces) != 1 || r.Paces[0].HDAS <= 0 || r.Paces[0].HDASPeak <= 0 || !strings.Contains(r.With, "twin on PyTorch") {
 		t.Errorf("%+v", r)
 	}
 	for _, g := range r.Groups {
@@ -62,7 +63,7 @@ func TestComparePyTorch(t *testing.T) {
 	other := `size=$(wc -c < pytorch.safetensors)
 printf '\000\000\000\000\145\315\315\101' | dd of=pytorch.safetensors bs=1 seek=$((size - 8)) conv=notrunc 2>/dev/null`
 	code, out, errs = compare(echo(t, other))
-	if code != exitFailed || strings.Count(out, "<- too much") != 1 || !strings.Contains(errs, "1 groups differ by more than they may") {
+	if code != exitFailed || strings.Count(out, "<- too much") != 1 || !strings.Contains(errs, "1 groups exceed their tolerance") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	if code, _, errs = compare(echo(t, other), "--tolerance", "2"); code != 0 {

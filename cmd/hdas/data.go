@@ -19,7 +19,7 @@ import (
 	"hdas/lab"
 )
 
-// cifarURL is where the authors of CIFAR-10 and CIFAR-100 publish them.
+// cifarURL is the address at which CIFAR-10 and CIFAR-100 are published.
 const cifarURL = "https://www.cs.toronto.edu/~kriz/"
 
 func (p *program) data() *cobra.Command {
@@ -32,7 +32,7 @@ func (p *program) data() *cobra.Command {
 	return c
 }
 
-// got is what data get prints.
+// got is the output of "data get".
 type got struct {
 	Dataset string `json:"dataset"`
 	File    string `json:"file"`
@@ -45,19 +45,19 @@ func (p *program) dataGet() *cobra.Command {
 	var dir, url, form string
 	c := &cobra.Command{
 		Use: "get cifar10|cifar100", Short: "Download a data set's published archive",
-		Long: `Download the published archive of CIFAR-10 or CIFAR-100 into the data folder and
-compare it with the published checksum. A download that was cut off goes on where
-it was. The archive is read as it is: there is no need to unpack it.
+		Long: `Download the published archive of CIFAR-10 or CIFAR-100 to the data folder and
+verify its published checksum. An interrupted download is resumed. The archive
+need not be unpacked.
 
-ImageNet is for those who have agreed to its terms on image-net.org: put
+ImageNet must be downloaded from image-net.org, after agreeing to its terms. Put
 ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz
-into the data folder; they, too, are read as they are.`,
+into the data folder; they need not be unpacked, either.`,
 		Example: "  hdas data get cifar10\n  hdas data get cifar100 --url https://mirror.example/cifar/",
 		Args:    args(cobra.ExactArgs(1)), ValidArgs: []string{"cifar10", "cifar100"},
 		RunE: func(c *cobra.Command, a []string) error {
 			archives := datasets.Published(a[0])
 			if archives == nil {
-				return usageError{fmt.Errorf("%q is not to be downloaded here; cifar10 and cifar100 are", a[0])}
+				return usageError{fmt.Errorf("%q cannot be downloaded by this command; cifar10 and cifar100 can", a[0])}
 			}
 			at := slices.IndexFunc(archives, func(a datasets.Archive) bool { return a.Form == form })
 			if at < 0 {
@@ -88,13 +88,13 @@ into the data folder; they, too, are read as they are.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&dir, "data-dir", "", "folder to put it into; default $HDAS_DATA, or data")
-	f.StringVar(&url, "url", cifarURL, "folder of the archive on a server: the publishers', or a mirror")
-	f.StringVar(&form, "form", "binary", "binary or python: the form of the files in the archive")
+	f.StringVar(&dir, "data-dir", "", "folder to download to; default $HDAS_DATA, or data")
+	f.StringVar(&url, "url", cifarURL, "address of the folder with the archive: the publisher's, or a mirror")
+	f.StringVar(&form, "form", "binary", "version of the archive: binary or python")
 	return c
 }
 
-// bytesBar shows how far a download is, on a terminal.
+// bytesBar shows the progress of a download if w is a terminal.
 func bytesBar(w io.Writer, name string) (observe func(done, total int64), end func()) {
 	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
 		return nil, func() {}
@@ -115,10 +115,10 @@ func (p *program) dataCheck() *cobra.Command {
 	var s datasets.Spec
 	c := &cobra.Command{
 		Use: "check [DIR]", Short: "Read a whole data set: classes, counts, mean, standard deviation, damage",
-		Long: `Read all images of the data sets in a folder (CIFAR-10, CIFAR-100, ImageNet, or one's
-own class folders), compare archives with the published checksums, and print
-classes, counts, mean and standard deviation. Exit code 1 where something is
-missing or damaged.`,
+		Long: `Read all images of the data sets in a folder (CIFAR-10, CIFAR-100, ImageNet, or your
+own class folders), verify the published checksums of archives, and print classes,
+counts, mean and standard deviation. The exit code is 1 if something is missing
+or damaged.`,
 		Example: "  hdas data check\n  hdas data check photos",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
@@ -164,7 +164,7 @@ missing or damaged.`,
 	return c
 }
 
-// countBar shows how many images are read, on a terminal.
+// countBar shows the number of images read so far if w is a terminal.
 func countBar(w io.Writer, name string, n int) (step, end func()) {
 	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
 		return nil, func() {}
@@ -201,7 +201,7 @@ func writeInspection(w io.Writer, i lab.Inspection) {
 	}
 }
 
-// numbers are as --set data.mean takes them.
+// numbers formats a list as --set data.mean takes it.
 func numbers(list []float64) string {
 	var texts []string
 	for _, v := range list {

@@ -108,7 +108,7 @@ func TestDataGet(t *testing.T) {
 	}
 	put(t, filepath.Join(dir, "cifar-10-binary.tar.gz"), []byte("damaged"))
 	code, _, errs = call(t, "data", "check", dir)
-	if code != exitFailed || !strings.Contains(errs, "not the published c32a1d4ab5d03f1284b67883e8d87530") || !strings.Contains(errs, "no archive of gzip") {
+	if code != exitFailed || !strings.Contains(errs, "not the published c32a1d4ab5d03f1284b67883e8d87530") || !strings.Contains(errs, "is not a gzip archive") {
 		t.Errorf("a damaged archive: exit %d, %s", code, errs)
 	}
 }

@@ -18,11 +18,11 @@ func (p *program) demo() *cobra.Command {
 	var seed uint64
 	var threads int
 	c := &cobra.Command{
-		Use: "demo", Short: "The paper's whole path on the embedded digits, in minutes",
-		Long: `The paper's whole path at tiny scale on the embedded digits: search of the cells,
-of the number of cells in each stage, and of the stages' connections; then
-training of the network found and, alike, of one drawn at random from the same
-space. One seed says little about which of the two is better: see README.md.`,
+		Use: "demo", Short: "Run the paper's searches and trainings on the embedded digits, in minutes",
+		Long: `Run the paper's method at a tiny scale on the embedded digits: search the cells,
+the number of cells in each stage, and the connections of the stages; then train
+the network found and, with the same settings, one drawn at random from the same
+space. One seed does not tell which of the two is better: see README.md.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if out == "" {
@@ -32,16 +32,16 @@ space. One seed says little about which of the two is better: see README.md.`,
 			if err != nil {
 				return err
 			}
-			return p.print(t, func(w io.Writer) { writeTour(w, t) })
+			return p.print(t, func(w io.Writer) { writeDemo(w, t) })
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "folder of the runs; default runs/demo and the time")
-	c.Flags().Uint64Var(&seed, "seed", 0, "seed of everything")
-	c.Flags().IntVar(&threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")
+	c.Flags().Uint64Var(&seed, "seed", 0, "seed of all runs and of the random network")
+	c.Flags().IntVar(&threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
 	return c
 }
 
-func writeTour(w io.Writer, t lab.Tour) {
+func writeDemo(w io.Writer, t lab.DemoResult) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "network\tcells\tparameters\tMACs\tdead cells\tlongest path\tmean path\ttest accuracy\t")
 	for _, r := range t.Rows {

@@ -14,31 +14,32 @@ import (
 	"hdas/torch"
 )
 
-// health is what doctor prints.
+// health is the output of doctor.
 type health struct {
 	Libtorch string            `json:"libtorch"`
-	Library  string            `json:"library"` // the file that is loaded
+	Library  string            `json:"library"` // path of the loaded library
 	Devices  []string          `json:"devices"`
 	CUDA     string            `json:"cuda"`
 	Threads  int               `json:"threads"`
 	CPUs     int               `json:"cpus"`
 	MemoryGB float64           `json:"memory_gb"`
 	FreeGB   float64           `json:"memory_available_gb"`
-	Data     map[string]string `json:"data"` // "found", or what is missing and how to mend it
+	Data     map[string]string `json:"data"` // by data set: "found", or what is missing and how to fix it
 	DataDir  string            `json:"data_dir"`
-	JPEG     string            `json:"jpeg"` // what decodes it
+	JPEG     string            `json:"jpeg"`    // the decoder of JPEG files
+	Kernels  string            `json:"kernels"` // the instruction set that cells are computed with on the CPU
 }
 
 func (p *program) doctor() *cobra.Command {
 	var dataDir string
 	c := &cobra.Command{
-		Use: "doctor", Short: "Say what of libtorch, devices and data is found, and mend the rest",
+		Use: "doctor", Short: "Check libtorch, devices and data sets, and say how to fix what is missing",
 		Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			h := health{Libtorch: torch.Version(), Library: proc.Library("libtorch_cpu.so"), Devices: []string{"cpu"}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: dataDir}
 			h.MemoryGB, h.FreeGB = float64(proc.Machine("MemTotal"))/1e9, float64(proc.Machine("MemAvailable"))/1e9
 			err := torch.Do(func(*torch.Scope) error {
-				h.Threads = torch.Threads()
+				h.Threads, h.Kernels = torch.Threads(), torch.InstructionSet()
 				torch.Ones(torch.Options{}, 2, 2).Sum().Item()
 				return nil
 			})
@@ -55,7 +56,7 @@ func (p *program) doctor() *cobra.Command {
 			for _, name := range datasets.Names() {
 				h.Data[name] = "found"
 				if datasets.Own(name) {
-					h.Data[name] = "one's own images: name them with --set data.name=folder --data-dir DIR, and check them with hdas data check DIR"
+					h.Data[name] = "your own images: use them with --set data.name=folder --data-dir DIR, and check them with hdas data check DIR"
 				} else if err := datasets.Missing(name, h.DataDir); err != nil {
 					h.Data[name] = err.Error()
 				}
@@ -84,6 +85,7 @@ func (h health) write(w io.Writer) {
 	fmt.Fprintf(w, "CUDA      %s\n", h.CUDA)
 	fmt.Fprintf(w, "threads   %d of %d CPUs\n", h.Threads, h.CPUs)
 	fmt.Fprintf(w, "memory    %.1f GB, %.1f available\n", h.MemoryGB, h.FreeGB)
+	fmt.Fprintf(w, "kernels   %s\n", h.Kernels)
 	fmt.Fprintf(w, "JPEG by   %s\n", h.JPEG)
 	fmt.Fprintf(w, "data in   %s\n", h.DataDir)
 	for _, name := range datasets.Names() {

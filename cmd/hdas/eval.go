@@ -11,11 +11,11 @@ import (
 )
 
 func (p *program) eval() *cobra.Command {
-	var t lab.Trial
+	var t lab.EvalOptions
 	c := &cobra.Command{
-		Use: "eval RUN|CHECKPOINT", Short: "Score a trained network",
-		Long: `Score a trained network on the data set that it was trained on. The checkpoint
-rebuilds the network alone.`,
+		Use: "eval RUN|CHECKPOINT", Short: "Evaluate a trained network",
+		Long: `Evaluate a trained network on the data set that it was trained on. No other
+file than the checkpoint is needed to rebuild the network.`,
 		Example: "  hdas eval runs/darts",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
@@ -34,10 +34,10 @@ rebuilds the network alone.`,
 	}
 	f := c.Flags()
 	f.StringVar(&t.Device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	f.IntVar(&t.Threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")
-	f.IntVar(&t.Batch, "batch", 128, "images at once")
+	f.IntVar(&t.Threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
+	f.IntVar(&t.Batch, "batch", 128, "images in a batch")
 	f.StringVar(&t.DataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
-	f.BoolVar(&t.Skip, "skip-damaged", false, "leave out image files that cannot be decoded, and name them")
+	f.BoolVar(&t.Skip, "skip-damaged", false, "skip image files that cannot be decoded, and print their names")
 	f.StringVar(&t.Split, "split", datasets.Test, "train or test")
 	return c
 }

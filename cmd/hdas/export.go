@@ -11,7 +11,7 @@ import (
 	"hdas/model"
 )
 
-// exported is what export prints.
+// exported is the output of export.
 type exported struct {
 	File    string `json:"file"`
 	Names   string `json:"names"`
@@ -21,11 +21,11 @@ type exported struct {
 func (p *program) export() *cobra.Command {
 	var out, names string
 	c := &cobra.Command{
-		Use: "export RUN|CHECKPOINT -o x.safetensors|x.pt", Short: "Write a network's weights for other programs",
-		Long: `Write the weights of a trained network as a safetensors file or as a file of
-PyTorch, which torch.load(weights_only=True) opens and the reference classes
-load with strict=True. Names: darts is what DARTS and its descendants use; hdas
-what the H-DAS authors' program does.`,
+		Use: "export RUN|CHECKPOINT -o x.safetensors|x.pt", Short: "Write the weights of a network for other programs",
+		Long: `Write the weights of a trained network to a safetensors file or a PyTorch file,
+which torch.load(weights_only=True) opens and the classes of the reference
+programs load with strict=True. Names of tensors: darts, those of DARTS and its
+descendants; hdas, those of the H-DAS authors' program.`,
 		Example: "  hdas export runs/trained -o trained.pt\n  hdas export runs/trained -o trained.safetensors --names hdas",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
@@ -44,7 +44,7 @@ what the H-DAS authors' program does.`,
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write, .safetensors or .pt")
-	c.Flags().StringVar(&names, "names", model.NamesDARTS, "of the tensors: darts or hdas")
+	c.Flags().StringVar(&names, "names", model.NamesDARTS, "naming scheme of the tensors: darts or hdas")
 	c.RegisterFlagCompletionFunc("names", cobra.FixedCompletions([]string{model.NamesDARTS, model.NamesHDAS}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

@@ -26,23 +26,24 @@ func (p *program) importing() *cobra.Command {
 	var notation, name string
 	c := &cobra.Command{
 		Use:   "import FILE --genotype NAME -o OUT, or import --genotype-text FILE|- -o FILE.yaml",
-		Short: "Read weights, or a genotype, that other programs wrote",
-		Long: `Make a checkpoint of this program of the weights in a file of PyTorch (.pt, .pth,
-.pth.tar, of any version since 0.1.10) or of safetensors, for eval, predict and
-export. The names are those of DARTS (and of PC-DARTS and P-DARTS) or of the
-H-DAS authors' program. Channels, layers, classes and whether there is an
-auxiliary head are read off the tensors; nothing in the file is run.
+		Short: "Import weights or a genotype from another program",
+		Long: `Convert the weights in a PyTorch file (.pt, .pth, .pth.tar, of any version since
+0.1.10) or a safetensors file to a checkpoint for eval, predict and export. The
+tensors must have the names of DARTS (also used by PC-DARTS and P-DARTS) or of
+the H-DAS authors' program. Channels, layers, classes and whether there is an
+auxiliary head follow from the tensors. No code in the file is run.
 
-Or read a genotype in the notation of DARTS' program and write it as YAML:
+Or convert a genotype in the notation of DARTS' program to YAML:
 
   NAME = Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=range(2, 6), ...)
 
-The text is parsed, never evaluated. It has keywords alone: normal and reduce, or
-normal1, reduce1, normal2 and so on (Genotype3 of H-DAS) for cells; DAG1, DAG2 and
-so on, or stage1 (Genotype2), for stages; and each one's output with _concat behind
-its name. Edges are in one list, two for each node; or in a list for each node; or
-triples (operation, node, state) as in FairDARTS, where a node without edges leaves
-the output. A genotype without a name is called as --name says, or as its file.`,
+The text is parsed, never evaluated. All arguments need keywords: normal and
+reduce, or normal1, reduce1, normal2 and so on (Genotype3 of H-DAS) for cells;
+DAG1, DAG2 and so on, or stage1 (Genotype2), for stages; and the same names with
+_concat appended for the outputs. Edges are given in one list, two for each node;
+or in a list for each node; or as triples (operation, node, state) as in
+FairDARTS, where a node without edges is removed from the output. A genotype
+without a name gets that of --name or of the file.`,
 		Example: `  hdas import cifar10_model.pt --genotype DARTS_V2 -o darts.safetensors
   hdas import imagenet_model.pth.tar --genotype DARTS_V2 --preset imagenet -o darts.safetensors
   hdas import hs.pth --genotype DARTS_V1+Hs_DAS_CIFAR_stages -o hs.safetensors
@@ -79,11 +80,11 @@ the output. A genotype without a name is called as --name says, or as its file.`
 	}
 	f.flags(c)
 	c.Flags().StringVar(&notation, "genotype-text", "", "file with a genotype in DARTS' notation; - for standard input")
-	c.Flags().StringVar(&name, "name", "", "with --genotype-text: name of the genotype; default: the text's own, or the file's")
+	c.Flags().StringVar(&name, "name", "", "with --genotype-text: name of the genotype; default: the name in the text, or that of the file")
 	return c
 }
 
-// importGenotype writes the genotype of a text as YAML.
+// importGenotype converts a genotype in DARTS' notation to YAML.
 func (p *program) importGenotype(in io.Reader, notation, name, out string) error {
 	if out == "" {
 		return usageError{errors.New("--output is missing, or - for standard output; usage: hdas import --genotype-text FILE|- -o FILE.yaml")}
@@ -106,10 +107,10 @@ func (p *program) importGenotype(in io.Reader, notation, name, out string) error
 	return p.print(map[string]string{"name": g.Name, "file": out}, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", out, g.Name) })
 }
 
-// imported is what import prints.
+// imported is the output of import.
 type imported struct {
 	File       string   `json:"file"`
-	Key        string   `json:"key,omitempty"` // under which the weights were in the file
+	Key        string   `json:"key,omitempty"` // key of the weights in the file
 	Genotype   string   `json:"genotype"`
 	Preset     string   `json:"preset"`
 	Channels   int64    `json:"channels"`
@@ -118,28 +119,28 @@ type imported struct {
 	Auxiliary  bool     `json:"auxiliary"`
 	PoolNorm   string   `json:"pool_norm"`
 	Dataset    string   `json:"dataset"`
-	Notices    []string `json:"notices,omitempty"` // what of the file was passed over
-	Parameters int64    `json:"parameters"`        // those of the auxiliary head and of batch norms' statistics included
+	Notices    []string `json:"notices,omitempty"` // parts of the file that were skipped
+	Parameters int64    `json:"parameters"`        // number of elements, with the auxiliary head and the running statistics
 }
 
-// importer are the flags of import.
+// importer holds the flags of import.
 type importer struct {
 	genotype, preset, dataset, classes, key, out string
 }
 
 func (f *importer) flags(c *cobra.Command) {
-	c.Flags().StringVar(&f.genotype, "genotype", "", "whose network it is: NAME, FILE, CELLS+STAGES or RUN")
+	c.Flags().StringVar(&f.genotype, "genotype", "", "genotype of the network: NAME, FILE, CELLS+STAGES or RUN")
 	c.Flags().StringVar(&f.preset, "preset", string(plan.CIFAR), setting.List(plan.Presets))
-	c.Flags().StringVar(&f.dataset, "dataset", "", "that it was trained on: "+strings.Join(datasets.Described(), ", ")+"; default the preset's")
-	c.Flags().StringVar(&f.classes, "classes", "", "file with the classes' names, one a line; default the data set's, or numbers")
-	c.Flags().StringVar(&f.key, "key", "", "where in the file the weights are, as in ema.state_dict; default where they usually are")
+	c.Flags().StringVar(&f.dataset, "dataset", "", "data set of the training: "+strings.Join(datasets.Described(), ", ")+"; default: that of the preset")
+	c.Flags().StringVar(&f.classes, "classes", "", "file with the names of the classes, one in a line; default: those of the data set, or numbers")
+	c.Flags().StringVar(&f.key, "key", "", "key of the weights in the file, such as ema.state_dict; default: the usual ones are tried")
 	c.Flags().StringVarP(&f.out, "output", "o", "", "file to write: a checkpoint, or a genotype's YAML (- for standard output)")
 	for flag, values := range map[string][]string{"genotype": genotype.Names(), "preset": {string(plan.CIFAR), string(plan.ImageNet)}, "dataset": datasets.Described()} {
 		c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveDefault))
 	}
 }
 
-// checkpoint imports the weights in a file.
+// checkpoint converts the weights in a file to a checkpoint.
 func (f *importer) checkpoint(file string) (r imported, err error) {
 	o, err := f.origin()
 	if err != nil {
@@ -154,10 +155,10 @@ func (f *importer) checkpoint(file string) (r imported, err error) {
 		Auxiliary: m.Auxiliary, PoolNorm: string(m.PoolNorm), Dataset: i.Dataset, Notices: i.Notices, Parameters: i.Parameters}, nil
 }
 
-// origin is what the flags say.
+// origin returns the description of the network that the flags give.
 func (f *importer) origin() (o model.Origin, err error) {
 	if f.genotype == "" || f.out == "" {
-		return o, fmt.Errorf("import needs --genotype, whose network the weights are of, and -o, the checkpoint to write")
+		return o, fmt.Errorf("import needs --genotype, the genotype of the network, and -o, the checkpoint to write")
 	}
 	if err := o.Preset.UnmarshalText([]byte(f.preset)); err != nil {
 		return o, fmt.Errorf("--preset %w", err)

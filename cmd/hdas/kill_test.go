@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	main()
 }
 
-// process is the program with those arguments, not yet started.
+// process returns the program with those arguments, not yet started.
 func process(t *testing.T, environment string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	self, err := os.Executable()
@@ -67,7 +67,7 @@ func brief(images, folder string) []string {
 		"--set", "search.weights.lr=0.01", "--set", "search.weights.min_lr=0"}
 }
 
-// startOrResume begins the brief search or goes on with it.
+// startOrResume returns the arguments that start the brief search or resume it.
 func startOrResume(images, folder string) []string {
 	if _, err := os.Stat(filepath.Join(folder, "config.yaml")); err == nil {
 		return []string{"search", "stage", "--resume", "--out", folder}
@@ -75,8 +75,8 @@ func startOrResume(images, folder string) []string {
 	return brief(images, folder)
 }
 
-// A search that is killed at random instants, by SIGKILL or SIGTERM, and resumed each time, ends as
-// an unbroken one: all that it leaves is the same, byte for byte.
+// A search that is killed at random instants, by SIGKILL or SIGTERM, and resumed each time, writes the same
+// files as an uninterrupted one, byte for byte.
 func TestKilledAnywhere(t *testing.T) {
 	images, unbroken := ownImages(t, briefImages), filepath.Join(t.TempDir(), "unbroken")
 	c, errs := process(t, "yes", brief(images, unbroken)...)
@@ -125,8 +125,8 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 }
 
-// Where the disk is full, a search fails and says so; when there is room again, it goes on to the
-// same end.
+// If the disk is full, a search fails with an error that says so. When there is space again, it resumes and
+// ends with the same result.
 func TestFullDisk(t *testing.T) {
 	images, unbroken := ownImages(t, briefImages), filepath.Join(t.TempDir(), "unbroken")
 	if c, errs := process(t, "yes", brief(images, unbroken)...); c.Run() != nil {
@@ -151,8 +151,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// left are the files of a run's folder, without the checkpoint before the last, which is another
-// one after a stop.
+// left returns the files of a run folder, without the previous checkpoint, which differs after a stop.
 func left(t *testing.T, folder string) map[string]string {
 	t.Helper()
 	files := map[string]string{}

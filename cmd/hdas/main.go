@@ -1,4 +1,4 @@
-// Command hdas searches architectures, trains what it found, and shows both.
+// Command hdas searches network architectures, trains and evaluates their networks, and shows both.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"hdas/run"
 )
 
-// The exit codes, which the help of the root command lists.
+// The exit codes. The help of the root command lists them, too.
 const (
 	exitFailed  = 1
 	exitUsage   = 2
@@ -26,7 +26,7 @@ func main() {
 	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// usageError is a fault of what the user asked for: flags or configuration.
+// usageError is an error in the flags, the arguments or the configuration.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }

@@ -11,19 +11,20 @@ import (
 	"hdas/run"
 )
 
-// place is where a run is kept.
+// place holds the flags that select the folder of a run.
 type place struct {
 	out    string
 	resume bool
 }
 
 func (r *place) flags(c *cobra.Command) {
-	c.Flags().StringVar(&r.out, "out", "", "folder of the run; default runs/ and a name with the time")
-	c.Flags().BoolVar(&r.resume, "resume", false, "go on with the run in --out, with its own configuration")
+	c.Flags().StringVar(&r.out, "out", "", "folder of the run; default: a name with the time in runs/")
+	c.Flags().BoolVar(&r.resume, "resume", false, "resume the run in --out with its own configuration")
 }
 
-// open opens the run's folder: that of --resume, whose configuration it puts into s, or a new one.
-// load reads everything else that the user asked for: a mistake in it leaves no new folder.
+// open returns the folder of the run: the one to resume, whose configuration it puts into s, or a new one.
+// load reads all other inputs of the command; it is called before a new folder is created, so that a
+// mistake in them creates none.
 func (r *place) open(c *cobra.Command, s *settings, name string, load func() error) (*run.Dir, error) {
 	if !r.resume {
 		if err := load(); err != nil {
@@ -38,7 +39,7 @@ func (r *place) open(c *cobra.Command, s *settings, name string, load func() err
 		return nil, usageError{errors.New("--resume needs the folder of the run: --out DIR")}
 	}
 	if flag := s.changed(c); flag != "" {
-		return nil, usageError{fmt.Errorf("--resume goes on with the run's own configuration, which --%s cannot change", flag)}
+		return nil, usageError{fmt.Errorf("--resume uses the configuration of the run, which --%s cannot change", flag)}
 	}
 	d, err := run.Open(r.out)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"hdas/predict"
 )
 
-// predictor are the flags of predict.
+// predictor holds the flags of predict.
 type predictor struct {
 	common     configs.Common
 	top, batch int
@@ -24,16 +24,17 @@ type predictor struct {
 func (p *program) predict() *cobra.Command {
 	var f predictor
 	c := &cobra.Command{
-		Use: "predict RUN|CHECKPOINT IMAGE|FOLDER...", Short: "Tell what is on images",
-		Long: `Print the likeliest classes of images and of all images in folders, with their
-probabilities. Images are resized and normalised as those that the network was
-tested on: whole to their size; with the imagenet preset, or a network of one's
-own images, the shorter side resized and the middle cut out. A file that cannot be read is named, the others
-are told, and the exit code is 1.
+		Use: "predict RUN|CHECKPOINT IMAGE|FOLDER...", Short: "Classify images with a trained network",
+		Long: `Print the most likely classes of images, and of all images in folders, with their
+probabilities. Images are resized and normalised as in the evaluation of the
+network: the whole image to the size of the network; or, with the imagenet preset
+or a network trained on your own images, the shorter side is resized and the
+center is cropped. Files that cannot be read are named, the others are
+classified, and the exit code is 1.
 
-With --input the images are the tensor "input" (N,C,H,W) of a safetensors file,
-normalised already, and -o is the safetensors file that gets the tensor "logits"
-(N,classes).`,
+With --input, the images are the tensor "input" (N,C,H,W), already normalised, of
+a safetensors file, and the tensor "logits" (N,classes) is written to the
+safetensors file of -o.`,
 		Example: `  hdas predict runs/trained photo.jpg photos/ --top 3
   hdas predict darts.safetensors --input batch.safetensors -o logits.safetensors --precision float64`,
 		Args: args(cobra.MinimumNArgs(1)),
@@ -59,13 +60,13 @@ normalised already, and -o is the safetensors file that gets the tensor "logits"
 
 func (f *predictor) flags(c *cobra.Command) {
 	s := c.Flags()
-	s.IntVar(&f.top, "top", 5, "classes of each image")
-	s.IntVar(&f.batch, "batch", 32, "images at once")
+	s.IntVar(&f.top, "top", 5, "number of classes to print for each image")
+	s.IntVar(&f.batch, "batch", 32, "images in a batch")
 	s.StringVar(&f.input, "input", "", "safetensors file with the images as a tensor")
 	s.StringVarP(&f.out, "output", "o", "", "with --input: safetensors file to write")
 	s.StringVar(&f.common.Precision, "precision", "float32", "float32 or float64")
 	s.StringVar(&f.common.Device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	s.IntVar(&f.common.Threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")
+	s.IntVar(&f.common.Threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
 	c.RegisterFlagCompletionFunc("precision", cobra.FixedCompletions([]string{"float32", "float64"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -78,18 +79,18 @@ func (f *predictor) check(c *cobra.Command, images []string) error {
 	case f.common.Precision != "float32" && f.common.Precision != "float64":
 		return fmt.Errorf("--precision %q is unknown; known are float32, float64", f.common.Precision)
 	case f.input != "" && len(images) > 0:
-		return errors.New("either --input holds the images, or they are named; not both")
+		return errors.New("give the images either as a tensor (--input) or as files, not both")
 	case (f.input != "") != (f.out != ""):
-		return errors.New("--input and -o need each other: a tensor of images in, one of logits out")
+		return errors.New("--input and -o need each other: the tensor of images to read, and the tensor of logits to write")
 	case f.input == "" && len(images) == 0:
-		return errors.New("which images? name files or folders, or --input; usage: " + c.UseLine())
+		return errors.New("no images given; name files or folders, or use --input; usage: " + c.UseLine())
 	case f.input != "" && c.Flags().Changed("top"):
 		return errors.New("--top is for images; with --input all logits are written")
 	}
 	return nil
 }
 
-// predictions is what predict prints.
+// predictions is the output of predict.
 type predictions struct {
 	Images []predict.Image `json:"images"`
 	Failed []failed        `json:"failed,omitempty"`
@@ -125,7 +126,7 @@ func (p *program) predictImages(ctx context.Context, by predict.Predictor, paths
 		err = p.print(r, r.write)
 	}
 	if err == nil && len(r.Failed) > 0 {
-		err = fmt.Errorf("%d images told, %d faults above", len(r.Images), len(r.Failed))
+		err = fmt.Errorf("%d images classified, %d errors above", len(r.Images), len(r.Failed))
 	}
 	return err
 }

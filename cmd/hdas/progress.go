@@ -17,17 +17,18 @@ import (
 	"hdas/run"
 )
 
-// watch shows on the standard error what happens while runs go on.
+// watch returns callbacks that print the progress of runs to the standard error.
 func (p *program) watch() lab.Watch {
 	return lab.Watch{
 		Begin:   func(name string) (func(run.Progress), func()) { return progress(p.err, name) },
 		Skipped: func(e *datasets.DamagedError, n int) { fmt.Fprintf(p.err, "hdas: skipped (%d so far): %v\n", n, e) },
+		Note:    func(text string) { fmt.Fprintln(p.err, "hdas: "+text) },
 		Line:    func(_, line string) { fmt.Fprintln(p.err, line) },
 	}
 }
 
-// progress shows how far a loop is: a bar with the time left on a terminal, else one structured
-// line an epoch. The returned function ends it.
+// progress returns an observer that shows the progress of a run, and a function that ends the display. On
+// a terminal it is a progress bar with the remaining time, otherwise one structured line for each epoch.
 func progress(w io.Writer, name string) (observe func(run.Progress), end func()) {
 	if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
 		return bar(w, name)
@@ -38,15 +39,15 @@ func progress(w io.Writer, name string) (observe func(run.Progress), end func())
 			return
 		}
 		line := log.Info().Int("epoch", p.Epoch).Int("epochs", p.Epochs)
-		if f := figures(p.Record); f != nil {
+		if f := metrics(p.Record); f != nil {
 			line = line.Fields(f)
 		}
 		line.Msg("epoch done")
 	}, func() {}
 }
 
-// figures are the numbers of a record that a line has room for.
-func figures(record any) map[string]any {
+// metrics returns the numbers of an epoch's record that are shown in a line of progress.
+func metrics(record any) map[string]any {
 	text, err := json.Marshal(record)
 	if err != nil {
 		return nil
@@ -96,7 +97,7 @@ func bar(w io.Writer, name string) (func(run.Progress), func()) {
 			}
 			last = time.Now()
 			if at.Record != nil {
-				f := figures(at.Record)
+				f := metrics(at.Record)
 				for _, k := range []string{"valid_top1", "test_top1"} {
 					if v, ok := f[k].(float64); ok {
 						shown = percent(v)

@@ -18,9 +18,9 @@ func (p *program) random() *cobra.Command {
 	var out string
 	var n int
 	c := &cobra.Command{
-		Use: "random cell|distribution|stage|joint", Short: "Draw genotypes uniformly from a search's space",
-		Long: `Draw genotypes uniformly from what a search with that configuration may find, and
-write them to random-1.yaml, random-2.yaml, ... in a folder. Nothing is learned.`,
+		Use: "random cell|distribution|stage|joint", Short: "Draw random genotypes from a search space",
+		Long: `Draw genotypes uniformly from the space of a search with that configuration, and
+write them to random-1.yaml, random-2.yaml, ... in a folder.`,
 		Example: "  hdas search random stage --config tiny-stage -n 4 --seed 7 --out runs/random",
 		Args:    args(cobra.ExactArgs(1)), ValidArgs: []string{"cell", "distribution", "stage", "joint"},
 		RunE: func(c *cobra.Command, a []string) error {
@@ -29,7 +29,7 @@ write them to random-1.yaml, random-2.yaml, ... in a folder. Nothing is learned.
 				return usageError{err}
 			}
 			if n < 1 || out == "" {
-				return usageError{fmt.Errorf("--n %d genotypes in --out %q: at least one, in a folder", n, out)}
+				return usageError{fmt.Errorf("--n %d, --out %q: at least one genotype and a folder are needed", n, out)}
 			}
 			drawn, err := lab.Random(config, n)
 			if err != nil {
@@ -58,7 +58,7 @@ write them to random-1.yaml, random-2.yaml, ... in a folder. Nothing is learned.
 		},
 	}
 	s.flags(c)
-	c.Flags().StringVar(&out, "out", "", "folder of the genotypes")
-	c.Flags().IntVarP(&n, "n", "n", 1, "genotypes to draw")
+	c.Flags().StringVar(&out, "out", "", "folder to write the genotypes to")
+	c.Flags().IntVarP(&n, "n", "n", 1, "number of genotypes to draw")
 	return c
 }

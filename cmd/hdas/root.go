@@ -12,7 +12,7 @@ import (
 	"hdas/configs"
 )
 
-// program is one call of the command: where it writes, and the flags of all commands.
+// program is one call of the command: its outputs, and the flags of all commands.
 type program struct {
 	out, err io.Writer
 	json     bool
@@ -36,11 +36,11 @@ func (p *program) root() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hdas",
 		Short: "Hierarchical differentiable architecture search (H-DAS) on libtorch",
-		Long: `hdas searches the cells of a network and the stages above them by gradient
-descent (H-DAS), trains what it found, evaluates, shows and draws it.
+		Long: `hdas searches the cells of a network and the stages that they form by gradient
+descent (H-DAS), and trains, evaluates, shows and draws the networks found.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration,
-130 stopped by Ctrl-C or SIGTERM with a checkpoint that --resume goes on from.`,
+Exit codes: 0 success, 1 failure, 2 wrong usage or configuration,
+130 stopped by Ctrl-C or SIGTERM with a checkpoint, from which --resume continues.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -58,7 +58,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration,
 	return c
 }
 
-// args turns cobra's complaints about arguments into usage errors.
+// args turns cobra's errors about arguments into usage errors.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, a []string) error {
 		if err := check(c, a); err != nil {
@@ -68,7 +68,7 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// print writes a result: as JSON, or as the text that f writes.
+// print writes a result, with --json as JSON and otherwise as the text that f writes.
 func (p *program) print(result any, f func(w io.Writer)) error {
 	if !p.json {
 		f(p.out)
@@ -79,7 +79,7 @@ func (p *program) print(result any, f func(w io.Writer)) error {
 	return e.Encode(result)
 }
 
-// settings are the flags of the commands that have a configuration.
+// settings holds the flags of the commands that have a configuration.
 type settings struct {
 	configs.Overrides
 	seed    uint64
@@ -92,14 +92,14 @@ func (s *settings) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&s.File, "config", "", "configuration: "+strings.Join(configs.Names(), ", ")+", or a YAML file")
 	f.StringArrayVar(&s.Set, "set", nil, "change one setting, as in --set train.epochs=10 (repeatable)")
-	f.Uint64Var(&s.seed, "seed", 0, "seed of weights, order and augmentation")
+	f.Uint64Var(&s.seed, "seed", 0, "seed of the initial weights, the order of images and the augmentation")
 	f.StringVar(&s.device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	f.IntVar(&s.threads, "threads", 0, "threads of operations on the CPU; 0: libtorch's choice")
+	f.IntVar(&s.threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
 	f.StringVar(&s.dataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
 	c.RegisterFlagCompletionFunc("config", cobra.FixedCompletions(configs.Names(), cobra.ShellCompDirectiveDefault))
 }
 
-// overrides are the settings, those with flags of their own above --set.
+// overrides returns the settings of the flags; flags of their own win over --set.
 func (s *settings) overrides(c *cobra.Command) configs.Overrides {
 	o := s.Overrides
 	for flag, set := range map[string]string{
@@ -113,7 +113,7 @@ func (s *settings) overrides(c *cobra.Command) configs.Overrides {
 	return o
 }
 
-// changed names a configuration flag that was given, if any.
+// changed returns the name of a configuration flag that was given, "" if there is none.
 func (s *settings) changed(c *cobra.Command) string {
 	for _, flag := range []string{"config", "set", "seed", "device", "threads", "data-dir"} {
 		if c.Flags().Changed(flag) {

@@ -17,9 +17,9 @@ func (p *program) search() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "search cell|distribution|stage|joint|random",
 		Short: "Search an architecture",
-		Long: `Search an architecture. The run folder holds the configuration, the genotype and
-all architecture parameters of every epoch, checkpoints, the genotype found and
-its drawing.`,
+		Long: `Search an architecture. The run folder will hold the configuration, the genotype
+and all architecture parameters of every epoch, checkpoints, the genotype found
+and its drawing.`,
 		Args: args(cobra.MaximumNArgs(0)),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return usageError{fmt.Errorf("name what to search: %v, or random", configs.Kinds)}
@@ -27,9 +27,9 @@ its drawing.`,
 	}
 	for kind, short := range map[configs.Kind]string{
 		configs.CellSearch:         "Search the cells of a chain (Hc-DAS; DARTS with search.stage_specific=false)",
-		configs.DistributionSearch: "Search how many cells each stage has (Hs-DAS, first part)",
+		configs.DistributionSearch: "Search the number of cells of each stage (Hs-DAS, first part)",
 		configs.StageSearch:        "Search the connections of the cells of each stage (Hs-DAS, second part)",
-		configs.JointSearch:        "Search cells and stages at once (with search.min_cells, their number too)",
+		configs.JointSearch:        "Search cells and stages at once (with search.min_cells also the number of cells)",
 	} {
 		c.AddCommand(p.searchKind(kind, short))
 	}
@@ -74,7 +74,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 	s.flags(c)
 	r.flags(c)
 	many.flags(c)
-	c.Flags().BoolVar(&dry, "dry-run", false, "say what the search would take, from one measured step, and write nothing")
+	c.Flags().BoolVar(&dry, "dry-run", false, "predict time and memory of the search from one measured step; writes no file")
 	return c
 }
 
@@ -84,15 +84,15 @@ func describeResult(w io.Writer, found search.Result, dir *run.Dir) {
 		fmt.Fprintln(w, err)
 	}
 	if at := found.Epoch.StopAt; at > 0 {
-		fmt.Fprintf(w, "\nstopped after epoch %d: the loss curves ever more sharply (search.stop); the genotype is epoch %d's\n", found.Epoch.Epoch, at)
+		fmt.Fprintf(w, "\nstopped after epoch %d: the curvature of the validation loss grows fast (search.stop); the genotype is that of epoch %d\n", found.Epoch.Epoch, at)
 	}
 	fmt.Fprintf(w, "\nvalidation accuracy of the supernet %s\ndrawing %s\n", percent(found.Epoch.Valid.Top1), dir.Path(run.DrawingFile))
 }
 
-// estimate says what a search would take.
+// estimate prints the predicted time and memory of a search.
 func (p *program) estimate(c *cobra.Command, kind configs.Kind, s *settings, r *place) error {
 	if r.resume || c.Flags().Changed("seeds") {
-		return usageError{errors.New("--dry-run is about a new search of one seed: leave --resume and --seeds out")}
+		return usageError{errors.New("--dry-run is for a new search with one seed; do not use it with --resume or --seeds")}
 	}
 	config, err := configs.LoadSearch(kind, s.overrides(c))
 	if err != nil {

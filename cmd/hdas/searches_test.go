@@ -98,7 +98,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// The child's failure is the parent's, in the child's words.
+// If a child process fails, the parent fails with the child's error message.
 func TestFailingSeed(t *testing.T) {
 	t.Setenv(asProgram, "yes")
 	out := filepath.Join(t.TempDir(), "seeds")
@@ -108,7 +108,7 @@ func TestFailingSeed(t *testing.T) {
 	}
 }
 
-// A training that cannot be is known before any search.
+// An invalid selecting training is an error before any search begins.
 func TestSelectionThatCannotBe(t *testing.T) {
 	t.Setenv(asProgram, "yes")
 	for words, settings := range map[string][]string{
@@ -169,7 +169,7 @@ func TestSpaceSizes(t *testing.T) {
 		"stage --nodes 3":              "cell or joint",
 		"stage --min-cells 3":          "distribution or joint",
 		"stage --window 9":             "window 9",
-		"--window 3":                   "name the space",
+		"--window 3":                   "the name of a space",
 		"cell --cell-primitives 1":     "at least one beside none",
 		"distribution --min-cells 100": "min_cells 100",
 	} {
@@ -197,8 +197,8 @@ func TestRandomGenotypes(t *testing.T) {
 	}
 }
 
-// A comparison trains the found genotype and random ones of its space alike, and goes on after a
-// stop with those that were drawn.
+// A comparison trains the found genotype and random ones of its space, and after a stop it resumes with
+// the same random genotypes.
 func TestCompare(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "compared")
 	small := []string{"--set", "train.epochs=1", "--set", "train.batch=500", "--set", "data.size=28", "--set", "network.preset=imagenet", "--set", "network.channels=2"}
@@ -235,7 +235,7 @@ func TestCompare(t *testing.T) {
 		"compare":                                       "--resume",
 		"compare NOTHING":                               "DARTS_V1",
 		"compare DARTS_V1 --random 0":                   "at least 1",
-		"compare DARTS_V1 --window 3":                   "is about stages",
+		"compare DARTS_V1 --window 3":                   "is for stages",
 		"compare --resume --out " + out + " --random 3": "cannot change",
 	} {
 		if code, _, errs := call(t, strings.Fields(args)...); code != exitUsage || !strings.Contains(errs, words) {

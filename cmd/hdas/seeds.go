@@ -16,32 +16,32 @@ import (
 	"hdas/run"
 )
 
-// seeds are the flags of a search that is repeated.
+// seeds holds the flags of a search with several seeds.
 type seeds struct {
 	n, jobs   int
-	name      string // of the selecting training's configuration
+	name      string // name of the configuration of the selecting training
 	set       []string
 	selection *configs.Train
 }
 
 func (s *seeds) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.IntVar(&s.n, "seeds", 1, "searches to run, with seeds from --seed on, each in its own folder below --out")
-	f.IntVar(&s.jobs, "jobs", 1, "of these, how many at once; the threads are shared out among them")
-	f.StringVar(&s.name, "select", "", "train what each seed found by this configuration, on one half of the training data, and select the best on the other")
+	f.IntVar(&s.n, "seeds", 1, "number of searches to run, with consecutive seeds from --seed on, each in its own folder below --out")
+	f.IntVar(&s.jobs, "jobs", 1, "number of searches to run at once; the threads are divided among them")
+	f.StringVar(&s.name, "select", "", "train the genotype of each seed with this configuration on one half of the training data, and select the best on the other half")
 	f.StringArrayVar(&s.set, "select-set", nil, "change one setting of that training, as in --select-set train.epochs=10 (repeatable)")
 }
 
-// check refuses what cannot be, and takes back up what a folder was begun with.
+// check returns an error for invalid flags. With --resume it sets the number of seeds to that of the folder.
 func (s *seeds) check(c *cobra.Command, r *place) error {
 	if s.n < 1 || s.jobs < 1 {
-		return usageError{fmt.Errorf("--seeds %d and --jobs %d are to be at least 1", s.n, s.jobs)}
+		return usageError{fmt.Errorf("--seeds %d and --jobs %d must be at least 1", s.n, s.jobs)}
 	}
 	if r.resume {
 		n, err := lab.BegunSeeds(r.out)
 		for _, flag := range []string{"seeds", "select", "select-set"} {
 			if n > 0 && c.Flags().Changed(flag) {
-				return usageError{fmt.Errorf("--resume goes on with the seeds that were begun, which --%s cannot change", flag)}
+				return usageError{fmt.Errorf("--resume continues the seeds of the folder, which --%s cannot change", flag)}
 			}
 		}
 		if err != nil {
@@ -51,11 +51,11 @@ func (s *seeds) check(c *cobra.Command, r *place) error {
 	}
 	for _, flag := range []string{"jobs", "select", "select-set"} {
 		if s.n == 1 && c.Flags().Changed(flag) {
-			return usageError{fmt.Errorf("--%s is about several seeds: --seeds N", flag)}
+			return usageError{fmt.Errorf("--%s is for several seeds: --seeds N", flag)}
 		}
 	}
 	if s.name == "" && len(s.set) > 0 {
-		return usageError{errors.New("--select-set changes the training of --select, which is missing")}
+		return usageError{errors.New("--select-set changes the training of --select; --select is missing")}
 	}
 	if s.name != "" {
 		t, err := configs.LoadTrain(configs.Overrides{File: s.name, Set: s.set})
@@ -67,7 +67,7 @@ func (s *seeds) check(c *cobra.Command, r *place) error {
 	return nil
 }
 
-// searchSeeds runs a search with several seeds, in processes of this program.
+// searchSeeds runs a search with several seeds, each in a process of this program.
 func (p *program) searchSeeds(ctx context.Context, c configs.Search, s seeds, dir *run.Dir) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -79,7 +79,7 @@ func (p *program) searchSeeds(ctx context.Context, c configs.Search, s seeds, di
 	var cannot *lab.Untrainable
 	switch {
 	case errors.As(err, &cannot):
-		return fmt.Errorf("what the search finds could not be trained with --select %s: %w", s.name, cannot.Err)
+		return fmt.Errorf("genotypes of this search cannot be trained with --select %s: %w", s.name, cannot.Err)
 	case err != nil:
 		return err
 	}

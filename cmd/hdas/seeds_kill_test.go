@@ -12,9 +12,8 @@ import (
 	"time"
 )
 
-// Several seeds, killed or stopped in the middle of a search, then of another, of a selecting
-// training and of another, and resumed each time, end as unbroken ones: all that they leave is the
-// same, byte for byte.
+// Several seeds that are killed or stopped during two searches and two selecting trainings, and resumed
+// each time, write the same files as uninterrupted ones, byte for byte.
 func TestKilledSeeds(t *testing.T) {
 	images, training := ownImages(t, briefImages), filepath.Join(t.TempDir(), "training.yaml")
 	begin := func(folder string) []string {

@@ -14,7 +14,7 @@ import (
 	"hdas/run"
 )
 
-// defaultCells stand under stages that come without cells of their own.
+// defaultCells names the cells of stages that have none of their own.
 const defaultCells = "DARTS_V1"
 
 func (p *program) show() *cobra.Command {
@@ -22,12 +22,12 @@ func (p *program) show() *cobra.Command {
 	var cells string
 	var notation bool
 	c := &cobra.Command{
-		Use: "show NAME|FILE|CELLS+STAGES|RUN, or show genotypes", Short: "Print the size and the shape of a network",
-		Long: `Print parameters, multiply-adds and the stages of a genotype's network, or list
-the published genotypes with their sizes under both presets, or under --preset.
-Presets: cifar is C=36, 20 layers, 10 classes, 32x32; imagenet C=48, 14 layers,
-1000 classes, 224x224. Stages without cells are shown over those of --cells.
-Errors are those that were published, of networks trained elsewhere.`,
+		Use: "show NAME|FILE|CELLS+STAGES|RUN, or show genotypes", Short: "Print the size and the stages of a network",
+		Long: `Print the parameters, multiply-adds and stages of a genotype's network, or list
+the published genotypes with their sizes under both presets or under --preset.
+Presets: cifar is C=36, 20 layers, 10 classes, 32x32; imagenet is C=48, 14 layers,
+1000 classes, 224x224. Stages without cells get the cells of --cells. Errors are
+published ones, of networks that were trained elsewhere.`,
 		Example: "  hdas show DARTS_V2 --preset imagenet --json\n  hdas show DARTS_V1+Hs_DAS_CIFAR_stages\n  hdas show FairDARTS_b --text",
 		Args:    args(cobra.ExactArgs(1)),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -37,7 +37,7 @@ Errors are those that were published, of networks trained elsewhere.`,
 			if a[0] == "genotypes" {
 				for _, flag := range []string{"channels", "layers", "classes", "wiring", "pool-norm", "text"} {
 					if c.Flags().Changed(flag) {
-						return usageError{fmt.Errorf("--%s is for one genotype; the list has the presets' sizes", flag)}
+						return usageError{fmt.Errorf("--%s is for one genotype; the list uses the sizes of the presets", flag)}
 					}
 				}
 				preset := m.Preset
@@ -62,7 +62,7 @@ Errors are those that were published, of networks trained elsewhere.`,
 					return usageError{err}
 				}
 			} else if c.Flags().Changed("cells") {
-				return usageError{fmt.Errorf("%s has cells of its own; --cells is for stages without", g.Name)}
+				return usageError{fmt.Errorf("%s has cells of its own; --cells is for stages without cells", g.Name)}
 			}
 			r, err := measure(c, g, m)
 			if err != nil {
@@ -73,18 +73,18 @@ Errors are those that were published, of networks trained elsewhere.`,
 	}
 	f := c.Flags()
 	f.StringVar((*string)(&m.Preset), "preset", string(plan.CIFAR), "cifar or imagenet")
-	f.Int64Var(&m.Channels, "channels", 0, "initial channels C; 0: the preset's")
-	f.IntVar(&m.Layers, "layers", 0, "cells of a chain; 0: the preset's")
-	f.Int64Var(&m.Classes, "classes", 0, "classes; 0: the preset's")
-	f.StringVar((*string)(&m.Wiring), "wiring", string(plan.Summed), "of stages: summed (a cell reads the sum of its edges), paired (edge k feeds input k)")
-	f.StringVar((*string)(&m.StageOutput), "stage-output", string(plan.LastTwo), "of stages in the paired wiring: last_two or last cell")
+	f.Int64Var(&m.Channels, "channels", 0, "initial channels C; 0: those of the preset")
+	f.IntVar(&m.Layers, "layers", 0, "cells of a chain; 0: those of the preset")
+	f.Int64Var(&m.Classes, "classes", 0, "classes; 0: those of the preset")
+	f.StringVar((*string)(&m.Wiring), "wiring", string(plan.Summed), "wiring of stages: summed (a cell reads the sum of its edges) or paired (edge k is input k of the cell)")
+	f.StringVar((*string)(&m.StageOutput), "stage-output", string(plan.LastTwo), "output of stages in the paired wiring: last_two cells or last cell")
 	f.StringVar((*string)(&m.PoolNorm), "pool-norm", string(plan.PoolNormAuto), "batch norm after pooling: on, off; auto: on in stages, off in chains")
-	f.BoolVar(&notation, "text", false, "print the genotype itself, in the notation of DARTS' program")
-	f.StringVar(&cells, "cells", defaultCells, "cells under stages that have none")
+	f.BoolVar(&notation, "text", false, "print the genotype in the notation of DARTS' program")
+	f.StringVar(&cells, "cells", defaultCells, "genotype whose cells are used for stages without cells")
 	return c
 }
 
-// measure measures a network of the preset's size, but for what flags say.
+// measure returns the size of a network with the sizes of the preset, unless flags change them.
 func measure(c *cobra.Command, g genotype.Genotype, m plan.Macro) (lab.Size, error) {
 	staged := len(g.Stages) > 0
 	if staged && c.Flags().Changed("layers") {
@@ -130,7 +130,7 @@ func writeSize(w io.Writer, r lab.Size, g genotype.Genotype) {
 	t.Flush()
 }
 
-// notation prints a genotype as DARTS' program would.
+// notation prints a genotype in the notation of DARTS' program.
 func (p *program) notation(g genotype.Genotype) error {
 	s, err := text.Format(g)
 	if err != nil {
@@ -139,16 +139,16 @@ func (p *program) notation(g genotype.Genotype) error {
 	return p.print(map[string]string{"text": s}, func(w io.Writer) { fmt.Fprint(w, s) })
 }
 
-// listed is a row of show genotypes.
+// listed is a row of the output of "show genotypes".
 type listed struct {
 	Name     string                   `json:"name"`
-	Kind     string                   `json:"kind"` // cells, or stages over those of some name
+	Kind     string                   `json:"kind"` // "cells", or "stages over" the name of the cells
 	Source   string                   `json:"source"`
 	Reported lab.Reported             `json:"reported"`
 	Sizes    map[plan.Preset]lab.Size `json:"sizes"` // by preset
 }
 
-// list prints the published genotypes, with their sizes under one preset, or all if it is "".
+// list prints the published genotypes with their sizes under one preset, or under all presets if it is "".
 func (p *program) list(c *cobra.Command, m plan.Macro, preset plan.Preset, cells string) error {
 	presets := plan.Presets
 	if preset != "" {
@@ -202,7 +202,7 @@ func table(w io.Writer, rows []listed, presets []plan.Preset) {
 	t.Flush()
 }
 
-// errorRate is in percent, or - where none is known.
+// errorRate formats an error in percent; 0 means unknown and becomes "-".
 func errorRate(v float64) string {
 	if v == 0 {
 		return "-"

@@ -16,14 +16,14 @@ func (p *program) space() *cobra.Command {
 	s := lab.PaperShape
 	c := &cobra.Command{
 		Use: "space [cell|distribution|stage|joint]", Short: "Count the genotypes of a search space",
-		Long: `Count the genotypes of a search space, exactly: all of the paper's, or one by its
-numbers. Counts of primitives include "none".`,
+		Long: `Print the exact number of genotypes of a search space: of all spaces in the paper,
+or of one space with the given numbers. Numbers of primitives include "none".`,
 		Example: "  hdas space\n  hdas space stage --lengths 4,4,4 --window 4\n  hdas space cell --cells 5 --cell-primitives 8",
 		Args:    args(cobra.MaximumNArgs(1)), ValidArgs: []string{"cell", "distribution", "stage", "joint"},
 		RunE: func(c *cobra.Command, a []string) error {
 			if len(a) == 0 {
 				if c.Flags().NFlag() > 0 && !(c.Flags().NFlag() == 1 && p.json) {
-					return usageError{fmt.Errorf("name the space that the flags are about: %v", configs.Kinds)}
+					return usageError{fmt.Errorf("the flags need the name of a space: %v", configs.Kinds)}
 				}
 				rows, err := lab.PaperSpaces()
 				if err != nil {
@@ -42,24 +42,24 @@ numbers. Counts of primitives include "none".`,
 		},
 	}
 	f := c.Flags()
-	f.IntVar(&s.Cells, "cells", s.Cells, "cells that are searched: 2 in DARTS, 5 in Hc-DAS")
+	f.IntVar(&s.Cells, "cells", s.Cells, "number of searched cells: 2 in DARTS, 5 in Hc-DAS")
 	f.IntVar(&s.Nodes, "nodes", s.Nodes, "nodes of a cell")
-	f.IntVar(&s.CellOps, "cell-primitives", s.CellOps, "candidate operations of a cell's edge")
-	f.IntSliceVar(&s.Lengths, "lengths", s.Lengths, "cells of each stage; distribution: the most")
-	f.IntVar(&s.Window, "window", s.Window, "states before it that a cell of a stage may read")
-	f.IntVar(&s.MinCells, "min-cells", s.MinCells, "the least cells that a stage keeps; joint: 0 for all; distribution: default 4")
-	f.IntVar(&s.StageOps, "stage-primitives", s.StageOps, "candidate operations of a stage's edge")
+	f.IntVar(&s.CellOps, "cell-primitives", s.CellOps, "number of candidate operations of a cell's edge")
+	f.IntSliceVar(&s.Lengths, "lengths", s.Lengths, "number of cells of each stage; distribution: the largest number")
+	f.IntVar(&s.Window, "window", s.Window, "number of preceding states that a cell of a stage may read")
+	f.IntVar(&s.MinCells, "min-cells", s.MinCells, "smallest number of cells of a stage; joint: 0 keeps all; distribution: default 4")
+	f.IntVar(&s.StageOps, "stage-primitives", s.StageOps, "number of candidate operations of a stage's edge")
 	f.BoolVar(&s.Shared, "shared", false, "all stages are one DAG")
 	return c
 }
 
-// named completes a shape by the kind of space, and refuses flags that it has no use for.
+// named completes a shape for a kind of space. It returns an error for flags that this kind does not use.
 func named(c *cobra.Command, s *lab.Shape, k configs.Kind) error {
 	only := map[configs.Kind]string{configs.CellSearch: "cell or joint", configs.StageSearch: "stage, distribution or joint"}
 	refuse := func(kind configs.Kind, flags ...string) error {
 		for _, flag := range flags {
 			if c.Flags().Changed(flag) {
-				return fmt.Errorf("--%s is about a %s space", flag, only[kind])
+				return fmt.Errorf("--%s is for a %s space", flag, only[kind])
 			}
 		}
 		return nil
@@ -76,7 +76,7 @@ func named(c *cobra.Command, s *lab.Shape, k configs.Kind) error {
 		err = fmt.Errorf("space %q is unknown; known are %v", k, configs.Kinds)
 	}
 	if k == configs.StageSearch && c.Flags().Changed("min-cells") {
-		err = fmt.Errorf("--min-cells is about a distribution or joint space")
+		err = fmt.Errorf("--min-cells is for a distribution or joint space")
 	}
 	if k == configs.DistributionSearch {
 		if !c.Flags().Changed("min-cells") {

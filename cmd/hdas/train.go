@@ -20,14 +20,15 @@ func (p *program) train() *cobra.Command {
 	var name string
 	c := &cobra.Command{
 		Use: "train --genotype NAME|FILE|RUN", Short: "Train the network of a genotype",
-		Long: `Train the network of a genotype: a published one by name, a file, CELLS+STAGES
-(stages over other cells, as in DARTS_V1+Hs_DAS_CIFAR_stages), or the folder of
-the search that found it. The result is the last epoch's, not the best one's.`,
+		Long: `Train the network of a genotype: the name of a published one, a file, CELLS+STAGES
+(the stages of one with the cells of another, as in DARTS_V1+Hs_DAS_CIFAR_stages),
+or the folder of the search that found it. The result is that of the last epoch,
+not of the best one.`,
 		Example: "  hdas train --genotype DARTS_V2 --config hc-train --out runs/darts",
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if r.resume == (name != "") {
-				return usageError{errors.New("either --genotype names what to train, or --resume goes on")}
+				return usageError{errors.New("use either --genotype, to train a genotype, or --resume, to continue a run")}
 			}
 			var config configs.Train
 			var g genotype.Genotype
@@ -55,7 +56,7 @@ the search that found it. The result is the last epoch's, not the best one's.`,
 			})
 		},
 	}
-	c.Flags().StringVar(&name, "genotype", "", "what to train")
+	c.Flags().StringVar(&name, "genotype", "", "genotype to train: NAME, FILE, CELLS+STAGES or RUN")
 	c.RegisterFlagCompletionFunc("genotype", cobra.FixedCompletions(genotype.Names(), cobra.ShellCompDirectiveDefault))
 	s.flags(c)
 	r.flags(c)

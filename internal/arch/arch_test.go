@@ -2,14 +2,9 @@
 package arch
 
 import (
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -25,13 +20,13 @@ var allowed = map[string][]string{
 	"torch/nn":              {"torch", "torch/kernel"},
 	"torch/optim":           {"torch", "torch/nn"},
 	"torch/optim/schedule":  {},
-	"internal/leaftest":     {"torch"},
+	"internal/looptest":     {"torch"},
 	"models/genotype":       {},
 	"models/genotype/text":  {"internal/filekind", "models/genotype"},
 	"models/layer":          {},
 	"models/ops":            {"models/layer", "torch/kernel"},
 	"models":                {"models/layer", "models/ops", "models/plan", "torch", "torch/nn"},
-	"draw":                  {"models/genotype"},
+	"draw":                  {"internal/layered", "models/genotype"},
 	"datasets":              {"internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster", "setting"},
 	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
 	"metric/score":          {},
@@ -54,6 +49,7 @@ var allowed = map[string][]string{
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {"torch/dtype", "weights/safetensors"},
 	"internal/imagefile":    {"internal/filekind"},
+	"internal/layered":      {},
 	"internal/pickle":       {},
 	"internal/proc":         {},
 	"internal/raster":       {},
@@ -67,24 +63,24 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
+var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
 
-// Packages with C code. All but torch, and leaftest, which is for its tests, have a twin of it in Go.
-var cgo = []string{"torch", "internal/leaftest", "internal/imagefile", "internal/raster"}
-
-const module = "hdas/"
+// Packages with C code. All but torch, and looptest, which is for its tests, have a twin of it in Go.
+var cgo = []string{"torch", "internal/looptest", "internal/imagefile", "internal/raster"}
 
 func TestDirectionOfImports(t *testing.T) {
-	imports := read(t)
-	for pkg, list := range imports {
+	packages := read(t)
+	for pkg, p := range packages {
 		may, known := allowed[pkg]
 		if !known {
 			t.Errorf("package %s is not in the list of this test", pkg)
 		}
-		for _, i := range list {
-			if own, ok := strings.CutPrefix(i, module); ok && !slices.Contains(may, own) {
+		for _, own := range p.own {
+			if !slices.Contains(may, own) {
 				t.Errorf("%s imports %s, which goes against the direction of the data", pkg, own)
 			}
+		}
+		for _, i := range p.foreign {
 			if strings.HasPrefix(i, "github.com/sugarme/gotch") && pkg != "torch" {
 				t.Errorf("%s imports gotch; torch alone may", pkg)
 			}
@@ -94,25 +90,18 @@ func TestDirectionOfImports(t *testing.T) {
 		}
 	}
 	for pkg := range allowed {
-		if _, there := imports[pkg]; !there {
+		if _, there := packages[pkg]; !there {
 			t.Errorf("package %s of this test's list is gone", pkg)
 		}
 	}
 }
 
 func TestPurePackages(t *testing.T) {
-	imports := read(t)
+	packages := read(t)
 	for _, pkg := range pure {
-		for seen, queue := map[string]bool{}, []string{pkg}; len(queue) > 0; queue = queue[1:] {
-			for _, i := range imports[queue[0]] {
-				own, ok := strings.CutPrefix(i, module)
-				if own == "torch" {
-					t.Errorf("%s reaches torch through %s", pkg, queue[0])
-				}
-				if ok && !seen[own] {
-					seen[own] = true
-					queue = append(queue, own)
-				}
+		for via := range reached(packages, pkg) {
+			if slices.Contains(packages[via].own, "torch") {
+				t.Errorf("%s reaches torch through %s", pkg, via)
 			}
 		}
 	}
@@ -152,59 +141,4 @@ func TestNamesOfRunFolders(t *testing.T) {
 			}
 		}
 	})
-}
-
-const root = "../.."
-
-// read returns what each package imports, without its tests.
-func read(t *testing.T) map[string][]string {
-	t.Helper()
-	imports := map[string][]string{}
-	walk(t, func(file string) {
-		pkg := path.Dir(file)
-		if strings.HasSuffix(file, "_test.go") {
-			if _, there := imports[pkg]; !there {
-				imports[pkg] = nil
-			}
-			return
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, i := range f.Imports {
-			name, err := strconv.Unquote(i.Path.Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			imports[pkg] = append(imports[pkg], name)
-		}
-		if len(f.Imports) == 0 && imports[pkg] == nil {
-			imports[pkg] = []string{}
-		}
-	})
-	return imports
-}
-
-func walk(t *testing.T, visit func(file string)) {
-	t.Helper()
-	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(root, file)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "bin" || d.Name() == "runs" || d.Name() == "data" || d.Name() == "testdata" || d.Name() == "scripts" || d.Name() == "published") {
-			return filepath.SkipDir
-		}
-		if strings.HasSuffix(name, ".go") {
-			visit(filepath.ToSlash(name))
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -1,4 +1,4 @@
-// Package datasetstest holds what every data set must keep to.
+// Package datasetstest tests the rules that every data set must follow.
 package datasetstest
 
 import (
@@ -10,10 +10,10 @@ import (
 	"hdas/datasets"
 )
 
-// most images are read of a data set, spread over all of it.
+// most is the largest number of images that are read from a data set, spread evenly over it.
 const most = 1000
 
-// Run tests a data set, which must have at least one image.
+// Run tests that d implements datasets.Dataset correctly. d must have at least one image.
 func Run(t *testing.T, d datasets.Dataset) {
 	t.Helper()
 	info := d.Info()
@@ -33,7 +33,7 @@ func Run(t *testing.T, d datasets.Dataset) {
 	t.Run("concurrent readers", func(t *testing.T) { concurrent(t, d) })
 }
 
-// images checks that At gives a label in range and every byte, the same ones each time.
+// images checks that At returns a label in range, writes every byte, and gives the same result each time.
 func images(t *testing.T, d datasets.Dataset) {
 	info := d.Info()
 	first, second := make([]byte, info.Size()), bytes.Repeat([]byte{0xff}, info.Size())
@@ -58,7 +58,7 @@ func images(t *testing.T, d datasets.Dataset) {
 	}
 }
 
-// bounds checks that what At cannot do is an error.
+// bounds checks that At returns an error for invalid arguments.
 func bounds(t *testing.T, d datasets.Dataset) {
 	size := d.Info().Size()
 	for _, i := range []int{-1, d.Len(), d.Len() + 1, -1 << 62, 1 << 62} {
@@ -73,7 +73,7 @@ func bounds(t *testing.T, d datasets.Dataset) {
 	}
 }
 
-// concurrent checks that several readers see what one does.
+// concurrent checks that several goroutines read the same images as one alone.
 func concurrent(t *testing.T, d datasets.Dataset) {
 	numbers := sample(d)
 	seed := maphash.MakeSeed()

@@ -6,8 +6,8 @@ import (
 	"hdas/datasets"
 )
 
-// Synthetic is a data set of n images of 3xsidexside whose class, one of three, is how bright they
-// are: enough to learn from in a few steps.
+// Synthetic returns a data set of n images of shape (3,side,side) with three classes. The classes differ in
+// brightness, so that a network learns them in a few steps.
 func Synthetic(n, side int) datasets.Dataset { return synthetic{n, side} }
 
 type synthetic struct{ n, side int }

@@ -1,5 +1,5 @@
-// Package fetch downloads a file whose checksum is known: what was cut off goes on, what stalls is
-// asked for again, and what arrives is checked before it gets its name.
+// Package fetch downloads a file whose checksum is known. It resumes interrupted downloads, retries
+// stalled ones, and checks the content before it gives the file its name.
 package fetch
 
 import (
@@ -16,35 +16,36 @@ import (
 	"time"
 )
 
-// File is what is wanted.
+// File is a file to download.
 type File struct {
 	URL  string
-	Path string // where it goes; until it is whole, Path + ".part"
-	MD5  string // in hexadecimal; the publishers of data sets give no other
+	Path string // the file's path; an incomplete file has the path Path + ".part"
+	MD5  string // in hexadecimal; publishers of data sets give only this checksum
 }
 
-// Getter is how it is downloaded. The zero Getter is usable.
+// Getter holds the options of downloads. The zero value is ready to use.
 type Getter struct {
 	Client *http.Client
-	Stall  time.Duration // without a byte after which the server is asked again; 0: 30 s
-	Tries  int           // in a row that bring nothing; 0: 5
-	Pause  time.Duration // before the second try, doubled before each further one; 0: 1 s
-	// Progress, if any, is told how many bytes of how many are there; of -1 where the server does not say.
+	Stall  time.Duration // time without a byte after which a request is repeated; 0 means 30 s
+	Tries  int           // number of consecutive requests without any byte before giving up; 0 means 5
+	Pause  time.Duration // pause before the second request, doubled before each further one; 0 means 1 s
+	// Progress, unless nil, is called with the number of bytes so far and in total; total is -1 if the
+	// server does not tell.
 	Progress func(done, total int64)
 }
 
 const partSuffix = ".part"
 
-// ErrThere is the answer for a file that is there already, and whole.
-var ErrThere = errors.New("it is there already, with the published checksum")
+// ErrThere is the error of Get for a file that already exists and has the right checksum.
+var ErrThere = errors.New("the file already exists and has the published checksum")
 
-// permanent is an error that asking again does not mend.
+// permanent is an error that a repeated request would not remove.
 type permanent struct{ error }
 
 func (e permanent) Unwrap() error { return e.error }
 
-// Get downloads the file. A file that is there with the right checksum is left alone: ErrThere. With
-// another checksum it is replaced once the new one is whole.
+// Get downloads the file. If it exists with the right checksum, Get returns ErrThere. If it exists with
+// another checksum, Get replaces it after the download is complete.
 func (g Getter) Get(ctx context.Context, f File) error {
 	if sum, err := Sum(f.Path); err == nil && sum == f.MD5 {
 		return ErrThere
@@ -70,16 +71,16 @@ func (g Getter) Get(ctx context.Context, f File) error {
 			if done || err != nil {
 				return err
 			}
-			// What was left of an earlier download was of another file: once more, from the start.
+			// The part left from an earlier download belonged to another file: download again from the start.
 		case ctx.Err() != nil:
-			return fmt.Errorf("%s: %w; the same command goes on from there", f.Path+partSuffix, ctx.Err())
+			return fmt.Errorf("%s: %w; the same command continues from there", f.Path+partSuffix, ctx.Err())
 		case errors.As(err, &final):
 			return err
 		}
 		if size(f.Path+partSuffix) > before {
 			wait, left = pause, tries
 		} else if left--; left == 0 {
-			return fmt.Errorf("%s: given up after %d tries: %w; the same command goes on from there, or --url names a mirror", f.URL, tries, err)
+			return fmt.Errorf("%s: given up after %d tries: %w; the same command continues from there, or --url names a mirror", f.URL, tries, err)
 		}
 		select {
 		case <-time.After(wait):
@@ -89,8 +90,8 @@ func (g Getter) Get(ctx context.Context, f File) error {
 	}
 }
 
-// finish checks the whole part and gives it its name. It is false, without an error, where an older
-// part is to blame.
+// finish checks the complete part and renames it to f.Path. It returns false without an error if the
+// checksum is wrong and the download was resumed; then the part is removed.
 func (f File) finish(resumed bool) (bool, error) {
 	part := f.Path + partSuffix
 	sum, err := Sum(part)
@@ -107,7 +108,7 @@ func (f File) finish(resumed bool) (bool, error) {
 	return false, fmt.Errorf("%s is not what was published: %d bytes of MD5 %s, not %s; --url names another source", f.URL, n, sum, f.MD5)
 }
 
-// attempt asks for what is missing, once. It returns nil when the server has sent all that it has.
+// attempt requests the missing bytes once. It returns nil when the server has sent all of them.
 func (g Getter) attempt(ctx context.Context, f File) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -141,15 +142,15 @@ func (g Getter) attempt(ctx context.Context, f File) error {
 	case http.StatusPartialContent:
 		if !strings.HasPrefix(answer.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", have)) {
 			os.Remove(f.Path + partSuffix)
-			return fmt.Errorf("asked for the bytes from %d on, the server sent %q", have, answer.Header.Get("Content-Range"))
+			return fmt.Errorf("requested the bytes from %d on, but the server sent %q", have, answer.Header.Get("Content-Range"))
 		}
 		if total >= 0 {
 			total += have
 		}
-	case http.StatusOK: // from the start, asked for or not
+	case http.StatusOK: // the whole file, even if only a part was requested
 		mode |= os.O_TRUNC
 		have = 0
-	case http.StatusRequestedRangeNotSatisfiable: // nothing is missing, or the part is of another file
+	case http.StatusRequestedRangeNotSatisfiable: // nothing is missing, or the part belongs to another file
 		return nil
 	default:
 		err := fmt.Errorf("%s: the server answers %s; --url names another source", f.URL, answer.Status)
@@ -174,12 +175,12 @@ func (g Getter) attempt(ctx context.Context, f File) error {
 	}
 	var full *os.PathError
 	if errors.As(err, &full) {
-		return permanent{err} // the disk's fault
+		return permanent{err} // an error of the disk
 	}
 	return cause(ctx, err)
 }
 
-// cause is why a request was given up, where that was here.
+// cause returns the reason for which this program cancelled the request, or err if it did not.
 func cause(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -187,7 +188,7 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// counted tells how much is read.
+// counted is a reader that reports each read.
 type counted struct {
 	r    io.Reader
 	each func(n int)
@@ -210,7 +211,7 @@ func size(path string) int64 {
 	return info.Size()
 }
 
-// Sum is a file's MD5 in hexadecimal.
+// Sum returns a file's MD5 checksum in hexadecimal.
 func Sum(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// content is what is published here.
+// content is the published file.
 var content = func() []byte {
 	b := make([]byte, 300_000)
 	for i := range b {
@@ -31,7 +31,7 @@ var content = func() []byte {
 	return b
 }()
 
-// serve answers the n-th request, from 0, by a handler, and the later ones well.
+// serve starts a server that answers request n, from 0, with handler n, and later requests correctly.
 func serve(t *testing.T, first ...http.HandlerFunc) (url string, requests *atomic.Int64) {
 	t.Helper()
 	requests = new(atomic.Int64)
@@ -124,7 +124,7 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// An interrupted download goes on where it was: only the rest is sent.
+// An interrupted download continues from where it stopped: the server sends only the rest.
 func TestGoesOnAfterInterruption(t *testing.T) {
 	var sent atomic.Int64
 	url, _ := serve(t, stalled, func(w http.ResponseWriter, r *http.Request) {
@@ -143,7 +143,7 @@ func TestGoesOnAfterInterruption(t *testing.T) {
 			cancel()
 		}
 	}
-	if err := g.Get(ctx, f); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "goes on") {
+	if err := g.Get(ctx, f); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "continues") {
 		t.Fatalf("cancelled: %v", err)
 	}
 	if err := quick.Get(context.Background(), f); err != nil || sent.Load() != 1 {

@@ -1,4 +1,5 @@
-// Package golden reads the numbers that tests must equal. A file that is absent fails the test.
+// Package golden reads reference results, most of them from PyTorch, that tests compare with. A missing file
+// fails the test.
 package golden
 
 import (
@@ -15,13 +16,13 @@ import (
 	"hdas/torch"
 )
 
-// File holds golden tensors. They belong to the scope that File was read in.
+// File holds reference tensors. They belong to the scope in which Read was called.
 type File struct {
 	name    string
 	tensors map[string]torch.Tensor
 }
 
-// Read reads a file of this package's data folder. It runs inside torch.Do.
+// Read reads a safetensors file in this package's data folder. Call it inside torch.Do.
 func Read(t testing.TB, name string) File {
 	t.Helper()
 	tensors, _, err := run.ReadTensors(Path(name))
@@ -31,7 +32,7 @@ func Read(t testing.TB, name string) File {
 	return File{name, tensors}
 }
 
-// ReadJSON reads a JSON file of this package's data folder into what v points at.
+// ReadJSON reads a JSON file in this package's data folder into the value that v points to.
 func ReadJSON(t testing.TB, name string, v any) {
 	t.Helper()
 	data, err := os.ReadFile(Path(name))
@@ -43,13 +44,13 @@ func ReadJSON(t testing.TB, name string, v any) {
 	}
 }
 
-// Path is where a file of this package's data folder is.
+// Path returns the path of a file in this package's data folder.
 func Path(name string) string {
 	_, here, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(here), "data", filepath.FromSlash(name))
 }
 
-// Get is the tensor of that name.
+// Get returns the tensor with the given name, and fails the test if there is none.
 func (f File) Get(t testing.TB, name string) torch.Tensor {
 	t.Helper()
 	v, ok := f.tensors[name]
@@ -59,8 +60,8 @@ func (f File) Get(t testing.TB, name string) torch.Tensor {
 	return v
 }
 
-// Under are the tensors whose names begin with prefix, renamed by what follows it, as rename says;
-// an empty new name leaves one out.
+// Under returns the tensors whose names begin with prefix. Their new name is rename of the part after the
+// prefix, or that part itself if rename is nil. Tensors whose new name is empty are left out.
 func (f File) Under(prefix string, rename func(name string) string) map[string]torch.Tensor {
 	found := map[string]torch.Tensor{}
 	for name, v := range f.tensors {
@@ -76,9 +77,9 @@ func (f File) Under(prefix string, rename func(name string) string) map[string]t
 	return found
 }
 
-// Check fails the test where got has another shape than want, where one of them holds NaN or an
-// infinity and the other does not hold the same, and where finite values differ by more than
-// tolerance times want's largest finite value.
+// Check fails the test if got and want differ in shape, if one of them has a NaN or an infinity where the
+// other does not have the same, or if finite values differ by more than tolerance times the largest finite
+// absolute value of want.
 func Check(t testing.TB, what string, got, want torch.Tensor, tolerance float64) {
 	t.Helper()
 	if !got.Defined() {
@@ -94,7 +95,7 @@ func Check(t testing.TB, what string, got, want torch.Tensor, tolerance float64)
 	for i := range a {
 		d := math.Abs(a[i] - b[i])
 		switch {
-		case a[i] == b[i] || math.IsNaN(a[i]) && math.IsNaN(b[i]): // equal infinities, too
+		case a[i] == b[i] || math.IsNaN(a[i]) && math.IsNaN(b[i]): // includes equal infinities
 		case math.IsNaN(d) || math.IsInf(d, 0):
 			t.Errorf("%s is %v at element %d, not %v", what, a[i], i, b[i])
 			return

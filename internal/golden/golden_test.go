@@ -25,7 +25,7 @@ func (r *recorder) Errorf(format string, args ...any) {
 	r.errors = append(r.errors, fmt.Sprintf(format, args...))
 }
 
-// Check passes what is within the tolerance and names what is not.
+// Check accepts values within the tolerance and reports others.
 func TestCheck(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	row := func(v ...float64) torch.Tensor { return torch.FromFloat64(v, int64(len(v))) }

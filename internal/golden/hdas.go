@@ -6,8 +6,8 @@ import (
 	"hdas/weights"
 )
 
-// HDAS turns the names of a file that has the H-DAS authors' into this program's; "state." stands
-// before those that tell what each is.
+// HDAS returns the function that translates tensor names of the H-DAS authors' program into this program's
+// (weights.FromHDAS). The names of the state dict are those in f with the prefix "state.".
 func (f File) HDAS() func(name string) string {
 	var all []string
 	for name := range f.tensors {
@@ -18,8 +18,8 @@ func (f File) HDAS() func(name string) string {
 	return weights.FromHDAS(all)
 }
 
-// HDASAlpha turns one of the authors' alphas, a row for every edge of a cell, into columns in the
-// order of ops.Stage.
+// HDASAlpha returns alphas of the H-DAS authors' program, one row of four for each edge, with their columns
+// in the order of ops.Stage.
 func HDASAlpha(rows []float64) []float64 {
 	out := make([]float64, len(rows))
 	for i, v := range rows {

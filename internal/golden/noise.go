@@ -8,7 +8,7 @@ import (
 	"hdas/torch"
 )
 
-// Weight is what networks.py gives to the parameter or statistic of that name.
+// Weight returns the value that networks.py gives to the parameter or running statistic of that name.
 func Weight(name string, shape ...int64) torch.Tensor {
 	v := Noise(name, shape...)
 	switch {
@@ -21,7 +21,8 @@ func Weight(name string, shape ...int64) torch.Tensor {
 	return v.MulScalar(0.25)
 }
 
-// Noise are numbers uniform in [-1, 1), others for every name, in float64: those of splitmix64.
+// Noise returns a float64 tensor of pseudo-random numbers, uniform in [-1, 1). They are a function of the
+// name, computed with SplitMix64; networks.py computes the same.
 func Noise(name string, shape ...int64) torch.Tensor {
 	n := int64(1)
 	for _, s := range shape {

@@ -7,13 +7,13 @@ import (
 	"hdas/torch/nn"
 )
 
-// Forward runs a piece on its inputs.
+// Forward returns the output of a module for its inputs.
 type Forward func(c *nn.Ctx, in ...torch.Tensor) torch.Tensor
 
-// Piece checks the case of that name in a file of pieces (see data/pieces/make.py): output,
-// gradients in inputs and weights, running statistics after that, and the output in evaluation.
-// make makes the piece in a store of float64, whose values the file then replaces if it has any. It
-// runs inside torch.Do.
+// Piece checks a module against the reference results with the given name in f (see data/pieces/make.py):
+// the output, the gradients with respect to inputs and parameters, the running statistics after the pass,
+// and the output in evaluation. make builds the module in a float64 store, into which Piece then loads the
+// parameters in f, if there are any. Call it inside torch.Do.
 func Piece(t testing.TB, f File, name string, inputs []string, tolerance float64, make func(s *nn.Store) Forward) {
 	t.Helper()
 	store := nn.NewStore(torch.Options{DType: torch.Float64})
@@ -45,7 +45,7 @@ func Piece(t testing.TB, f File, name string, inputs []string, tolerance float64
 		for i, leaf := range names {
 			got, want := grads[i], f.Get(t, name+"/grad."+leaf)
 			if got.Defined() && len(got.Shape()) > 0 && got.Size(0) > want.Size(0) {
-				got = got.Narrow(0, 0, want.Size(0)) // the file has the first rows alone
+				got = got.Narrow(0, 0, want.Size(0)) // the file has only the first rows
 			}
 			check("gradient in "+leaf, got, want)
 			delete(wanted, leaf)
@@ -61,7 +61,7 @@ func Piece(t testing.TB, f File, name string, inputs []string, tolerance float64
 	torch.NoGrad(func() { check("output in evaluation", forward(&nn.Ctx{}, in...), f.Get(t, name+"/eval")) })
 }
 
-// Cases are the names before the slash, unsorted.
+// Cases returns the set of the parts of the names before the first slash: the names for Piece.
 func (f File) Cases() map[string]bool {
 	cases := map[string]bool{}
 	for name := range f.tensors {

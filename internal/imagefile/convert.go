@@ -5,8 +5,8 @@ import (
 	"image/color"
 )
 
-// convert writes src as RGB to dst, of 3*W*H bytes. line is scratch space, returned to be used
-// again.
+// convert writes src as RGB to dst, which has 3*W*H bytes. It returns line, scratch space that may have
+// grown.
 func convert(dst []byte, src image.Image, line []byte) []byte {
 	b := src.Bounds()
 	w, h := b.Dx(), b.Dy()
@@ -59,7 +59,7 @@ func convert(dst []byte, src image.Image, line []byte) []byte {
 		}
 	case *image.YCbCr:
 		return ycbcr(dst, m, line)
-	case studio:
+	case videoRange:
 		return webpRGB(dst, m.YCbCr, line)
 	default:
 		for y := range h {
@@ -73,7 +73,7 @@ func convert(dst []byte, src image.Image, line []byte) []byte {
 	return line
 }
 
-// spread makes three channels of one.
+// spread copies each grey value to three channels.
 func spread(dst, grey []byte) {
 	for x, v := range grey {
 		out := dst[3*x : 3*x+3]
@@ -81,8 +81,8 @@ func spread(dst, grey []byte) {
 	}
 }
 
-// pick takes the first three of each pixel's values, which are so many bytes wide, the high one
-// first.
+// pick copies the first three values of each pixel to dst. A pixel has pixel bytes and a value value
+// bytes, of which the first, the high byte, is copied.
 func pick(dst, src []byte, pixel, value int) {
 	for at := 0; at+pixel <= len(src); at += pixel {
 		dst[0], dst[1], dst[2] = src[at], src[at+value], src[at+2*value]
@@ -90,12 +90,12 @@ func pick(dst, src []byte, pixel, value int) {
 	}
 }
 
-// cmykRow is Pillow's conversion: of what black leaves, each ink takes its share.
+// cmykRow converts CMYK to RGB as Pillow does: each channel is (255-K) * (255-ink) / 255.
 func cmykRow(dst, src []byte) {
 	for ; len(src) >= 4; src, dst = src[4:], dst[3:] {
 		left := 255 - int(src[3])
 		for c := range 3 {
-			p := int(src[c])*left + 128 // divided by 255, to the nearest
+			p := int(src[c])*left + 128 // the next line divides by 255 with rounding
 			dst[c] = byte(max(0, left-(p>>8+p)>>8))
 		}
 	}

@@ -5,22 +5,22 @@ import (
 	"encoding/binary"
 )
 
-// orientation is EXIF's: how the rows and columns of a file lie.
+// orientation is the EXIF orientation, 1 to 8: how an image must be turned or mirrored to be upright.
 type orientation int
 
 const upright orientation = 1
 
-// swaps says whether width and height change places.
+// swaps reports whether turning the image upright swaps width and height.
 func (o orientation) swaps() bool { return o >= 5 }
 
-// apply writes src upright to dst.
+// apply writes src, turned upright, to dst and returns it.
 func (o orientation) apply(dst []byte, src Image) Image {
 	out := Image{W: src.W, H: src.H, Pix: dst}
 	if o.swaps() {
 		out.W, out.H = src.H, src.W
 	}
 	out.Stride = 3 * out.W
-	// The pixel (x,y) of the file goes to start + x dx + y dy.
+	// The pixel (x,y) of the file goes to the offset start + x*dx + y*dy.
 	right, down := 3, out.Stride
 	lastX, lastY := 3*(out.W-1), (out.H-1)*out.Stride
 	var start, dx, dy int
@@ -33,11 +33,11 @@ func (o orientation) apply(dst []byte, src Image) Image {
 		start, dx, dy = lastY, right, -down
 	case 5: // transposed
 		start, dx, dy = 0, down, right
-	case 6: // to be turned to the right
+	case 6: // turn by 90 degrees clockwise
 		start, dx, dy = lastX, down, -right
 	case 7: // transposed, upside down
 		start, dx, dy = lastX+lastY, -down, -right
-	case 8: // to be turned to the left
+	case 8: // turn by 90 degrees counterclockwise
 		start, dx, dy = lastY, -down, right
 	default:
 		start, dx, dy = 0, right, down
@@ -53,8 +53,8 @@ func (o orientation) apply(dst []byte, src Image) Image {
 	return out
 }
 
-// exifOrientation reads the tag 0x0112 of the first directory of EXIF's TIFF. What is malformed
-// or absent is upright: an image is not lost for its notes.
+// exifOrientation returns the orientation in EXIF data: tag 0x0112 of the first TIFF directory. It
+// returns 1, upright, if the data are malformed or have no such tag.
 func exifOrientation(tiff []byte) orientation {
 	if len(tiff) < 8 {
 		return upright
@@ -91,7 +91,7 @@ func exifOrientation(tiff []byte) orientation {
 
 func noEXIF([]byte) []byte { return nil }
 
-// jpegEXIF is the TIFF in the first segment APP1 of EXIF.
+// jpegEXIF returns the EXIF data of a JPEG file: the TIFF in its first EXIF APP1 segment.
 func jpegEXIF(file []byte) []byte {
 	for at := 2; at+4 <= len(file); {
 		if file[at] != 0xff { // rubbish between the segments
@@ -100,10 +100,10 @@ func jpegEXIF(file []byte) []byte {
 		}
 		marker, size := file[at+1], int(binary.BigEndian.Uint16(file[at+2:]))
 		switch {
-		case marker == 0xff: // filling
+		case marker == 0xff: // a fill byte
 			at++
 			continue
-		case marker == 0xda || size < 2 || size > len(file)-at-2: // the scan begins, or nonsense
+		case marker == 0xda || size < 2 || size > len(file)-at-2: // the scan begins, or the file is damaged
 			return nil
 		}
 		if tiff, ok := bytes.CutPrefix(file[at+4:at+2+size], []byte("Exif\x00\x00")); ok && marker == 0xe1 {
@@ -114,7 +114,7 @@ func jpegEXIF(file []byte) []byte {
 	return nil
 }
 
-// pngEXIF is the chunk eXIf.
+// pngEXIF returns the EXIF data of a PNG file: its chunk eXIf.
 func pngEXIF(file []byte) []byte {
 	for at := 8; at+12 <= len(file); {
 		size := uint64(binary.BigEndian.Uint32(file[at:]))
@@ -129,7 +129,8 @@ func pngEXIF(file []byte) []byte {
 	return nil
 }
 
-// webpEXIF is the chunk EXIF, which some writers begin as JPEG's segment does.
+// webpEXIF returns the EXIF data of a WebP file: its chunk EXIF. Some programs begin it with the header of
+// JPEG's segment, which is removed.
 func webpEXIF(file []byte) []byte {
 	for at := 12; at+8 <= len(file); {
 		size := uint64(binary.LittleEndian.Uint32(file[at+4:]))

@@ -12,8 +12,8 @@ import (
 	"hdas/internal/filekind"
 )
 
-// ErrFormat is the end of what no decoder here knows.
-var ErrFormat = errors.New("the file is no JPEG, PNG, WebP, GIF, BMP, TIFF or PPM")
+// ErrFormat is the error for files in an unknown format.
+var ErrFormat = errors.New("the file is not a JPEG, PNG, WebP, GIF, BMP, TIFF or PPM")
 
 // ErrUnsupported is the cause where a file is of a kind that is not decoded here. ErrLimit is where
 // its image has more pixels than are allowed.

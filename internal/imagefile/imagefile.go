@@ -1,7 +1,7 @@
-// Package imagefile decodes image files to 8-bit RGB: JPEG, PNG, WebP, GIF, BMP, TIFF and PPM, their
-// first frame, whatever their colours. Grey becomes three equal channels, CMYK is converted as Pillow does
-// it, of 16-bit values the high byte stays, alpha is dropped, and what EXIF says is turned is
-// turned upright.
+// Package imagefile decodes image files to 8-bit RGB: JPEG, PNG, WebP, GIF, BMP, TIFF and PPM; of several
+// frames the first. Grey images get three equal channels, CMYK is converted as in Pillow, 16-bit values are
+// reduced to their high byte, and alpha is dropped. Images are turned upright according to their EXIF
+// orientation.
 package imagefile
 
 import (
@@ -14,16 +14,16 @@ import (
 	"hdas/internal/filekind"
 )
 
-// Image is H rows of W pixels, three bytes each (R,G,B), the rows Stride bytes apart.
+// Image has H rows of W pixels. A pixel has three bytes (R,G,B), and rows begin Stride bytes apart.
 type Image struct {
 	W, H, Stride int
 	Pix          []byte
 }
 
-// Extensions of the files that are taken for images, in lower case.
+// Extensions lists the file name extensions of images, in lower case.
 var Extensions = []string{".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"}
 
-// Decode decodes a whole file.
+// Decode returns the whole image in a file.
 func Decode(file []byte) (Image, error) {
 	var d Decoder
 	if err := d.Open(file); err != nil {
@@ -32,24 +32,24 @@ func Decode(file []byte) (Image, error) {
 	return d.Region(image.Rect(0, 0, d.W, d.H))
 }
 
-// Decoder decodes one file after the other into the same memory.
+// Decoder decodes files one after the other and reuses its memory.
 type Decoder struct {
-	W, H int // of the file that is open, upright
+	W, H int // size of the image in the open file, after it is turned upright
 
 	file   []byte
 	format *format
 	turn   orientation
-	pix    []byte // of images decoded
-	turned []byte // upright
-	line   []byte // scratch
+	pix    []byte // pixels as decoded
+	turned []byte // pixels turned upright
+	line   []byte // scratch space
 }
 
-// format is a kind of files.
+// format is a file format.
 type format struct {
 	name   string
-	magic  []string // what its files begin with; ? is any byte
+	magic  []string // possible first bytes of its files; ? stands for any byte
 	size   func(file []byte) (image.Config, error)
-	region func(d *Decoder, w, h int, r image.Rectangle) (Image, error) // at least r, which is not empty, as it lies in the file
+	region func(d *Decoder, w, h int, r image.Rectangle) (Image, error) // decodes at least r, in the orientation of the file; r is not empty
 	exif   func(file []byte) []byte
 }
 
@@ -63,7 +63,8 @@ var formats = []format{
 	{"PPM", []string{"P1", "P2", "P3", "P4", "P5", "P6"}, pnmSize, drawn(pnmPixels), noEXIF},
 }
 
-// Open reads a file's head. file must stay as it is until the next Open.
+// Open reads a file's header and sets W and H. The decoder keeps file, which must not change until the
+// next call of Open.
 func (d *Decoder) Open(file []byte) error {
 	d.file, d.format = file, nil
 	for i := range formats {
@@ -91,11 +92,11 @@ func (d *Decoder) Open(file []byte) error {
 	return nil
 }
 
-// Region decodes that part of the open file, which must lie in it and not be empty. The image is
-// in the decoder's memory, until the next Region.
+// Region decodes the part r of the open file. r must be inside the image and not empty. The result is in
+// the decoder's memory and valid until the next call of Region.
 func (d *Decoder) Region(r image.Rectangle) (Image, error) {
 	if r.Empty() || !r.In(image.Rect(0, 0, d.W, d.H)) {
-		return Image{}, fmt.Errorf("%v is no part of an image of %dx%d", r, d.W, d.H)
+		return Image{}, fmt.Errorf("%v is not inside an image of %dx%d", r, d.W, d.H)
 	}
 	w, h := d.W, d.H
 	if d.turn.swaps() {
@@ -117,12 +118,12 @@ func (d *Decoder) Region(r image.Rectangle) (Image, error) {
 	return m.part(r), nil
 }
 
-// part is m's pixels in r.
+// part returns the part r of m, which shares m's memory.
 func (m Image) part(r image.Rectangle) Image {
 	return Image{r.Dx(), r.Dy(), m.Stride, m.Pix[r.Min.Y*m.Stride+3*r.Min.X:]}
 }
 
-// resized is b, or a larger one, of n bytes.
+// resized returns a slice of n bytes: b if it has room for them, else a new one.
 func resized(b []byte, n int) []byte {
 	if cap(b) < n {
 		return make([]byte, n)
@@ -130,12 +131,12 @@ func resized(b []byte, n int) []byte {
 	return b[:n]
 }
 
-// sized is a reader of heads, of the standard library's form, as one of bytes.
+// sized makes a function that reads the header in a slice of bytes from one that reads from an io.Reader.
 func sized(f func(io.Reader) (image.Config, error)) func([]byte) (image.Config, error) {
 	return func(file []byte) (image.Config, error) { return f(bytes.NewReader(file)) }
 }
 
-// whole decodes all of a file, of which the region is a part.
+// whole makes a format's region function from a decoder of whole images. It decodes the whole file.
 func whole(f func(io.Reader) (image.Image, error)) func(*Decoder, int, int, image.Rectangle) (Image, error) {
 	return func(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
 		src, err := f(bytes.NewReader(d.file))
@@ -143,7 +144,7 @@ func whole(f func(io.Reader) (image.Image, error)) func(*Decoder, int, int, imag
 			return Image{}, err
 		}
 		if b := src.Bounds(); b.Dx() != w || b.Dy() != h {
-			return Image{}, fmt.Errorf("an image of %dx%d, where its head says %dx%d", b.Dx(), b.Dy(), w, h)
+			return Image{}, fmt.Errorf("the image has %dx%d pixels, but its header says %dx%d", b.Dx(), b.Dy(), w, h)
 		}
 		d.pix = resized(d.pix, 3*w*h)
 		d.line = convert(d.pix, src, d.line)

@@ -131,7 +131,7 @@ func TestDamagedFiles(t *testing.T) {
 			Decode(bad[:rapid.IntRange(0, len(bad)).Draw(t, "length")])
 		})
 	}
-	for want, file := range map[string]string{"empty": "", "no JPEG, PNG": "hello", "damaged PNG": "\x89PNG\r\n\x1a\nxxxxxxxxxxxxxxxx", "damaged JPEG": "\xff\xd8\xff\xd9"} {
+	for want, file := range map[string]string{"empty": "", "not a JPEG, PNG": "hello", "damaged PNG": "\x89PNG\r\n\x1a\nxxxxxxxxxxxxxxxx", "damaged JPEG": "\xff\xd8\xff\xd9"} {
 		if _, err := Decode([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q gives %v", file, err)
 		}

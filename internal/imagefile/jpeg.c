@@ -27,8 +27,8 @@ static void leave(j_common_ptr c) {
 	longjmp(e->back, 1);
 }
 
-// Warnings are of no harm to Pillow, and so none here: libjpeg reads on at the next restart marker, or
-// fills up. This one says that the file ends too early, where Pillow gives up.
+// Pillow ignores warnings, and so does this decoder: libjpeg continues at the next restart marker or fills
+// the gap. JWRN_JPEG_EOF means that the file is cut, which is an error in Pillow, too.
 static void warn(j_common_ptr c, int level) {
 	if (level < 0 && c->err->msg_code == JWRN_JPEG_EOF) leave(c);
 }
@@ -79,8 +79,8 @@ int hdas_jpeg_region(const unsigned char *data, size_t size, int x, int y, int w
 	int cmyk = d.jpeg_color_space == JCS_CMYK || d.jpeg_color_space == JCS_YCCK;
 	d.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
 	jpeg_start_decompress(&d);
-	// The colours of a pixel hang on its neighbours', so that a cut through the blocks must not
-	// stand right at it.
+	// The colours of a pixel depend on its neighbours (chroma upsampling), so two more columns on each side
+	// are decoded.
 	JDIMENSION from = x > 2 ? x - 2 : 0, columns = x + w + 2 < (int)d.output_width ? x + w + 2 - from : d.output_width - from;
 	if (columns < d.output_width) jpeg_crop_scanline(&d, &from, &columns);
 	else from = 0;
@@ -101,7 +101,7 @@ int hdas_jpeg_region(const unsigned char *data, size_t size, int x, int y, int w
 		i += jpeg_read_scanlines(&d, rows, n);
 	}
 	if (cmyk && d.saw_Adobe_marker) invert(pix, line * h);
-	// A whole image is read to its end, of which a part knows nothing.
+	// If all rows are decoded, read the file to its end, which detects damage there.
 	if (d.output_scanline == d.output_height) jpeg_finish_decompress(&d);
 	jpeg_destroy_decompress(&d);
 	return 0;

@@ -13,10 +13,10 @@ import (
 	"unsafe"
 )
 
-// JPEGBy names what decodes JPEG.
+// JPEGBy is the name of the JPEG decoder in this build.
 const JPEGBy = "libjpeg-turbo"
 
-// call runs a function of jpeg.c on a file.
+// jpegCall calls a function of jpeg.c with a file and returns its error.
 func jpegCall(file []byte, f func(data *C.uchar, size C.size_t, message *C.char) C.int) error {
 	var message [C.HDAS_JPEG_MESSAGE]C.char
 	if f((*C.uchar)(unsafe.SliceData(file)), C.size_t(len(file)), &message[0]) != 0 {
@@ -33,9 +33,10 @@ func jpegSize(file []byte) (image.Config, error) {
 	return image.Config{Width: int(w), Height: int(h)}, err
 }
 
-// jpegRegion decodes the rows of the region, and of them the blocks that it touches.
+// jpegRegion decodes the region r of the open file. It decodes only the rows of r and the blocks that
+// contain its columns.
 func jpegRegion(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
-	// Rows of whole blocks on both sides, and four bytes a pixel for CMYK.
+	// Room for additional blocks on both sides, and for four bytes for each pixel of CMYK.
 	const margin = 2 * 64
 	d.pix = resized(d.pix, 4*min(w, r.Dx()+margin)*r.Dy())
 	var left, width, channels C.int
@@ -47,7 +48,7 @@ func jpegRegion(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
 		return Image{}, err
 	}
 	m := Image{int(width), r.Dy(), 3 * int(width), d.pix}
-	if channels == 4 { // in place: three bytes for four
+	if channels == 4 { // converted in place: three bytes replace four
 		cmykRow(d.pix, d.pix[:4*m.W*m.H])
 	}
 	return m.part(image.Rect(0, 0, r.Dx(), r.Dy()).Add(image.Pt(r.Min.X-int(left), 0))), nil

@@ -10,7 +10,7 @@ import (
 	"image/jpeg"
 )
 
-// JPEGBy names what decodes JPEG.
+// JPEGBy is the name of the JPEG decoder in this build.
 const JPEGBy = "Go's image/jpeg"
 
 func jpegSize(file []byte) (image.Config, error) {

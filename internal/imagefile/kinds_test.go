@@ -70,7 +70,7 @@ func TestCallsFilesWhatTheyAre(t *testing.T) {
 		"an HTML page":          {"<!DOCTYPE html><html>", ErrUnsupported, "an HTML page"},
 		"an AVIF image":         {"\x00\x00\x00\x1cftypavif\x00\x00", ErrUnsupported, "an AVIF image"},
 		"a HEIC image":          {"\x00\x00\x00\x1cftypheic\x00\x00", ErrUnsupported, "a HEIC image"},
-		"a text":                {"hello", ErrFormat, "no JPEG, PNG"},
+		"a text":                {"hello", ErrFormat, "not a JPEG, PNG"},
 		"a BMP of another head": {string(header), ErrUnsupported, "BMP: unsupported: a header of 41 bytes"},
 		"a large BMP":           {string(large), ErrLimit, "HDAS_MAX_PIXELS=2500000000 allows this image"},
 		"a TIFF in Zstandard":   {strings.Replace(string(tif), "\x03\x01\x03\x00\x01\x00\x00\x00\x01\x00", "\x03\x01\x03\x00\x01\x00\x00\x00\x50\xc3", 1), ErrUnsupported, "TIFF: unsupported: compression 50000 Zstandard"},

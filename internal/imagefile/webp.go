@@ -13,17 +13,17 @@ import (
 // golang.org/x/image/webp decodes still images. Of an animation this takes the first frame out as one, and puts
 // it onto a black canvas, as libwebp and so Pillow do.
 
-// studio is an image whose luma is in 16..235, as a lossy WebP's is, though x/image/webp does not
-// say so.
-type studio struct{ *image.YCbCr }
+// videoRange is an image whose luma is in 16..235 ("studio swing"). Lossy WebP images are, although
+// x/image/webp returns them as ordinary YCbCr images.
+type videoRange struct{ *image.YCbCr }
 
 func decodeWebP(r io.Reader) (image.Image, error) {
 	m, err := webp.Decode(r)
 	switch m := m.(type) {
 	case *image.YCbCr:
-		return studio{m}, err
+		return videoRange{m}, err
 	case *image.NYCbCrA:
-		return studio{&m.YCbCr}, err
+		return videoRange{&m.YCbCr}, err
 	}
 	return m, err
 }

@@ -2,14 +2,15 @@ package imagefile
 
 import "image"
 
-// The chroma of a JPEG has fewer samples than its luma. libjpeg, and so Pillow, puts new ones
-// between by a triangle filter ("fancy upsampling"), where Go's own conversion repeats them; the
-// functions here follow libjpeg, so that a file has the same colours with either decoder.
+// The chroma channels of a JPEG have fewer samples than its luma. libjpeg, and therefore Pillow,
+// interpolates them with a triangle filter ("fancy upsampling"); Go's image package repeats them. The
+// functions here compute the same as libjpeg, so that a file has the same colours with either decoder.
 
-// ycbcr writes src, of JPEG, as RGB to dst. line is scratch space.
+// ycbcr converts src, the image of a JPEG, to RGB in dst. It returns line, scratch space that may have
+// grown.
 func ycbcr(dst []byte, src *image.YCbCr, line []byte) []byte {
 	w, h := src.Rect.Dx(), src.Rect.Dy()
-	cw, ch := w, h // of the chroma
+	cw, ch := w, h // size of the chroma channels
 	halfX, halfY := false, false
 	switch src.SubsampleRatio {
 	case image.YCbCrSubsampleRatio422:
@@ -19,7 +20,7 @@ func ycbcr(dst []byte, src *image.YCbCr, line []byte) []byte {
 	case image.YCbCrSubsampleRatio420:
 		halfX, halfY = true, true
 	case image.YCbCrSubsampleRatio444:
-	default: // 4:1:1 and 4:1:0, which libjpeg repeats, too
+	default: // 4:1:1 and 4:1:0, for which libjpeg repeats samples, too
 		for y := range h {
 			out := dst[3*w*y:]
 			for x := range w {
@@ -38,7 +39,7 @@ func ycbcr(dst []byte, src *image.YCbCr, line []byte) []byte {
 	line = resized(line, 2*(w+1))
 	cb, cr := line[:w+1], line[w+1:]
 	for y := range h {
-		near, far := y, y // rows of the chroma
+		near, far := y, y // the nearer and the farther row of chroma
 		if halfY {
 			near = y / 2
 			far = min(max(near-1+2*(y%2), 0), ch-1)
@@ -63,7 +64,8 @@ func ycbcr(dst []byte, src *image.YCbCr, line []byte) []byte {
 	return line
 }
 
-// between doubles a row: each sample is 3/4 of the nearer old one and 1/4 of the next.
+// between doubles the length of a row. Each new sample is 3/4 of the nearest old sample plus 1/4 of the
+// second nearest.
 func between(dst, src []byte) {
 	n := len(src)
 	if n <= 2 { // as libjpeg does
@@ -87,7 +89,7 @@ func between(dst, src []byte) {
 	}
 }
 
-// between2 doubles a row that is itself 3/4 of near and 1/4 of far.
+// between2 doubles the length of the row 3/4 near + 1/4 far.
 func between2(dst, near, far []byte) {
 	n := len(near)
 	if n <= 2 {
@@ -114,14 +116,14 @@ func between2(dst, near, far []byte) {
 	}
 }
 
-// put sets what is there: of an odd width the last new sample is not.
+// put sets dst[i] if it exists. For an odd width the last new sample does not.
 func put(dst []byte, i, v int) {
 	if i < len(dst) {
 		dst[i] = byte(v)
 	}
 }
 
-// jfif is JFIF's conversion in libjpeg's fixed-point numbers, of 16 bits after the point.
+// jfif converts a row to RGB as JFIF defines it, with libjpeg's fixed-point numbers of 16 fractional bits.
 func jfif(out, y, cb, cr []byte) {
 	const half = 1 << 15
 	cb, cr = cb[:len(y)], cr[:len(y)]
@@ -134,7 +136,8 @@ func jfif(out, y, cb, cr []byte) {
 	}
 }
 
-// bt601 is the conversion of BT.601 in libwebp's fixed-point numbers, of 6 bits after the point.
+// bt601 converts a row to RGB as BT.601 defines it, with libwebp's fixed-point numbers of 6 fractional
+// bits.
 func bt601(out, y, cb, cr []byte) {
 	part := func(v byte, factor int32) int32 { return int32(v) * factor >> 8 }
 	for i, v := range y {

@@ -15,52 +15,52 @@ import (
 	"hdas/torch"
 )
 
-// The sides of a comparison, as their files are named.
+// The names of the two sides of a comparison, this program and PyTorch, in their files.
 const (
-	ours   = "hdas"
-	theirs = "pytorch"
+	hdasSide    = "hdas"
+	pytorchSide = "pytorch"
 )
 
-// measured is what a side's steps took, by the name of the steps.
+// measured holds the time and memory of a side's steps, by the name of the steps.
 type measured struct {
 	Version string               `json:"version"` // of PyTorch or libtorch
 	Seconds map[string][]float64 `json:"seconds"` // of each step
-	Peak    map[string]int64     `json:"peak"`    // bytes of resident memory at most, the libraries' left out
+	Peak    map[string]int64     `json:"peak"`    // peak of resident memory in bytes, without the loaded libraries
 }
 
-// Group is what two sides made of one thing, such as all gradients of weights.
+// Group is the comparison of several tensors of one kind, such as the gradients of all weights.
 type Group struct {
 	Name       string  `json:"name"`
 	Tensors    int     `json:"tensors"`
-	Difference number  `json:"difference"` // of the worst tensor: the largest difference over the largest value; infinite: null
-	Worst      string  `json:"worst"`      // its name
-	Bar        float64 `json:"bar"`        // largest difference allowed; 0: none
+	Difference number  `json:"difference"` // of the worst tensor: largest difference divided by largest value; null: infinite
+	Worst      string  `json:"worst"`      // name of the worst tensor
+	Tolerance  float64 `json:"bar"`        // largest difference allowed; 0: none
 	Failed     bool    `json:"failed"`
 }
 
-// Pace is what steps take on both sides.
+// Pace is the time and memory of steps on both sides.
 type Pace struct {
-	Name    string  `json:"name"`
-	Ours    float64 `json:"seconds_hdas"` // of the median step
-	Theirs  float64 `json:"seconds_pytorch"`
-	OurPeak int64   `json:"peak_bytes_hdas"` // resident memory at most, that of the loaded libraries left out
-	Peak    int64   `json:"peak_bytes_pytorch"`
+	Name        string  `json:"name"`
+	HDAS        float64 `json:"seconds_hdas"` // median over the steps
+	PyTorch     float64 `json:"seconds_pytorch"`
+	HDASPeak    int64   `json:"peak_bytes_hdas"` // peak of resident memory, without the loaded libraries
+	PyTorchPeak int64   `json:"peak_bytes_pytorch"`
 }
 
-// Result is a case's comparison.
+// Result is the comparison of one case.
 type Result struct {
 	Case   string  `json:"case"`
-	With   string  `json:"with"` // PyTorch and its version, and which program there
+	With   string  `json:"with"` // the program on PyTorch's side, and PyTorch's version
 	Groups []Group `json:"groups"`
 	Paces  []Pace  `json:"paces"`
 }
 
-// Failed reports whether any group is above its bar.
+// Failed reports whether any group exceeds its tolerance.
 func (r Result) Failed() bool {
 	return slices.ContainsFunc(r.Groups, func(g Group) bool { return g.Failed })
 }
 
-// values are a side's tensors by group and name.
+// values holds the tensors of a side by group and name.
 type values map[string]map[string][]float64
 
 func (o outcome) write(folder, side string) error {
@@ -72,20 +72,20 @@ func (o outcome) write(folder, side string) error {
 		run.WriteTensors(filepath.Join(folder, side+".safetensors"), o.tensors, nil))
 }
 
-// read reads what a side left in a folder.
+// read returns the tensors and measurements that a side wrote to a folder.
 func read(folder, side string) (v values, m measured, err error) {
 	text, err := os.ReadFile(filepath.Join(folder, side+".json"))
 	if err == nil {
 		err = json.Unmarshal(text, &m)
 	}
 	if err != nil {
-		return nil, m, fmt.Errorf("%s's side left no figures: %w", side, err)
+		return nil, m, fmt.Errorf("the side %s wrote no measurements: %w", side, err)
 	}
 	v, err = tensors(filepath.Join(folder, side+".safetensors"))
 	return v, m, err
 }
 
-// tensors reads a side's.
+// tensors reads the tensors that a side wrote to a file.
 func tensors(file string) (v values, err error) {
 	v = values{}
 	err = torch.Do(func(*torch.Scope) error {
@@ -105,11 +105,11 @@ func tensors(file string) (v values, err error) {
 	return v, err
 }
 
-// groups compares what both sides made.
-func groups(a, b values, bars Bars) []Group {
+// groups compares the tensors of both sides; b is the reference.
+func groups(a, b values, tolerances Tolerances) []Group {
 	var out []Group
 	for _, name := range slices.SortedFunc(maps.Keys(union(a, b)), byOrder) {
-		g := Group{Name: name, Bar: bars.of(name), Difference: -1}
+		g := Group{Name: name, Tolerance: tolerances.of(name), Difference: -1}
 		least := 0.0
 		for _, v := range b[name] {
 			least = max(least, leastShare*largest(v))
@@ -120,7 +120,7 @@ func groups(a, b values, bars Bars) []Group {
 				g.Difference, g.Worst = number(d), tensor
 			}
 		}
-		g.Failed = g.Bar > 0 && float64(g.Difference) > g.Bar
+		g.Failed = g.Tolerance > 0 && float64(g.Difference) > g.Tolerance
 		out = append(out, g)
 	}
 	return out
@@ -135,12 +135,13 @@ func union[T any](a, b map[string]T) map[string]T {
 	return all
 }
 
-// leastShare of a group's largest value is the least that a tensor's own is taken for. Some
-// gradients are zero but for rounding, such as that of a shift before pooling and a batch norm.
+// leastShare is the smallest divisor of a difference, relative to the largest value of the group. Some
+// gradients are zero except for rounding, such as that of a batch norm's shift before a pooling and
+// another batch norm.
 const leastShare = 1e-6
 
-// difference is the largest difference over the largest value of want, taken for `least` where it
-// is less; infinite where a value is not finite, or their numbers differ.
+// difference returns the largest difference divided by the largest value of want, or by least if that is
+// larger. It is infinite if a value is not finite or the lengths differ.
 func difference(got, want []float64, least float64) float64 {
 	if len(got) != len(want) {
 		return math.Inf(1)
@@ -167,10 +168,10 @@ func largest(v []float64) float64 {
 	return most
 }
 
-// number is written as JSON's null where it is not finite.
+// number is a float64 that is encoded as null in JSON if it is not finite.
 type number float64
 
-// MarshalJSON writes the number.
+// MarshalJSON encodes the number.
 func (n number) MarshalJSON() ([]byte, error) {
 	if v := float64(n); math.IsInf(v, 0) || math.IsNaN(v) {
 		return []byte("null"), nil

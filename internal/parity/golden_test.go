@@ -14,8 +14,8 @@ import (
 	"hdas/torch/nn"
 )
 
-// What this program's side makes of the networks and searches with options equals what PyTorch made
-// of its own: see internal/golden/options.py. Of the networks and of the searches one goes by every path.
+// For networks and searches with options, the results of this program equal those that PyTorch computed:
+// see internal/golden/options.py. One of the networks and one of the searches is computed by every path.
 func TestGoldenOptions(t *testing.T) {
 	none, v1, figure8 := genotype.Genotype{}, load(t, "DARTS_V1"), load(t, "DARTS_V1+Hs_DAS_CIFAR_stages")
 	crossed := crossed(t, v1)
@@ -62,13 +62,13 @@ func TestGoldenOptions(t *testing.T) {
 	}
 }
 
-// equalGolden runs this program's side in a folder by a path, and compares.
+// equalGolden runs this program's side in a folder by a path, and compares the results with want.
 func equalGolden(t *testing.T, folder string, path kernel.Path, want values) {
 	t.Helper()
-	if err := oursBy(path, folder); err != nil {
+	if err := runHDAS(path, folder); err != nil {
 		t.Fatal(err)
 	}
-	got, _, err := read(folder, ours)
+	got, _, err := read(folder, hdasSide)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func equalGolden(t *testing.T, folder string, path kernel.Path, want values) {
 			delete(got, name) // of which the file has none
 		}
 	}
-	for _, g := range groups(got, want, Bars{Values: 1e-9, Steps: 1e-9}) {
+	for _, g := range groups(got, want, Tolerances{Values: 1e-9, Steps: 1e-9}) {
 		t.Logf("path %d, %s: %.1e", path, g.Name, float64(g.Difference))
 		if g.Failed {
 			t.Errorf("path %d, %s: %s differs by %.1e of its largest value", path, g.Name, g.Worst, float64(g.Difference))
@@ -85,8 +85,8 @@ func equalGolden(t *testing.T, folder string, path kernel.Path, want values) {
 	}
 }
 
-// crossed are the stages of that name in options.py: an input read twice, a single edge, edges that
-// are not in the order of their states.
+// crossed returns the stages of that name in options.py: an input that is read twice, a single edge, and
+// edges that are not in the order of their states.
 func crossed(t *testing.T, cells genotype.Genotype) genotype.Genotype {
 	t.Helper()
 	const nodes = `
@@ -109,7 +109,7 @@ func crossed(t *testing.T, cells genotype.Genotype) genotype.Genotype {
 	return g
 }
 
-// refill gives to every tensor of a comparison's input the noise of its name.
+// refill replaces every tensor of a comparison's input by noise that depends on its name.
 func refill(folder string, classes float64) error {
 	input, _, err := run.ReadTensors(inputFile(folder))
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// The networks that others refer to.
+// The names of networks that are used elsewhere.
 const (
 	Chain        = "chain"
 	Staged       = "staged"
@@ -15,19 +15,19 @@ const (
 	Stage        = string(configs.StageSearch)
 )
 
-// network is one that can be compared: a derived one, or the supernet of a search.
+// network is a network that can be compared: a derived one, or the supernet of a search.
 type network struct {
 	name string
-	// Of a derived network with stages: how they are wired, and what the paired ones put out.
+	// Of a derived network with stages: its wiring and its stage output.
 	wiring plan.Wiring
 	output plan.StageOutput
-	// Of a supernet: its search, and what that has beside the default.
+	// Of a supernet: the kind of its search, and the changes to its default settings.
 	kind   configs.Kind
 	change func(*configs.SearchSection)
 }
 
-// networks are all of them. Between them the supernets have every option of a search that changes
-// a loss or a gradient.
+// networks lists all networks. Together the supernets cover every option of a search that changes a
+// loss or a gradient.
 var networks = []network{
 	{name: Chain},
 	{name: Staged, wiring: plan.Summed},
@@ -49,7 +49,7 @@ var networks = []network{
 	}},
 }
 
-// Networks are the names of all of them.
+// Networks returns the names of all networks.
 func Networks() []string {
 	var names []string
 	for _, n := range networks {
@@ -58,13 +58,13 @@ func Networks() []string {
 	return names
 }
 
-// network is that of the case's name.
+// network returns the network of the case.
 func (c Case) network() network {
 	return networks[slices.IndexFunc(networks, func(n network) bool { return n.name == c.Network })]
 }
 
-// Given is what genotype a network of that name takes: Chain, or Staged, one of such a network; Cell
-// one whose cells are used; nothing none.
+// Given returns which genotype the network of that name needs: Chain or Staged, the genotype of such a
+// derived network; Cell, a genotype whose cells are used; "", none.
 func Given(name string) string {
 	switch n := (Case{Network: name}).network(); {
 	case n.wiring != "":

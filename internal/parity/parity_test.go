@@ -38,11 +38,12 @@ func TestDifference(t *testing.T) {
 	}
 }
 
-// A group is as bad as its worst tensor, which is named; what one side lacks is as bad as can be.
+// The difference of a group is that of its worst tensor, which is named. A tensor that one side lacks
+// counts as an infinite difference.
 func TestGroups(t *testing.T) {
 	a := values{"weight gradients": {"x": {1, 2}, "y": {1, 1}}, "loss": {"loss": {3}}, "weights after, second order": {"x": {1}}, "weights after, first order": {"x": {1}}}
 	b := values{"weight gradients": {"x": {1, 2}, "y": {1, 1 + 1e-6}}, "loss": {"loss": {3}}, "weights after, second order": {"x": {1 + 1e-9}, "z": {1}}, "weights after, first order": {"x": {1}}}
-	got := groups(a, b, BarsFor("float64", 0))
+	got := groups(a, b, TolerancesFor("float64", 0))
 	var names []string
 	for _, g := range got {
 		names = append(names, g.Name)
@@ -51,10 +52,10 @@ func TestGroups(t *testing.T) {
 		t.Errorf("order %s", s)
 	}
 	for i, want := range []Group{
-		{Name: "loss", Tensors: 1, Worst: "loss", Bar: 1e-8},
-		{Name: "weight gradients", Tensors: 2, Worst: "y", Bar: 1e-8, Difference: 1e-6, Failed: true},
-		{Name: "weights after, first order", Tensors: 1, Worst: "x", Bar: 1e-7},
-		{Name: "weights after, second order", Tensors: 2, Worst: "z", Bar: 1e-7, Difference: number(math.Inf(1)), Failed: true},
+		{Name: "loss", Tensors: 1, Worst: "loss", Tolerance: 1e-8},
+		{Name: "weight gradients", Tensors: 2, Worst: "y", Tolerance: 1e-8, Difference: 1e-6, Failed: true},
+		{Name: "weights after, first order", Tensors: 1, Worst: "x", Tolerance: 1e-7},
+		{Name: "weights after, second order", Tensors: 2, Worst: "z", Tolerance: 1e-7, Difference: number(math.Inf(1)), Failed: true},
 	} {
 		g := got[i]
 		if d := float64(g.Difference - want.Difference); math.Abs(d) < 1e-11 {
@@ -69,7 +70,7 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-func TestBars(t *testing.T) {
+func TestTolerances(t *testing.T) {
 	for _, c := range []struct {
 		precision string
 		tolerance float64
@@ -80,7 +81,7 @@ func TestBars(t *testing.T) {
 		{"float32", 0, "loss", 1e-3}, {"float32", 0, "weight gradients", 0}, {"float32", 0, "weights after", 0},
 		{"float32", 0.5, "weight gradients", 0.5}, {"float64", 1e-3, "weights after", 1e-3},
 	} {
-		if got := BarsFor(c.precision, c.tolerance).of(c.group); got != c.bar {
+		if got := TolerancesFor(c.precision, c.tolerance).of(c.group); got != c.bar {
 			t.Errorf("%s of %s at most %v, want %v", c.group, c.precision, got, c.bar)
 		}
 	}
@@ -99,9 +100,9 @@ func load(t *testing.T, name string) genotype.Genotype {
 	return g
 }
 
-// This program's side leaves the groups that the table knows, the same ones in every run, and no
-// tensors.
-func TestOurs(t *testing.T) {
+// This program's side writes the groups that the table knows, with the same values in every run, and
+// leaves no tensors.
+func TestRunHDAS(t *testing.T) {
 	for _, c := range []struct {
 		Case
 		groups int
@@ -120,11 +121,11 @@ func TestOurs(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := Ours(folder); err != nil {
+				if err := RunHDAS(folder); err != nil {
 					t.Fatal(err)
 				}
 				var m measured
-				if runs[i], m, err = read(folder, ours); err != nil {
+				if runs[i], m, err = read(folder, hdasSide); err != nil {
 					t.Fatal(err)
 				}
 				for name, seconds := range m.Seconds {
@@ -133,7 +134,7 @@ func TestOurs(t *testing.T) {
 					}
 				}
 			}
-			all := groups(runs[0], runs[1], Bars{Values: 1e-12, Steps: 1e-12})
+			all := groups(runs[0], runs[1], Tolerances{Values: 1e-12, Steps: 1e-12})
 			if len(all) != c.groups {
 				t.Errorf("%d groups, not %d", len(all), c.groups)
 			}
@@ -149,7 +150,7 @@ func TestOurs(t *testing.T) {
 	}
 }
 
-// What a Python lacks is named, with what to do.
+// The error for a Python names what it lacks and what to do.
 func TestFind(t *testing.T) {
 	python := func(answer string) string {
 		file := filepath.Join(t.TempDir(), "python")
@@ -182,7 +183,7 @@ func TestFind(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 
-	// By default it is the one that make parity prepared, if that is whole.
+	// The default is the Python that make parity prepared, if it is complete.
 	home := t.TempDir()
 	t.Setenv("HDAS_CACHE", home)
 	if got := preparedPython(); got != "python3" {

@@ -16,7 +16,7 @@ import (
 	"hdas/internal/golden/pytorch"
 )
 
-// Python is a Python that has PyTorch 2.1.
+// Python is a Python interpreter with PyTorch 2.1.
 type Python struct {
 	Path string
 	// Torch is the version of its PyTorch.
@@ -29,8 +29,8 @@ const (
 	packages = "pip install torch==2.1.2 'numpy<2' safetensors"
 )
 
-// Find checks the Python of that path or name. An empty one stands for the one that make parity
-// prepared, or else python3.
+// Find returns the Python of that path or name if it has PyTorch 2.1, and otherwise an error that says
+// what to do. An empty path means the Python that make parity prepared, or else python3.
 func Find(ctx context.Context, path string) (Python, error) {
 	if path == "" {
 		path = preparedPython()
@@ -79,7 +79,7 @@ print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "torch": version("to
 	return Python{}, fmt.Errorf("%s: unexpected versions %+v", full, found)
 }
 
-// preparedPython is the one of make parity where it is whole, else python3.
+// preparedPython returns the Python that make parity prepared if it is complete, and python3 otherwise.
 func preparedPython() string {
 	home := os.Getenv("HDAS_CACHE")
 	if home == "" {
@@ -96,7 +96,7 @@ func preparedPython() string {
 	return filepath.Join(folder, "bin", "python")
 }
 
-// CheckReference says what a folder lacks to be a checkout of quark0/darts.
+// CheckReference returns an error if a folder is not a checkout of quark0/darts.
 func CheckReference(folder string) error {
 	for _, name := range []string{"model.py", "model_search.py", "architect.py", "operations.py", "genotypes.py", "utils.py"} {
 		if _, err := os.Stat(filepath.Join(folder, "cnn", name)); err != nil {
@@ -115,10 +115,10 @@ func (p Python) run(ctx context.Context, folder string) error {
 	return child(exec.CommandContext(ctx, command[0], command[1:]...), "PyTorch's side")
 }
 
-// pace is the command that takes PyTorch's steps in a folder.
+// pace returns the command that runs PyTorch's timed steps on a folder.
 func (p Python) pace(folder string) ([]string, error) { return p.command(pytorch.Pace, folder) }
 
-// command puts PyTorch's side into a folder and says how to run one of its programs there.
+// command writes the Python programs to a folder and returns the command that runs one of them there.
 func (p Python) command(program, folder string) ([]string, error) {
 	files := filepath.Join(folder, "python")
 	if err := os.CopyFS(files, pytorch.Files); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -127,7 +127,7 @@ func (p Python) command(program, folder string) ([]string, error) {
 	return []string{p.Path, "-B", filepath.Join(files, program), folder}, nil
 }
 
-// child runs one side and says in its own last words why it failed.
+// child runs one side. Its error contains the line of standard error that says why the side failed.
 func child(c *exec.Cmd, side string) error {
 	var errs bytes.Buffer
 	c.Stdout, c.Stderr = &errs, &errs
@@ -137,8 +137,8 @@ func child(c *exec.Cmd, side string) error {
 	return nil
 }
 
-// cause is the line that says why a program ended: of Go's panics the first, of Python's
-// exceptions the last.
+// cause returns the line of a program's standard error that says why it ended: the first line of a Go
+// panic, the last line of a Python exception.
 func cause(text string) string {
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "panic: ") {

@@ -10,17 +10,17 @@ import (
 	"hdas/torch"
 )
 
-// Comparison is a run of this program beside PyTorch.
+// Comparison compares this program with PyTorch.
 type Comparison struct {
-	Settings Settings
-	Bars     Bars
-	Python   Python
-	// Self is the command that calls Ours on the folder that is its last argument, in a process of
-	// its own.
+	Settings   Settings
+	Tolerances Tolerances
+	Python     Python
+	// Self is the command that calls RunHDAS in a process of its own. The folder is appended as its last
+	// argument.
 	Self []string
 }
 
-// Run compares one case.
+// Run runs both sides on one case and returns the comparison.
 func (c Comparison) Run(ctx context.Context, which Case) (r Result, err error) {
 	t := newTask(which, c.Settings)
 	folder, err := os.MkdirTemp("", "hdas-parity-")
@@ -38,15 +38,15 @@ func (c Comparison) Run(ctx context.Context, which Case) (r Result, err error) {
 	if err := c.Python.run(ctx, folder); err != nil {
 		return r, err
 	}
-	a, am, err := read(folder, ours)
+	a, am, err := read(folder, hdasSide)
 	if err != nil {
 		return r, err
 	}
-	b, bm, err := read(folder, theirs)
+	b, bm, err := read(folder, pytorchSide)
 	if err != nil {
 		return r, err
 	}
-	r = Result{Case: which.Title(), With: "the twin", Groups: groups(a, b, c.Bars)}
+	r = Result{Case: which.Title(), With: "the twin", Groups: groups(a, b, c.Tolerances)}
 	if c.Settings.Reference != "" {
 		r.With = c.Settings.Reference
 	}

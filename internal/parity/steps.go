@@ -23,8 +23,9 @@ import (
 	"hdas/torch/nn"
 )
 
-// Steps takes the steps of the workload in a folder: one for every line of in, each answered by what
-// it took as a line of JSON. Its memory is only telling in a process that has done nothing else.
+// Steps runs the steps of the workload in a folder. For every line of in it runs one step and writes its
+// StepCost to out as a line of JSON. Its peak memory is only meaningful in a process that has done
+// nothing else.
 func Steps(folder string, in io.Reader, out io.Writer) error {
 	var t timed
 	if err := readJSON(taskFile(folder), &t); err != nil {
@@ -48,21 +49,21 @@ func Steps(folder string, in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// Phases are the parts of a step, as they come.
+// Phases are the names of the parts of a step, in order.
 var Phases = search.Phases
 
-// stepper is a network and what a step does with it.
+// stepper holds a network and the function that runs a step of it.
 type stepper struct {
 	timed
-	*subject
+	*instance
 	device torch.Device
-	images int64 // of a step
-	peak   int64 // bytes so far
+	images int64 // number of images in a step
+	peak   int64 // peak memory so far, in bytes
 	step   func(c *clock, train, valid search.Sample)
 	free   func()
 }
 
-// clock is read between the parts of a step.
+// clock measures the seconds of the parts of a step.
 type clock struct {
 	device torch.Device
 	last   time.Time
@@ -79,7 +80,7 @@ func (c *clock) end(phase string) {
 func newStepper(t timed, folder string) (s *stepper, err error) {
 	s = &stepper{timed: t, images: t.Batch, free: func() {}}
 	if t.Loader {
-		s.subject = &subject{}
+		s.instance = &instance{}
 		s.step, s.images, err = loading(t)
 		return s, err
 	}
@@ -100,7 +101,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 	}
 	err = torch.Do(func(*torch.Scope) (err error) {
 		torch.SetThreads(t.Threads)
-		if s.subject, err = buildOn(s.device, t.task, folder); err != nil {
+		if s.instance, err = buildOn(s.device, t.task, folder); err != nil {
 			return err
 		}
 		how := &nn.Ctx{Train: !t.Evaluate, Recompute: again, Path: path, Autocast: precision.Autocast}
@@ -108,17 +109,17 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 		case s.supernet != nil:
 			s.supernet.Recompute, s.supernet.Path, s.supernet.Autocast = again, path, precision.Autocast
 			learn := search.NewBilevel(s.supernet)
-			s.free = func() { s.subject.free(); learn.Free() }
+			s.free = func() { s.instance.free(); learn.Free() }
 			s.step = func(c *clock, train, valid search.Sample) {
 				learn.Phase = c.end
 				learn.Step(s.Weights.Of.LR, true, train, valid).Train.Item()
 			}
 		case t.Evaluate:
-			s.free = s.subject.free
+			s.free = s.instance.free
 			s.step = s.evaluating(how)
 		default:
-			step := t.training(s.subject)
-			s.free = func() { s.subject.free(); step.Free() }
+			step := t.training(s.instance)
+			s.free = func() { s.instance.free(); step.Free() }
 			s.step = func(c *clock, train, _ search.Sample) {
 				step.Phase = c.end
 				loss, _ := step.Take(how, s.Weights.Of.LR, train.Images, crossEntropy(train.Labels))
@@ -140,9 +141,9 @@ func (s *stepper) evaluating(how *nn.Ctx) func(*clock, search.Sample, search.Sam
 	}
 }
 
-// loading makes the batches of an epoch.
+// loading returns a step that loads all batches of an epoch, and the number of images in it.
 func loading(t timed) (step func(*clock, search.Sample, search.Sample), images int64, err error) {
-	d, err := datasets.Open("digits", "", datasets.Train) // in colours
+	d, err := datasets.Open("digits", "", datasets.Train) // converted to RGB
 	if err == nil {
 		d, err = datasets.Pad(d, 2, 0)
 	}
@@ -153,14 +154,14 @@ func loading(t timed) (step func(*clock, search.Sample, search.Sample), images i
 	return func(*clock, search.Sample, search.Sample) {
 		for _, err := range l.Epoch(context.Background(), 0, 0) {
 			if err != nil {
-				panic(err) // of images in memory
+				panic(err) // images in memory can always be read
 			}
 		}
 	}, int64(d.Len()), nil
 }
 
-// take takes one step.
-func (s *stepper) take() (took Took, err error) {
+// take runs one step and returns its cost.
+func (s *stepper) take() (took StepCost, err error) {
 	var samples [2]search.Sample
 	took.Images, took.Phases = s.images, map[string]float64{}
 	var profiled bytes.Buffer
@@ -193,7 +194,7 @@ func (s *stepper) take() (took Took, err error) {
 	})
 	if err == nil {
 		took.Go, err = secondsOfGo(&profiled)
-		took.Go = min(took.Go, took.CPU) // a sample stands for 10 ms, which a short step has not got
+		took.Go = min(took.Go, took.CPU) // a sample of the profile counts as 10 ms, more than a short step takes
 	}
 	return took, err
 }
@@ -206,15 +207,15 @@ func (s *stepper) sample(image layer.Shape) search.Sample {
 	}
 }
 
-// processors are the seconds that all threads have worked so far.
+// processors returns the CPU time of all threads of the process so far, in seconds.
 func processors() float64 {
 	var r syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
 	return float64(r.Utime.Sec+r.Stime.Sec) + float64(r.Utime.Usec+r.Stime.Usec)/1e6
 }
 
-// secondsOfGo are those of a profile that were spent in code of Go, its runtime included, and not
-// in calls of C.
+// secondsOfGo returns the seconds of a CPU profile that were spent in Go code, with the Go runtime and
+// without calls of C.
 func secondsOfGo(profiled io.Reader) (float64, error) {
 	p, err := profile.Parse(profiled)
 	if err != nil {
@@ -226,7 +227,7 @@ func secondsOfGo(profiled io.Reader) (float64, error) {
 			continue
 		}
 		switch s.Location[0].Line[0].Function.Name {
-		case "", "runtime.cgocall", "runtime.asmcgocall", "runtime._ExternalCode": // C's functions have no names here
+		case "", "runtime.cgocall", "runtime.asmcgocall", "runtime._ExternalCode": // C functions have no names in the profile
 		default:
 			total += s.Value[len(s.Value)-1]
 		}

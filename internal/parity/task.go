@@ -1,5 +1,7 @@
-// Package parity compares this program with PyTorch. Both are given the same weights and batches
-// and run in processes of their own; what they make of them, step by step, is put side by side.
+// Package parity compares this program with PyTorch. Both sides run in separate processes on the same
+// weights and batches; their logits, losses, gradients and steps are then compared. The side of PyTorch
+// is either the twin, a reimplementation of these networks that was written for this comparison, or a
+// checkout of quark0/darts. The package also measures the time and memory of steps on both sides.
 package parity
 
 import (
@@ -26,21 +28,21 @@ const (
 	Second = "second"
 )
 
-// Settings are what a comparison is run with.
+// Settings holds the settings of a comparison.
 type Settings struct {
-	Preset    plan.Preset `json:"preset"`   // of derived networks; the supernets are for small images
-	Channels  int64       `json:"channels"` // C
+	Preset    plan.Preset `json:"preset"`   // of derived networks; supernets always take small images
+	Channels  int64       `json:"channels"` // initial channels
 	Layers    int         `json:"layers"`   // cells of a chain
-	Batch     int64       `json:"batch"`    // samples of each half a step
+	Batch     int64       `json:"batch"`    // samples of each half of the data in a step
 	Steps     int         `json:"steps"`
-	Orders    []string    `json:"orders"`    // of the bilevel steps
+	Orders    []string    `json:"orders"`    // orders of the bilevel steps: First, Second
 	Precision string      `json:"precision"` // float32 or float64
 	Threads   int         `json:"threads"`
 	Seed      uint64      `json:"seed"`
-	Reference string      `json:"reference"` // a checkout of quark0/darts; empty: the twin
+	Reference string      `json:"reference"` // a checkout of quark0/darts to compare with; empty: the twin
 }
 
-// Validate names every impossible value.
+// Validate returns an error that names every invalid value.
 func (s Settings) Validate() error {
 	var faults []error
 	check := func(ok bool, format string, args ...any) {
@@ -69,13 +71,13 @@ func (s Settings) dtype() (torch.DType, error) {
 	return 0, fmt.Errorf("precision %q is unknown; known are %v, %v", s.Precision, torch.Float32, torch.Float64)
 }
 
-// Case is one network to compare.
+// Case is a network to compare.
 type Case struct {
-	Network  string            // of Networks
-	Genotype genotype.Genotype // as Given says
+	Network  string            // one of Networks
+	Genotype genotype.Genotype // the genotype that the network needs; see Given
 }
 
-// Title names the case in a table.
+// Title returns the name of the case for a table.
 func (c Case) Title() string {
 	switch Given(c.Network) {
 	case Chain, Staged:
@@ -86,37 +88,37 @@ func (c Case) Title() string {
 	return c.Network + " supernet"
 }
 
-// derived reports whether the network is none of a search.
+// derived reports whether the network is a derived one, not a supernet.
 func (c Case) derived() bool { return c.network().kind == "" }
 
-// task is the file that both sides read. Net describes the network to the Python side, which builds
-// it by itself; this program reads the genotype beside it.
+// task is the content of the file that both sides read. Net describes the network for the Python side;
+// this program reads the genotype file in the same folder.
 type task struct {
 	Settings
 	Net             net                             `json:"net"`
-	Search          *section[configs.SearchSection] `json:"search"` // nil: a derived network
+	Search          *section[configs.SearchSection] `json:"search"` // nil for a derived network
 	AuxiliaryWeight float64                         `json:"auxiliary_weight"`
 	Weights         section[configs.SGD]            `json:"weights"`
 	Alpha           section[configs.Adam]           `json:"alpha"`
 }
 
-// net describes a network, or the cells under a searched stage.
+// net describes a network, or the cells of searched stages.
 type net struct {
-	Preset      plan.Preset      `json:"preset"`
-	Channels    int64            `json:"channels"`
-	Layers      int              `json:"layers"`
-	Classes     int64            `json:"classes"`
-	Auxiliary   bool             `json:"auxiliary"`
-	PoolNorm    bool             `json:"pool_norm"`
-	Cells       map[string]dag   `json:"cells"`
-	Stages      []stage          `json:"stages"`
-	Wiring      plan.Wiring      `json:"wiring"`
-	StageOutput plan.StageOutput `json:"stage_output"`
-	Pairs       [][]int          `json:"pairs"` // of a search, which fills them in itself
+	Preset      plan.Preset    `json:"preset"`
+	Channels    int64          `json:"channels"`
+	Layers      int            `json:"layers"`
+	Classes     int64          `json:"classes"`
+	Auxiliary   bool           `json:"auxiliary"`
+	PoolNorm    bool           `json:"pool_norm"`
+	Cells       map[string]dag `json:"cells"`
+	Stages      []stage        `json:"stages"`
+	Wiring      string         `json:"wiring"` // empty for a network without stages
+	StageOutput string         `json:"stage_output"`
+	Pairs       [][]int        `json:"pairs"` // candidate outputs of a searched stage, which the Python side fills in itself
 }
 
 type dag struct {
-	Nodes [][][2]any `json:"nodes"` // for every node its edges: operation, state
+	Nodes [][][2]any `json:"nodes"` // the edges of each node, as pairs of operation and state
 	Out   []int      `json:"out"`
 }
 
@@ -126,10 +128,10 @@ type stage struct {
 	Reduce string `json:"reduce"`
 }
 
-// section is a section of a configuration, written with its own keys.
+// section is a section of a configuration that is encoded with its YAML keys.
 type section[T any] struct{ Of T }
 
-// MarshalJSON writes the section's YAML as JSON.
+// MarshalJSON returns the YAML of the section, converted to JSON.
 func (s section[T]) MarshalJSON() ([]byte, error) {
 	text, err := yaml.Marshal(s.Of)
 	if err != nil {
@@ -142,10 +144,10 @@ func (s section[T]) MarshalJSON() ([]byte, error) {
 	return json.Marshal(keys)
 }
 
-// UnmarshalJSON reads it: JSON is YAML.
+// UnmarshalJSON decodes the section as YAML, of which JSON is a subset.
 func (s *section[T]) UnmarshalJSON(text []byte) error { return yaml.Unmarshal(text, &s.Of) }
 
-// classes of a preset's data set.
+// classes returns the number of classes of a preset's data set.
 func classes(preset plan.Preset) int64 {
 	if preset == plan.ImageNet {
 		return 1000
@@ -153,9 +155,9 @@ func classes(preset plan.Preset) int64 {
 	return 10
 }
 
-// newTask says what is to be run for a case. The rates and the losses are the paper's.
+// newTask returns the task of a case, with the learning rates and losses of the paper.
 func newTask(c Case, s Settings) task {
-	config, n := configs.DefaultSearchSection(configs.CellSearch), c.network() // of derived networks it is the weights' part that counts
+	config, n := configs.DefaultSearchSection(configs.CellSearch), c.network() // a derived network uses its section "weights" only
 	if !c.derived() {
 		if config = configs.DefaultSearchSection(n.kind); n.change != nil {
 			n.change(&config)
@@ -169,7 +171,7 @@ func newTask(c Case, s Settings) task {
 		Net: net{
 			Preset: s.Preset, Channels: s.Channels, Layers: s.Layers, Classes: classes(s.Preset),
 			Auxiliary: c.derived(), PoolNorm: c.Network != Chain, Cells: map[string]dag{}, Stages: []stage{},
-			Wiring: n.wiring, StageOutput: n.output, Pairs: [][]int{},
+			Wiring: string(n.wiring), StageOutput: string(n.output), Pairs: [][]int{},
 		},
 	}
 	for name, d := range c.Genotype.Cells {
@@ -197,11 +199,11 @@ func edges(d genotype.DAG) dag {
 	return out
 }
 
-// macro is the network's size.
+// macro returns the size of the network.
 func (t task) macro() plan.Macro {
 	return plan.Macro{
 		Preset: t.Preset, Channels: t.Channels, Layers: t.Layers, Classes: t.Net.Classes, Auxiliary: t.Net.Auxiliary,
-		PoolNorm: "auto", Wiring: cmp.Or(t.Net.Wiring, plan.Summed), StageOutput: t.Net.StageOutput,
+		PoolNorm: "auto", Wiring: cmp.Or(plan.Wiring(t.Net.Wiring), plan.Summed), StageOutput: plan.StageOutput(t.Net.StageOutput),
 	}
 }
 
@@ -212,15 +214,15 @@ func (t task) image() layer.Shape {
 	return layer.Shape{C: 3, H: 32, W: 32}
 }
 
-// config is the search's, over the cells in a folder.
+// config returns the settings of the search, with the cells of the genotype in a folder.
 func (t task) config(folder string) configs.SearchSection {
 	c := t.Search.Of
 	c.Cells = genotypeFile(folder)
 	return c
 }
 
-// Fits says why a case cannot be compared, nil if it can. The twin builds every network,
-// quark0/darts its own alone.
+// Fits returns an error if a case cannot be compared. The twin builds every network; quark0/darts builds
+// only its own.
 func Fits(c Case, s Settings) error {
 	t := newTask(c, s)
 	if c.derived() {

@@ -12,32 +12,32 @@ import (
 	"slices"
 )
 
-// Took is what one step took.
-type Took struct {
+// StepCost is the time and memory of one step.
+type StepCost struct {
 	Seconds float64            `json:"seconds"`
-	CPU     float64            `json:"cpu"`          // seconds of all threads
-	Go      float64            `json:"go,omitempty"` // of these, those in code of Go, the collector's too
+	CPU     float64            `json:"cpu"`          // CPU seconds of all threads
+	Go      float64            `json:"go,omitempty"` // CPU seconds in Go code, with the garbage collector
 	Images  int64              `json:"images,omitempty"`
-	Peak    float64            `json:"peak"`             // bytes at most since the start: resident memory, on CUDA the device's
-	Phases  map[string]float64 `json:"phases,omitempty"` // seconds
+	Peak    float64            `json:"peak"`             // peak memory since the start, in bytes: resident memory, or on CUDA that of the device
+	Phases  map[string]float64 `json:"phases,omitempty"` // seconds of each phase
 }
 
-// Timed is a workload's result: medians over the rounds after the first, which warms up; of Go's
-// seconds, which are sampled, the mean.
+// Timed is the result of a workload: medians over all steps but the first, which is a warm-up. Go's
+// seconds, which come from a sampling profiler, are a mean.
 type Timed struct {
 	Workload string `json:"workload"`
 	Size
-	Took          // this program's
-	PyTorch *Took `json:"pytorch,omitempty"`
-	// Speed is, over the rounds, PyTorch's seconds over ours: the median, the least and the most.
-	// Memory is our peak over its.
+	StepCost           // of this program
+	PyTorch  *StepCost `json:"pytorch,omitempty"`
+	// Speed is the ratio of PyTorch's seconds to this program's: median, minimum and maximum over the
+	// steps. Memory is the ratio of this program's peak memory to PyTorch's.
 	Speed  []float64 `json:"speed,omitempty"`
 	Memory float64   `json:"memory,omitempty"`
 }
 
-// alternate starts the commands and lets them step in turns; steps[i] are command i's.
-func alternate(ctx context.Context, commands [][]string, rounds int) (steps [][]Took, err error) {
-	steps = make([][]Took, len(commands))
+// alternate starts the commands and runs their steps in turns. steps[i] are the steps of command i.
+func alternate(ctx context.Context, commands [][]string, rounds int) (steps [][]StepCost, err error) {
+	steps = make([][]StepCost, len(commands))
 	sides := make([]*side, len(commands))
 	for i, args := range commands {
 		if sides[i], err = begin(ctx, args); err != nil {
@@ -57,7 +57,7 @@ func alternate(ctx context.Context, commands [][]string, rounds int) (steps [][]
 	return steps, nil
 }
 
-// side is a process that answers every line by a step.
+// side is a process that runs a step for every line on its standard input.
 type side struct {
 	command *exec.Cmd
 	in      io.WriteCloser
@@ -79,7 +79,7 @@ func begin(ctx context.Context, args []string) (*side, error) {
 	return s, s.command.Start()
 }
 
-func (s *side) step() (t Took, err error) {
+func (s *side) step() (t StepCost, err error) {
 	if _, err = fmt.Fprintln(s.in); err == nil && s.out.Scan() {
 		return t, json.Unmarshal(s.out.Bytes(), &t)
 	}
@@ -87,7 +87,7 @@ func (s *side) step() (t Took, err error) {
 	return t, fmt.Errorf("ended early: %v: %s", err, cause(s.errs.String()))
 }
 
-// end lets the process come to its end; a second call does nothing.
+// end closes the standard input of the process and waits for its end. A second call does nothing.
 func (s *side) end() error {
 	s.in.Close()
 	if s.command.ProcessState != nil {
@@ -96,8 +96,8 @@ func (s *side) end() error {
 	return s.command.Wait()
 }
 
-func summary(name string, size Size, steps [][]Took) Timed {
-	t := Timed{Workload: name, Size: size, Took: middle(steps[0])}
+func summary(name string, size Size, steps [][]StepCost) Timed {
+	t := Timed{Workload: name, Size: size, StepCost: middle(steps[0])}
 	if len(steps) > 1 {
 		m := middle(steps[1])
 		t.PyTorch, t.Memory = &m, t.Peak/m.Peak
@@ -110,22 +110,22 @@ func summary(name string, size Size, steps [][]Took) Timed {
 	return t
 }
 
-// middle is the median of every figure; the peak is the last one.
-func middle(steps []Took) Took {
+// middle returns the median of every measurement; the peak is that of the last step.
+func middle(steps []StepCost) StepCost {
 	last, counted := steps[len(steps)-1], steps[1:]
-	of := func(f func(Took) float64) (v []float64) {
+	of := func(f func(StepCost) float64) (v []float64) {
 		for _, s := range counted {
 			v = append(v, f(s))
 		}
 		return v
 	}
-	m := Took{Images: last.Images, Peak: last.Peak, Phases: map[string]float64{}}
-	m.Seconds, m.CPU = median(of(func(s Took) float64 { return s.Seconds })), median(of(func(s Took) float64 { return s.CPU }))
-	for _, g := range of(func(s Took) float64 { return s.Go }) {
+	m := StepCost{Images: last.Images, Peak: last.Peak, Phases: map[string]float64{}}
+	m.Seconds, m.CPU = median(of(func(s StepCost) float64 { return s.Seconds })), median(of(func(s StepCost) float64 { return s.CPU }))
+	for _, g := range of(func(s StepCost) float64 { return s.Go }) {
 		m.Go += g / float64(len(counted))
 	}
 	for name := range last.Phases {
-		m.Phases[name] = median(of(func(s Took) float64 { return s.Phases[name] }))
+		m.Phases[name] = median(of(func(s StepCost) float64 { return s.Phases[name] }))
 	}
 	return m
 }

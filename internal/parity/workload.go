@@ -15,20 +15,20 @@ import (
 	"hdas/torch/kernel"
 )
 
-// Workload is a step whose time and memory can be measured, on batches of random images.
+// Workload is a kind of step whose time and memory can be measured on batches of random images.
 type Workload struct {
 	Name, About string
 	network     string
-	genotype    string // of a derived network; of a search, the cells
+	genotype    string // of a derived network, or of the cells of a search
 	preset      plan.Preset
 	channels    int64
 	layers      int  // of a chain
-	plain       bool // of a cell search: normal and reduce (DARTS) instead of the stages' own cells
+	plain       bool // a cell search of the cells normal and reduce (DARTS) instead of stage-specific ones
 	evaluate    bool // a forward pass without gradients
-	loader      bool // no network: an epoch of the embedded digits, in colours and of 32x32, as CIFAR is augmented
+	loader      bool // no network: loads an epoch of the embedded digits as RGB of 32x32 with the augmentation for CIFAR
 }
 
-// Workloads are all of them, at the paper's sizes.
+// Workloads lists all workloads, at the sizes of the paper.
 var Workloads = []Workload{
 	{Name: "darts", About: "search step of DARTS", network: Cell, preset: plan.CIFAR, channels: 16, layers: 8, plain: true},
 	{Name: "cell", About: "search step of Hc-DAS", network: Cell, preset: plan.CIFAR, channels: 16, layers: 8},
@@ -40,7 +40,7 @@ var Workloads = []Workload{
 	{Name: "loader", About: "epoch of CIFAR's augmentation, a worker for each thread", loader: true},
 }
 
-// WorkloadNames are their names.
+// WorkloadNames returns the names of all workloads.
 func WorkloadNames() []string {
 	var names []string
 	for _, w := range Workloads {
@@ -49,38 +49,39 @@ func WorkloadNames() []string {
 	return names
 }
 
-// Size is how large a workload's step is, and how it is computed. What is 0 or empty is the
-// workload's own.
+// Size says how large the step of a workload is and how it is computed. Where Channels, Cells or Window
+// is 0, the workload's own value is used.
 type Size struct {
 	Batch     int64  `json:"batch"`
 	Threads   int    `json:"threads"`
-	Channels  int64  `json:"channels"` // C
-	Cells     int    `json:"cells"`    // of a chain; of a searched stage, in each
-	Window    int    `json:"window"`   // of a stage search
+	Channels  int64  `json:"channels"` // initial channels
+	Cells     int    `json:"cells"`    // cells of a chain, or of each searched stage
+	Window    int    `json:"window"`   // window of a stage or distribution search
 	Recompute string `json:"recompute"`
 	Path      string `json:"path"`
 	Precision string `json:"precision"`
 	Device    string `json:"device"`
 }
 
-// timed is the task of a process whose steps are timed.
+// timed is the task of a process whose steps are measured.
 type timed struct {
 	task
 	Device    string `json:"device"`
-	Autocast  string `json:"autocast"` // a precision
+	Autocast  string `json:"autocast"` // precision of the convolutions
 	Recompute string `json:"recompute"`
 	Path      string `json:"path"`
 	Evaluate  bool   `json:"evaluate"`
 	Loader    bool   `json:"loader"`
 }
 
-// Check says why Run cannot time a workload at a size, nil if it can.
+// Check returns an error if Run cannot measure a workload at a size.
 func (t Timing) Check(name string, s Size) error {
 	_, _, _, err := t.resolve(name, s)
 	return err
 }
 
-// resolve finds a workload and fills in its own sizes.
+// resolve returns the task and the case of a workload, and the size with the workload's own values
+// filled in.
 func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	i := slices.IndexFunc(Workloads, func(w Workload) bool { return w.Name == name })
 	if i < 0 {
@@ -153,7 +154,7 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	return task, c, s, nil
 }
 
-// loader is the task of the workload without a network.
+// loader returns the task of the workload without a network.
 func (t Timing) loader(s Size) (timed, Case, Size, error) {
 	var err error
 	switch {
@@ -164,19 +165,20 @@ func (t Timing) loader(s Size) (timed, Case, Size, error) {
 	case s.Batch < 1 || s.Threads < 1:
 		err = fmt.Errorf("loader: batch %d or threads %d is not at least 1", s.Batch, s.Threads)
 	}
-	return timed{task: task{Settings: Settings{Batch: s.Batch, Threads: s.Threads}}, Device: torch.CPU.String(), Loader: true}, Case{}, s, err
+	return timed{task: task{Settings: Settings{Preset: plan.CIFAR, Batch: s.Batch, Threads: s.Threads}, Net: net{Preset: plan.CIFAR}}, Device: torch.CPU.String(), Loader: true}, Case{}, s, err
 }
 
-// Timing runs workloads, this program alone or beside PyTorch.
+// Timing measures workloads of this program, alone or in turns with PyTorch.
 type Timing struct {
-	Self      []string // the command that calls Steps on the folder that is its last argument
-	Twin      bool     // beside the twin
-	Reference string   // a checkout of quark0/darts; beside it
-	Python    Python   // of either
-	Rounds    int      // steps of each side, of which the first is not counted
+	Self      []string // the command that calls Steps; the folder is appended as its last argument
+	Twin      bool     // measure the PyTorch twin, too
+	Reference string   // a checkout of quark0/darts to measure, too; empty: none
+	Python    Python   // the Python that runs the twin or the reference
+	Rounds    int      // steps of each side, with the first, which is not counted
 }
 
-// Run times one workload. Both sides' steps alternate, so that what else the machine does hits both.
+// Run measures one workload. The steps of both sides alternate, so that other load on the machine
+// affects both alike.
 func (t Timing) Run(ctx context.Context, name string, s Size) (Timed, error) {
 	w, c, s, err := t.resolve(name, s)
 	if err != nil {

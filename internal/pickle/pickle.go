@@ -1,5 +1,5 @@
-// Package pickle reads Python's pickles of plain values, from sources that are not trusted. Nothing
-// that a pickle names is run: its reader says what may be named and has its own for that.
+// Package pickle reads Python pickles of plain values from untrusted sources. It runs no code that a
+// pickle names: the Reader lists the allowed names and provides Go values for them.
 package pickle
 
 import (
@@ -11,26 +11,27 @@ import (
 	"github.com/nlpodyssey/gopickle/pickle"
 )
 
-// Reader says what a kind of pickle may hold.
+// Reader defines what a kind of pickle may contain.
 type Reader struct {
-	What string // it is, for errors: "a batch of CIFAR-10"
-	Most int    // opcodes of one pickle
-	// Name is what stands for module.name; not ok refuses it.
+	What string // the kind of pickle, for error texts: "a batch of CIFAR-10"
+	Most int    // largest number of opcodes in a pickle
+	// Name returns the Go value for a name "module.name" in the pickle. If ok is false, the name is not
+	// allowed.
 	Name func(name string) (v any, ok bool)
-	// Persistent is the value that an id stands for; nil: none is allowed. Objects allows ids, big
-	// integers, fractions and instances of what Name gives.
+	// Persistent returns the value for a persistent id. If it is nil, ids are not allowed.
 	Persistent func(id any) (any, error)
-	Objects    bool
+	// Objects allows persistent ids, big integers, floats and instances of the values that Name returns.
+	Objects bool
 }
 
-// Load reads the pickle that data begins with, and returns what follows it.
+// Load reads the pickle at the beginning of data. It returns its value and the bytes after it.
 func (r Reader) Load(data []byte) (v any, rest []byte, err error) {
 	program, long, size, err := r.reduce(data)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() {
-		if p := recover(); p != nil { // the unpickler's way with some malformed programs
+		if p := recover(); p != nil { // the unpickler panics for some malformed pickles
 			v, rest, err = nil, nil, errors.New("malformed")
 		}
 	}()
@@ -67,28 +68,28 @@ func (e unsupported) Error() string        { return string(e) }
 func (e unsupported) Is(target error) bool { return target == ErrUnsupported }
 
 func (r Reader) refuse(name string) error {
-	return unsupported(fmt.Sprintf("it names %.64q, which has no place in %s", name, r.What))
+	return unsupported(fmt.Sprintf("it contains the name %.64q, which is not allowed in %s", name, r.What))
 }
 
-// Func is a function that a pickle may call, by name.
+// Func is a Go function that a pickle may call.
 type Func func(args ...any) (any, error)
 
-// Call is for the unpickler.
+// Call is called by the unpickler.
 func (f Func) Call(args ...any) (any, error) { return f(args...) }
 
-// GoString is for the unpickler's errors.
+// GoString returns the text for the unpickler's errors.
 func (f Func) GoString() string { return "a function" }
 
-// Blob is a text, or bytes, of more than Short bytes. It aliases the data that was read.
+// Blob is a text or a byte string of more than Short bytes. It shares the memory of the data that was read.
 type Blob struct {
 	Data []byte
-	Text bool // UTF-8, not bytes
+	Text bool // a text in UTF-8, not a byte string
 }
 
-// GoString keeps the content out of error texts.
+// GoString returns the length, to keep the content out of error texts.
 func (b *Blob) GoString() string { return fmt.Sprintf("%d bytes", len(b.Data)) }
 
-// Text is v as a text, if it is one.
+// Text returns v as a string, and whether v is a text.
 func Text(v any) (string, bool) {
 	switch t := v.(type) {
 	case string:

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// A pickle is a program for a stack machine. Before it is run it is read through once and reduced:
-// of its opcodes only those pass that its kind can have, lengths are held against what is there
-// before anything is made of that length, long texts and bytes are taken out of it, and all that
-// stay get one form. What then runs is small, and so is all that it can make, whatever the data holds.
+// A pickle is a program for a stack machine. Before it is run, it is read once and reduced to a small,
+// safe program: only opcodes that its kind of pickle needs are allowed, lengths are compared with the
+// available bytes before memory is allocated, long texts and byte strings are taken out, and the remaining
+// ones get one form. This bounds the memory that running the program can take.
 const (
-	// Short is the most bytes of a text that stays in the program.
+	// Short is the largest length in bytes of a text that remains in the program.
 	Short = 64
 
-	mostMarks        = 100  // open at once; each costs the unpickler 300 bytes
-	opNextBuffer     = 0x97 // "the next value that was taken out"
+	mostMarks        = 100  // largest number of nested marks; each takes 300 bytes in the unpickler
+	opNextBuffer     = 0x97 // pushes the next value that was taken out
 	opFrame          = 0x95
 	opShortBinString = 'U'
 	opStop           = '.'
@@ -32,14 +32,14 @@ const (
 	opFrozenSet      = 0x91
 )
 
-// operand is what follows an opcode: so many bytes, or a length in so many bytes and then that
-// much.
+// operand describes the operand of an opcode: size bytes, or, if length is true, a length of size bytes
+// followed by that many bytes.
 type operand struct {
 	size   int
 	length bool
 }
 
-// plain are the opcodes that always pass. By their names in Python's pickletools:
+// plain holds the opcodes that are always allowed. The comments give their names in Python's pickletools.
 var plain = map[byte]operand{
 	'N': {}, 0x88: {}, 0x89: {}, // NONE NEWTRUE NEWFALSE
 	'K': {size: 1}, 'M': {size: 2}, 'J': {size: 4}, // BININT1 BININT2 BININT
@@ -55,7 +55,7 @@ var plain = map[byte]operand{
 	0x80: {size: 1}, opFrame: {size: 8}, opStop: {}, // PROTO FRAME STOP
 }
 
-// objects are the opcodes that pass where Reader.Objects says so.
+// objects holds the opcodes that are allowed if Reader.Objects is true.
 var objects = map[byte]operand{
 	'Q': {}, 0x81: {}, 'G': {size: 8}, opLong1: {1, true}, // BINPERSID NEWOBJ BINFLOAT LONG1
 	0x8f: {}, opAddItems: {}, opFrozenSet: {}, // EMPTY_SET ADDITEMS FROZENSET
@@ -70,12 +70,12 @@ func foreign(op byte) bool {
 	return object || strings.IndexByte(others, op) >= 0
 }
 
-// disguise stands before the module of every name, so that the unpickler, which knows some
-// without asking, asks for all.
+// disguise is added before the module of every name. The unpickler has implementations of some names of its
+// own; with the prefix, it calls FindClass for all of them.
 const disguise = "~"
 
-// reduce gives the program without its long operands, those in their order, and how many bytes of
-// data the pickle has.
+// reduce returns the program without its long operands, these operands in order, and the number of bytes of
+// the pickle in data.
 func (r Reader) reduce(data []byte) (program []byte, long []*Blob, size int, err error) {
 	marks := 0
 	for at, count := 0, 0; at < len(data); count++ {
@@ -88,11 +88,11 @@ func (r Reader) reduce(data []byte) (program []byte, long []*Blob, size int, err
 		case !known && foreign(op):
 			return nil, nil, 0, unsupported(fmt.Sprintf("opcode 0x%02x at byte %d has no place in %s", op, at, r.What))
 		case !known:
-			return nil, nil, 0, fmt.Errorf("opcode 0x%02x at byte %d has no place in %s", op, at, r.What)
+			return nil, nil, 0, fmt.Errorf("opcode 0x%02x at byte %d is not allowed in %s", op, at, r.What)
 		case count == r.Most:
 			return nil, nil, 0, fmt.Errorf("more than %d opcodes", r.Most)
 		case op == opMark && marks == mostMarks:
-			return nil, nil, 0, fmt.Errorf("more than %d values in each other", mostMarks)
+			return nil, nil, 0, fmt.Errorf("more than %d nested values", mostMarks)
 		case op == opMark:
 			marks++
 		case op == opTuple || op == opAppends || op == opSetItems || op == opAddItems || op == opFrozenSet:
@@ -115,19 +115,19 @@ func (r Reader) reduce(data []byte) (program []byte, long []*Blob, size int, err
 		}
 		at += form.size
 		if size > uint64(len(data)-at) {
-			return nil, nil, 0, fmt.Errorf("a value of %d bytes at byte %d, where %d are left", size, start, len(data)-at)
+			return nil, nil, 0, fmt.Errorf("a value of %d bytes at byte %d, but only %d are left", size, start, len(data)-at)
 		}
 		value := data[at : at+int(size)]
 		at += int(size)
 		switch {
-		case op == opFrame: // says only how much to read at once
+		case op == opFrame: // only a hint for buffering
 		case len(value) > Short:
 			long = append(long, &Blob{value, op == opBinUnicode || op == opBinUnicode8 || op == 0x8c})
 			program = append(program, opNextBuffer)
 		case knownUnasked(string(value)):
 			program = append(program, opShortBinString, byte(len(disguise)+len(value)))
 			program = append(append(program, disguise...), value...)
-		case form.length && op != opLong1: // text or bytes, it makes no difference here
+		case form.length && op != opLong1: // a text or a byte string
 			program = append(program, opShortBinString, byte(size))
 			program = append(program, value...)
 		default:
@@ -140,21 +140,21 @@ func (r Reader) reduce(data []byte) (program []byte, long []*Blob, size int, err
 	return nil, nil, 0, fmt.Errorf("ends at byte %d without a last opcode", len(data))
 }
 
-// afterGlobal is where GLOBAL's two lines, module and name, end.
+// afterGlobal returns the position after the two lines, module and name, of the opcode GLOBAL.
 func afterGlobal(data []byte, at int) (int, error) {
 	for range 2 {
 		window := data[at:min(len(data), at+Short)]
 		end := bytes.IndexByte(window, '\n')
 		if end < 0 {
-			return 0, fmt.Errorf("a name at byte %d without an end", at)
+			return 0, fmt.Errorf("the name at byte %d has no end", at)
 		}
 		at += end + 1
 	}
 	return at, nil
 }
 
-// knownUnasked are the modules of which the unpickler knows names without asking. A text that is
-// one is taken for the module of a STACK_GLOBAL.
+// knownUnasked reports whether text is a module for whose names the unpickler does not call FindClass. Such
+// a text may be the module of a STACK_GLOBAL, so it gets the prefix disguise.
 func knownUnasked(text string) bool {
 	return text == "collections" || text == "__builtin__" || text == "copy_reg"
 }

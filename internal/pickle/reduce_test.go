@@ -35,7 +35,7 @@ func TestLoadAsksForEveryName(t *testing.T) {
 		"c__builtin__\nobject\n.":                       `"__builtin__.object"`,
 		"c~collections\nOrderedDict\n)R.":               `"~collections.OrderedDict"`, // the disguise cannot be put on
 		"ccollections\nOrderedDict\nQ.":                 "opcode 0x51",
-		strings.Repeat("(", mostMarks+1) + ".":          "in each other",
+		strings.Repeat("(", mostMarks+1) + ".":          "nested values",
 		strings.Repeat("N", anything.Most+1) + ".":      "more than 1000 opcodes",
 		"\x8c\x08copy_reg\x8c\x0e_reconstructor\x93)R.": `"copy_reg._reconstructor"`,
 	} {

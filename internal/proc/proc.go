@@ -1,5 +1,5 @@
-// Package proc reads what Linux says in /proc about this process and this machine. What it does not
-// say, as on other systems, is 0 or empty.
+// Package proc reads facts about this process and this machine from Linux's /proc. On systems without it,
+// the results are 0 or empty.
 package proc
 
 import (
@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Process returns the bytes of a line of /proc/self/status: VmRSS is the memory in use, VmHWM its
+// Process returns the value of a line of /proc/self/status in bytes: VmRSS is the memory in use, VmHWM its
 // peak.
 func Process(key string) int64 { return bytes(read("/proc/self/status"), key) }
 
-// Machine returns the bytes of a line of /proc/meminfo, such as MemTotal or MemAvailable.
+// Machine returns the value of a line of /proc/meminfo, such as MemTotal or MemAvailable, in bytes.
 func Machine(key string) int64 { return bytes(read("/proc/meminfo"), key) }
 
-// ResetPeak makes VmHWM start anew from the memory that is in use, where the system allows it.
+// ResetPeak sets VmHWM to the memory that is currently in use, if the system allows it.
 func ResetPeak() { os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
-// Library returns the path of the library of that file name in this process, empty where it is not
+// Library returns the path of the loaded library with the given file name, or an empty text if it is not
 // loaded.
 func Library(name string) string { return library(read("/proc/self/maps"), name) }
 
@@ -27,7 +27,7 @@ func read(path string) string {
 	return string(text)
 }
 
-// bytes returns the value of a line "key:   123 kB".
+// bytes returns the value of the line "key:   123 kB", in bytes.
 func bytes(text, key string) int64 {
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(line, key+":"); ok {
@@ -42,7 +42,8 @@ func bytes(text, key string) int64 {
 	return 0
 }
 
-// library returns the path of a mapped file of that name. It ends its line, and may hold spaces.
+// library returns the path of a mapped file with that file name. The path is at the end of its line and may
+// contain spaces.
 func library(text, name string) string {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")

@@ -2,23 +2,23 @@ package raster
 
 import "math"
 
-// Matrix is of an inverse affine transform: the pixel (x,y) comes from (m0 x + m1 y + m2,
-// m3 x + m4 y + m5).
+// Matrix is the matrix of an inverse affine transform: the pixel (x,y) of the result comes from
+// (m0 x + m1 y + m2, m3 x + m4 y + m5) of the original.
 type Matrix [6]float64
 
-// ShearX moves rows by factor times their number, to the right where it is positive.
+// ShearX returns the matrix that moves row y by factor*y pixels to the right.
 func ShearX(factor float64) Matrix { return inverse(math.Atan(factor), 0, 0, 0, 0, 0) }
 
-// ShearY moves columns, down where factor is positive.
+// ShearY returns the matrix that moves column x by factor*x pixels down.
 func ShearY(factor float64) Matrix { return inverse(0, math.Atan(factor), 0, 0, 0, 0) }
 
-// Translate moves an image of h x w by whole pixels, to the right and down.
+// Translate returns the matrix that moves an image of h x w pixels to the right and down, in pixels.
 func Translate(right, down, h, w int) Matrix {
 	return inverse(0, 0, float64(right), float64(down), float64(w)*0.5, float64(h)*0.5)
 }
 
-// inverse is of a shear by those angles around a centre and a translation after it. It is in just
-// the order of torchvision's sums, of which the last bit can decide on a pixel.
+// inverse returns the inverse of a shear by these angles around a centre, followed by a translation. It
+// adds in the same order as torchvision, because the last bit can decide which pixel is taken.
 func inverse(shearX, shearY, right, down, cx, cy float64) Matrix {
 	a := math.Cos(-shearY) / math.Cos(shearY)
 	b := -math.Cos(-shearY) * math.Tan(shearX) / math.Cos(shearY)
@@ -32,7 +32,8 @@ func inverse(shearX, shearY, right, down, cx, cy float64) Matrix {
 	return m
 }
 
-// Rotate turns an image of h x w around its middle, to the left where degrees, in (-90,90), are positive.
+// Rotate returns the matrix that turns an image of h x w pixels counterclockwise around its centre.
+// degrees is in (-90,90).
 func Rotate(degrees float64, h, w int) Matrix {
 	angle := -degrees * math.Pi / 180
 	cos, sin := round15(math.Cos(angle)), round15(math.Sin(angle))
@@ -43,11 +44,10 @@ func Rotate(degrees float64, h, w int) Matrix {
 	return m
 }
 
-// round15 rounds to 15 decimals, as Pillow does.
+// round15 returns v rounded to 15 decimals, as in Pillow.
 func round15(v float64) float64 { return math.RoundToEven(v*1e15) / 1e15 }
 
-// Affine transforms the image; each pixel is the one nearest to where it comes from, 0 beyond the
-// border.
+// Affine transforms the image with nearest-neighbour interpolation. Pixels from outside the image are 0.
 func (c *Canvas) Affine(m Matrix) {
 	dst := c.other()
 	clear(dst)
@@ -59,13 +59,13 @@ func (c *Canvas) Affine(m Matrix) {
 	c.swap()
 }
 
-// scale is for matrices that keep rows rows and columns columns.
+// scale applies a matrix with m1 = m3 = 0.
 func (c *Canvas) scale(dst []byte, m Matrix) {
 	if cap(c.xs) < c.W {
 		c.xs = make([]int, c.W)
 	}
 	xs := c.xs[:c.W]
-	from, to := c.W, 0 // columns that come from the image
+	from, to := c.W, 0 // the range of columns that come from inside the image
 	for x, at := 0, m[2]+m[0]*0.5; x < c.W; x, at = x+1, at+m[0] {
 		if at >= 0 && int(at) < c.W {
 			xs[x] = int(at)
@@ -89,7 +89,7 @@ func (c *Canvas) scale(dst []byte, m Matrix) {
 	}
 }
 
-// warp is for any matrix, in numbers of 16 bits after the point.
+// warp applies any matrix, with fixed-point numbers of 16 fractional bits.
 func (c *Canvas) warp(dst []byte, m Matrix) {
 	fixed := func(v float64) int { return int(math.Floor(v*65536 + 0.5)) }
 	dx, dy := fixed(m[0]), fixed(m[3])

@@ -1,9 +1,10 @@
 package raster
 
-// Brightness multiplies: 0 is black, 1 the image.
+// Brightness multiplies all values by factor: 0 gives black, 1 the original image.
 func (c *Canvas) Brightness(factor float64) { c.fade(0, factor) }
 
-// Contrast moves away from the mean grey: 0 is grey all over, 1 the image.
+// Contrast scales the difference from the mean grey value by factor: 0 gives uniform grey, 1 the original
+// image.
 func (c *Canvas) Contrast(factor float64) {
 	sum := 0
 	if c.C == 1 {
@@ -12,7 +13,7 @@ func (c *Canvas) Contrast(factor float64) {
 		}
 	} else if r, g, b := c.plane(0), c.plane(1), c.plane(2); vector {
 		sum = vectorLumaSum(r, g, b)
-	} else { // without writing the grey anywhere
+	} else { // sum the grey values without storing them
 		g, b = g[:len(r)], b[:len(r)]
 		for i := range r {
 			sum += int(luma(r[i], g[i], b[i]))
@@ -21,7 +22,7 @@ func (c *Canvas) Contrast(factor float64) {
 	c.fade(byte(float64(sum)/float64(c.H*c.W)+0.5), factor)
 }
 
-// fade blends a colour of equal channels with the image.
+// fade replaces each value v by from + factor * (v - from).
 func (c *Canvas) fade(from byte, factor float64) {
 	if vector {
 		vectorFade(c.Pix, from, float32(factor))
@@ -34,7 +35,8 @@ func (c *Canvas) fade(from byte, factor float64) {
 	t.apply(c.Pix)
 }
 
-// Saturation moves away from each pixel's grey: 0 is grey, 1 the image.
+// Saturation scales the difference from each pixel's grey value by factor: 0 gives a grey image, 1 the
+// original image.
 func (c *Canvas) Saturation(factor float64) {
 	if c.C == 1 {
 		return
@@ -44,7 +46,7 @@ func (c *Canvas) Saturation(factor float64) {
 		vectorSaturate(r, g, b, float32(factor))
 		return
 	}
-	var product [511]float32 // of the factor and a difference
+	var product [511]float32 // factor times each possible difference
 	for d := range product {
 		product[d] = float32(factor) * float32(d-255)
 	}
@@ -58,8 +60,8 @@ func (c *Canvas) Saturation(factor float64) {
 	}
 }
 
-// Sharpness moves away from the smoothed image: 0 is smooth, 1 the image. Pixels at the border
-// stay.
+// Sharpness scales the difference from the smoothed image by factor: 0 gives the smoothed image, 1 the
+// original. Pixels at the border do not change.
 func (c *Canvas) Sharpness(factor float64) {
 	dst := c.other()
 	if c.H < 3 || c.W < 3 {
@@ -77,13 +79,13 @@ func (c *Canvas) Sharpness(factor float64) {
 		for y := 1; y < c.H-1; y++ {
 			up, row, down, to := in[(y-1)*w:][:w], in[y*w:][:w], in[(y+1)*w:][:w], out[y*w:][:w]
 			to[0], to[w-1] = row[0], row[w-1]
-			// Sums of columns: each is used three times.
+			// Sums of three pixels in a column; each is used three times.
 			left := int(up[0]) + int(row[0]) + int(down[0])
 			middle := int(up[1]) + int(row[1]) + int(down[1])
 			for x := 1; x < w-1; x++ {
 				right := int(up[x+1]) + int(row[x+1]) + int(down[x+1])
 				v := int(row[x])
-				// The mean with five times the weight on the middle, to the nearest.
+				// The rounded mean of 3x3 pixels, in which the centre has weight 5 and the others 1.
 				smooth := (2*(left+middle+right+4*v) + 13) / 26
 				to[x] = clip(float32(smooth) + product[255+v-smooth])
 				left, middle = middle, right
@@ -93,7 +95,7 @@ func (c *Canvas) Sharpness(factor float64) {
 	c.swap()
 }
 
-// Posterize keeps the highest bits, 0 to 8, of each value.
+// Posterize keeps the given number of high bits, 0 to 8, of each value.
 func (c *Canvas) Posterize(bits int) {
 	mask := ^byte(1<<(8-bits) - 1)
 	for i := range c.Pix {
@@ -101,7 +103,7 @@ func (c *Canvas) Posterize(bits int) {
 	}
 }
 
-// Solarize inverts the values from the threshold on.
+// Solarize inverts the values that are at least threshold.
 func (c *Canvas) Solarize(threshold float64) {
 	var t table
 	for v := range t {
@@ -113,14 +115,14 @@ func (c *Canvas) Solarize(threshold float64) {
 	t.apply(c.Pix)
 }
 
-// Invert makes a negative.
+// Invert replaces each value v by 255-v.
 func (c *Canvas) Invert() {
 	for i := range c.Pix {
 		c.Pix[i] = ^c.Pix[i]
 	}
 }
 
-// AutoContrast stretches each channel's values to 0..255.
+// AutoContrast scales the values of each channel linearly to the range 0..255.
 func (c *Canvas) AutoContrast() {
 	for ch := range c.C {
 		pix := c.plane(ch)
@@ -141,7 +143,7 @@ func (c *Canvas) AutoContrast() {
 	}
 }
 
-// Equalize spreads each channel's values so that all become about equally frequent.
+// Equalize equalises the histogram of each channel.
 func (c *Canvas) Equalize() {
 	for ch := range c.C {
 		pix := c.plane(ch)

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Hue turns the colours by shift, in [-0.5,0.5], of a whole turn. Colours go through 8-bit hue,
-// saturation and value, as in Pillow, whose roundings hueTables holds.
+// Hue rotates the hue of all colours by shift in [-0.5,0.5], where 1 is a full turn. As in Pillow, colours
+// are converted to 8-bit HSV and back; tables reproduce Pillow's rounding.
 func (c *Canvas) Hue(shift float64) {
 	if c.C == 1 {
 		return
@@ -21,7 +21,7 @@ func (c *Canvas) Hue(shift float64) {
 		chroma := v - min(red, green, blue)
 		s := t.saturation[v][chroma]
 		if s == 0 {
-			if chroma > 0 { // too little of it for 8 bits
+			if chroma > 0 { // a saturation that rounds to 0 in 8 bits
 				r[i], g[i], b[i] = byte(v), byte(v), byte(v)
 			}
 			continue
@@ -57,8 +57,8 @@ func (c *Canvas) Hue(shift float64) {
 	}
 }
 
-// falling and rising are the value of the channel that is neither the highest nor the lowest, at a
-// share of a sector, for the value v and the saturation fs, rounded to the nearest.
+// falling and rising return the channel that is neither the highest nor the lowest, for value v, saturation
+// fs and the position share in a sector of the hue. It falls or rises with share. Both round to nearest.
 func falling(v int, fs, share float32) byte {
 	return byte(float64(float64(v)*(1-float64(fs*share))) + 0.5)
 }
@@ -67,16 +67,16 @@ func rising(v int, fs, share float32) byte {
 	return byte(float64(float64(v)*(1-float64(float64(fs)*(1-float64(share))))) + 0.5)
 }
 
-// hueAt is where the hue of x/chroma stands in a sector's table, x in -chroma..chroma.
+// hueAt returns the index of the hue x/chroma in a table of conversions, for x in -chroma..chroma.
 func hueAt(x, chroma int) int { return chroma*chroma + chroma + x }
 
-// conversions are Pillow's between RGB and HSV, tabulated.
+// conversions holds tables of Pillow's conversions between RGB and HSV.
 type conversions struct {
-	hue        [3][256 * 256]byte // by the highest channel, at hueAt(difference of the two others)
-	saturation [256][256]byte     // by value and chroma
+	hue        [3][256 * 256]byte // hue, for each highest channel, at index hueAt(difference of the two others, chroma)
+	saturation [256][256]byte     // saturation, by value and chroma
 	low        [256][256]byte     // the lowest channel, by saturation and value
-	sector     [256]byte          // 0..5, by hue
-	share      [256]float32       // of the sector, by hue
+	sector     [256]byte          // sector of the hue circle, 0..5, by hue
+	share      [256]float32       // position in the sector, in [0,1), by hue
 	part       [256]float32       // saturation in [0,1]
 }
 
@@ -84,7 +84,8 @@ var hueTables = sync.OnceValue(func() *conversions {
 	t := new(conversions)
 	for chroma := 1; chroma < 256; chroma++ {
 		for x := -chroma; x <= chroma; x++ {
-			// How far the two other channels are from the highest, in chromas: one is the lowest.
+			// The distances of the two other channels from the highest, divided by the chroma; that of the
+			// lowest channel is 1.
 			first, second := float32(1), float32(1)
 			if x >= 0 {
 				second = float32(chroma-x) / float32(chroma)

@@ -7,15 +7,15 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-// Not FMA: a product and a sum are rounded one after the other, as in Go.
+// FMA is not used: products and sums are rounded separately, as in Go.
 #define AVX2 __attribute__((target("avx2")))
 
 int hdas_avx2(void) { return __builtin_cpu_supports("avx2"); }
 
-// Eight bytes as numbers of 32 bits.
+// Returns eight bytes as 32-bit integers.
 static inline AVX2 __m256i widen(const uint8_t *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
 
-// Eight numbers of 32 bits as bytes, cut to 0..255.
+// Stores eight 32-bit integers as bytes, limited to 0..255.
 static inline AVX2 void narrow(uint8_t *p, __m256i v) {
 	__m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 	_mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
@@ -75,7 +75,7 @@ AVX2 void hdas_down(uint8_t *dst, const uint8_t *src, int64_t h, int64_t w, cons
 	}
 }
 
-// from + factor * (v - from), its fraction cut off by the conversion to a byte.
+// Returns from + factor * (v - from) as integers, without the fractions.
 static inline AVX2 __m256i blend(__m256i v, __m256i from, __m256 factor) {
 	__m256 t = _mm256_mul_ps(factor, _mm256_cvtepi32_ps(_mm256_sub_epi32(v, from)));
 	t = _mm256_add_ps(_mm256_cvtepi32_ps(from), t);
@@ -107,7 +107,7 @@ static inline int luma1(int r, int g, int b) { return (r * 19595 + g * 38470 + b
 AVX2 int64_t hdas_luma_sum(const uint8_t *r, const uint8_t *g, const uint8_t *b, int64_t n) {
 	int64_t sum = 0, i = 0;
 	while (i + 8 <= n) {
-		__m256i part = _mm256_setzero_si256(); // of 2^16 pixels at most
+		__m256i part = _mm256_setzero_si256(); // sum over at most 2^16 pixels
 		for (int64_t end = n - i > 1 << 16 ? i + (1 << 16) : n; i + 8 <= end; i += 8)
 			part = _mm256_add_epi32(part, luma(widen(r + i), widen(g + i), widen(b + i)));
 		uint32_t lanes[8];

@@ -1,11 +1,12 @@
-// The hot loops with AVX2, eight pixels at a time, with the very results of their twins in Go.
+// The inner loops with AVX2, for eight pixels at a time. Their results are identical to those of the Go
+// code that is used without AVX2.
 #include <stdint.h>
 
 int hdas_avx2(void);
 
-// Resizes h rows of three interleaved channels, stride bytes apart, to w columns and takes the
-// channels apart: planes of h*w bytes. Column x is the sum over k < taps of weight[k*w+x] times the
-// pixel at offset[x]+3k. Reads one byte beyond a row's last pixel.
+// Resizes h rows of interleaved RGB, stride bytes apart, to w columns, and writes the channels as
+// separate planes. Column x is the sum over k < taps of weight[k*w+x] times the pixel at byte offset
+// offset[x]+3k. It reads one byte after the last pixel of a row.
 void hdas_across(uint8_t *dst, const uint8_t *src, int64_t stride, int64_t h, int64_t w, const int32_t *offset,
                  const int32_t *weight, int64_t taps, int64_t plane);
 
@@ -14,9 +15,9 @@ void hdas_across(uint8_t *dst, const uint8_t *src, int64_t stride, int64_t h, in
 void hdas_down(uint8_t *dst, const uint8_t *src, int64_t h, int64_t w, const int64_t *first, const int64_t *count,
                const int32_t *weight, int64_t most);
 
-// n values blended from one value: from + factor * (value - from).
+// Replaces n values by from + factor * (value - from).
 void hdas_fade(uint8_t *pix, int64_t n, float from, float factor);
-// The sum of n pixels' grey.
+// Returns the sum of the grey values of n pixels.
 int64_t hdas_luma_sum(const uint8_t *r, const uint8_t *g, const uint8_t *b, int64_t n);
-// n pixels blended from their grey.
+// Replaces the channels of n pixels by grey + factor * (channel - grey).
 void hdas_saturate(uint8_t *r, uint8_t *g, uint8_t *b, int64_t n, float factor);

@@ -8,7 +8,7 @@ import "C"
 
 import "unsafe"
 
-// vector says whether the loops in C are used: on processors with AVX2.
+// vector is true if the loops in C are used, which need a processor with AVX2.
 var vector = C.hdas_avx2() != 0
 
 func bytesOf(b []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.SliceData(b)) }

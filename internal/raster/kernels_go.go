@@ -2,7 +2,7 @@
 
 package raster
 
-// Without cgo there are no loops in C.
+// vector is false: without cgo there are no loops in C.
 var vector = false
 
 func vectorAcross(dst, src []byte, stride, h, w int, offset, weight []int32, taps, plane int) {}

@@ -1,25 +1,26 @@
-// Package raster changes images of bytes in the ways that augmentation needs, with the results of
-// Pillow, on which torchvision's transforms stand, to the last bit.
+// Package raster implements the image operations of data augmentation on images of bytes. Results equal
+// those of Pillow, which torchvision's transforms use, bit for bit.
 package raster
 
-// Image is C planes of H rows of W bytes, one after the other without gaps.
+// Image is an image of bytes (C,H,W), in row-major order without gaps.
 type Image struct {
 	C, H, W int
 	Pix     []byte
 }
 
-// plane is one channel's bytes.
+// plane returns the bytes of channel c; the result shares the image's memory.
 func (m Image) plane(c int) []byte { return m.Pix[c*m.H*m.W:][:m.H*m.W] }
 
-// Canvas is an image of one channel (grey) or three (R,G,B) and what its methods need besides. It
-// is used for one image after the other, by one goroutine at a time.
+// Canvas is an image with one channel (grey) or three (R,G,B), and scratch memory for its methods. Its
+// methods change the image in place. A canvas can be reused for other images; only one goroutine may use
+// it at a time.
 type Canvas struct {
 	Image
-	spare []byte // as long as Pix, with anything in it
-	xs    []int  // scratch, one row
+	spare []byte // scratch space as long as Pix
+	xs    []int  // scratch space for one row
 }
 
-// Reset sets the size and makes room. What is in Pix afterwards is anything.
+// Reset sets the size of the image. The content of Pix is undefined afterwards.
 func (c *Canvas) Reset(channels, h, w int) {
 	c.C, c.H, c.W = channels, h, w
 	n := channels * h * w
@@ -29,7 +30,7 @@ func (c *Canvas) Reset(channels, h, w int) {
 	c.Pix = c.Pix[:n]
 }
 
-// other is scratch space as large as the image, which becomes the image by swap.
+// other returns scratch space of the size of the image. swap makes it the image.
 func (c *Canvas) other() []byte {
 	if cap(c.spare) < len(c.Pix) {
 		c.spare = make([]byte, len(c.Pix))
@@ -40,7 +41,7 @@ func (c *Canvas) other() []byte {
 
 func (c *Canvas) swap() { c.Pix, c.spare = c.spare, c.Pix }
 
-// table maps every byte to another one.
+// table maps each byte to another byte.
 type table [256]byte
 
 func (t *table) apply(pix []byte) {
@@ -49,7 +50,7 @@ func (t *table) apply(pix []byte) {
 	}
 }
 
-// byte of a number, cut to 0..255 and its fraction off.
+// clip returns v limited to 0..255, without its fraction.
 func clip(v float32) byte {
 	switch {
 	case v <= 0:
@@ -60,13 +61,13 @@ func clip(v float32) byte {
 	return byte(v)
 }
 
-// blend is a + factor (b - a) as Pillow computes it, in float32: between a and b where factor is in
-// [0,1], else beyond.
+// blend returns a + factor * (b - a), computed in float32 as in Pillow. The result is between a and b if
+// factor is in [0,1].
 func blend(a, b byte, factor float32) byte {
 	return clip(float32(a) + float32(factor*float32(int(b)-int(a))))
 }
 
-// luma is ITU-R 601-2's, with 16 bits after the point.
+// luma returns the grey value of a colour by ITU-R 601-2, computed with 16 fractional bits.
 func luma(r, g, b byte) byte {
 	return byte((uint32(r)*19595 + uint32(g)*38470 + uint32(b)*7471 + 0x8000) >> 16)
 }

@@ -6,21 +6,21 @@ import (
 	"math"
 )
 
-// Filter is how a resized pixel is made of the old ones around it. Where an image gets smaller it
-// spans as many more of them (antialiasing).
+// Filter is the interpolation of a resize. If the image becomes smaller, the filter becomes wider
+// accordingly (antialiasing), as in Pillow.
 type Filter int
 
-// The filters, which Pillow calls the same.
+// The filters, with Pillow's names.
 const (
 	Bilinear Filter = iota
 	Bicubic
 )
 
-// support is how far the filter reaches, in pixels of the smaller image.
+// support returns half the width of the filter, in pixels of the smaller image.
 func (f Filter) support() float64 { return float64(f) + 1 }
 
 func (f Filter) weight(x float64) float64 {
-	const a = -0.5 // Keys' parameter
+	const a = -0.5 // the parameter of Keys' bicubic kernel
 	x = math.Abs(x)
 	switch {
 	case f == Bilinear && x < 1:
@@ -33,20 +33,20 @@ func (f Filter) weight(x float64) float64 {
 	return 0
 }
 
-// Weights have so many bits after the point.
+// weightBits is the number of fractional bits of the filter's weights.
 const weightBits = 22
 
-// taps are the old pixels that each new one of a row or column is the weighted sum of.
+// taps holds, for each new pixel of a row or a column, the old pixels whose weighted sum it is.
 type taps struct {
-	first  []int   // of the old pixels, by new pixel
-	count  []int   // of them
-	weight []int32 // most of them for each new pixel
-	most   int
-	exact  []float64 // scratch
+	first  []int     // for each new pixel, the index of its first old pixel
+	count  []int     // for each new pixel, its number of old pixels
+	weight []int32   // for each new pixel, most weights, of which count are used
+	most   int       // the largest possible count
+	exact  []float64 // scratch space
 }
 
-// set is for n old pixels that become size new ones, of which those from..to-1 are wanted. It
-// returns which old ones they need; first counts from there.
+// set computes the taps for new pixels from..to-1 when n old pixels are resized to size new ones. It
+// returns the range lo..hi-1 of old pixels that they need; first counts from lo.
 func (t *taps) set(f Filter, n, size, from, to int) (lo, hi int) {
 	scale := float64(n) / float64(size)
 	stretch := max(scale, 1)
@@ -81,14 +81,13 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// columns are taps in the form of the loop in C: as many for each new pixel, by tap and then by
-// pixel.
+// columns holds taps in the form for the loop in C: each new pixel has the same number of taps.
 type columns struct {
-	offset []int32 // in bytes, of the first
-	weight []int32
+	offset []int32 // for each new pixel, the offset of its first old pixel in bytes
+	weight []int32 // (taps, new pixels)
 }
 
-// set is false where n old pixels are fewer than the taps.
+// set converts t for n old pixels. It returns false if there are fewer old pixels than taps.
 func (c *columns) set(t *taps, n int) bool {
 	size := len(t.first)
 	if n < t.most {
@@ -97,7 +96,7 @@ func (c *columns) set(t *taps, n int) bool {
 	c.offset, c.weight = grow(c.offset, size), grow(c.weight, size*t.most)
 	clear(c.weight)
 	for x, first := range t.first {
-		shift := max(first+t.most-n, 0) // to the left, for all to be there
+		shift := max(first+t.most-n, 0) // shift to the left, so that no tap is outside the row
 		c.offset[x] = int32(3 * (first - shift))
 		for k, w := range t.weight[x*t.most:][:t.count[x]] {
 			c.weight[(k+shift)*size+x] = w
@@ -106,24 +105,25 @@ func (c *columns) set(t *taps, n int) bool {
 	return true
 }
 
-// Resizer resizes one image after the other: Plan, then Interleaved or Planes.
+// Resizer resizes images and reuses its memory. For each image, call Plan, then Interleaved or Planes.
 type Resizer struct {
 	job          Job
-	part         image.Rectangle // of the old image
+	part         image.Rectangle // the part of the old image that is needed
 	across, down taps
-	rows         []byte // planes of old rows, already as wide as the new ones
+	rows         []byte // planes of the old rows, resized to the new width
 	sums         []uint64
 	columns      columns
 }
 
-// Job is the resizing of an image of OldH x OldW to H x W, of which only Window is made.
+// Job describes the resizing of an image of OldH x OldW pixels to H x W, of which only the part Window is
+// computed.
 type Job struct {
 	OldH, OldW, H, W int // all at least 1
 	Window           image.Rectangle
 	Filter           Filter
 }
 
-// Plan says which part of the old image the job needs.
+// Plan prepares a job and returns the part of the old image that it needs.
 func (r *Resizer) Plan(j Job) image.Rectangle {
 	r.job, r.part = j, image.Rectangle{}
 	r.part.Min.X, r.part.Max.X = r.across.set(j.Filter, j.OldW, j.W, j.Window.Min.X, j.Window.Max.X)
@@ -131,20 +131,22 @@ func (r *Resizer) Plan(j Job) image.Rectangle {
 	return r.part
 }
 
-// Interleaved is H rows of W pixels of three channels each, the rows Stride bytes apart.
+// Interleaved is an image with H rows of W pixels. A pixel has three bytes (R,G,B), and rows begin Stride
+// bytes apart.
 type Interleaved struct {
 	W, H, Stride int
 	Pix          []byte
 }
 
-// Interleaved sets c to the window, made of the part that Plan named.
+// Interleaved sets c to the result of the planned job. part is the part of the old image that Plan
+// returned.
 func (r *Resizer) Interleaved(c *Canvas, part Interleaved) {
 	c.Reset(3, r.job.Window.Dy(), r.job.Window.Dx())
 	w, h := c.W, r.part.Dy()
 	size := h * w
 	r.rows = grow(r.rows, 3*size)
 	done := 0
-	// All rows but the last: the loop in C reads a byte beyond a row, which is the next one's.
+	// All rows except the last: the loop in C reads one byte after a row, which belongs to the next row.
 	if vector && h > 1 && r.columns.set(&r.across, r.part.Dx()) {
 		done = h - 1
 		vectorAcross(r.rows, part.Pix, part.Stride, done, w, r.columns.offset, r.columns.weight, r.across.most, size)
@@ -159,7 +161,7 @@ func (r *Resizer) Interleaved(c *Canvas, part Interleaved) {
 	}
 }
 
-// Planes sets c to the window, made of src, the whole old image.
+// Planes sets c to the result of the planned job. src is the whole old image.
 func (r *Resizer) Planes(c *Canvas, src Image) {
 	c.Reset(src.C, r.job.Window.Dy(), r.job.Window.Dx())
 	w, h := c.W, r.part.Dy()
@@ -175,7 +177,7 @@ func (r *Resizer) Planes(c *Canvas, src Image) {
 
 const half = 1 << (weightBits - 1)
 
-// grey resizes a row.
+// grey resizes a row of one channel.
 func (t *taps) grey(dst, src []byte) {
 	for x := range dst {
 		weights := t.weight[x*t.most:][:t.count[x]]
@@ -188,7 +190,7 @@ func (t *taps) grey(dst, src []byte) {
 	}
 }
 
-// colours resizes a row of three channels and takes them apart.
+// colours resizes a row of interleaved RGB and writes the channels to three rows.
 func (t *taps) colours(red, green, blue, src []byte) {
 	green, blue = green[:len(red)], blue[:len(red)]
 	for x := range red {
@@ -205,18 +207,18 @@ func (t *taps) colours(red, green, blue, src []byte) {
 	}
 }
 
-// cut is a sum as a byte.
+// cut returns a fixed-point sum as a byte.
 func cut(sum int32) byte { return byte(min(max(sum>>weightBits, 0), 255)) }
 
-// Columns are summed eight bytes at a time, in four words of two lanes of 32 bits. A lane starts
-// with half, and 256 ones above the point, so that no sum is negative and the lanes stay apart.
+// rise adds eight bytes at a time, in four 64-bit words with two lanes of 32 bits. A lane starts with 256.5
+// in fixed point, so that sums are rounded and never negative, and the lanes do not affect each other.
 const (
 	lanes     = 0x0000_00ff_0000_00ff
 	laneStart = half + 256<<weightBits
 	start     = laneStart<<32 | laneStart
 )
 
-// cutTable is the byte of a lane's integer part, less 256.
+// cutTable maps the integer part of a lane to the byte of that number minus 256.
 var cutTable = func() (t [1024]byte) {
 	for i := range t {
 		t[i] = byte(min(max(i-256, 0), 255))
@@ -224,7 +226,7 @@ var cutTable = func() (t [1024]byte) {
 	return t
 }()
 
-// rise sets dst to src, rows of w bytes, resized in height.
+// rise resizes src, which has rows of w bytes, in height, and writes the result to dst.
 func (r *Resizer) rise(dst, src []byte, w int) {
 	if vector {
 		vectorDown(dst, src, len(dst)/w, w, &r.down)
@@ -259,7 +261,7 @@ func (r *Resizer) rise(dst, src []byte, w int) {
 	}
 }
 
-// addRow adds a row to the sums, times a weight modulo 2^64.
+// addRow adds weight * row to the sums, modulo 2^64.
 func addRow(sums []uint64, row []byte, weight uint64) {
 	for len(sums) >= 4 && len(row) >= 8 {
 		v := binary.LittleEndian.Uint64(row)

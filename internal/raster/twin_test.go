@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Each loop in C has the results of its twin in Go, on images of any size.
+// Each loop in C has the same results as the Go code, on images of any size.
 func TestVectorEqualsGo(t *testing.T) {
 	if !vector {
 		t.Skip("without cgo or AVX2 there is one way only")

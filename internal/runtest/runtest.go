@@ -1,4 +1,4 @@
-// Package runtest is what tests of runs share.
+// Package runtest holds helpers for tests of searches and trainings in run folders.
 package runtest
 
 import (
@@ -12,11 +12,12 @@ import (
 	"hdas/run"
 )
 
-// Run is a run in a folder, until its end or the context's, as search.Run and train.Run are.
+// Run does a search or a training in a run folder until it is complete or ctx is cancelled, as search.Run
+// and train.Run do.
 type Run[R any] func(ctx context.Context, d *run.Dir, observe func(run.Progress)) (R, error)
 
-// ToEnd begins a run in a new folder and returns its result. Where stop is not 0, it is stopped
-// after that many steps, which has to be possible, and gone on with.
+// ToEnd starts a run in a new folder and returns its result. If stop is not 0, it stops the run after that
+// many steps and resumes it; the run must be longer than that.
 func ToEnd[R any](t *testing.T, folder string, stop int, f Run[R]) R {
 	t.Helper()
 	d, err := run.Create(folder)
@@ -52,7 +53,7 @@ func ToEnd[R any](t *testing.T, folder string, stop int, f Run[R]) R {
 	return r
 }
 
-// Same fails where the files of those names are not the same in both folders, byte for byte.
+// Same fails the test if a named file is not byte for byte the same in both folders.
 func Same(t *testing.T, a, b string, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -62,7 +63,7 @@ func Same(t *testing.T, a, b string, names ...string) {
 	}
 }
 
-// Content is that of a file of a run's folder; slashes are of subfolders.
+// Content returns the content of a file in a run folder. name may contain subfolders, separated by slashes.
 func Content(t *testing.T, folder, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))

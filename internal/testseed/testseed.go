@@ -1,5 +1,5 @@
-// Package testseed gives tests their random numbers. Tests of pgregory.net/rapid have its own: it
-// prints the seed of a failure, and -rapid.seed takes one.
+// Package testseed provides random numbers for tests. Tests with pgregory.net/rapid do not need it, because
+// rapid prints the seed of a failure and has the flag -rapid.seed.
 package testseed
 
 import (
@@ -12,9 +12,9 @@ import (
 // Variable is the environment variable that holds the seed of all tests that call Rand.
 const Variable = "HDAS_TEST_SEED"
 
-// Rand returns a generator that is seeded by the environment variable HDAS_TEST_SEED or, where that
-// is not set, by usual. It logs the seed, which `go test` prints where the test fails. A variable
-// that is no number fails the test.
+// Rand returns a random number generator. Its seed is the environment variable HDAS_TEST_SEED or, if that is
+// not set, usual. Rand logs the seed, which `go test` prints if the test fails. It fails the test if the
+// variable is not a number.
 func Rand(t testing.TB, usual uint64) *rand.Rand {
 	t.Helper()
 	seed := usual

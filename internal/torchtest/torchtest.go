@@ -1,4 +1,4 @@
-// Package torchtest is what tests of tensor work share.
+// Package torchtest holds helpers for tests that use tensors.
 package torchtest
 
 import (
@@ -10,20 +10,21 @@ import (
 	"hdas/torch"
 )
 
-// Main runs a package's tests and fails where one leaves a goroutine behind.
+// Main runs a package's tests and fails if goroutines are left at the end.
 func Main(m *testing.M) {
 	// The goroutine that does all tensor work lives as long as the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("hdas/torch.serve"))
 }
 
-// T is what testing.T and rapid.T have in common.
+// T is the common part of testing.T and rapid.T.
 type T interface {
 	Helper()
 	Fatal(...any)
 	Fatalf(string, ...any)
 }
 
-// Do runs f as torch.Do does, and fails on an error of libtorch and on tensors left behind.
+// Do runs f with torch.Do. It fails the test if torch.Do returns an error, or if f leaves tensors that are
+// not freed.
 func Do(t T, f func(s *torch.Scope)) {
 	t.Helper()
 	before := torch.Live()
@@ -35,7 +36,7 @@ func Do(t T, f func(s *torch.Scope)) {
 	}
 }
 
-// Try is Do for an f that may fail.
+// Try is like Do, and also fails the test if f returns an error.
 func Try(t T, f func() error) {
 	t.Helper()
 	var err error
@@ -45,7 +46,7 @@ func Try(t T, f func() error) {
 	}
 }
 
-// Panics runs f and returns the text of what it panicked with, empty if it did not.
+// Panics runs f and returns the value of its panic as a text, or an empty text if f did not panic.
 func Panics(f func()) (text string) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -56,7 +57,7 @@ func Panics(f func()) (text string) {
 	return ""
 }
 
-// EachDevice runs f on the CPU always, and on the first CUDA device where there is one.
+// EachDevice runs f as a subtest on the CPU and, if there is one, on the first CUDA device.
 func EachDevice(t *testing.T, f func(t *testing.T, d torch.Device)) {
 	t.Run("cpu", func(t *testing.T) { f(t, torch.CPU) })
 	t.Run("cuda", func(t *testing.T) {
@@ -67,7 +68,7 @@ func EachDevice(t *testing.T, f func(t *testing.T, d torch.Device)) {
 	})
 }
 
-// EachOptions runs f for both types of floating point, on every device.
+// EachOptions runs f as a subtest for float32 and float64 on each device of EachDevice.
 func EachOptions(t *testing.T, f func(t *testing.T, o torch.Options)) {
 	EachDevice(t, func(t *testing.T, d torch.Device) {
 		for _, dtype := range []torch.DType{torch.Float32, torch.Float64} {

@@ -1,5 +1,5 @@
-// Package jobs runs commands side by side, each in a process of its own: the tensor work of a process
-// is that of one thread.
+// Package jobs runs several commands at once. Each run is a process of its own, because a process runs
+// tensor operations on one Go thread only.
 package jobs
 
 import (
@@ -14,29 +14,29 @@ import (
 	"time"
 )
 
-// Job is a run in a process of its own.
+// Job is a command that runs in a process of its own.
 type Job struct {
 	Name    string
-	Command []string     // the program and its arguments; it begins the run, or goes on with it
+	Command []string     // the program and its arguments; it starts the run or resumes it
 	Prepare func() error // called before the command is started; may be nil
 }
 
-// Runner says how jobs are run.
+// Runner runs jobs.
 type Runner struct {
-	Limit int // jobs at once; 0: one
-	// Grace is the time from SIGTERM to SIGKILL, in which a job finishes its step and writes a
+	Limit int // largest number of jobs at once; 0: one
+	// Grace is the time between SIGTERM and SIGKILL, in which a job finishes its step and writes a
 	// checkpoint; 0: ten minutes.
 	Grace    time.Duration
-	Restarts int // how often a job that a signal killed is started again, to go on from its checkpoint
-	// Line is told every line that a job writes to its standard error, without the line's end, by one
-	// goroutine at a time; nil drops them. Standard output is dropped.
+	Restarts int // how often a job that was killed by a signal is restarted, to resume from its checkpoint
+	// Line is called with every line that a job writes to its standard error, without the line end, by
+	// one goroutine at a time; it may be nil. Standard output is discarded.
 	Line func(job, line string)
 }
 
-// Error is the end of a job that failed.
+// Error is the error of a job that failed.
 type Error struct {
 	Job  string
-	Exit int    // the exit code; -1 where there is none: a signal ended it, or it could not be started
+	Exit int    // the exit code; -1 if a signal ended the job or it could not be started
 	Last string // the last line of its standard error that is not empty
 	Err  error
 }
@@ -50,10 +50,10 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Run starts the jobs in their order, no more than Limit at once, and returns when all have ended.
-// The first job that fails stops the others, and Run returns its *Error; the end of ctx stops all of
-// them, and Run returns its error. A job is stopped by SIGTERM, and it is killed where this process
-// ends before it.
+// Run starts the jobs in order, at most Limit at once, and returns when all have ended. If a job fails,
+// the others are stopped and Run returns the *Error of the first that failed. If ctx is cancelled, all
+// jobs are stopped and Run returns the error of ctx. A job is stopped by SIGTERM. If this process ends,
+// its jobs are killed.
 func (r Runner) Run(ctx context.Context, jobs []Job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -62,7 +62,7 @@ func (r Runner) Run(ctx context.Context, jobs []Job) error {
 		next <- j
 	}
 	close(next)
-	var lines sync.Mutex // one at a time, of all jobs
+	var lines sync.Mutex // held while Line is called
 	var running sync.WaitGroup
 	for range min(max(r.Limit, 1), len(jobs)) {
 		running.Go(func() {
@@ -80,7 +80,7 @@ func (r Runner) Run(ctx context.Context, jobs []Job) error {
 	return context.Cause(ctx)
 }
 
-// finish runs a job to its end, again where a signal killed it.
+// finish runs a job to its end and restarts it if a signal killed it.
 func (r Runner) finish(ctx context.Context, j Job, lines *sync.Mutex) error {
 	if j.Prepare != nil {
 		if err := j.Prepare(); err != nil {
@@ -103,7 +103,7 @@ func (r Runner) finish(ctx context.Context, j Job, lines *sync.Mutex) error {
 	}
 }
 
-// start runs a job's command and returns the last line that it wrote.
+// start runs the command of a job and returns the last line of its standard error.
 func (r Runner) start(ctx context.Context, j Job, lines *sync.Mutex) (last string, err error) {
 	out := &writer{line: func(line string) {
 		if strings.TrimSpace(line) != "" {
@@ -116,10 +116,10 @@ func (r Runner) start(ctx context.Context, j Job, lines *sync.Mutex) (last strin
 		}
 	}}
 	c := exec.CommandContext(ctx, j.Command[0], j.Command[1:]...)
-	c.Stderr = out // no terminal: bars of several jobs would overwrite each other
-	// A job that outlived this process would keep its folder locked. It is told of the end of the thread
-	// that started it, which is this one. In a process group of its own it does not get a Ctrl-C on top of
-	// the SIGTERM, which would end it at once.
+	c.Stderr = out // not the terminal, on which the progress bars of several jobs would overwrite each other
+	// A job that outlives this process would keep its folder locked, so it gets a signal when the thread
+	// that started it ends; therefore the goroutine keeps this thread. The job has a process group of its
+	// own: otherwise it would get a Ctrl-C in addition to the SIGTERM, and a second signal ends it at once.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
@@ -132,10 +132,10 @@ func (r Runner) start(ctx context.Context, j Job, lines *sync.Mutex) (last strin
 	return last, err
 }
 
-// writer divides what is written to it into lines.
+// writer splits what is written to it into lines.
 type writer struct {
 	line func(string)
-	rest []byte // of a line whose end is yet to come
+	rest []byte // the beginning of an incomplete line
 }
 
 func (w *writer) Write(p []byte) (int, error) {

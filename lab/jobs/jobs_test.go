@@ -17,7 +17,7 @@ import (
 	"hdas/lab/jobs"
 )
 
-// helper makes the test binary a process of its own that runs one job, those lines of a shell.
+// helper is the environment variable that makes the test binary run a shell script as a job.
 const helper = "JOBS_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -35,12 +35,12 @@ func shell(name, script string) jobs.Job {
 	return jobs.Job{Name: name, Command: []string{"/bin/sh", "-c", script}}
 }
 
-// stopped is a job that says in a file that it runs, until SIGTERM: then it leaves a checkpoint.
+// stopped returns a job that writes a file when it runs, and a checkpoint when it gets SIGTERM.
 func stopped(name, folder string) jobs.Job {
 	return shell(name, fmt.Sprintf("trap 'touch %[1]s/%[2]s.checkpoint; exit 130' TERM; touch %[1]s/%[2]s.runs; while :; do sleep 0.01; done", folder, name))
 }
 
-// eventually waits until ok, and fails after ten seconds.
+// eventually waits until ok returns true, and fails after ten seconds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for began := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -77,7 +77,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// The lines of jobs that run at once come whole, each with the name of its job.
+// Lines of jobs that run at once are not mixed, and each has the name of its job.
 func TestLines(t *testing.T) {
 	got := map[string][]string{}
 	r := jobs.Runner{Limit: 3, Line: func(job, line string) { got[job] = append(got[job], line) }}
@@ -95,8 +95,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// The first job that fails stops the others, each with its checkpoint, and those that wait are not
-// begun; the error has its words.
+// If a job fails, the running jobs are stopped, each with a checkpoint, and the waiting ones are not
+// started. The error has the last line of the failed job.
 func TestFailureStopsTheOthers(t *testing.T) {
 	folder := t.TempDir()
 	list := []jobs.Job{
@@ -114,7 +114,7 @@ func TestFailureStopsTheOthers(t *testing.T) {
 	}
 }
 
-// The end of the context stops all jobs; one that does not end by itself is killed after the grace.
+// Cancelling the context stops all jobs; one that ignores SIGTERM is killed after Grace.
 func TestContextStopsAll(t *testing.T) {
 	folder := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -131,7 +131,7 @@ func TestContextStopsAll(t *testing.T) {
 	}
 }
 
-// A job that a signal killed is started again, so often and no more; one that failed is not.
+// A job that a signal killed is restarted at most Restarts times; one that failed is not restarted.
 func TestRestarts(t *testing.T) {
 	for _, c := range []struct {
 		restarts, begun int
@@ -151,7 +151,7 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
-// What cannot be prepared or started fails with the job's name.
+// A job that cannot be prepared or started gives an error with its name.
 func TestJobsThatCannotStart(t *testing.T) {
 	refuses := shell("refuses", "exit 0")
 	refuses.Prepare = func() error { return errors.New("no room") }
@@ -164,8 +164,8 @@ func TestJobsThatCannotStart(t *testing.T) {
 	}
 }
 
-// Jobs do not outlive the process that runs them, and are in no process group of its: a Ctrl-C is that
-// process's alone.
+// Jobs do not outlive the process that runs them, and have process groups of their own, so that a Ctrl-C
+// reaches only that process.
 func TestJobsEndWithTheirRunner(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")
 	c := exec.Command(os.Args[0])
@@ -190,7 +190,7 @@ func TestJobsEndWithTheirRunner(t *testing.T) {
 	eventually(t, "the job ends", func() bool { return gone(pid) })
 }
 
-// gone reports whether a process has ended, be it that nobody has asked for its exit code yet.
+// gone reports whether a process has ended or is a zombie.
 func gone(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err != nil || strings.Contains(string(text), ") Z ")

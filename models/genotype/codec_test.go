@@ -81,7 +81,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	}
 }
 
-// Each of these once was, or could be, a way to make a reader of YAML panic, hang or swell.
+// Inputs that make, or could make, a YAML reader panic, hang or use too much memory.
 func TestDecodeWithstandsHostileFiles(t *testing.T) {
 	bomb := "a: &a [x, x, x, x, x, x, x, x, x]\n"
 	for c := 'b'; c <= 'z'; c++ {
@@ -131,7 +131,7 @@ func TestDecodeHandsOnErrorsOfTheReader(t *testing.T) {
 	}
 }
 
-// Changed bytes give an error or a genotype that is whole.
+// Changed bytes give an error or a valid genotype.
 func TestDecodeOfChangedBytes(t *testing.T) {
 	pieces := []string{"[", "}", ":", "-", "&a ", "*a ", "\n", "  ", "# ", "? ", "99"}
 	rapid.Check(t, func(t *rapid.T) {
@@ -162,7 +162,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) { whole(t, text) })
 }
 
-// whole checks that what Decode takes can be used.
+// whole checks that a genotype that Decode accepts can be used.
 func whole(t tester, text []byte) {
 	t.Helper()
 	g, err := Decode(bytes.NewReader(text))

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Combine puts the stages of one genotype over the cells of another, and shares no memory with
-// either. Where the cells are stage-specific, "normal" in stage s, from 1, stands for normal{s} and
-// "reduce" for reduce{s}. Stages that come with other cells of their own are an error: they were
-// found over those.
+// Combine returns a genotype with the cells of one genotype and the stages of another. The result
+// shares no memory with either. If the cells are stage-specific, "normal" in stage s, counted from 1,
+// becomes normal{s}, and "reduce" becomes reduce{s}. It is an error if the stages' genotype has other
+// cells of its own, because the stages were found for those.
 func Combine(cells, stages Genotype) (Genotype, error) {
 	var f faults
 	if len(cells.Cells) == 0 {
@@ -45,7 +45,7 @@ func Combine(cells, stages Genotype) (Genotype, error) {
 	return g, nil
 }
 
-// resolve is the cell that a name in stage i, from 0, means.
+// resolve returns the name of the cell that a name in stage i, counted from 0, refers to.
 func (g Genotype) resolve(f *faults, place, name string, i int) string {
 	own := fmt.Sprintf("%s%d", name, i+1)
 	switch {

@@ -12,12 +12,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxFile is far above any genotype: a cell has a few hundred bytes.
+// maxFile limits the size of a file in bytes. A cell takes a few hundred bytes.
 const maxFile = 1 << 20
 
-// Decode reads a genotype's YAML strictly: an unknown or repeated key, a value of the wrong kind,
-// an alias, a second document, and all that Validate finds without knowing operations is an error.
-// All faults of the file come in one error, each with its line and place.
+// Decode reads a genotype from YAML. Unknown or repeated keys, values of the wrong kind, aliases, a
+// second document, and everything that Validate refuses are errors, except that Decode does not check
+// the names of operations. One error lists all faults of the file with their lines and places.
 func Decode(r io.Reader) (Genotype, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
@@ -39,10 +39,9 @@ func Decode(r io.Reader) (Genotype, error) {
 	return g, nil
 }
 
-// parse is the tree of the one document in data.
+// parse returns the tree of the single YAML document in data.
 func parse(data []byte) (root *yaml.Node, err error) {
-	// The library reports most faults of its input as errors, and those that it did not think of as
-	// panics.
+	// The YAML library returns errors for most faults of its input, but panics for some.
 	defer func() {
 		if r := recover(); r != nil {
 			root, err = nil, fmt.Errorf("not YAML: %v", r)
@@ -64,15 +63,15 @@ func parse(data []byte) (root *yaml.Node, err error) {
 	return doc.Content[0], nil
 }
 
-// decoder walks through a document, collects what is wrong with it, and remembers the lines of
-// places. A place with a fault gets a value that causes no other.
+// decoder reads a document, collects its faults, and records the line of each place. A place with a
+// fault gets a value that causes no further faults.
 type decoder struct {
 	faults
 	lines map[string]int
 }
 
-// join is all faults by line: those of the document, and those of the genotype in it that do not
-// follow from them.
+// join returns all faults sorted by line: those of the document, and those in found, the faults of the
+// decoded genotype, that are not consequences of them.
 func (d *decoder) join(found faults) error {
 	all := slices.Clone(d.faults)
 	broken := map[string]bool{}
@@ -105,7 +104,7 @@ func (d *decoder) join(found faults) error {
 	return all.join()
 }
 
-// line is that of a place, or, where it is missing in the file, of what it belongs to.
+// line returns the line of a place, or, if the file does not have it, of the place that contains it.
 func (d *decoder) line(place string) int {
 	for ; place != ""; place = parent(place) {
 		if line, ok := d.lines[place]; ok {
@@ -121,7 +120,8 @@ func (d *decoder) fault(n *yaml.Node, place, format string, args ...any) {
 	d.faults = append(d.faults, fault{n.Line, place, fmt.Sprintf(format, args...)})
 }
 
-// object hands over the value of each key of n that is in keys, and returns whether n is a mapping.
+// object calls read with each key of n that is in keys, and its value. It reports whether n is a
+// mapping.
 func (d *decoder) object(n *yaml.Node, place string, keys []string, read func(key string, value *yaml.Node)) bool {
 	return d.entries(n, place, func(name string, key, value *yaml.Node) {
 		at := within(place, name)
@@ -137,7 +137,7 @@ func (d *decoder) object(n *yaml.Node, place string, keys []string, read func(ke
 	})
 }
 
-// entries hands over the entries of n, and returns whether it is a mapping.
+// entries calls each with each entry of n. It reports whether n is a mapping.
 func (d *decoder) entries(n *yaml.Node, place string, each func(name string, key, value *yaml.Node)) bool {
 	if n.Kind != yaml.MappingNode || n.ShortTag() != "!!map" {
 		d.fault(n, place, "is %s, not a mapping", kind(n))
@@ -187,7 +187,7 @@ func (d *decoder) number(n *yaml.Node, place string, into *int) {
 	*into = v
 }
 
-// percent reads an error rate, of which 0 means that there is none.
+// percent reads an error rate in percent. 0 would mean that none is known, so it is a fault.
 func (d *decoder) percent(n *yaml.Node, place string, into *float64) {
 	v, err := strconv.ParseFloat(n.Value, 64)
 	if tag := n.ShortTag(); n.Kind != yaml.ScalarNode || tag != "!!int" && tag != "!!float" || err != nil {
@@ -195,14 +195,14 @@ func (d *decoder) percent(n *yaml.Node, place string, into *float64) {
 		return
 	}
 	if v == 0 {
-		d.fault(n, place, "is 0; leave it out where none is known")
+		d.fault(n, place, "is 0; leave it out if none is known")
 	}
 	*into = v
 }
 
 func isText(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" }
 
-// kind says what a node is, for an error.
+// kind returns the kind of a node in words, for an error text.
 func kind(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:

@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// document is the place of the file's outermost mapping.
+// document is the name of the file's outermost mapping in error texts.
 const document = "genotype"
 
 var (
@@ -50,13 +50,13 @@ func (d *decoder) genotype(n *yaml.Node, g *Genotype) {
 	}
 }
 
-// stub is a genotype without faults.
+// stub is a valid genotype; it replaces parts that have faults.
 var stub = Genotype{Version: Version, Name: "?", Stages: []Stage{{Cell: "?", DAG: stubDAG}}}
 
 var stubDAG = DAG{Nodes: []Node{stubNode}, Out: []int{Inputs}}
 var stubNode = Node{In: []Edge{{}}}
 
-// broken reports whether a fault of the document is at one of the places.
+// broken reports whether the document has a fault at one of the places.
 func (d *decoder) broken(places ...string) bool {
 	return slices.ContainsFunc(d.faults, func(f fault) bool { return slices.Contains(places, f.place) })
 }
@@ -101,7 +101,7 @@ func (d *decoder) stage(n *yaml.Node, place string) Stage {
 	return s
 }
 
-// dag reads the part of a DAG that key names.
+// dag reads the part of a DAG that has the given key.
 func (d *decoder) dag(n *yaml.Node, place, key string, dag *DAG) {
 	switch key {
 	case "nodes":

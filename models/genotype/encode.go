@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Encode writes the YAML that Decode reads, always the same for the same genotype: cells in the
-// order of CellNames, a line for every node. A text that is not UTF-8 is an error.
+// Encode writes g as the YAML that Decode reads. Equal genotypes give equal bytes: cells are in the
+// order of CellNames, with one line for each node. It returns an error if a text is not UTF-8.
 func (g Genotype) Encode(w io.Writer) error {
 	var e encoder
 	e.line(0, "version: %d", g.Version)
@@ -50,8 +50,8 @@ func (g Genotype) Encode(w io.Writer) error {
 	return err
 }
 
-// encoder writes the lines itself, as no setting of the library lays out one node a line with its
-// edges as pairs.
+// encoder writes the YAML itself, because the YAML library cannot write each node on a line of its own
+// with its edges as pairs.
 type encoder struct {
 	out bytes.Buffer
 	err error
@@ -87,10 +87,10 @@ func (e *encoder) dag(d DAG) {
 	e.line(4, "out: [%s]", strings.Join(out, ", "))
 }
 
-// plain texts mean themselves everywhere in YAML, unless one is the name of a value, such as null.
+// plain matches texts that need no quotes in YAML, unless they are the name of a value, such as null.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_ @/.+;()-]*[A-Za-z0-9_)-])?$`)
 
-// text is s as a YAML string on one line.
+// text returns s as a YAML string on one line.
 func (e *encoder) text(s string) string {
 	n := yaml.Node{Kind: yaml.ScalarNode, Value: s}
 	if plain.MatchString(s) && n.ShortTag() == "!!str" {

@@ -1,6 +1,6 @@
 package genotype
 
-// faulty are files with all that Decode has to say of them.
+// faulty lists files with all faults that Decode must report.
 var faulty = map[string]struct {
 	text   string
 	faults []string

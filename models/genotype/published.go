@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// Adding a published genotype is adding its file, whose name is the genotype's.
+// To add a published genotype, add a file with the name of the genotype.
 //
 //go:embed published/*.yaml
 var published embed.FS
 
-// Names are the published genotypes, sorted.
+// Names returns the names of the published genotypes, sorted.
 func Names() []string {
 	files, err := fs.Glob(published, "published/*.yaml")
 	if err != nil {
@@ -26,10 +26,11 @@ func Names() []string {
 	return files
 }
 
-// errUnknown is the cause where a name is none of a published genotype.
+// errUnknown is the cause of the error for a name that no published genotype has.
 var errUnknown = errors.New("unknown")
 
-// Published is the genotype of that name; letter case and - or _ make no difference.
+// Published returns the published genotype with the given name. It ignores letter case and does not
+// distinguish - and _. For an unknown name it returns an error that lists the known ones.
 func Published(name string) (Genotype, error) {
 	known := Names()
 	for _, n := range known {
@@ -51,8 +52,8 @@ func Published(name string) (Genotype, error) {
 
 func plainName(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 
-// nearest is the name that goes on as this one begins, or that takes the fewest changes of letters
-// to get to, if these are few.
+// nearest returns the known name that begins with the given one, or else the one with the smallest edit
+// distance. ok is false if even that is too different.
 func nearest(name string, known []string) (best string, ok bool) {
 	least := 1 + len(name)/3
 	for _, n := range known {
@@ -66,7 +67,8 @@ func nearest(name string, known []string) (best string, ok bool) {
 	return best, ok
 }
 
-// distance is how many letters have to be inserted, removed or replaced to make b of a.
+// distance returns the Levenshtein distance of a and b: the number of letters to insert, remove or
+// replace.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -87,12 +89,12 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// Load is the published genotype of that name, that of a YAML file, or, of "CELLS+STAGES", the
-// stages of the second over the cells of the first. A published name wins over a file, and a file
-// whose name has a + over a combination.
+// Load returns the published genotype with that name, the genotype in the YAML file with that name, or,
+// for "CELLS+STAGES", the combination of two genotypes (see Combine), each of which is a name or a
+// file. A published name takes precedence over a file, and a file whose name has a + over a combination.
 func Load(nameOrFile string) (Genotype, error) { return LoadFrom(nameOrFile, read) }
 
-// LoadFrom is Load with another reader of files.
+// LoadFrom is like Load, but files are read by the given function.
 func LoadFrom(nameOrFile string, read func(file string) (Genotype, error)) (Genotype, error) {
 	g, unknown := Published(nameOrFile)
 	if !errors.Is(unknown, errUnknown) {
@@ -126,8 +128,8 @@ func read(file string) (Genotype, error) {
 	return g, nil
 }
 
-// split cuts "CELLS+STAGES" at the first + of which both sides are there, or else at the first that
-// has two sides: a file's name may hold others.
+// split cuts "CELLS+STAGES" at the first + for which both sides exist, else at the first + with a text
+// on both sides. File names may contain other + signs.
 func split(s string) (cells, stages string, ok bool) {
 	there := func(name string) bool {
 		if _, err := Published(name); err == nil {

@@ -12,7 +12,7 @@ func (r source) IntN(n int) int { return rapid.IntRange(0, n-1).Draw(r.T, "") }
 
 func pick[T any](r source, from []T) T { return from[r.IntN(len(from))] }
 
-// randomText has what YAML treats in its own way.
+// randomText returns texts with characters that are special in YAML.
 func randomText(r source) string {
 	pieces := []string{"a", "Z9", " ", "\n", "\t", ":", "#", "'", "\"", "\\", "{", "]", "&", "*", "!", "|", ">", "%", "@", "-", "?", "true", "~", "0x1", "\u0085", "\u2028", "\ufeff", "é", "世", "😀", "\x00", "\x1b", "\x7f"}
 	s := ""
@@ -22,7 +22,7 @@ func randomText(r source) string {
 	return s
 }
 
-// randomDAG is valid: as a cell with empty nodes, or as a stage.
+// randomDAG returns a DAG that is valid as a cell with empty nodes, or as a stage.
 func randomDAG(r source, nodes int, cell bool) DAG {
 	var d DAG
 	full := []int{0, 1} // states that may be read
@@ -49,7 +49,7 @@ func randomDAG(r source, nodes int, cell bool) DAG {
 	return d
 }
 
-// random is a valid genotype: a chain, stages with cells, or stages alone.
+// random returns a valid genotype: a chain, stages with cells, or stages alone.
 func random(r source) Genotype {
 	g := Genotype{Version: Version, Name: "n" + randomText(r), Source: randomText(r)}
 	if r.IntN(2) == 0 {

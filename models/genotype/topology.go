@@ -2,19 +2,19 @@ package genotype
 
 import "math/big"
 
-// Topology is what the connections of a stage come to. A path runs along edges from either input to
-// a cell of the output; it is as long as it has cells. Paths differ in their edges: two edges
-// between the same states make two paths. One that reaches a cell of the output ends there, and is
-// also the beginning of those that go on through it to another. This way of counting gives the
-// lengths that the paper prints below its Figure 8.
+// Topology holds statistics of the paths through a stage. A path leads along edges from one of the two
+// inputs to a cell of the output; its length is its number of cells. Two edges between the same states
+// make two paths. A path that reaches a cell of the output is counted there; longer paths through this
+// cell to another cell of the output are counted as well. Counted like this, the lengths equal those
+// below Figure 8 of the H-DAS paper.
 type Topology struct {
 	Cells   int     `json:"cells"`
-	Dead    int     `json:"dead"`         // cells without a path to the output
-	Longest int     `json:"longest_path"` // cells on the longest path
-	Mean    float64 `json:"mean_path"`    // cells on a path, over all of them; 0 without any
+	Dead    int     `json:"dead"`         // number of cells without a path to the output
+	Longest int     `json:"longest_path"` // length of the longest path
+	Mean    float64 `json:"mean_path"`    // mean length of all paths; 0 if there are none
 }
 
-// Dead are the states of the nodes without a path to the output, in ascending order. The DAG has to
+// Dead returns the states of the nodes without a path to the output, in ascending order. The DAG must
 // be valid.
 func (d DAG) Dead() []int {
 	alive := make([]bool, Inputs+len(d.Nodes))
@@ -35,16 +35,17 @@ func (d DAG) Dead() []int {
 	return dead
 }
 
-// Topology counts the paths of a valid DAG, in time proportional to its edges.
+// Topology returns the path statistics of d, which must be valid. It takes time proportional to the
+// number of edges.
 func (d DAG) Topology() Topology {
 	t := Topology{Cells: len(d.Nodes), Dead: len(d.Dead())}
-	// Of the paths that end at a state: how many, how many cells on them all, how many on the longest.
+	// Of the paths that end at a state: their number, the sum of their lengths, the largest length.
 	type paths struct {
 		n, cells big.Float
 		longest  int
 	}
-	// Counts double with every cell of a dense stage, beyond uint64 and float64; the precision keeps
-	// them exact up to 2^128, and the exponent of a big.Float has 32 bits.
+	// The number of paths doubles with every cell of a densely connected stage and exceeds uint64 and
+	// float64. big.Float with 128 bits keeps it exact up to 2^128, and has an exponent of 32 bits.
 	number := func() big.Float { return *new(big.Float).SetPrec(128) }
 	at := make([]paths, Inputs+len(d.Nodes))
 	for s := range at {
@@ -68,7 +69,7 @@ func (d DAG) Topology() Topology {
 	n, cells := number(), number()
 	for _, s := range d.Out {
 		if s < Inputs {
-			continue // what an input hands on passes through no cell
+			continue // a path from an input to itself has no cell
 		}
 		n.Add(&n, &at[s].n)
 		cells.Add(&cells, &at[s].cells)

@@ -9,7 +9,7 @@ import (
 )
 
 // Path lengths of Figure 8 from the paper; those of Figure 9 counted by hand, as are the dead cells,
-// of which window 3 leaves none (Table 4).
+// which a window of 3 excludes (Table 4).
 func TestTopologyOfThePapersStages(t *testing.T) {
 	for name, want := range map[string][]Topology{
 		"Hs_DAS_CIFAR_stages":    {{6, 0, 5, 3.353}, {6, 0, 4, 3.067}, {6, 0, 4, 3.278}},

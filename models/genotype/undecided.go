@@ -5,33 +5,34 @@ import (
 	"slices"
 )
 
-// Any is the operation of an edge that is still to be searched: a mixture of all candidates. No
-// genotype file holds it.
+// Any is the operation of an undecided edge: one that is to be searched and is a mixture of all
+// candidates in the supernet. Genotype files cannot contain it.
 const Any = ""
 
-// Undecided reports whether an operation of d is still to be searched.
+// Undecided reports whether d has an undecided edge.
 func (d DAG) Undecided() bool {
 	return slices.ContainsFunc(d.Nodes, func(n Node) bool {
 		return slices.ContainsFunc(n.In, func(e Edge) bool { return e.Op == Any })
 	})
 }
 
-// StageDAG is the name of stage i's DAG, from 0, where names of cells and stages stand together.
+// StageDAG returns the name of the DAG of stage i, counted from 0, among the names of all cells and
+// stages: "stage1" for stage 0.
 func StageDAG(i int) string { return fmt.Sprintf("stage%d", i+1) }
 
-// Candidates say what the undecided edges and outputs of a genotype may become.
+// Candidates lists what a search can choose for the undecided edges and outputs of a genotype.
 type Candidates struct {
 	Cell, Stage []string // operations of an undecided edge, in the order of alpha's columns
-	// MinCells, where not 0, lets a stage end with any two neighbours from cells MinCells-1 and
-	// MinCells on, counted from 1: the search for the distribution of cells.
+	// MinCells, if not 0, makes the number of cells in a stage searchable: candidate outputs are any two
+	// consecutive cells k-1 and k, counted from 1, with k at least MinCells.
 	MinCells int
-	Shared   bool // all stages are one DAG
-	// PartialChannels: one in so many of a cell's channels is mixed, the others pass by (PC-DARTS);
-	// 0 and 1: all are mixed.
+	Shared   bool // all stages have the same DAG and alphas
+	// PartialChannels is K of PC-DARTS: 1/K of a cell's channels goes through the candidate operations,
+	// the others bypass them. 0 and 1 mean all channels.
 	PartialChannels int64
 }
 
-// StageDAG is the name of the DAG that stage i, from 0, is searched as.
+// StageDAG returns the name of the DAG whose alphas stage i, counted from 0, uses.
 func (c Candidates) StageDAG(i int) string {
 	if c.Shared {
 		i = 0

@@ -7,14 +7,13 @@ import (
 	"strings"
 )
 
-// Ops says which operations an edge of a cell, and one of a stage, can be. Where a function is nil,
-// any is allowed.
+// Ops reports which operations the edges of cells and of stages may have. A nil function allows all.
 type Ops struct{ Cell, Stage func(op string) bool }
 
-// chains are the names that the cells of a chain have: one set or the other.
+// chains lists the two sets of names that the cells of a chain can have.
 var chains = [][]string{{"normal", "reduce"}, {"normal1", "reduce1", "normal2", "reduce2", "normal3"}}
 
-// Validate names every fault of g, each with its place.
+// Validate returns an error that lists all faults of g with their places, or nil.
 func (g Genotype) Validate(known Ops) error {
 	if err := g.check(known).join(); err != nil {
 		return fmt.Errorf("genotype %s: %w", g.Name, err)
@@ -22,7 +21,8 @@ func (g Genotype) Validate(known Ops) error {
 	return nil
 }
 
-// Validate names every state that an edge or the output of d reads and that is not there.
+// Validate returns an error that lists all states that an edge or the output of d reads but that do not
+// exist, or nil.
 func (d DAG) Validate() error {
 	var f faults
 	d.check(&f, "", rules{from: 0})
@@ -42,8 +42,8 @@ func (g Genotype) check(known Ops) faults {
 		f.add("cells", "are missing, and so are stages; a genotype has either or both")
 	}
 	for _, name := range g.CellNames() {
-		// No tensor comes out of a node without edges, and an input of a reduction cell has another
-		// resolution than its output.
+		// A node without edges has no output, and the inputs of a reduction cell have another resolution
+		// than its nodes.
 		g.Cells[name].check(&f, cellPlace(name), rules{known: known.Cell, from: Inputs, full: true})
 	}
 	for i, s := range g.Stages {
@@ -91,7 +91,7 @@ func (g Genotype) checkStage(f *faults, i int, s Stage, known func(string) bool)
 	}
 }
 
-// refers checks the name of a cell. In stages without cells it means nothing yet.
+// refers checks that the named cell exists. It checks nothing if the genotype has no cells.
 func (g Genotype) refers(f *faults, place, cell string) {
 	switch {
 	case cell == "":
@@ -113,11 +113,11 @@ func (g Genotype) checkChain(f *faults) {
 	f.add("cells", "are %s; without stages they are to be %s", strings.Join(g.CellNames(), ", "), strings.Join(ways, " or "))
 }
 
-// rules are what cells and stages differ in.
+// rules holds the differences between cells and stages.
 type rules struct {
 	known func(op string) bool
 	from  int  // the first state that may be an output
-	full  bool // a state without edges may not be read
+	full  bool // states without edges must not be read
 }
 
 func (d DAG) check(f *faults, place string, r rules) {
@@ -157,7 +157,7 @@ func (d DAG) check(f *faults, place string, r rules) {
 	}
 }
 
-// simple names need no quotes in a place.
+// simple matches names that need no quotes in a place.
 var simple = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 func cellPlace(name string) string {
@@ -170,7 +170,7 @@ func cellPlace(name string) string {
 func nodePlace(dag string, i int) string    { return within(dag, fmt.Sprintf("nodes[%d]", i)) }
 func edgePlace(dag string, i, j int) string { return nodePlace(dag, i) + fmt.Sprintf(".in[%d]", j) }
 
-// outPlace is that of output i, or of all for -1.
+// outPlace returns the place of output i, or of the list of outputs if i is -1.
 func outPlace(dag string, i int) string {
 	if i < 0 {
 		return within(dag, "out")
@@ -185,7 +185,7 @@ func within(place, part string) string {
 	return place + "." + part
 }
 
-// fault is what is wrong at one place, in a file at a line, else 0.
+// fault is one fault: its place and, if it is in a file, its line, else 0.
 type fault struct {
 	line        int
 	place, text string
@@ -198,15 +198,15 @@ func (f fault) Error() string {
 	return f.place + " " + f.text
 }
 
-// faults are those of one genotype.
+// faults is the list of the faults of one genotype.
 type faults []fault
 
-// add notes a fault of a place.
+// add appends a fault of the given place.
 func (f *faults) add(place, format string, args ...any) {
 	*f = append(*f, fault{0, place, fmt.Sprintf(format, args...)})
 }
 
-// maxFaults keeps the error of a hostile file readable.
+// maxFaults limits the number of faults in an error text.
 const maxFaults = 100
 
 func (f faults) join() error {

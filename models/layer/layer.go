@@ -1,5 +1,5 @@
-// Package layer describes layers as data: the names and shapes of their parameters, the shape of
-// their output and their cost. It makes no tensor; package models builds modules from it.
+// Package layer describes layers as data: the names and shapes of their parameters, the shape of their
+// output, and their cost. It makes no tensors; package models builds modules from these descriptions.
 package layer
 
 import (
@@ -10,21 +10,21 @@ import (
 // Shape is the size of one sample: channels, height, width.
 type Shape struct{ C, H, W int64 }
 
-// String is "CxHxW".
+// String returns the shape as "CxHxW".
 func (s Shape) String() string { return fmt.Sprintf("%dx%dx%d", s.C, s.H, s.W) }
 
-// Cost of a layer for one sample.
+// Cost is the size of a layer and its amount of computation for one sample.
 type Cost struct {
-	Parameters int64 // trainable
-	MACs       int64 // multiply-adds of convolutions and linear maps
+	Parameters int64 // number of trainable elements
+	MACs       int64 // number of multiply-adds in convolutions and fully connected layers
 }
 
-// Add is the sum of both costs.
+// Add returns the sum of both costs.
 func (c Cost) Add(d Cost) Cost { return Cost{c.Parameters + d.Parameters, c.MACs + d.MACs} }
 
-// Param is a parameter, or a buffer such as a running mean, with its initial values: uniform in
-// (-b, b), b = 1/sqrt(FanIn), as PyTorch initialises convolutions and linear layers; where FanIn is
-// 0, Value.
+// Param describes a parameter, or a buffer such as a running mean, and its initial values. If FanIn is
+// not 0, they are uniform in (-b, b) with b = 1/sqrt(FanIn), PyTorch's default for convolutions and
+// linear layers. Otherwise all are Value.
 type Param struct {
 	Name   string
 	Shape  []int64
@@ -33,7 +33,7 @@ type Param struct {
 	Buffer bool // saved but not trained
 }
 
-// Numel is the number of elements.
+// Numel returns the number of elements.
 func (p Param) Numel() int64 {
 	n := int64(1)
 	for _, d := range p.Shape {
@@ -42,12 +42,14 @@ func (p Param) Numel() int64 {
 	return n
 }
 
-// Weight is a convolution's kernel (out,in,kh,kw), or a linear map's matrix (out,in).
+// Weight returns the description of a convolution's weight (out,in,kh,kw) or of a fully connected
+// layer's weight (out,in).
 func Weight(name string, shape ...int64) Param {
 	return Param{Name: name, Shape: shape, FanIn: Param{Shape: shape[1:]}.Numel()}
 }
 
-// Join puts a place before a name, with a dot between them, as PyTorch does.
+// Join returns the prefix place and the name, joined by a dot as in PyTorch; the name alone if place is
+// empty.
 func Join(place, name string) string {
 	if place == "" {
 		return name
@@ -55,7 +57,7 @@ func Join(place, name string) string {
 	return place + "." + name
 }
 
-// Under returns the parameters with a place before their names.
+// Under returns a copy of params whose names have the prefix place.
 func Under(place string, params []Param) []Param {
 	out := slices.Clone(params)
 	for i := range out {
@@ -64,7 +66,7 @@ func Under(place string, params []Param) []Param {
 	return out
 }
 
-// Parameters is the number of trainable elements.
+// Parameters returns the number of trainable elements of params.
 func Parameters(params []Param) int64 {
 	var n int64
 	for _, p := range params {
@@ -77,19 +79,19 @@ func Parameters(params []Param) int64 {
 
 // Layer is the description of a layer.
 type Layer interface {
-	// Params are its parameters in the order in which PyTorch's state_dict has them.
+	// Params returns the layer's parameters and buffers, in the order of PyTorch's state_dict.
 	Params() []Param
-	// Cost is the shape of the output for an input of that shape, and what it takes.
+	// Cost returns the shape of the output for an input of that shape, and the layer's cost.
 	Cost(in Shape) (Shape, Cost)
 }
 
-// Conv is a square convolution without bias and dilation.
+// Conv is a convolution with a square kernel, without bias and dilation.
 type Conv struct{ In, Out, Kernel, Stride, Padding int64 }
 
-// Params is "weight".
+// Params returns "weight".
 func (l Conv) Params() []Param { return []Param{Weight("weight", l.Out, l.In, l.Kernel, l.Kernel)} }
 
-// Cost counts no bias.
+// Cost returns the output's shape and the cost.
 func (l Conv) Cost(in Shape) (Shape, Cost) {
 	out := Shape{l.Out, windowed(in.H, l.Kernel, l.Stride, l.Padding), windowed(in.W, l.Kernel, l.Stride, l.Padding)}
 	weights := Parameters(l.Params())
@@ -98,13 +100,13 @@ func (l Conv) Cost(in Shape) (Shape, Cost) {
 
 func windowed(in, kernel, stride, padding int64) int64 { return (in+2*padding-kernel)/stride + 1 }
 
-// BatchNorm normalises per channel.
+// BatchNorm is a batch norm with per-channel statistics.
 type BatchNorm struct {
 	C      int64
 	Affine bool // with a scale and a shift
 }
 
-// Params are "weight" and "bias" where affine, then the buffers "running_mean" and "running_var".
+// Params returns "weight" and "bias" if l.Affine, then the buffers "running_mean" and "running_var".
 func (l BatchNorm) Params() []Param {
 	c := []int64{l.C}
 	params := []Param{{Name: "running_mean", Shape: c, Buffer: true}, {Name: "running_var", Shape: c, Value: 1, Buffer: true}}
@@ -114,47 +116,47 @@ func (l BatchNorm) Params() []Param {
 	return params
 }
 
-// Cost is the scale and the shift.
+// Cost returns the same shape; the cost is the parameters alone, without multiply-adds.
 func (l BatchNorm) Cost(in Shape) (Shape, Cost) { return in, Cost{Parameters: Parameters(l.Params())} }
 
-// ReLU is max(x, 0).
+// ReLU returns max(x, 0).
 type ReLU struct{}
 
-// Params are none.
+// Params returns nil.
 func (ReLU) Params() []Param { return nil }
 
-// Cost is nothing.
+// Cost returns the same shape and no cost.
 func (ReLU) Cost(in Shape) (Shape, Cost) { return in, Cost{} }
 
-// AvgPool is the mean over a square window without padding.
+// AvgPool is average pooling over square windows without padding.
 type AvgPool struct{ Kernel, Stride int64 }
 
-// Params are none.
+// Params returns nil.
 func (AvgPool) Params() []Param { return nil }
 
-// Cost is nothing: poolings are not counted as multiply-adds.
+// Cost returns the output's shape and no cost: the additions of a pooling are not multiply-adds.
 func (l AvgPool) Cost(in Shape) (Shape, Cost) {
 	return Shape{in.C, windowed(in.H, l.Kernel, l.Stride, 0), windowed(in.W, l.Kernel, l.Stride, 0)}, Cost{}
 }
 
-// Linear is an affine map of all features of a sample.
+// Linear is a fully connected layer, with bias, of all features of a sample.
 type Linear struct{ In, Out int64 }
 
-// Params are "weight" and "bias".
+// Params returns "weight" and "bias".
 func (l Linear) Params() []Param {
 	return []Param{Weight("weight", l.Out, l.In), {Name: "bias", Shape: []int64{l.Out}, FanIn: l.In}}
 }
 
-// Cost counts the bias as parameters, not as multiply-adds.
+// Cost returns the output's shape and the cost. The bias counts as parameters but not as multiply-adds.
 func (l Linear) Cost(Shape) (Shape, Cost) {
 	return Shape{l.Out, 1, 1}, Cost{Parameters(l.Params()), l.In * l.Out}
 }
 
-// Sequence applies its layers one after the other; their parameters are at "0", "1" and so on, as
-// in PyTorch's Sequential.
+// Sequence applies its layers in order. The names of their parameters have the prefixes "0", "1" and so
+// on, as in PyTorch's Sequential.
 type Sequence []Layer
 
-// Params are those of all layers.
+// Params returns the parameters of all layers.
 func (l Sequence) Params() []Param {
 	var params []Param
 	for i, part := range l {
@@ -163,7 +165,7 @@ func (l Sequence) Params() []Param {
 	return params
 }
 
-// Cost is the sum.
+// Cost returns the shape of the last output and the sum of the costs.
 func (l Sequence) Cost(in Shape) (Shape, Cost) {
 	var total Cost
 	for _, part := range l {
@@ -174,11 +176,11 @@ func (l Sequence) Cost(in Shape) (Shape, Cost) {
 	return in, total
 }
 
-// Named is a layer at a place in a network's names.
+// Named is a layer with the prefix that its parameters have in the network.
 type Named struct {
 	Name string
 	Layer
 }
 
-// Params are the layer's, under the name.
+// Params returns the layer's parameters with the prefix l.Name.
 func (l Named) Params() []Param { return Under(l.Name, l.Layer.Params()) }

@@ -1,5 +1,6 @@
-// Package ops is the one table of primitives: the operations that an edge of a cell or of a stage
-// can be. A row of the table says everything about its operation; it makes no tensor.
+// Package ops holds the table of primitives: the operations that an edge of a cell or of a stage can
+// have. A row of the table describes its operation completely. To add an operation, add a row. The
+// package makes no tensors.
 package ops
 
 import (
@@ -10,23 +11,24 @@ import (
 	"hdas/torch/kernel"
 )
 
-// Spec is the place an operation must fit: (N,C,H,W) to (N,C,H/Stride,W/Stride).
+// Spec describes what an operation must do at its place in a network: map (N,C,H,W) to
+// (N,C,H/Stride,W/Stride).
 type Spec struct {
 	C, Stride int64
-	Affine    bool // batch norms have a scale and a shift; off in what is searched
-	PoolNorm  bool // a pooling is followed by a batch norm; always on in a mixture
+	Affine    bool // batch norms have a scale and a shift; false in cells and stages that are searched
+	PoolNorm  bool // a batch norm follows a pooling; always true in a mixture of candidates
 }
 
 // Primitive describes one operation. Its cost and its parameters follow from its rounds.
 type Primitive struct {
-	Rounds func(s Spec) Rounds // how it is computed; none: it hands its input on
-	Null   bool                // outputs zeros: a candidate that is never chosen
-	Skip   bool                // a skip connection, of which a search may limit the number
-	NoDrop bool                // drop path leaves it alone where it hands its input on
-	Free   bool                // without convolutions, so also fit for the edges of a stage (Rule 1)
+	Rounds func(s Spec) Rounds // returns how the operation is computed; no rounds mean the identity
+	Null   bool                // outputs zeros, and is never chosen by a search
+	Skip   bool                // is a skip connection, whose number a search can limit
+	NoDrop bool                // drop path does not act on it where it is the identity
+	Free   bool                // has no convolutions at stride 1, so edges of stages may have it (H-DAS Rule 1)
 }
 
-// Names and meanings: DARTS (arXiv:1806.09055), NASNet (arXiv:1707.07012).
+// The names and their meanings are from DARTS (arXiv:1806.09055) and NASNet (arXiv:1707.07012).
 var table = map[string]Primitive{
 	"none":         {Rounds: zero, Null: true, Free: true},
 	"skip_connect": {Rounds: skip, Skip: true, NoDrop: true, Free: true},
@@ -40,14 +42,15 @@ var table = map[string]Primitive{
 	"conv_7x1_1x7": {Rounds: conv7x1},
 }
 
-// Cell lists DARTS' candidates for an edge of a cell, in its order.
+// Cell lists the candidates of DARTS for an edge of a cell, in the order of DARTS.
 var Cell = []string{"none", "max_pool_3x3", "avg_pool_3x3", "skip_connect",
 	"sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"}
 
-// Stage lists H-DAS' candidates for an edge of a stage (Rule 1).
+// Stage lists the candidates of H-DAS for an edge of a stage (Rule 1).
 var Stage = []string{"none", "skip_connect", "max_pool_3x3", "avg_pool_3x3"}
 
-// Get returns the primitive of that name. An unknown name is an error that lists the known ones.
+// Get returns the primitive with the given name. For an unknown name it returns an error that lists the
+// known ones.
 func Get(name string) (Primitive, error) {
 	p, ok := table[name]
 	if !ok {
@@ -66,19 +69,19 @@ func Names() []string {
 	return names
 }
 
-// InCell reports whether an edge of a cell can be that operation.
+// InCell reports whether an edge of a cell can have the named operation.
 func InCell(name string) bool { _, ok := table[name]; return ok }
 
-// InStage reports whether an edge of a stage can be that operation.
+// InStage reports whether an edge of a stage can have the named operation.
 func InStage(name string) bool { return table[name].Free }
 
-// IsNull reports whether that operation outputs zeros.
+// IsNull reports whether the named operation outputs zeros.
 func IsNull(name string) bool { return table[name].Null }
 
-// IsSkip reports whether that operation is a skip connection.
+// IsSkip reports whether the named operation is a skip connection.
 func IsSkip(name string) bool { return table[name].Skip }
 
-// New returns how the operation of that name is computed at a place.
+// New returns the rounds of the named operation for s, or an error if the name is unknown.
 func New(name string, s Spec) (Rounds, error) {
 	p, err := Get(name)
 	if err != nil {
@@ -87,7 +90,8 @@ func New(name string, s Spec) (Rounds, error) {
 	return p.Rounds(s), nil
 }
 
-// The rounds of the table, with the names that DARTS' modules give to their parameters.
+// The functions below return the rounds of the table's operations. Parameters have the names of the
+// modules in DARTS.
 
 func zero(s Spec) Rounds {
 	return Rounds{{Round: kernel.Round{Window: kernel.Zero, Kernel: both(1), Stride: both(s.Stride), Dilation: both(1), In: s.C, Out: s.C}}}
@@ -134,14 +138,16 @@ func conv7x1(s Spec) Rounds {
 	return Rounds{first, second.norm("3", s.Affine)}
 }
 
-// ReLUConvBN is ReLU, a 1x1 convolution and a batch norm: how a cell and a stage read a state.
+// ReLUConvBN returns a ReLU, a 1x1 convolution and a batch norm: the preprocessing of the inputs of
+// cells and stages.
 func ReLUConvBN(in, out int64, affine bool) Rounds {
 	r := Round{Round: kernel.Round{ReLU: true, Window: kernel.Point, Kernel: both(1), Stride: both(1), Dilation: both(1), In: in, Out: out}, Places: Places{PointAt: "op.1"}}
 	return Rounds{r.norm("op.2", affine)}
 }
 
-// FactorizedReduce halves height and width: two 1x1 convolutions of half the channels, the second
-// one pixel further down and to the right, side by side.
+// FactorizedReduce returns a ReLU, a convolution that halves height and width, and a batch norm. The
+// convolution is the concatenation of two 1x1 convolutions with stride 2, each to half of the output
+// channels. The second one reads its pixels one further down and to the right.
 func FactorizedReduce(in, out int64, affine bool) Rounds {
 	r := Round{Round: kernel.Round{ReLU: true, Window: kernel.Halve, Kernel: both(1), Stride: both(2), Dilation: both(1), In: in, Out: out},
 		Places: Places{PointAt: "conv_1", ShiftedAt: "conv_2"}}

@@ -7,26 +7,26 @@ import (
 	"hdas/torch/kernel"
 )
 
-// Round is one round of an operation and the places of its parameters.
+// Round is one round of an operation, with the names of its parameters.
 type Round struct {
 	kernel.Round
 	Places
 }
 
-// Places are where a round keeps its parameters, relative to its operation: the convolutions'
-// "weight", and the batch norm's "weight", "bias", "running_mean" and "running_var".
+// Places holds the name prefixes of a round's parameters, relative to its operation. The convolutions
+// have a "weight", the batch norm has "weight", "bias", "running_mean" and "running_var".
 type Places struct{ WindowAt, PointAt, ShiftedAt, NormAt string }
 
-// norm returns the round with a batch norm at its end.
+// norm returns the round with a batch norm added at its end, whose parameters have the prefix at.
 func (r Round) norm(at string, affine bool) Round {
 	r.Norm, r.Affine, r.NormAt = true, affine, at
 	return r
 }
 
-// Rounds is how an operation is computed. It is a layer.Layer.
+// Rounds describes how an operation is computed. It implements layer.Layer.
 type Rounds []Round
 
-// Params are the parameters of all rounds, in the order of PyTorch's state_dict.
+// Params returns the parameters of all rounds, in the order of PyTorch's state_dict.
 func (l Rounds) Params() []layer.Param {
 	var params []layer.Param
 	for _, r := range l {
@@ -45,7 +45,8 @@ func (l Rounds) Params() []layer.Param {
 	return params
 }
 
-// Cost is the shape of the output and the cost for an input of that shape, which must fit (Check).
+// Cost returns the shape of the output and the cost for an input of that shape. The input must fit; see
+// Check.
 func (l Rounds) Cost(in layer.Shape) (layer.Shape, layer.Cost) {
 	cost := layer.Cost{Parameters: layer.Parameters(l.Params())}
 	for _, r := range l {
@@ -67,11 +68,11 @@ func (l Rounds) Cost(in layer.Shape) (layer.Shape, layer.Cost) {
 	return in, cost
 }
 
-// Check is an error where an input of that shape does not fit.
+// Check returns an error if an input of that shape does not fit.
 func (l Rounds) Check(in layer.Shape) error {
 	for _, r := range l {
 		if in.C != r.In {
-			return fmt.Errorf("%v of %d channels on %v", r.Window, r.In, in)
+			return fmt.Errorf("%v of %d channels cannot read an input of shape %v", r.Window, r.In, in)
 		}
 		h, w, err := r.Size(in.H, in.W)
 		if err != nil {

@@ -4,36 +4,36 @@ import (
 	"hdas/setting"
 )
 
-// Preset is the kind of images that a network is for. It decides the stem and the auxiliary head.
+// Preset is the kind of images that a network is for. It determines the stem and the auxiliary head.
 type Preset string
 
 // The presets.
 const (
-	CIFAR    Preset = "cifar"    // small images, whose resolution the stem keeps
-	ImageNet Preset = "imagenet" // large images, whose height and width the stem divides by 8
+	CIFAR    Preset = "cifar"    // small images: the stem keeps their resolution
+	ImageNet Preset = "imagenet" // large images: the stem divides height and width by 8
 )
 
-// Presets lists all of them.
+// Presets lists all presets.
 var Presets = []Preset{CIFAR, ImageNet}
 
 // UnmarshalText reads one of Presets.
 func (p *Preset) UnmarshalText(text []byte) error { return setting.Parse(p, text, Presets) }
 
-// Wiring says how the cells of a stage read the stage's edges.
+// Wiring selects how the edges of a stage feed the two inputs of a cell.
 type Wiring string
 
 // The wirings.
 const (
-	Summed Wiring = "summed" // a cell reads the sum of its edges on both inputs
-	Paired Wiring = "paired" // edge k feeds the cell's input k
+	Summed Wiring = "summed" // both inputs of a cell are the sum of its edges
+	Paired Wiring = "paired" // input k of a cell is its edge k
 )
 
 var wirings = []Wiring{Summed, Paired}
 
-// UnmarshalText reads one of the words above.
+// UnmarshalText reads the name of a wiring.
 func (w *Wiring) UnmarshalText(text []byte) error { return setting.Parse(w, text, wirings) }
 
-// StageOutput is the output of a stage in the paired wiring.
+// StageOutput selects the output of a stage with the paired wiring.
 type StageOutput string
 
 // The outputs of a stage. The empty one means LastTwo.
@@ -44,7 +44,7 @@ const (
 
 var stageOutputs = []StageOutput{LastTwo, Last}
 
-// UnmarshalText reads one of the words above, or nothing.
+// UnmarshalText reads the name of an output, or an empty text.
 func (s *StageOutput) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*s = ""
@@ -53,7 +53,7 @@ func (s *StageOutput) UnmarshalText(text []byte) error {
 	return setting.Parse(s, text, stageOutputs)
 }
 
-// PoolNorm says whether poolings are followed by a batch norm.
+// PoolNorm selects whether a batch norm follows each pooling.
 type PoolNorm string
 
 // The choices. PoolNormAuto is on in networks with stages and off in chains.
@@ -65,23 +65,23 @@ const (
 
 var poolNorms = []PoolNorm{PoolNormAuto, PoolNormOn, PoolNormOff}
 
-// UnmarshalText reads one of the words above.
+// UnmarshalText reads one of these choices.
 func (p *PoolNorm) UnmarshalText(text []byte) error { return setting.Parse(p, text, poolNorms) }
 
-// Macro is what a network's size depends on besides its genotype: the section "network" of a
-// configuration.
+// Macro holds the settings that, together with the genotype, determine a network's size. It is the
+// section "network" of a configuration.
 type Macro struct {
 	Preset      Preset      `mapstructure:"preset" yaml:"preset"`
-	Channels    int64       `mapstructure:"channels" yaml:"channels"`   // C: of the first cells' nodes
-	Layers      int         `mapstructure:"layers" yaml:"layers"`       // cells of a chain; stages have their own number
-	Classes     int64       `mapstructure:"-" yaml:"-"`                 // the data set's
+	Channels    int64       `mapstructure:"channels" yaml:"channels"`   // C: channels of the nodes in the cells before the first reduction
+	Layers      int         `mapstructure:"layers" yaml:"layers"`       // number of cells in a chain; not used if the genotype has stages
+	Classes     int64       `mapstructure:"-" yaml:"-"`                 // number of classes in the data set
 	Auxiliary   bool        `mapstructure:"auxiliary" yaml:"auxiliary"` // has an auxiliary head
 	PoolNorm    PoolNorm    `mapstructure:"pool_norm" yaml:"pool_norm"`
-	Wiring      Wiring      `mapstructure:"wiring" yaml:"wiring"` // of stages
+	Wiring      Wiring      `mapstructure:"wiring" yaml:"wiring"` // wiring of stages
 	StageOutput StageOutput `mapstructure:"stage_output" yaml:"stage_output"`
 }
 
-// Validate returns a setting.Fault for every impossible value.
+// Validate returns an error that lists every invalid value, as a setting.Fault each.
 func (m Macro) Validate() error {
 	var f setting.Faults
 	setting.Word(&f, "preset", m.Preset, Presets)
@@ -94,6 +94,6 @@ func (m Macro) Validate() error {
 	if m.StageOutput != "" {
 		setting.Word(&f, "stage_output", m.StageOutput, stageOutputs)
 	}
-	f.Check(m.StageOutput != Last || m.Wiring != Summed, "stage_output", m.StageOutput, "is for the wiring %s; a %s stage puts out its last two cells (Rule 2)", Paired, Summed)
+	f.Check(m.StageOutput != Last || m.Wiring != Summed, "stage_output", m.StageOutput, "is for the wiring %s; the output of a %s stage is its last two cells (Rule 2)", Paired, Summed)
 	return f.Err()
 }

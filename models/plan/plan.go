@@ -1,6 +1,5 @@
-// Package plan is the arithmetic of networks: what modules the network of a genotype has, with
-// their channels, resolutions, parameters and cost. It makes no tensor; package models builds the
-// network of a plan.
+// Package plan computes the layers of a genotype's network. A plan holds their numbers of channels,
+// resolutions, parameters and costs. It has no tensors; package models builds the network of a plan.
 package plan
 
 import (
@@ -12,77 +11,84 @@ import (
 	"hdas/models/ops"
 )
 
-// Network is the plan of a network.
+// Network describes a network completely: a derived network, or a supernet if edges are undecided.
 type Network struct {
 	Macro  Macro
-	Image  layer.Shape   // of one input sample
-	Stem   []layer.Named // applied one after the other
-	Stages []Stage       // joined by reduction cells
-	// Auxiliary reads the output of the last reduction cell; nil without an auxiliary head.
+	Image  layer.Shape   // shape of one input image
+	Stem   []layer.Named // layers applied in order to the image
+	Stages []Stage       // applied in order, with reduction cells between them
+	// Auxiliary holds the layers of the auxiliary head, which reads the output of the last reduction
+	// cell; nil without an auxiliary head.
 	Auxiliary  []layer.Named
-	Classifier layer.Named // reads the mean over height and width
+	Classifier layer.Named // reads the features averaged over height and width
 
-	Cost          layer.Cost // without the auxiliary head; undecided edges count nothing
-	AuxiliaryCost layer.Cost // of the auxiliary head alone, whether the network has it or not
+	Cost          layer.Cost // without the auxiliary head; undecided edges are not counted
+	AuxiliaryCost layer.Cost // cost of the auxiliary head, also if the network does not have it
 }
 
-// Stage is a DAG of cells. State 0 and 1 are its inputs, state i+2 is its cell i; then come its
-// output, if it has one of its own, and the reduction cell after it, if any.
+// Stage is a DAG of cells. States 0 and 1 are its inputs, and state i+2 is the output of its cell i.
+// They are followed by the stage's output, if Outputs is not nil, and by the output of the reduction
+// cell, if there is one.
 type Stage struct {
-	Name    string  // of its DAG, under which its alphas and betas are found
-	Entry   []Entry // how it reads what it is given, once for each input; nil: as it is
+	Name    string  // name of its DAG, the key of its alphas and betas
+	Entry   []Entry // preprocessing of the inputs, one for each; nil for none
 	Cells   []Cell
-	Outputs [][]int // concatenations of states; several are weighed by beta; nil: no output of its own
-	Reduce  *Cell
-	// Next are the two states that the next stage, or the head, receives.
+	Outputs [][]int // candidate outputs, each a list of states to concatenate; beta weighs several; nil if Next refers to cells directly
+	Reduce  *Cell   // the reduction cell after the stage; nil after the last stage
+	// Next holds the two states that the next stage, or the classifier, reads.
 	Next [2]int
 }
 
-// Entry is an operation at a place in the network's names.
+// Entry is an operation with the prefix that its parameters have in the network.
 type Entry struct {
 	At string
 	ops.Rounds
 }
 
-// Cell is a DAG of operations. State 0 and 1 are its inputs, state i+2 is its node i.
+// Cell is a DAG of operations. States 0 and 1 are its preprocessed inputs, and state i+2 is its node i.
 type Cell struct {
-	Index int    // through the network, reduction cells included
-	Name  string // of its DAG in the genotype
+	Index int    // number of the cell in the network, from 0, reduction cells included
+	Name  string // name of its DAG in the genotype
 	C     int64  // channels of every node
 	Out   []int  // states whose concatenation is the output
-	// Read are the stage's edges that each input sums. A nil second one is the same as the first.
+	// Read holds the stage's edges whose sum is each input. If Read[1] is nil, both inputs read the same
+	// sum.
 	Read  [2][]Edge
-	In    [2]layer.Shape // what each input reads
-	Pre   [2]Entry       // from that to C channels
-	Nodes [][]Edge
-	Cost  layer.Cost // edges that it reads included
+	In    [2]layer.Shape // shape of each of these sums
+	Pre   [2]Entry       // preprocessing of each sum to C channels
+	Nodes [][]Edge       // the edges of each node, whose sum the node is
+	Cost  layer.Cost     // cost of the cell and of the stage's edges that it reads
 }
 
-// Edge runs one operation, or a mixture of several, on a state.
+// Edge applies one operation, or a mixture of several, to a state.
 type Edge struct {
 	Site
 	From int
-	At   string // its place in the network's names
+	At   string // prefix of its parameters' names
 	Spec ops.Spec
-	Ops  []string // one: decided; several: candidates in the order of alpha's columns
-	// Partial: one in so many channels goes through the mixture, the others pass by (PC-DARTS); 1: all do.
+	Ops  []string // one operation, or the candidates of a mixture in the order of alpha's columns
+	// Partial is K of PC-DARTS: 1/K of the channels goes through the mixture, the others bypass it. 1
+	// means all channels.
 	Partial int64
 }
 
-// Site says which edge of which DAG an edge is. Edges of one site share alphas, not weights.
+// Site identifies an edge of a DAG. Edges with the same Site share their alphas, but not their network
+// weights.
 type Site struct {
 	DAG string
-	Row int // the edge's number in its DAG, in the genotype's order
+	Row int // index of the edge in its DAG, in the genotype's order: the row of alpha
 }
 
-// Candidate is an operation that an edge runs.
+// Candidate is one operation of an edge.
 type Candidate struct {
 	Entry
-	Column int  // of alpha; -1: the edge is decided
-	Drop   bool // drop path acts on it
+	Column int  // its column of alpha; -1 if the edge has a single operation
+	Drop   bool // whether drop path acts on it
 }
 
-// Candidates are the operations of an edge that output anything: of a mixture, null ones add nothing.
+// Candidates returns the operations of an edge. A mixture's null operations are left out, because they
+// add nothing. It returns an error if an operation is unknown, or if the channels are not divisible by
+// Partial.
 func (e Edge) Candidates() ([]Candidate, error) {
 	if len(e.Ops) == 1 {
 		p, err := ops.Get(e.Ops[0])
@@ -94,7 +100,7 @@ func (e Edge) Candidates() ([]Candidate, error) {
 	}
 	spec := e.Spec
 	if spec.C%e.Partial != 0 {
-		return nil, fmt.Errorf("%d channels do not divide by partial_channels %d", spec.C, e.Partial)
+		return nil, fmt.Errorf("%d channels are not divisible by partial_channels %d", spec.C, e.Partial)
 	}
 	spec.C /= e.Partial
 	var found []Candidate
@@ -110,8 +116,8 @@ func (e Edge) Candidates() ([]Candidate, error) {
 	return found, nil
 }
 
-// DAG returns the stage's connections as a genotype has them; both inputs of its cells count, and where
-// it has no output of its own, its last two states are handed on.
+// DAG returns the stage's connections in the form of a genotype. A node's edges are those of both inputs
+// of its cell. If the stage has no output of its own, the DAG's output is the last two states.
 func (s Stage) DAG() genotype.DAG {
 	n := len(s.Cells)
 	d := genotype.DAG{Out: []int{n, n + 1}}
@@ -130,7 +136,7 @@ func (s Stage) DAG() genotype.DAG {
 	return d
 }
 
-// AllCells yields every cell in the order of the data, reduction cells included.
+// AllCells yields all cells from the input to the output, reduction cells included.
 func (n Network) AllCells() iter.Seq[Cell] {
 	return func(yield func(Cell) bool) {
 		for _, s := range n.Stages {
@@ -146,7 +152,7 @@ func (n Network) AllCells() iter.Seq[Cell] {
 	}
 }
 
-// Params are the parameters of the cell and of the stage's edges that it reads.
+// Params returns the parameters of the cell and of the stage's edges that it reads.
 func (c Cell) Params() []layer.Param {
 	var all []layer.Param
 	edges := func(list []Edge) {
@@ -167,7 +173,7 @@ func (c Cell) Params() []layer.Param {
 	return all
 }
 
-// Params are all parameters of the network, in the order in which they are made and saved.
+// Params returns all parameters of the network, in the order in which they are made and saved.
 func (n Network) Params() []layer.Param {
 	var all []layer.Param
 	add := func(at string, l layer.Layer) { all = append(all, layer.Under(at, l.Params())...) }
@@ -191,8 +197,9 @@ func (n Network) Params() []layer.Param {
 	return all
 }
 
-// New plans the network of g for images of that shape. The zero Candidates plan a derived network;
-// then g may have no undecided edge.
+// New returns the plan of g's network for images of that shape. c lists the candidates of undecided
+// edges, for a supernet. With the zero Candidates, g must have no undecided edge. New returns an error
+// if the genotype, the settings or the shape do not fit each other.
 func New(g genotype.Genotype, m Macro, image layer.Shape, c genotype.Candidates) (Network, error) {
 	if err := validate(g, m, c); err != nil {
 		return Network{}, err
@@ -215,7 +222,7 @@ func validate(g genotype.Genotype, m Macro, c genotype.Candidates) error {
 		return fmt.Errorf("the %s wiring cannot be searched: a relaxed input is a sum over the candidates (H-DAS eq. 1), which the wiring %s has", Paired, Summed)
 	}
 	if len(g.Cells) == 0 {
-		return fmt.Errorf("genotype %s has stages alone; name cells with it, as in DARTS_V1+%s", g.Name, g.Name)
+		return fmt.Errorf("genotype %s has stages alone, without cells; combine it with cells, as in DARTS_V1+%s", g.Name, g.Name)
 	}
 	return m.Validate()
 }

@@ -10,18 +10,18 @@ import (
 	"hdas/models/ops"
 )
 
-// planner walks through a network once, in the order of the data.
+// planner plans a network from its input to its output.
 type planner struct {
 	*Network
 	g      genotype.Genotype
 	search genotype.Candidates
-	cells  int // planned so far
+	cells  int // number of cells planned so far
 }
 
-// state is what a planner knows of a tensor inside the network.
+// state describes a tensor inside the network.
 type state struct {
 	layer.Shape
-	halved int // how often its resolution was halved
+	halved int // how many times its resolution was halved
 }
 
 func (p *planner) network() error {
@@ -33,7 +33,7 @@ func (p *planner) network() error {
 	if stages == 0 {
 		plan, stages = p.chained, 3
 		if p.Macro.Layers < 2 {
-			return fmt.Errorf("%d layers hold no two reduction cells; at least 2", p.Macro.Layers)
+			return fmt.Errorf("a chain of %d layers has no room for two reduction cells; at least 2 layers are needed", p.Macro.Layers)
 		}
 	}
 	for i := range stages {
@@ -85,23 +85,24 @@ func (p *planner) stem() [2]state {
 	return [2]state{first, second}
 }
 
-// add counts a layer of the network itself and returns its output.
+// add adds the cost of a layer outside the cells, and returns the layer's output.
 func (p *planner) add(in state, l layer.Layer) state {
 	out, c := l.Cost(in.Shape)
 	p.Cost = p.Cost.Add(c)
 	return state{out, in.halved}
 }
 
-// width is the number of channels that stage i's cells make.
+// width returns the number of output channels of stage i's cells.
 func (p *planner) width(i int) int64 {
 	return int64(len(p.g.Cells[p.g.Stages[i].Cell].Out)) * p.channels(i)
 }
 
-// channels of the nodes of stage i's cells: doubled at every reduction cell.
+// channels returns the number of channels of the nodes in stage i's cells. It doubles at each reduction
+// cell.
 func (p *planner) channels(i int) int64 { return p.Macro.Channels << i }
 
-// chained plans the cells of a chain up to and with its reduction cell i: each reads the last two,
-// which is a stage whose edges hand on their states. Reduction cells are the layers L/3 and 2L/3.
+// chained plans stage i of a chain: the cells up to its reduction cell i, included. Each cell reads the
+// two cells before it, through identity edges. The reduction cells of L layers are L/3 and 2L/3.
 func (p *planner) chained(i int, in [2]state) (Stage, [2]state, error) {
 	var s Stage
 	states := in[:]
@@ -125,7 +126,8 @@ func (p *planner) chained(i int, in [2]state) (Stage, [2]state, error) {
 	return s, [2]state{states[n-2], states[n-1]}, nil
 }
 
-// chainCell is the name of stage i's cell: its own, as in Hc-DAS, or the one of all, as in DARTS.
+// chainCell returns the name of stage i's cell: one for each stage, as in Hc-DAS ("normal1"), or one for
+// all, as in DARTS ("normal").
 func (p *planner) chainCell(kind string, i int) string {
 	if own := fmt.Sprintf("%s%d", kind, i+1); p.g.Cells[own].Out != nil {
 		return own
@@ -133,12 +135,12 @@ func (p *planner) chainCell(kind string, i int) string {
 	return kind
 }
 
-// handOn is an edge that does nothing.
+// handOn returns the identity edge from a state.
 func handOn(from int) []Edge {
 	return []Edge{{From: from, Ops: []string{"skip_connect"}, Spec: ops.Spec{Stride: 1}, Partial: 1}}
 }
 
-// summed plans stage i in the summed wiring, of one input tensor.
+// summed plans stage i with the summed wiring. Both inputs of the stage read the same tensor.
 func (p *planner) summed(i int, in [2]state) (Stage, [2]state, error) {
 	s := Stage{Name: p.search.StageDAG(i)}
 	g, width := p.g.Stages[i], p.width(i)
@@ -165,7 +167,7 @@ func (p *planner) summed(i int, in [2]state) (Stage, [2]state, error) {
 			s.Outputs = append(s.Outputs, []int{last, last + 1})
 		}
 	}
-	end := len(states) // the state of the output
+	end := len(states) // the index of the output's state
 	states = append(states, output(states, s.Outputs[0]))
 	s.Next = [2]int{end, end}
 	if i < len(p.g.Stages)-1 {
@@ -178,9 +180,9 @@ func (p *planner) summed(i int, in [2]state) (Stage, [2]state, error) {
 	return s, [2]state{states[s.Next[0]], states[s.Next[1]]}, nil
 }
 
-// paired plans stage i in the paired wiring: edge k of a cell feeds its input k, the edges being in
-// the order of their states, so that a chain of skips is the chain. The stage after a reduction
-// cell receives the cell before it and the reduction cell, at half the resolution.
+// paired plans stage i with the paired wiring: edge k of a cell, in the order of the states that the
+// edges read, feeds the cell's input k. A stage of skip connections in a row is thus a chain as in
+// DARTS. A stage after a reduction cell reads that cell and the cell before it, halved in resolution.
 func (p *planner) paired(i int, in [2]state) (Stage, [2]state, error) {
 	s := Stage{Name: p.search.StageDAG(i)}
 	g, states := p.g.Stages[i], in[:]
@@ -197,7 +199,7 @@ func (p *planner) paired(i int, in [2]state) (Stage, [2]state, error) {
 		case 2:
 			read = [2][]Edge{edges[:1], edges[1:]}
 		default:
-			return s, in, fmt.Errorf("cell %d of stage %d reads %d edges; the %s wiring has one for each of a cell's 2 inputs: use %s", n+1, i+1, len(edges), Paired, Summed)
+			return s, in, fmt.Errorf("cell %d of stage %d reads %d edges; the %s wiring needs one for each of a cell's 2 inputs: use %s", n+1, i+1, len(edges), Paired, Summed)
 		}
 		c, out, err := p.cell(g.Cell, p.channels(i), read, states, false)
 		if err != nil {
@@ -206,12 +208,12 @@ func (p *planner) paired(i int, in [2]state) (Stage, [2]state, error) {
 		s.Cells, states = append(s.Cells, c), append(states, out)
 	}
 	final, end := i == len(p.g.Stages)-1, len(states)-1
-	// As in a chain, a reduction cell reads the last two states; the head reads the last.
+	// As in a chain, a reduction cell reads the last two states, and the classifier reads the last one.
 	s.Next = [2]int{end, end}
 	read := [2][]Edge{handOn(end - 1), handOn(end)}
 	if p.Macro.StageOutput != Last {
 		if slices.Contains(g.Out, 0) {
-			return s, in, fmt.Errorf("stage %d puts out its state 0, which the %s wiring has at another resolution; use %s", i+1, Paired, Summed)
+			return s, in, fmt.Errorf("the output of stage %d includes its state 0, which has another resolution in the %s wiring; use %s", i+1, Paired, Summed)
 		}
 		s.Outputs = [][]int{g.Out}
 		states = append(states, output(states, g.Out))
@@ -231,7 +233,7 @@ func (p *planner) paired(i int, in [2]state) (Stage, [2]state, error) {
 	return s, [2]state{states[s.Next[0]], states[s.Next[1]]}, nil
 }
 
-// output is the concatenation of those states.
+// output returns the concatenation of the states in the list of.
 func output(states []state, of []int) state {
 	out := states[of[0]]
 	for _, s := range of[1:] {
@@ -240,7 +242,7 @@ func output(states []state, of []int) state {
 	return out
 }
 
-// cell plans the next cell. It reads states.
+// cell plans the next cell, which reads the given states, and returns it with its output.
 func (p *planner) cell(name string, channels int64, read [2][]Edge, states []state, reduction bool) (Cell, state, error) {
 	dag := p.g.Cells[name]
 	c := Cell{Index: p.cells, Name: name, C: channels, Out: dag.Out, Read: read}
@@ -279,7 +281,8 @@ func (p *planner) cell(name string, channels int64, read [2][]Edge, states []sta
 	if read[1] != nil {
 		in[1] = states[read[1][0].From]
 	}
-	// A cell works at the resolution of state 1, to which the older state 0 may have to be halved.
+	// A cell has the resolution of its state 1. State 0 comes from an earlier cell and may have to be
+	// halved.
 	level := states[1].halved
 	for k, s := range in {
 		for _, e := range read[k] {
@@ -316,17 +319,19 @@ func (p *planner) cell(name string, channels int64, read [2][]Edge, states []sta
 	return c, out, fault
 }
 
-// spec is what all edges of a DAG share. What is searched has batch norms without scale and shift.
+// spec returns the Spec that all edges of a DAG share. Batch norms have a scale and a shift only if the
+// DAG has no undecided edge.
 func (p *planner) spec(d genotype.DAG, channels int64) ops.Spec {
 	searched := d.Undecided()
 	poolNorm := p.Macro.PoolNorm == PoolNormOn || p.Macro.PoolNorm == PoolNormAuto && len(p.g.Stages) > 0
 	return ops.Spec{C: channels, Stride: 1, Affine: !searched, PoolNorm: poolNorm || searched}
 }
 
-// place is where stage i has its own parameters.
+// place returns the prefix of stage i's own parameters.
 func place(i int) string { return fmt.Sprintf("stages.%d", i) }
 
-// edges plans a node's edges: rows of the DAG of that name, with their parameters below own.
+// edges plans the edges of a node. dag is the name of its DAG, own the prefix of the parameters' names.
+// row is the index of the next edge in the DAG, which edges advances.
 func (p *planner) edges(n genotype.Node, dag, own string, row *int, candidates []string, spec func(genotype.Edge) ops.Spec) []Edge {
 	var edges []Edge
 	for _, e := range n.In {
@@ -343,12 +348,12 @@ func (p *planner) edges(n genotype.Node, dag, own string, row *int, candidates [
 	return edges
 }
 
-// auxiliary plans the auxiliary head on the output of the last reduction cell. Its cost is known
-// even where the network goes without.
+// auxiliary plans the auxiliary head on the output of the last reduction cell. It computes the head's
+// cost even if the network has no auxiliary head.
 func (p *planner) auxiliary(in state) error {
 	stride, deep := int64(3), layer.Sequence{layer.Conv{In: 128, Out: 768, Kernel: 2, Stride: 1}, layer.BatchNorm{C: 768, Affine: true}, layer.ReLU{}}
 	if p.Macro.Preset == ImageNet {
-		// DARTS left out the second batch norm here for its published ImageNet figures.
+		// DARTS has no second batch norm here; its published ImageNet results were trained without it.
 		stride, deep = 2, layer.Sequence{layer.Conv{In: 128, Out: 768, Kernel: 2, Stride: 1}, layer.ReLU{}}
 	}
 	head := []layer.Named{

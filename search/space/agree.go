@@ -6,8 +6,8 @@ import (
 	"hdas/models/genotype"
 )
 
-// Agreement is how far two genotypes of a space are the same, from 0 to 1: of the edges that they
-// have in what was searched, the share that both have, with the same states and operation.
+// Agreement returns the similarity of two genotypes of the space, in [0,1]: the share of their edges,
+// in the searched DAGs, that occur in both with the same node, state and operation.
 func (s Space) Agreement(a, b genotype.Genotype) float64 {
 	both, all := 0, 0
 	for _, d := range s.DAGs() {
@@ -30,7 +30,7 @@ func (s Space) Agreement(a, b genotype.Genotype) float64 {
 	return float64(both) / float64(all)
 }
 
-// Of is the DAG that d has become in g.
+// Of returns the DAG of genotype g in the place of d.
 func (d DAG) Of(g genotype.Genotype) genotype.DAG {
 	if d.Stages != nil {
 		return g.Stages[d.Stages[0]].DAG
@@ -38,7 +38,8 @@ func (d DAG) Of(g genotype.Genotype) genotype.DAG {
 	return g.Cells[d.Name]
 }
 
-// edges are those of a DAG by node, state and operation; of equal ones, each counts.
+// edges returns the edges of a DAG as texts of node, state and operation. Equal edges get different
+// texts, so that each of them counts.
 func edges(d genotype.DAG) map[string]bool {
 	set := map[string]bool{}
 	for i, n := range d.Nodes {

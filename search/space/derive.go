@@ -10,33 +10,36 @@ import (
 	"hdas/models/genotype"
 )
 
-// Weights are what a search learned, after the softmax or before it, as the caller compares.
-type Weights struct {
-	Alpha map[string][][]float64 // by DAG: a row for every edge, a column for every operation
-	Beta  map[string][]float64   // by stage DAG: a weight for every candidate output
+// Parameters holds the values of the architecture parameters that a derivation compares: after the
+// softmax or before it, as the caller chooses.
+type Parameters struct {
+	Alpha map[string][][]float64 // by DAG name: a row for every edge, a column for every operation
+	Beta  map[string][]float64   // by name of a stage's DAG: a value for every candidate output
 }
 
-// Rules are what a genotype is read off by, besides the weights.
+// Rules are the settings of a derivation.
 type Rules struct {
-	Null func(op string) bool // carries nothing: never chosen
-	Skip func(op string) bool // counts against MaxSkips
-	// MaxSkips is the most skips that a searched cell keeps, reduction cells excepted (P-DARTS); -1:
-	// any number. The lightest are given up, whatever comes next in their place.
+	Null func(op string) bool // the operation outputs zero, as `none` does; it is never chosen
+	Skip func(op string) bool // the operation is a skip connection and counts against MaxSkips
+	// MaxSkips is the largest number of skip connections in a searched normal cell (P-DARTS); -1: no
+	// limit. The skips of the smallest value are replaced by the next best operation or edge.
 	MaxSkips int
 }
 
 // Keep is the number of edges that a node keeps.
 const Keep = 2
 
-// Derive reads a genotype off: each node keeps the two edges whose best operation that is not null
-// weighs most, and on each that operation; ties go to the earlier edge and the earlier operation.
-// A stage keeps the cells up to its heaviest output. Edges are in the order of their states.
-func (s Space) Derive(name string, w Weights, r Rules) (genotype.Genotype, error) {
+// Derive returns the genotype of that name that the parameters select. The score of an edge is the
+// largest value among its operations that are not null, and its operation is the one with that
+// value. Each node keeps the two edges of the highest score; ties go to the earlier edge and the
+// earlier operation. A stage keeps its cells up to the candidate output of the largest beta. The
+// edges of a node are in the order of the states that they read. A parameter of the wrong size is an error.
+func (s Space) Derive(name string, p Parameters, r Rules) (genotype.Genotype, error) {
 	g := s.Dense
 	g.Name, g.Source = name, ""
 	g.Cells, g.Stages = maps.Clone(g.Cells), slices.Clone(g.Stages)
 	for _, d := range s.DAGs() {
-		alpha := w.Alpha[d.Name]
+		alpha := p.Alpha[d.Name]
 		if len(alpha) != d.Rows() {
 			return g, fmt.Errorf("derive %s: %d rows of weights, not %d", d.Name, len(alpha), d.Rows())
 		}
@@ -47,7 +50,7 @@ func (s Space) Derive(name string, w Weights, r Rules) (genotype.Genotype, error
 		if d.Stages == nil {
 			g.Cells[d.Name] = derived
 		} else if s.MinCells > 0 {
-			beta := w.Beta[d.Name]
+			beta := p.Beta[d.Name]
 			if len(beta) != s.Pairs(len(d.Nodes)) {
 				return g, fmt.Errorf("derive %s: %d output weights, not %d", d.Name, len(beta), s.Pairs(len(d.Nodes)))
 			}
@@ -61,7 +64,7 @@ func (s Space) Derive(name string, w Weights, r Rules) (genotype.Genotype, error
 	return g, nil
 }
 
-// choice is the best operation of an edge.
+// choice is an edge with its best operation.
 type choice struct {
 	genotype.Edge
 	row, column int // of alpha
@@ -84,7 +87,7 @@ func derive(d DAG, alpha [][]float64, r Rules) (genotype.DAG, error) {
 		if !limited || len(skips) <= r.MaxSkips {
 			return decided(d, nodes), nil
 		}
-		// Of equal ones the last is given up.
+		// Among equal values, the last skip is removed.
 		lightest := skips[0]
 		for _, c := range skips {
 			if c.weight <= lightest.weight {
@@ -97,7 +100,7 @@ func derive(d DAG, alpha [][]float64, r Rules) (genotype.DAG, error) {
 	}
 }
 
-// choose returns the edges that each node keeps.
+// choose returns the edges that each node keeps, by node.
 func choose(d DAG, alpha [][]float64, null func(op string) bool) ([][]choice, error) {
 	var nodes [][]choice
 	row := 0

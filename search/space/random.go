@@ -7,15 +7,15 @@ import (
 	"hdas/models/genotype"
 )
 
-// Random draws a genotype uniformly from all that may be found: for each node two different edges,
-// on each an operation that is not null, and, where the distribution of cells is searched, each
-// stage's number of cells, n with a probability in proportion to the stages of n cells that there
-// are. Nearly all have the most cells, then.
+// Random returns a genotype that is drawn uniformly from all genotypes of the space. Each node gets two
+// different edges, each with an operation that is not null. Where the distribution of cells is
+// searched, a stage gets n cells with a probability proportional to the number of stages with n
+// cells, so that nearly all stages have the largest number of cells.
 func (s Space) Random(name string, r *rand.Rand, null func(op string) bool) (genotype.Genotype, error) {
-	w := Weights{Alpha: map[string][][]float64{}, Beta: map[string][]float64{}}
+	p := Parameters{Alpha: map[string][][]float64{}, Beta: map[string][]float64{}}
 	for _, d := range s.DAGs() {
-		// Independent weights make every pair of edges and every operation equally likely, once an
-		// edge's weight is drawn apart from its operation.
+		// The operation of an edge and the value of the edge are drawn independently of each other. So
+		// every pair of edges and every operation is equally likely.
 		for range d.Rows() {
 			row := make([]float64, len(d.Ops))
 			var choices []int
@@ -27,26 +27,26 @@ func (s Space) Random(name string, r *rand.Rand, null func(op string) bool) (gen
 			if len(choices) > 0 {
 				row[choices[r.IntN(len(choices))]] = 1 + r.Float64()
 			}
-			w.Alpha[d.Name] = append(w.Alpha[d.Name], row)
+			p.Alpha[d.Name] = append(p.Alpha[d.Name], row)
 		}
 		if s.MinCells > 0 && d.Stages != nil {
 			beta := make([]float64, s.Pairs(len(d.Nodes)))
 			beta[pick(r, s.sizes(d, null))] = 1
-			w.Beta[d.Name] = beta
+			p.Beta[d.Name] = beta
 		}
 	}
-	g, err := s.Derive(name, w, Rules{Null: null, MaxSkips: -1})
+	g, err := s.Derive(name, p, Rules{Null: null, MaxSkips: -1})
 	g.Source = "drawn at random"
 	return g, err
 }
 
-// pick draws an index with a probability in proportion to its weight.
+// pick returns a random index; the probability of an index is proportional to its weight.
 func pick(r *rand.Rand, weights []*big.Int) int {
 	total := new(big.Int)
 	for _, w := range weights {
 		total.Add(total, w)
 	}
-	// A draw of 64 bits more than the total makes the remainder uniform to one part in 2^64.
+	// A random number of 64 bits more than the total makes the remainder uniform to one part in 2^64.
 	at := new(big.Int)
 	for at.BitLen() == 0 || at.BitLen() < total.BitLen()+64 {
 		at.Lsh(at, 64).Or(at, new(big.Int).SetUint64(r.Uint64()))

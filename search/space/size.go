@@ -2,9 +2,9 @@ package space
 
 import "math/big"
 
-// Size is the number of genotypes that may be found, exactly: for each node the pairs of its edges
-// times the square of the operations that are not null; for each stage, where the distribution of
-// cells is searched, the sum over the numbers of cells that it may keep.
+// Size returns the exact number of genotypes in the space. A node contributes the number of pairs of
+// its edges times the square of the number of operations that are not null. A stage whose number of
+// cells is searched contributes the sum over all numbers of cells that it may keep.
 func (s Space) Size(null func(op string) bool) *big.Int {
 	total := big.NewInt(1)
 	for _, d := range s.DAGs() {
@@ -17,7 +17,7 @@ func (s Space) Size(null func(op string) bool) *big.Int {
 	return total
 }
 
-// sizes are the numbers of DAGs that d may become, by the candidate outputs.
+// sizes returns how many DAGs can be derived from d, for each candidate output.
 func (s Space) sizes(d DAG, null func(op string) bool) []*big.Int {
 	ops := int64(0)
 	for _, op := range d.Ops {
@@ -25,7 +25,7 @@ func (s Space) sizes(d DAG, null func(op string) bool) []*big.Int {
 			ops++
 		}
 	}
-	first := len(d.Nodes) // the least number of nodes
+	first := len(d.Nodes) // the smallest number of nodes
 	if d.Stages != nil && s.MinCells > 0 {
 		first = s.MinCells
 	}

@@ -1,5 +1,5 @@
-// Package space says what a search may find, how many genotypes that is, and reads the genotype off
-// what it found. It makes no tensors.
+// Package space describes search spaces: which genotypes a search can find, how many there are, and
+// which one the architecture parameters select. It makes no tensors.
 package space
 
 import (
@@ -10,14 +10,15 @@ import (
 	"hdas/models/genotype"
 )
 
-// Space is a dense genotype: every candidate edge is in it, and those to be decided have the
-// operation genotype.Any.
+// Space is a search space, given as a dense genotype and the candidate operations. The dense genotype
+// holds every candidate edge; an edge that is searched has the operation genotype.Any.
 type Space struct {
 	Dense genotype.Genotype
 	genotype.Candidates
 }
 
-// ChainCells are the names of the cells of a chain: stage-specific as in Hc-DAS, or DARTS' two.
+// ChainCells returns the names of the cells of a chain: five stage-specific ones as in Hc-DAS, or the
+// two of DARTS.
 func ChainCells(specific bool) []string {
 	if specific {
 		return []string{"normal1", "reduce1", "normal2", "reduce2", "normal3"}
@@ -25,8 +26,8 @@ func ChainCells(specific bool) []string {
 	return []string{"normal", "reduce"}
 }
 
-// Cells is the space of the cells of those names, each with that many nodes, which may read every
-// state before them.
+// Cells returns the space of cells with those names and that many nodes. A node may read every state
+// before it. ops are the candidate operations.
 func Cells(names []string, nodes int, ops []string) Space {
 	s := Space{Dense: genotype.Genotype{Version: 1, Name: "cells", Cells: map[string]genotype.DAG{}}, Candidates: genotype.Candidates{Cell: ops}}
 	for _, name := range names {
@@ -35,16 +36,17 @@ func Cells(names []string, nodes int, ops []string) Space {
 	return s
 }
 
-// Fixed is the space of nothing but those cells.
+// Fixed returns the space in which the cells are given and nothing is searched.
 func Fixed(cells genotype.Genotype) Space {
 	cells.Stages = nil
 	return Space{Dense: cells}
 }
 
-// Under is the space of stages of so many cells each over the cells of s, themselves decided or not.
-// Cell i of a stage, from 0, may read as many states before it as the window has, states 0 and 1
-// being the stage's inputs, and the first cell both (Rule 3). The output of a stage is its last two
-// cells (Rule 2). Of c all counts but Cell and PartialChannels.
+// Under returns the space of stages made of the cells of s, which may be given or searched. lengths
+// are the numbers of cells of the stages. A cell may read the window states before it, where states 0
+// and 1 are the inputs of the stage (Rule 3). A stage outputs its last two cells (Rule 2). c gives the
+// candidates of the stages; its Cell and PartialChannels are not used. A value that is out of range
+// is a setting.Fault.
 func (s Space) Under(lengths []int, window int, c genotype.Candidates) (Space, error) {
 	s.Stage, s.MinCells, s.Shared = c.Stage, c.MinCells, c.Shared
 	g := genotype.Genotype{Version: 1, Name: "stages"}
@@ -63,10 +65,10 @@ func (s Space) Under(lengths []int, window int, c genotype.Candidates) (Space, e
 	return s, err
 }
 
-// maxCells is the most cells of a stage.
+// maxCells is the largest number of cells of a stage.
 const maxCells = 1000
 
-// check returns the first fault of stage i, with the key that a search's setting has.
+// check returns the first fault of stage i, under the key of the search's configuration.
 func check(lengths []int, window int, c genotype.Candidates, i int) error {
 	var f setting.Faults
 	n := lengths[i]
@@ -81,7 +83,7 @@ func check(lengths []int, window int, c genotype.Candidates, i int) error {
 	return nil
 }
 
-// dense is a DAG whose node i has an undecided edge from each of the `window` states before it.
+// dense returns a DAG whose node i has an undecided edge from each of the `window` states before it.
 func dense(nodes, window int, out []int) genotype.DAG {
 	d := genotype.DAG{Out: out}
 	for i := range nodes {
@@ -102,8 +104,8 @@ func seq(from, n int) []int {
 	return out
 }
 
-// DAGs are the undecided DAGs by name, with their candidates: cells by their names, stages as
-// genotype.StageDAG names them. Names are in a fixed order.
+// DAGs returns the undecided DAGs with their names and candidate operations: first the cells, sorted
+// by name, then the stages, named by genotype.StageDAG.
 func (s Space) DAGs() []DAG {
 	var dags []DAG
 	for _, name := range slices.Sorted(maps.Keys(s.Dense.Cells)) {
@@ -127,11 +129,11 @@ func (s Space) DAGs() []DAG {
 type DAG struct {
 	Name string
 	genotype.DAG
-	Ops    []string // a column of alpha each
-	Stages []int    // the stages that it is, from 0; none for a cell
+	Ops    []string // candidate operations, one for each column of alpha
+	Stages []int    // the stages that have this DAG, from 0; empty for a cell
 }
 
-// Rows is the number of its edges, a row of alpha each.
+// Rows returns the number of edges, which is the number of rows of alpha.
 func (d DAG) Rows() int {
 	n := 0
 	for _, node := range d.Nodes {
@@ -140,7 +142,7 @@ func (d DAG) Rows() int {
 	return n
 }
 
-// Pairs is how many outputs a stage of n cells may choose from: one, unless the distribution of
+// Pairs returns the number of candidate outputs of a stage of n cells: 1, unless the distribution of
 // cells is searched.
 func (s Space) Pairs(n int) int {
 	if s.MinCells == 0 {

@@ -128,9 +128,9 @@ func TestWindowAndDerivation(t *testing.T) {
 	})
 }
 
-// draw draws weights for every undecided DAG, few enough values for ties to come up.
-func draw(t *rapid.T, s space.Space) space.Weights {
-	w := space.Weights{Alpha: map[string][][]float64{}, Beta: map[string][]float64{}}
+// draw returns random parameters for every undecided DAG, out of few values, so that ties occur.
+func draw(t *rapid.T, s space.Space) space.Parameters {
+	w := space.Parameters{Alpha: map[string][][]float64{}, Beta: map[string][]float64{}}
 	value := rapid.Map(rapid.IntRange(-9, 9), func(n int) float64 { return float64(n) })
 	for _, d := range s.DAGs() {
 		for range d.Rows() {
@@ -143,7 +143,7 @@ func draw(t *rapid.T, s space.Space) space.Weights {
 	return w
 }
 
-// heaviest checks that no edge left out weighs more than one kept.
+// heaviest checks that no removed edge has a larger value than one that was kept.
 func heaviest(t *rapid.T, d space.DAG, alpha [][]float64, g genotype.Genotype) {
 	derived := g.Cells[d.Name]
 	if d.Stages != nil {
@@ -176,8 +176,8 @@ func heaviest(t *rapid.T, d space.DAG, alpha [][]float64, g genotype.Genotype) {
 	}
 }
 
-// A limit of skips is kept in every normal cell, takes the lightest away, and changes nothing where
-// there are no more than that.
+// The limit of skips holds in every normal cell, removes the skips of the smallest values, and changes
+// nothing if there are no more skips than that.
 func TestMaxSkips(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := space.Cells(space.ChainCells(false), 4, ops(3))
@@ -214,7 +214,7 @@ func TestMaxSkips(t *testing.T) {
 	})
 }
 
-// Of small spaces every genotype is drawn, about equally often, and as many as Size says.
+// In small spaces, every genotype is drawn about equally often, and their number is Size.
 func TestRandomIsUniform(t *testing.T) {
 	cells := space.Cells([]string{"normal", "reduce"}, 1, ops(2))
 	fixed := space.Fixed(genotype.Genotype{Version: 1, Name: "fixed", Cells: map[string]genotype.DAG{"normal": {}, "reduce": {}}})

@@ -1,5 +1,5 @@
-// Package dtype holds the one table of the types of a tensor's elements: their names, their sizes
-// and their numbers in libtorch, in PyTorch and in safetensors files. It needs no libtorch.
+// Package dtype lists the element types of tensors: their sizes, and their names and numbers in
+// libtorch, in PyTorch's files and in safetensors files. It does not need libtorch.
 package dtype
 
 import "fmt"
@@ -26,7 +26,7 @@ var table = [...]struct {
 	size        int64  // bytes of an element
 	number      int32  // libtorch's ScalarType
 	safetensors string // the name in safetensors files
-	storage     string // the class in PyTorch's files
+	storage     string // the storage class in PyTorch's files
 }{
 	Float32:  {"float32", 4, 6, "F32", "FloatStorage"},
 	Float64:  {"float64", 8, 7, "F64", "DoubleStorage"},
@@ -40,7 +40,7 @@ var table = [...]struct {
 	Bool:     {"bool", 1, 11, "BOOL", "BoolStorage"},
 }
 
-// Known reports whether d is one of the constants.
+// Known reports whether d is one of the constants above.
 func (d DType) Known() bool { return int(d) < len(table) }
 
 // String returns PyTorch's name, as in "float32".
@@ -51,32 +51,34 @@ func (d DType) String() string {
 	return table[d].name
 }
 
-// Size returns the number of bytes of one element.
+// Size returns the size of one element in bytes.
 func (d DType) Size() int64 { return table[d].size }
 
 // Floating reports whether d is a floating-point type.
 func (d DType) Floating() bool { return d <= BFloat16 }
 
-// Number returns libtorch's number of the type, its ScalarType.
+// Number returns the type's ScalarType number in libtorch.
 func (d DType) Number() int32 { return table[d].number }
 
-// Safetensors returns the name in safetensors files, as in "F32".
+// Safetensors returns the type's name in safetensors files, as in "F32".
 func (d DType) Safetensors() string { return table[d].safetensors }
 
-// Storage returns the name of PyTorch's storage class, as in "FloatStorage".
+// Storage returns the name of the type's storage class in PyTorch's files, as in "FloatStorage".
 func (d DType) Storage() string { return table[d].storage }
 
-// FromNumber returns the type that has that number in libtorch; ok is false where none has.
+// FromNumber returns the type whose ScalarType number in libtorch is number; ok is false if there is
+// none.
 func FromNumber(number int32) (d DType, ok bool) {
 	return find(func(d DType) bool { return d.Number() == number })
 }
 
-// FromSafetensors returns the type that has that name in safetensors files; ok is false where none has.
+// FromSafetensors returns the type with the given name in safetensors files; ok is false if there is
+// none.
 func FromSafetensors(name string) (d DType, ok bool) {
 	return find(func(d DType) bool { return d.Safetensors() == name })
 }
 
-// FromStorage returns the type of PyTorch's storage class; ok is false where none is called so.
+// FromStorage returns the element type of PyTorch's storage class; ok is false if there is none.
 func FromStorage(class string) (d DType, ok bool) {
 	return find(func(d DType) bool { return d.Storage() == class })
 }

@@ -5,20 +5,21 @@ import (
 	"fmt"
 )
 
-// Precision is what a network computes in.
+// Precision holds the element types that a network computes in.
 type Precision struct {
-	// DType is the type of weights and images.
+	// DType is the element type of the network's parameters and of its input images.
 	DType DType
-	// Autocast is the type of convolutions and matrix products under autocast, BFloat16 or Float16;
-	// Float32, the zero value, stands for no autocast.
+	// Autocast is the type of convolutions and matrix products under autocast: BFloat16 or Float16.
+	// Float32, the zero value, means no autocast.
 	Autocast DType
 }
 
-// Precisions are the names that ParsePrecision reads, besides fp32 for float32.
+// Precisions lists the names that ParsePrecision accepts. It also accepts fp32 for float32.
 var Precisions = []string{"float32", "float64", "bf16", "fp16"}
 
-// ParsePrecision returns the precision of that name, for a CUDA device or for the CPU. fp16 on the
-// CPU is an error: libtorch's autocast does not compute in it there.
+// ParsePrecision returns the precision with the given name for a CUDA device (cuda true) or for the
+// CPU. It returns an error for an unknown name, and for fp16 on the CPU because libtorch's autocast
+// does not support float16 there.
 func ParsePrecision(name string, cuda bool) (Precision, error) {
 	switch name {
 	case "float32", "fp32":

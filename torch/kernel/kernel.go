@@ -1,6 +1,6 @@
-// Package kernel has the words for what a cell is computed from and how: rounds, the statistics that
-// batch norms use, what is computed again for the gradient, and which code computes it. It makes no
-// tensor and needs no libtorch.
+// Package kernel defines the values that describe how a cell is computed: the rounds of an operation,
+// the statistics that batch norms use, what is recomputed for the gradient, and which code computes
+// the cell. It makes no tensors and does not need libtorch.
 package kernel
 
 import (
@@ -8,32 +8,36 @@ import (
 	"strings"
 )
 
-// Norm says which statistics batch norms use.
+// Norm selects the statistics that batch norms use.
 type Norm int64
 
 const (
-	// BatchStatistics are the mean and the variance of the batch, which the running ones then follow.
+	// BatchStatistics means the mean and the variance of the batch. They also update the running
+	// statistics.
 	BatchStatistics Norm = iota
-	// RunningStatistics are the stored mean and variance, which stay as they are. Gradients flow
-	// through the norm as through a constant scale and shift.
+	// RunningStatistics means the stored running mean and variance, which do not change. Gradients
+	// flow through the norm as through a constant scale and shift.
 	RunningStatistics
 )
 
-// Recompute says what is computed again for the gradient instead of being stored.
+// Recompute selects which intermediate results are computed again for the gradient instead of being
+// stored (activation checkpointing).
 type Recompute int64
 
-// From the fastest to the smallest.
+// The choices, from the fastest to the one that needs the least memory.
 const (
-	RecomputeNone Recompute = iota
-	RecomputeEdge           // what is inside an operation
-	RecomputeCell           // everything but a cell's inputs
+	RecomputeNone Recompute = iota // nothing
+	RecomputeEdge                  // the intermediate results within an operation
+	RecomputeCell                  // everything except a cell's inputs
 )
 
 var recomputes = []string{"none", "edge", "cell"}
 
+// String returns the name that ParseRecompute reads.
 func (r Recompute) String() string { return recomputes[r] }
 
-// ParseRecompute reads none, edge or cell; nothing means none.
+// ParseRecompute returns the value with the given name: none, edge or cell. The empty string means
+// none. It returns an error for any other name.
 func ParseRecompute(s string) (Recompute, error) {
 	if s == "" {
 		return RecomputeNone, nil
@@ -42,22 +46,24 @@ func ParseRecompute(s string) (Recompute, error) {
 	return Recompute(i), err
 }
 
-// Path says what code computes a cell.
+// Path selects the code that computes a cell.
 type Path int64
 
 const (
-	// Kernels are this program's own loops for the CPU, in float32 and float64. Where they cannot work
-	// (another device or type) Operations do.
+	// Kernels means the CPU kernels of package torch, for float32 and float64. For other devices and
+	// types the cell is computed by Operations instead.
 	Kernels Path = iota
-	// Operations are libtorch's, on any device and in any type.
+	// Operations means libtorch's operations, for all devices and types.
 	Operations
 )
 
 var paths = []string{"kernels", "operations"}
 
+// String returns the name that ParsePath reads.
 func (p Path) String() string { return paths[p] }
 
-// ParsePath reads kernels or operations.
+// ParsePath returns the path with the given name: kernels or operations. It returns an error for any
+// other name.
 func ParsePath(s string) (Path, error) {
 	i, err := parse("path", s, paths)
 	return Path(i), err

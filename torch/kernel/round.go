@@ -5,50 +5,52 @@ import (
 	"fmt"
 )
 
-// Window is how a round reads the pixels around each output pixel.
+// Window is the kind of computation that a round does on the pixels around each output pixel.
 type Window int64
 
-// The windows.
+// The kinds of windows.
 const (
-	Point     Window = iota // none: a 1x1 convolution of each pixel
-	Depthwise               // a convolution of each channel by itself, then a 1x1 convolution
+	Point     Window = iota // a 1x1 convolution
+	Depthwise               // a depthwise convolution, then a 1x1 convolution
 	Dense                   // a convolution over all channels
-	Halve                   // stride 2: a 1x1 convolution of the pixels at even places beside one of those at odd places
-	MaxPool                 // 3x3; the padding counts as minus infinity
-	AvgPool                 // 3x3; the padding is not counted
-	Zero                    // zeros, whatever is read
+	Halve                   // DARTS' FactorizedReduce with stride 2: a 1x1 convolution of the pixels (2y,2x), concatenated with one of the pixels (2y+1,2x+1)
+	MaxPool                 // 3x3 max pooling; padded pixels count as minus infinity
+	AvgPool                 // 3x3 average pooling; padded pixels are not counted
+	Zero                    // zeros, whatever the input is
 )
 
 var windows = []string{"1x1 convolution", "depthwise convolution", "convolution", "halving", "max pooling", "average pooling", "zero"}
 
+// String returns the name for error texts.
 func (w Window) String() string { return windows[w] }
 
 // Pooling reports whether the window is a pooling.
 func (w Window) Pooling() bool { return w == MaxPool || w == AvgPool }
 
-// Weightless reports whether the window has no weights and keeps the number of channels.
+// Weightless reports whether the window is a pooling or Zero: it has no weights and does not change the
+// number of channels.
 func (w Window) Weightless() bool { return w.Pooling() || w == Zero }
 
-// Round is one step of an operation: ReLU, a window with its convolution, and a batch norm, each
-// where the fields say so. An operation is a list of rounds; the empty list hands its input on.
+// Round is one step of an operation: an optional ReLU, a window, and an optional batch norm, in that
+// order. An operation is a list of rounds; the empty list is the identity. A separable convolution,
+// for instance, is two rounds of ReLU, depthwise and 1x1 convolution, and batch norm.
 type Round struct {
-	ReLU                              bool // before the window
+	ReLU                              bool // a ReLU before the window
 	Window                            Window
 	Kernel, Stride, Padding, Dilation [2]int64 // vertical, horizontal
-	In, Out                           int64    // channels
-	Norm                              bool     // a batch norm at the end: momentum 0.1, eps 1e-5
+	In, Out                           int64    // numbers of channels
+	Norm                              bool     // a batch norm after the window, with momentum 0.1 and eps 1e-5
 	Affine                            bool     // the batch norm has a scale and a shift
 }
 
-// Kind is the window.
+// Kind returns r.Window. It is for types that embed Round and have a field Window of their own.
 func (r Round) Kind() Window { return r.Window }
 
-// Taps is the number of pixels under the window.
+// Taps returns the number of pixels in the window, kernel height times kernel width.
 func (r Round) Taps() int64 { return r.Kernel[0] * r.Kernel[1] }
 
-// The shapes of a round's weights; nil where it has none.
-
-// WindowShape is that of a depthwise (C,1,kh,kw) or a dense (K,C,kh,kw) convolution.
+// WindowShape returns the weight shape of a depthwise (C,1,kh,kw) or dense (K,C,kh,kw) convolution, or
+// nil if the round has none.
 func (r Round) WindowShape() []int64 {
 	switch r.Window {
 	case Depthwise:
@@ -59,7 +61,8 @@ func (r Round) WindowShape() []int64 {
 	return nil
 }
 
-// PointShape is that of the 1x1 convolution; of a halving, of the one that reads the even pixels.
+// PointShape returns the weight shape (K,C,1,1) of the 1x1 convolution, or nil if the round has none.
+// For Halve it is that of the convolution of the pixels (2y,2x).
 func (r Round) PointShape() []int64 {
 	switch r.Window {
 	case Point, Depthwise:
@@ -70,7 +73,8 @@ func (r Round) PointShape() []int64 {
 	return nil
 }
 
-// ShiftedShape is that of a halving's 1x1 convolution of the odd pixels.
+// ShiftedShape returns the weight shape (K,C,1,1) of the 1x1 convolution that Halve applies to the
+// pixels (2y+1,2x+1), or nil for other windows.
 func (r Round) ShiftedShape() []int64 {
 	if r.Window == Halve {
 		return []int64{r.Out - r.Out/2, r.In, 1, 1}
@@ -78,7 +82,7 @@ func (r Round) ShiftedShape() []int64 {
 	return nil
 }
 
-// Check is an error where the geometry is impossible.
+// Check returns an error if the round's geometry is invalid or not supported.
 func (r Round) Check() error {
 	for d := range 2 {
 		k, s, p, e := r.Kernel[d], r.Stride[d], r.Padding[d], r.Dilation[d]
@@ -110,8 +114,8 @@ func (r Round) Check() error {
 	return nil
 }
 
-// Size is the height and the width of the output for an input of that height and width. It is an
-// error where the window does not fit into the padded input, or an odd size cannot be halved.
+// Size returns the height and the width of the output for an input of height h and width w. It returns
+// an error if the window does not fit into the padded input, or if Halve gets an odd size.
 func (r Round) Size(h, w int64) (oh, ow int64, err error) {
 	var out [2]int64
 	for d, n := range [2]int64{h, w} {

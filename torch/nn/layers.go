@@ -5,21 +5,23 @@ import (
 	"hdas/torch/kernel"
 )
 
-// Ctx is all that a forward pass may depend on besides its input. It is not changed once made.
+// Ctx holds everything that a forward pass depends on besides its input and the parameters. It must not
+// be changed once it is in use.
 type Ctx struct {
-	Train    bool    // batch statistics and drop path on
-	DropPath float64 // probability in [0,1) that an edge's output is zeroed, per sample
-	// Mix is what the architecture's parameters weigh in this pass; nil in a derived network.
+	Train    bool    // use batch statistics and drop path
+	DropPath float64 // probability in [0,1) that an edge's output is zeroed, drawn for each sample
+	// Mix holds the architecture weights of a supernet for this pass; nil in a derived network.
 	Mix *Mix
-	// Recompute says what a cell computes again for its gradient instead of storing it.
+	// Recompute selects what a cell computes again for its gradient instead of storing it.
 	Recompute kernel.Recompute
-	// Path says what code computes a cell.
+	// Path selects the code that computes a cell.
 	Path kernel.Path
-	// Autocast is the type that a network's convolutions are computed in; Float32: its weights'.
+	// Autocast is the type of convolutions under autocast. Float32 means no autocast: convolutions
+	// compute in the type of the network's weights.
 	Autocast torch.DType
 }
 
-// Norm returns which statistics batch norms use.
+// Norm returns the statistics that batch norms use: the batch's while training, else the running ones.
 func (c *Ctx) Norm() kernel.Norm {
 	if c.Train {
 		return kernel.BatchStatistics
@@ -27,14 +29,16 @@ func (c *Ctx) Norm() kernel.Norm {
 	return kernel.RunningStatistics
 }
 
-// Mix holds the weights of a supernet's mixtures for one pass, by the name of their DAG.
+// Mix holds the architecture weights of one forward pass of a supernet, after softmax. The keys are the
+// names of the DAGs of cells and stages, such as "normal". search.Arch.Mix makes it.
 type Mix struct {
-	Alpha map[string]torch.Tensor // (edges, operations): the factor of every candidate
-	Edge  map[string]torch.Tensor // (edges): the factor of what passes a mixture by (PC-DARTS); empty without
-	Beta  map[string]torch.Tensor // (outputs): the factor of every candidate output of a stage
+	Alpha map[string]torch.Tensor // (edges, operations): the factor of each candidate operation
+	Edge  map[string]torch.Tensor // (edges): with partial channels (PC-DARTS), the factor of the channels that bypass an edge's operations; else empty
+	Beta  map[string]torch.Tensor // (outputs): the factor of each candidate output of a stage
 }
 
-// Module maps images or features (N,C,H,W) to others.
+// Module is a layer or a network: it maps images or features (N,C,H,W) to features or logits. The
+// innermost scope owns the result of Forward.
 type Module interface {
 	Forward(c *Ctx, x torch.Tensor) torch.Tensor
 }
@@ -42,20 +46,20 @@ type Module interface {
 // Func is a module without parameters.
 type Func func(x torch.Tensor) torch.Tensor
 
-// Forward is f(x).
+// Forward returns f(x).
 func (f Func) Forward(_ *Ctx, x torch.Tensor) torch.Tensor { return f(x) }
 
-// ReLU is max(x, 0).
+// ReLU is the module that returns max(x, 0).
 var ReLU relu
 
 type relu struct{}
 
 func (relu) Forward(_ *Ctx, x torch.Tensor) torch.Tensor { return x.ReLU() }
 
-// Sequential applies its modules one after the other.
+// Sequential is the composition of its modules, applied in order.
 type Sequential []Module
 
-// Forward is the last module's output.
+// Forward returns the output of the last module.
 func (s Sequential) Forward(c *Ctx, x torch.Tensor) torch.Tensor {
 	for _, m := range s {
 		x = m.Forward(c, x)
@@ -74,24 +78,25 @@ func (l Conv2d) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
 	return torch.Conv2d(x, l.Weight, torch.Tensor{}, l.Options)
 }
 
-// BatchNorm2d normalises per channel, with momentum 0.1 and eps 1e-5. Weight and Bias may be
-// undefined.
+// BatchNorm2d is a batch norm with per-channel statistics, momentum 0.1 and eps 1e-5. All four tensors
+// have shape (C). Weight and Bias may be undefined.
 type BatchNorm2d struct{ Weight, Bias, Mean, Var torch.Tensor }
 
-// Forward keeps the shape. By batch statistics the running ones follow.
+// Forward returns x (N,C,H,W) normalised, in the same shape. While training it also updates the
+// running statistics Mean and Var in place.
 func (l BatchNorm2d) Forward(c *Ctx, x torch.Tensor) torch.Tensor {
 	return torch.BatchNorm(x, l.Weight, l.Bias, l.Mean, l.Var, c.Norm() == kernel.BatchStatistics, 0.1, 1e-5)
 }
 
-// Linear is an affine map.
+// Linear is a fully connected layer with Weight (out,in) and Bias (out).
 type Linear struct{ Weight, Bias torch.Tensor }
 
-// Forward maps (N,in,...), flattened behind N, to (N,out).
+// Forward flattens all dimensions of x after the first to (N,in), and returns (N,out).
 func (l Linear) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
 	return torch.Linear(x.Reshape(x.Size(0), -1), l.Weight, l.Bias)
 }
 
-// AvgPool is a mean over square windows without padding.
+// AvgPool is average pooling over square windows without padding.
 type AvgPool struct{ Kernel, Stride int64 }
 
 // Forward maps (N,C,H,W) to (N,C,H',W').
@@ -99,8 +104,9 @@ func (l AvgPool) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
 	return torch.AvgPool2d(x, l.Kernel, l.Stride, 0)
 }
 
-// DropPathMask draws the factors (n,1,1,1) that drop path multiplies n samples by: 0 with
-// probability c.DropPath, else 1/(1-c.DropPath). It is undefined in evaluation and without drop path.
+// DropPathMask returns random factors (n,1,1,1) by which drop path multiplies n samples: 0 with
+// probability c.DropPath, else 1/(1-c.DropPath). It returns the undefined tensor in evaluation and if
+// c.DropPath is 0.
 func DropPathMask(c *Ctx, n int64, o torch.Options) torch.Tensor {
 	if !c.Train || c.DropPath == 0 {
 		return torch.Tensor{}

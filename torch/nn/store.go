@@ -1,5 +1,5 @@
-// Package nn has parameters by name in a fixed order, PyTorch's default initialisers, and the
-// layers that networks are made of.
+// Package nn provides stores of named parameters in a fixed order, PyTorch's default initialisers, and
+// the layers that networks are made of.
 package nn
 
 import (
@@ -13,15 +13,15 @@ import (
 	"hdas/torch"
 )
 
-// Param is a named tensor of a Store: a weight, or a buffer such as a running mean.
+// Param is a named tensor: a trainable parameter, or a buffer such as a running mean.
 type Param struct {
-	Name      string
+	Name      string // PyTorch's state_dict name
 	Tensor    torch.Tensor
-	Trainable bool
+	Trainable bool // false for a buffer
 }
 
-// Store owns parameters in the order they were made. Order is part of its contract: optimizers,
-// checkpoints and finite differences walk it. It is used inside torch.Do.
+// Store owns parameters and keeps them in the order in which they were made. Optimizers, checkpoints
+// and finite differences rely on this order. Use a store only inside torch.Do.
 type Store struct {
 	options torch.Options
 	params  []Param
@@ -29,21 +29,22 @@ type Store struct {
 	owned   []interface{ Free() }
 }
 
-// NewStore makes an empty store whose parameters will be of that type, on that device.
+// NewStore returns an empty store whose parameters will have the type and the device of o. The caller
+// must call Free.
 func NewStore(o torch.Options) *Store {
 	return &Store{options: o, index: map[string]int{}}
 }
 
-// Options are the type and the device of every parameter.
+// Options returns the type and the device of all parameters.
 func (s *Store) Options() torch.Options { return s.options }
 
-// Root is the place of parameters without a prefix.
+// Root returns the path for parameters whose names have no prefix.
 func (s *Store) Root() *Path { return &Path{store: s} }
 
-// All yields every parameter in order.
+// All yields all parameters and buffers in order. The store keeps owning the tensors.
 func (s *Store) All() iter.Seq[Param] { return slices.Values(s.params) }
 
-// Weights are the trainable parameters, in order.
+// Weights returns the trainable parameters, in order. The store keeps owning the tensors.
 func (s *Store) Weights() []Param {
 	var w []Param
 	for _, p := range s.params {
@@ -54,7 +55,7 @@ func (s *Store) Weights() []Param {
 	return w
 }
 
-// Tensors are the parameters without their names.
+// Tensors returns the tensors of params, in order.
 func Tensors(params []Param) []torch.Tensor {
 	ts := make([]torch.Tensor, len(params))
 	for i, p := range params {
@@ -63,7 +64,7 @@ func Tensors(params []Param) []torch.Tensor {
 	return ts
 }
 
-// Get is the parameter of that name.
+// Get returns the parameter with the given name, and whether there is one.
 func (s *Store) Get(name string) (Param, bool) {
 	i, ok := s.index[name]
 	if !ok {
@@ -72,7 +73,8 @@ func (s *Store) Get(name string) (Param, bool) {
 	return s.params[i], true
 }
 
-// Count is the number of elements of all weights whose name f accepts; a nil f accepts all.
+// Count returns the number of elements of all trainable parameters for whose name f returns true; a
+// nil f selects all.
 func (s *Store) Count(f func(name string) bool) int64 {
 	var n int64
 	for _, p := range s.params {
@@ -83,11 +85,12 @@ func (s *Store) Count(f func(name string) bool) int64 {
 	return n
 }
 
-// Load copies values into the parameters of the same names, whatever their type and device.
-// Missing, surplus and mis-shaped ones are all named in one error, and then nothing is changed.
+// Load copies values, of any type and device, into the parameters with the same names. If a parameter
+// has no value, a value has no parameter, or shapes differ, it changes nothing and returns an error
+// that lists all of these.
 func (s *Store) Load(values map[string]torch.Tensor) error { return Load(s.params, values) }
 
-// Load is Store.Load for any list of parameters.
+// Load copies values into params by name, like Store.Load.
 func Load(params []Param, values map[string]torch.Tensor) error {
 	var faults []error
 	known := map[string]bool{}
@@ -117,10 +120,10 @@ func Load(params []Param, values map[string]torch.Tensor) error {
 	return nil
 }
 
-// Own makes Free free f as well: a program that is bound to the parameters.
+// Own makes the store the owner of f, such as a torch.Program that uses its parameters: Free frees it.
 func (s *Store) Own(f interface{ Free() }) { s.owned = append(s.owned, f) }
 
-// Free frees every parameter and what the store owns; it is empty afterwards.
+// Free frees all parameters and everything given to Own. The store is empty afterwards.
 func (s *Store) Free() {
 	for _, f := range s.owned {
 		f.Free()
@@ -131,13 +134,13 @@ func (s *Store) Free() {
 	s.owned, s.params, s.index = nil, nil, map[string]int{}
 }
 
-// Path is a place in a store's names. Names join with dots, as in PyTorch.
+// Path is a prefix of parameter names in a store. Parts of a name are joined by dots, as in PyTorch.
 type Path struct {
 	store  *Store
 	prefix string
 }
 
-// In is the place below p with that name.
+// In returns the path below p whose last part is the formatted name.
 func (p *Path) In(format string, args ...any) *Path {
 	return &Path{p.store, p.name(fmt.Sprintf(format, args...))}
 }
@@ -149,13 +152,13 @@ func (p *Path) name(last string) string {
 	return p.prefix + "." + last
 }
 
-// Weight makes a trainable parameter, drawn by init. A name used twice panics: it would share
-// weights unasked.
+// Weight adds a trainable parameter to the store and returns its tensor, which the store owns. init
+// sets its initial values. It panics if the store has a parameter of that name.
 func (p *Path) Weight(name string, init Init, shape ...int64) torch.Tensor {
 	return p.add(name, init, true, shape)
 }
 
-// Buffer makes a parameter that is saved but not trained.
+// Buffer is like Weight for a tensor that is saved with the parameters but not trained.
 func (p *Path) Buffer(name string, init Init, shape ...int64) torch.Tensor {
 	return p.add(name, init, false, shape)
 }
@@ -166,7 +169,7 @@ func (p *Path) add(name string, init Init, trainable bool, shape []int64) torch.
 		panic(fmt.Sprintf("nn: parameter %q made twice", full))
 	}
 	made := Param{Name: full, Trainable: trainable}
-	// Drawn on the CPU, so that a seed means the same weights on every device.
+	// Initial values are drawn on the CPU, so that a seed gives the same values on every device.
 	torch.Within(func(*torch.Scope) {
 		torch.NoGrad(func() {
 			t := torch.Zeros(torch.Options{DType: s.options.DType}, shape...)
@@ -180,21 +183,21 @@ func (p *Path) add(name string, init Init, trainable bool, shape []int64) torch.
 	return made.Tensor
 }
 
-// Init fills a new parameter of zeros.
+// Init sets the initial values of a new parameter in place. t holds zeros before.
 type Init func(t torch.Tensor)
 
-// Constant fills with v.
+// Constant returns an Init that sets every element to v.
 func Constant(v float64) Init { return func(t torch.Tensor) { t.AddScalar_(v) } }
 
-// Normal fills with draws from N(0, std^2).
+// Normal returns an Init that draws from the normal distribution N(0, std^2).
 func Normal(std float64) Init {
 	return func(t torch.Tensor) {
 		t.Copy_(torch.Randn(torch.Options{DType: t.DType()}, t.Shape()...).MulScalar(std))
 	}
 }
 
-// FanIn fills with draws from U(-b, b), b = 1/sqrt(fanIn): PyTorch's default for convolutions and
-// linear layers, where it is written kaiming_uniform(a=sqrt(5)).
+// FanIn returns an Init that draws from the uniform distribution U(-b, b) with b = 1/sqrt(fanIn). This
+// is PyTorch's default for convolutions and linear layers, kaiming_uniform_(a=sqrt(5)).
 func FanIn(fanIn int64) Init {
 	b := 1 / math.Sqrt(float64(fanIn))
 	return func(t torch.Tensor) { t.Uniform_(-b, b) }

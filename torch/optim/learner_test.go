@@ -29,7 +29,7 @@ func single(t *testing.T, f func(s *nn.Store)) {
 	})
 }
 
-// The gradient of several losses is that of their mean, and each phase is told in its turn.
+// Gradient returns the gradient of the mean of several losses, and reports each phase in order.
 func TestAccumulatedGradient(t *testing.T) {
 	single(t, func(s *nn.Store) {
 		l, loss := quadratic(s, optim.Learner{})

@@ -5,14 +5,14 @@ import (
 	"hdas/torch/nn"
 )
 
-// SGD is stochastic gradient descent with momentum (torch.optim.SGD), of one group of parameters.
+// SGD is stochastic gradient descent with momentum (torch.optim.SGD), for one parameter group.
 type SGD struct {
-	options torch.SGDOptions // LR is not used: it comes with the step
+	options torch.SGDOptions // LR is not used: Step takes the learning rate as an argument
 	params  []nn.Param
-	buffers []torch.Tensor // undefined until the first step of their parameter
+	buffers []torch.Tensor // momentum buffers; undefined until the first step of their parameter
 }
 
-// NewSGD makes an optimizer of params.
+// NewSGD returns an SGD optimizer of params. o.LR is not used. The caller must call Free.
 func NewSGD(params []nn.Param, o torch.SGDOptions) *SGD {
 	return &SGD{o, params, make([]torch.Tensor, len(params))}
 }
@@ -37,12 +37,12 @@ func (o *SGD) Step(rates []float64, grads []torch.Tensor) {
 	torch.SGDStep(params, gs, buffers, fresh, options)
 }
 
-// State is what has to be saved besides the parameters: momentum's buffers, by the parameters'
-// names, of the parameters that have taken a step.
+// State returns the momentum buffers of the parameters that have taken a step. Their names are
+// "momentum." and the name of the parameter. The optimizer owns the tensors.
 func (o *SGD) State() []nn.Param { return named(o.params, o.buffers, "momentum.") }
 
-// Load puts a State back, into an optimizer of the same parameters. After an error the optimizer
-// is as it was.
+// Load restores a State of an SGD optimizer of the same parameters; it copies the tensors. If it
+// returns an error, the optimizer is unchanged.
 func (o *SGD) Load(state map[string]torch.Tensor) error {
 	buffers := slots(o.params, state, "momentum.")
 	if err := nn.Load(named(o.params, buffers, "momentum."), state); err != nil {
@@ -54,18 +54,18 @@ func (o *SGD) Load(state map[string]torch.Tensor) error {
 	return nil
 }
 
-// Free frees the state.
+// Free frees the momentum buffers, but not the parameters.
 func (o *SGD) Free() { free(o.buffers) }
 
-// Adam is torch.optim.Adam, with weight decay added to the gradient (L2), of one group of parameters.
+// Adam is torch.optim.Adam, with weight decay added to the gradient (L2), for one parameter group.
 type Adam struct {
 	options          torch.AdamOptions
 	params           []nn.Param
-	expAvg, expAvgSq []torch.Tensor
-	steps            []int64
+	expAvg, expAvgSq []torch.Tensor // first and second moments; undefined until a parameter's first step
+	steps            []int64        // numbers of steps that the parameters have taken
 }
 
-// NewAdam makes an optimizer of params.
+// NewAdam returns an Adam optimizer of params. o.LR is not used. The caller must call Free.
 func NewAdam(params []nn.Param, o torch.AdamOptions) *Adam {
 	n := len(params)
 	return &Adam{o, params, make([]torch.Tensor, n), make([]torch.Tensor, n), make([]int64, n)}
@@ -89,18 +89,19 @@ func (o *Adam) Step(rates []float64, grads []torch.Tensor) {
 	torch.AdamStep(params, gs, m, v, steps, options)
 }
 
-// State is what has to be saved besides the parameters: both moments by the parameters' names,
-// and "step", the number of steps that each parameter has taken.
+// State returns the first and second moments of the parameters that have taken a step, named "exp_avg."
+// and "exp_avg_sq." and the name of the parameter, and "step", the number of steps of each parameter.
+// The optimizer owns the moments, the innermost scope owns "step".
 func (o *Adam) State() []nn.Param {
 	state := append(named(o.params, o.expAvg, "exp_avg."), named(o.params, o.expAvgSq, "exp_avg_sq.")...)
 	return append(state, nn.Param{Name: "step", Tensor: torch.FromInt64(o.steps, int64(len(o.steps)))})
 }
 
-// Load puts a State back, into an optimizer of the same parameters. After an error the optimizer
-// is as it was.
+// Load restores a State of an Adam optimizer of the same parameters; it copies the tensors. If it
+// returns an error, the optimizer is unchanged.
 func (o *Adam) Load(state map[string]torch.Tensor) error {
 	n := Adam{params: o.params, steps: make([]int64, len(o.params))}
-	// A parameter has both moments or none.
+	// Each parameter has both moments or none.
 	n.expAvg = slots(o.params, state, "exp_avg.", "exp_avg_sq.")
 	n.expAvgSq = slots(o.params, state, "exp_avg.", "exp_avg_sq.")
 	if err := nn.Load(n.State(), state); err != nil {
@@ -112,13 +113,14 @@ func (o *Adam) Load(state map[string]torch.Tensor) error {
 	return nil
 }
 
-// Free frees the state.
+// Free frees the moments, but not the parameters.
 func (o *Adam) Free() {
 	free(o.expAvg)
 	free(o.expAvgSq)
 }
 
-// zerosLike is t, or zeros like g, kept, where t is undefined.
+// zerosLike returns t, or, if t is undefined, a new kept tensor of zeros with the type, device and
+// shape of g.
 func zerosLike(t, g torch.Tensor) torch.Tensor {
 	if t.Defined() {
 		return t
@@ -126,6 +128,7 @@ func zerosLike(t, g torch.Tensor) torch.Tensor {
 	return torch.Zeros(torch.Options{DType: g.DType(), Device: g.Device()}, g.Shape()...).Keep()
 }
 
+// named returns the defined tensors of ts, each with the prefix and the name of its parameter.
 func named(params []nn.Param, ts []torch.Tensor, prefix string) []nn.Param {
 	var out []nn.Param
 	for i, t := range ts {
@@ -136,8 +139,8 @@ func named(params []nn.Param, ts []torch.Tensor, prefix string) []nn.Param {
 	return out
 }
 
-// slots makes a tensor for each parameter that state has under one of the prefixes, for nn.Load to
-// fill.
+// slots returns, for each parameter, a kept tensor of zeros if state has a tensor for it under one of
+// the prefixes, else the undefined tensor. nn.Load fills them.
 func slots(params []nn.Param, state map[string]torch.Tensor, prefixes ...string) []torch.Tensor {
 	ts := make([]torch.Tensor, len(params))
 	for i, p := range params {
@@ -150,6 +153,7 @@ func slots(params []nn.Param, state map[string]torch.Tensor, prefixes ...string)
 	return ts
 }
 
+// free frees all tensors of ts and sets them to the undefined tensor.
 func free(ts []torch.Tensor) {
 	for i, t := range ts {
 		t.Free()

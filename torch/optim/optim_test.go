@@ -24,7 +24,7 @@ type optimizer interface {
 	Free()
 }
 
-// twin is an optimizer of one parameter in plain Go, as torch.optim documents it.
+// twin is an optimizer of one parameter in plain Go. It follows the formulas in torch.optim's documentation.
 type twin interface {
 	step(lr float64, p, g []float64)
 }
@@ -79,7 +79,7 @@ func (o *adamTwin) step(lr float64, p, g []float64) {
 	}
 }
 
-// rule makes an optimizer and, for each parameter, its twin.
+// rule makes an optimizer and, for each parameter, the same optimizer in plain Go.
 type rule struct {
 	name string
 	make func(params []nn.Param) optimizer
@@ -286,7 +286,7 @@ func TestUndefinedGradientsTouchNothing(t *testing.T) {
 	})
 }
 
-// gradients draws some, of which the last is undefined during the first two steps.
+// gradients returns random gradients. The last one is undefined during the first two steps.
 func gradients(step int) [][]float64 {
 	r := rand.New(rand.NewPCG(uint64(step), 2))
 	gs := [][]float64{{r.NormFloat64(), r.NormFloat64()}, {r.NormFloat64()}, {r.NormFloat64()}}

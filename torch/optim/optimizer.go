@@ -1,6 +1,7 @@
-// Package optim has the optimizers, equal to torch.optim's to the last bits, and the step that all
-// learning takes. Gradients come as arguments: nothing is stored in the parameters. An undefined
-// gradient leaves its parameter alone, weight decay and momentum included, as in PyTorch.
+// Package optim provides optimizers, and the training step that searches and trainings share (Learner).
+// Optimizers compute the same as torch.optim's. Gradients are passed as arguments and not stored in the
+// parameters. A parameter whose gradient is undefined is not changed, not even by weight decay or
+// momentum, as in PyTorch.
 package optim
 
 import (
@@ -8,23 +9,23 @@ import (
 	"hdas/torch/nn"
 )
 
-// Optimizer changes parameters along gradients.
+// Optimizer updates a list of parameters, which it does not own, from their gradients.
 type Optimizer interface {
-	// Step changes the parameters by one step. rates has the learning rate of each group of parameters,
-	// grads the gradients of all parameters in their order.
+	// Step changes the parameters in place by one step. rates holds the learning rate of each parameter
+	// group. grads holds the gradients of all parameters, in the order of the parameters.
 	Step(rates []float64, grads []torch.Tensor)
-	// State returns what has to be saved besides the parameters. It belongs to the optimizer, and what
-	// is made for it to the innermost scope.
+	// State returns the tensors that a checkpoint must hold besides the parameters. The optimizer owns
+	// those that it updates at each step; the innermost scope owns any others. The caller frees none.
 	State() []nn.Param
-	// Load puts a State back into an optimizer of the same parameters. After an error the optimizer is
-	// as it was.
+	// Load restores a State of an optimizer of the same parameters; it copies the tensors. If it
+	// returns an error, the optimizer is unchanged.
 	Load(state map[string]torch.Tensor) error
-	// Free frees the state.
+	// Free frees the state, but not the parameters.
 	Free()
 }
 
-// LookAhead moves the parameters as Step would and leaves the optimizer's state as it is. Putting the
-// parameters back is the caller's.
+// LookAhead changes the parameters as o.Step would, but leaves the state of o unchanged (the unrolled
+// step of second-order DARTS). The caller must restore the parameters.
 func LookAhead(o Optimizer, rates []float64, grads []torch.Tensor) error {
 	var err error
 	torch.Within(func(*torch.Scope) {
@@ -40,21 +41,24 @@ func LookAhead(o Optimizer, rates []float64, grads []torch.Tensor) error {
 	return err
 }
 
-// Learner takes the steps of an optimizer: what searches and trainings do with a gradient.
+// Learner computes gradients and takes optimizer steps: the training step that searches and trainings
+// share.
 type Learner struct {
 	Optimizer
-	Params []torch.Tensor // in the optimizer's order
-	Scaler *Scaler        // of the loss; nil for none
-	Clip   float64        // largest norm of the gradient; 0: any
-	// Reduce joins the gradients of several processes in place, before they are clipped; nil for one process.
+	Params []torch.Tensor // the optimizer's parameters, in its order
+	Scaler *Scaler        // loss scaling; nil for none
+	Clip   float64        // the gradient norm is clipped to this value; 0 means no clipping
+	// Reduce averages the gradients of several processes in place, before clipping. It is nil in a single
+	// process.
 	Reduce func(grads []torch.Tensor)
-	// Stepped is called after each step, for averages of the weights; it may be nil.
+	// Stepped is called after each optimizer step, for instance to average weights. It may be nil.
 	Stepped func()
 }
 
-// Gradient returns the gradient of the mean of several losses, as Step takes it: still scaled. forward
-// computes one loss at a time, whose graph is freed before the next. phase, if any, is called after
-// each forward and each backward pass.
+// Gradient returns the gradient of the mean of several losses (gradient accumulation), multiplied by
+// the loss scale, as Step expects it. The innermost scope owns the tensors. forward(i) computes loss i,
+// a scalar; its graph is freed before forward is called again. phase, unless nil, is called with
+// Forward and Backward after each of these passes.
 func (l *Learner) Gradient(losses int, forward func(i int) torch.Tensor, phase func(string)) []torch.Tensor {
 	var sum []torch.Tensor
 	for i := range losses {
@@ -74,7 +78,7 @@ func (l *Learner) Gradient(losses int, forward func(i int) torch.Tensor, phase f
 	return sum
 }
 
-// addTo adds a gradient to another in place.
+// addTo adds grads to sum in place. A sum that is undefined becomes the gradient.
 func addTo(sum, grads []torch.Tensor) {
 	for i, g := range grads {
 		switch {
@@ -87,7 +91,7 @@ func addTo(sum, grads []torch.Tensor) {
 	}
 }
 
-// The phases of a step.
+// The phases of a step that Learner.Gradient reports.
 const (
 	Forward  = "forward"
 	Backward = "backward"
@@ -99,9 +103,9 @@ func mark(phase func(string), name string) {
 	}
 }
 
-// Step unscales, reduces and clips a gradient in place and takes the optimizer's step. It returns the
-// norm of the gradient before clipping, a scalar; undefined where a scaled loss had no finite
-// gradient, and so no step was taken.
+// Step reduces, unscales and clips grads in place and takes a step of the optimizer. It returns the
+// gradient norm before clipping, a scalar tensor owned by the innermost scope. If there is a Scaler and
+// the gradient is not finite, it takes no step and returns the undefined tensor.
 func (l *Learner) Step(rates []float64, grads []torch.Tensor) (norm torch.Tensor) {
 	if l.Reduce != nil {
 		l.Reduce(grads)

@@ -7,14 +7,14 @@ import (
 	"hdas/torch/nn"
 )
 
-// Scaler multiplies losses, so that gradients in float16 do not vanish, and follows what they bear
-// (torch.cuda.amp.GradScaler). A nil Scaler does nothing.
+// Scaler multiplies losses by a scale so that float16 gradients do not underflow, and adapts the scale
+// to the gradients (torch.cuda.amp.GradScaler). A nil Scaler leaves losses and gradients as they are.
 type Scaler struct {
 	scale float64
 	good  float64 // steps since the scale last changed
 }
 
-// As in PyTorch.
+// PyTorch's values, except the smallest scale.
 const (
 	firstScale   = 65536
 	growth       = 2
@@ -23,10 +23,10 @@ const (
 	leastOfScale = 1.0 / (1 << 24)
 )
 
-// NewScaler begins with PyTorch's scale, 65536.
+// NewScaler returns a Scaler with PyTorch's initial scale, 65536.
 func NewScaler() *Scaler { return &Scaler{scale: firstScale} }
 
-// Grad is torch.Grad of the scaled loss.
+// Grad returns torch.Grad of the scaled loss: the gradients are multiplied by the scale.
 func (s *Scaler) Grad(loss torch.Tensor, inputs []torch.Tensor) []torch.Tensor {
 	if s != nil {
 		loss = loss.MulScalar(s.scale)
@@ -34,9 +34,10 @@ func (s *Scaler) Grad(loss torch.Tensor, inputs []torch.Tensor) []torch.Tensor {
 	return torch.Grad(loss, inputs)
 }
 
-// Unscale brings what Grad returned to the loss' own size, in place, and reports whether the gradient
-// is finite: where it is not, no step is to be taken. The scale follows, half of it where it was too
-// much and twice of it after 2000 good steps. It reads one number back from the device.
+// Unscale divides gradients from Grad by the scale, in place, and reports whether their norm is finite.
+// If it is not, the gradients are left as they are and the caller must skip the step. Unscale also
+// adapts the scale: it is halved after a gradient that is not finite, and doubled after 2000
+// consecutive finite ones. It waits for one number from the device.
 func (s *Scaler) Unscale(grads []torch.Tensor) bool {
 	if s == nil {
 		return true
@@ -53,7 +54,8 @@ func (s *Scaler) Unscale(grads []torch.Tensor) bool {
 	return true
 }
 
-// State is what has to be saved, under that name.
+// State returns the scale and the number of steps since its last change as one tensor with that name,
+// for a checkpoint; nil for a nil Scaler. The innermost scope owns the tensor.
 func (s *Scaler) State(name string) []nn.Param {
 	if s == nil {
 		return nil
@@ -61,7 +63,7 @@ func (s *Scaler) State(name string) []nn.Param {
 	return []nn.Param{{Name: name, Tensor: torch.FromFloat64([]float64{s.scale, s.good}, 2)}}
 }
 
-// Load puts a State back; without one of that name the scale stays as it is.
+// Load restores a State. If state has no tensor of that name, the scale does not change.
 func (s *Scaler) Load(name string, state map[string]torch.Tensor) {
 	if t, ok := state[name]; ok && s != nil {
 		v := t.Float64s()

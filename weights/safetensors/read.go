@@ -16,21 +16,22 @@ import (
 )
 
 const (
-	// mostTexts is the largest number of texts.
+	// mostTexts is the largest number of metadata entries.
 	mostTexts = 1 << 12
 	// mostFile is the most bytes of a file, which is read into memory as a whole.
 	mostFile = 1 << 35
 	// mostDims is the largest number of dimensions of a tensor.
 	mostDims = 16
-	// mostSize is the largest dimension: a product of two such still is an int64.
+	// mostSize is the largest size of a dimension; the product of two such sizes fits into an int64.
 	mostSize = 1 << 31
 )
 
-// largestHeader returns how many bytes the header of a file of that size may have. Reading a header
-// takes up to ten times its size in memory; a network's header has about 110 bytes for each tensor.
+// largestHeader returns the largest allowed header, in bytes, for a file of that size. Reading a header
+// takes up to ten times its size in memory. A network's header has about 110 bytes for each tensor.
 func largestHeader(file int64) int64 { return 4<<20 + file/4 }
 
-// Read reads a file. The tensors share its memory.
+// Read reads a file into memory. The returned tensors share that memory. The error says what is wrong
+// with the file.
 func Read(path string) (File, error) {
 	data, err := ReadFile(path)
 	if err != nil {
@@ -43,7 +44,8 @@ func Read(path string) (File, error) {
 	return f, nil
 }
 
-// ReadFile returns the content of a file of whatever format. A folder, a pipe or a device is an error.
+// ReadFile returns the content of a file of any format. It returns an error for a folder, a pipe or a
+// device.
 func ReadFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -58,15 +60,15 @@ func ReadFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// Parse reads the content of a file. The tensors share its memory. It is an error where the header
-// does not describe every byte of the content exactly once.
+// Parse reads the content of a safetensors file. The returned tensors share the memory of data. It
+// returns an error if the header does not describe every byte of the content exactly once.
 func Parse(data []byte) (File, error) {
 	if len(data) < 8 {
 		return File{}, errors.New("it has no header")
 	}
 	n, rest := binary.LittleEndian.Uint64(data), data[8:]
 	if n > uint64(len(rest)) || n > uint64(largestHeader(int64(len(data)))) {
-		return File{}, fmt.Errorf("its header would have %d of its %d bytes", n, len(data))
+		return File{}, fmt.Errorf("a header of %d bytes is too large for a file of %d bytes", n, len(data))
 	}
 	tensors, texts, err := parseHeader(rest[:n])
 	if err != nil {
@@ -75,11 +77,11 @@ func Parse(data []byte) (File, error) {
 	rest = rest[n:]
 	slices.SortFunc(tensors, func(a, b entry) int { return slices.Compare(a.Offsets, b.Offsets) })
 	f := File{Tensors: make([]Tensor, len(tensors)), Texts: texts}
-	end := int64(0) // of the elements so far
+	end := int64(0) // the end of the tensors so far
 	for i, e := range tensors {
 		size := e.size()
 		if e.Offsets[0] != end || e.Offsets[1]-end != size || e.Offsets[1] > int64(len(rest)) {
-			return File{}, fmt.Errorf("tensor %.100q, of %d bytes from %d on, would be at %v of %d", e.name, size, end, e.Offsets, len(rest))
+			return File{}, fmt.Errorf("tensor %.100q must have %d bytes from offset %d on, but data_offsets are %v of %d bytes", e.name, size, end, e.Offsets, len(rest))
 		}
 		elements := rest[end : end+size : end+size]
 		f.Tensors[i] = Tensor{e.name, e.dtype, e.Shape, func() []byte { return elements }}
@@ -97,7 +99,7 @@ func Parse(data []byte) (File, error) {
 	return f, nil
 }
 
-// size returns the number of bytes of the elements, or -1 where that is no int64.
+// size returns the number of bytes of the elements, or -1 if it does not fit into an int64.
 func (e entry) size() int64 {
 	n := e.dtype.Size()
 	for _, d := range e.Shape {
@@ -109,13 +111,13 @@ func (e entry) size() int64 {
 	return n
 }
 
-// numbers are whole numbers from 0 on, mostDims at most.
+// numbers is a list of at most mostDims integers.
 type numbers []int64
 
-// UnmarshalJSON counts the numbers before it makes room for them.
+// UnmarshalJSON reads a list. It counts the numbers before it allocates memory for them.
 func (n *numbers) UnmarshalJSON(text []byte) error {
 	if len(text) < 2 || text[0] != '[' {
-		return fmt.Errorf("%.100q is no list of numbers", text)
+		return fmt.Errorf("%.100q is not a list of numbers", text)
 	}
 	*n = numbers{}
 	text = bytes.TrimSpace(text[1 : len(text)-1])
@@ -124,7 +126,7 @@ func (n *numbers) UnmarshalJSON(text []byte) error {
 	}
 	count := bytes.Count(text, []byte(",")) + 1
 	if count > mostDims {
-		return fmt.Errorf("a list of %d numbers, where %d are allowed", count, mostDims)
+		return fmt.Errorf("a list of %d numbers; at most %d are allowed", count, mostDims)
 	}
 	*n = make(numbers, 0, count)
 	for part := range bytes.SplitSeq(text, []byte(",")) {
@@ -137,8 +139,8 @@ func (n *numbers) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// parseHeader reads a header: an object that has an entry for each tensor, and one of the texts. It
-// makes room once, for what the header can hold.
+// parseHeader reads a header: a JSON object with an entry for each tensor and one for the metadata. It
+// allocates memory once, for the largest number of entries that the header can hold.
 func parseHeader(header []byte) (tensors []entry, texts map[string]string, err error) {
 	d := json.NewDecoder(bytes.NewReader(header))
 	d.DisallowUnknownFields()
@@ -148,12 +150,12 @@ func parseHeader(header []byte) (tensors []entry, texts map[string]string, err e
 			texts = map[string]string{}
 			return object(d, func(key string) error {
 				if len(texts) == mostTexts {
-					return fmt.Errorf("%q has more than %d texts", textsKey, mostTexts)
+					return fmt.Errorf("%q has more than %d entries", textsKey, mostTexts)
 				}
 				value, err := d.Token()
 				text, ok := value.(string)
 				if !ok {
-					return errors.Join(fmt.Errorf("%.100q is no text", key), err)
+					return errors.Join(fmt.Errorf("%.100q is not a text", key), err)
 				}
 				texts[key] = text
 				return nil
@@ -177,10 +179,10 @@ func parseHeader(header []byte) (tensors []entry, texts map[string]string, err e
 	return tensors, texts, err
 }
 
-// object reads a JSON object. value reads the value of a key.
+// object reads a JSON object. It calls value for each key, which must read the value of that key.
 func object(d *json.Decoder, value func(key string) error) error {
 	if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
-		return errors.Join(errors.New("no JSON object is where one is needed"), err)
+		return errors.Join(errors.New("a JSON object is missing"), err)
 	}
 	for d.More() {
 		token, err := d.Token()
@@ -196,11 +198,12 @@ func object(d *json.Decoder, value func(key string) error) error {
 	return err
 }
 
-// keys are those of an entry. Package json does not mind their case, nor that one is there twice.
+// keys lists the keys of an entry. check compares them itself, because package json ignores their case
+// and accepts repeated ones.
 var keys = [][]byte{[]byte(`"dtype"`), []byte(`"shape"`), []byte(`"data_offsets"`)}
 
-// check finds the element type, and what is missing, surplus or too large in an entry. text is the
-// entry in the header, with the colon before it.
+// check sets the element type of an entry. It returns an error if a key is missing, unknown or repeated,
+// or a value is invalid. text is the entry in the header, with the colon before it.
 func (e *entry) check(text []byte) error {
 	known := false
 	if e.dtype, known = dtype.FromSafetensors(e.DType); !known {
@@ -208,23 +211,23 @@ func (e *entry) check(text []byte) error {
 	}
 	for _, key := range keys {
 		if bytes.Count(text, key) != 1 || bytes.Count(text, []byte(":")) != 1+len(keys) {
-			return fmt.Errorf("an entry has the keys %s, each once", bytes.Join(keys, []byte(", ")))
+			return fmt.Errorf("an entry must have the keys %s, each once", bytes.Join(keys, []byte(", ")))
 		}
 	}
 	if len(e.Offsets) != 2 {
-		return fmt.Errorf("data_offsets are two numbers, not %d", len(e.Offsets))
+		return fmt.Errorf("data_offsets must be two numbers, not %d", len(e.Offsets))
 	}
 	return checkShape(e.Shape)
 }
 
-// checkShape returns an error where a shape has too many dimensions, or one that is negative or too large.
+// checkShape returns an error if a shape has too many dimensions, or one that is negative or too large.
 func checkShape(shape []int64) error {
 	if len(shape) > mostDims {
-		return fmt.Errorf("%d dimensions, where %d are allowed", len(shape), mostDims)
+		return fmt.Errorf("%d dimensions; at most %d are allowed", len(shape), mostDims)
 	}
 	for _, d := range shape {
 		if d < 0 || d > mostSize {
-			return fmt.Errorf("a dimension of %d", d)
+			return fmt.Errorf("a dimension has the size %d", d)
 		}
 	}
 	return nil

@@ -1,6 +1,6 @@
-// Package safetensors reads and writes safetensors files: a header in JSON, which names each tensor
-// with its type, its shape and its place, then all elements. It trusts no file: a damaged one is an
-// error, and what reading takes in memory is bounded by the file's size.
+// Package safetensors reads and writes safetensors files: a JSON header with the name, the type, the
+// shape and the position of each tensor, followed by the elements of all tensors. A damaged or malicious
+// file causes an error, and the memory that reading takes is bounded by the size of the file.
 package safetensors
 
 import (
@@ -21,12 +21,12 @@ type Tensor struct {
 	Name  string
 	DType dtype.DType
 	Shape []int64
-	// Bytes returns the elements row by row, little-endian. Write calls it when the tensor's turn
-	// comes, so that copies of all tensors need not be in memory at once.
+	// Bytes returns the elements in row-major order, little-endian. Write calls it for one tensor after
+	// the other, so that not all copies have to be in memory at once.
 	Bytes func() []byte
 }
 
-// Size returns the number of bytes of the elements, which follows from type and shape.
+// Size returns the number of bytes of the elements, computed from type and shape.
 func (t Tensor) Size() int64 {
 	n := t.DType.Size()
 	for _, d := range t.Shape {
@@ -37,26 +37,26 @@ func (t Tensor) Size() int64 {
 
 // File is the content of a file.
 type File struct {
-	Tensors []Tensor // Read and Parse sort them by name
+	Tensors []Tensor // sorted by name if returned by Read or Parse
 	Texts   map[string]string
 }
 
-// entry is what a header says of a tensor.
+// entry is the description of a tensor in a header.
 type entry struct {
 	DType   string  `json:"dtype"`
 	Shape   numbers `json:"shape"`
-	Offsets numbers `json:"data_offsets"` // of its first element, and behind its last one
+	Offsets numbers `json:"data_offsets"` // begin and end of its elements, relative to the end of the header
 	name    string
 	dtype   dtype.DType
 }
 
-// textsKey is the header's key of the texts; no tensor can have this name.
+// textsKey is the header's key of the metadata; no tensor can have this name.
 const textsKey = "__metadata__"
 
-// Write writes a file, the same bytes for the same content: the order of f.Tensors does not count.
+// Write writes a file. Equal content gives equal bytes; the order of f.Tensors does not matter.
 func Write(w io.Writer, f File) error {
 	tensors := slices.Clone(f.Tensors)
-	slices.SortFunc(tensors, func(a, b Tensor) int { // elements are aligned where larger types come first
+	slices.SortFunc(tensors, func(a, b Tensor) int { // larger element types first, so that all elements are aligned
 		return cmp.Or(cmp.Compare(b.DType.Size(), a.DType.Size()), cmp.Compare(a.DType, b.DType), strings.Compare(a.Name, b.Name))
 	})
 	header, err := f.header(tensors)
@@ -69,7 +69,7 @@ func Write(w io.Writer, f File) error {
 	for _, t := range tensors {
 		elements := t.Bytes()
 		if int64(len(elements)) != t.Size() {
-			return fmt.Errorf("tensor %q: %d bytes for a shape of %v", t.Name, len(elements), t.Shape)
+			return fmt.Errorf("tensor %q: %d bytes do not match the shape %v", t.Name, len(elements), t.Shape)
 		}
 		if _, err := w.Write(elements); err != nil {
 			return err
@@ -78,11 +78,11 @@ func Write(w io.Writer, f File) error {
 	return nil
 }
 
-// header returns what comes before the elements of the tensors in that order.
+// header returns the bytes before the elements, for tensors in the given order.
 func (f File) header(tensors []Tensor) ([]byte, error) {
 	all := make(map[string]any, len(tensors)+1)
 	if len(f.Texts) > mostTexts {
-		return nil, fmt.Errorf("%d texts, where %d are allowed", len(f.Texts), mostTexts)
+		return nil, fmt.Errorf("%d metadata entries; at most %d are allowed", len(f.Texts), mostTexts)
 	}
 	for key, text := range f.Texts {
 		if !utf8.ValidString(key) || !utf8.ValidString(text) {

@@ -19,7 +19,7 @@ import (
 
 var allShapes = [][]int64{{}, {1}, {0}, {3, 0, 2}, {7}, {2, 3, 5, 1}, {300, 1001}}
 
-// tensor is one of that name with those elements.
+// tensor returns a tensor with that name and these elements.
 func tensor(name string, d dtype.DType, data []byte, shape ...int64) safetensors.Tensor {
 	return safetensors.Tensor{Name: name, DType: d, Shape: shape, Bytes: func() []byte { return data }}
 }
@@ -147,7 +147,7 @@ func TestFilesThatCannotBeWritten(t *testing.T) {
 		"reserved":   {safetensors.File{Tensors: one("__metadata__")}, "__metadata__"},
 		"name":       {safetensors.File{Tensors: one("\xff")}, `"\xff"`},
 		"text":       {safetensors.File{Tensors: one("a"), Texts: map[string]string{"k": "\xff"}}, `"k"`},
-		"texts":      {safetensors.File{Texts: texts}, "4097 texts"},
+		"texts":      {safetensors.File{Texts: texts}, "4097 metadata entries"},
 		"elements":   {safetensors.File{Tensors: []safetensors.Tensor{tensor("a", dtype.Float32, make([]byte, 5), 1)}}, "5 bytes"},
 		"dimensions": {safetensors.File{Tensors: []safetensors.Tensor{tensor("a", dtype.Uint8, nil, make([]int64, 17)...)}}, "dimensions"},
 		"negative":   {safetensors.File{Tensors: []safetensors.Tensor{tensor("a", dtype.Uint8, nil, -1)}}, "dimension"},
@@ -181,13 +181,13 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// raw is a file of that header and so many bytes of elements.
+// raw returns a file with that header and the given number of bytes of elements.
 func raw(header string, elements int) []byte {
 	data := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(data, header...), make([]byte, elements)...)
 }
 
-// fill is a header of four million bytes that repeats an entry, with a number where it has %d.
+// fill returns a header of four million bytes that repeats an entry, with a number in place of %d.
 func fill(before, entry, after string) string {
 	var b strings.Builder
 	b.WriteString(before)
@@ -244,7 +244,7 @@ func TestFilesThatLie(t *testing.T) {
 		"no metadata":      {raw(`{"__metadata__":{"a":1}}`, 0), `"a"`},
 		"metadata twice":   {raw(`{"__metadata__":{},"__metadata__":{}}`, 0), "__metadata__"},
 		"metadata null":    {raw(`{"__metadata__":null}`, 0), "object"},
-		"many texts":       {raw(fill(`{"__metadata__":{`, `"%d":"",`, `"x":""},`+last), 1), "texts"},
+		"many texts":       {raw(fill(`{"__metadata__":{`, `"%d":"",`, `"x":""},`+last), 1), "more than 4096 entries"},
 		"null":             {raw(`{"a":null}`, 0), "header"},
 		"deep":             {raw(`{"a":{"dtype":`+strings.Repeat("[", 20000), 0), "header"},
 		"a shape of zeros": {raw(`{"a":{"dtype":"F32","data_offsets":[0,0],"shape":[`+strings.Repeat("0,", 900_000)+`0]}}`, 0), "900001 numbers"},
@@ -297,7 +297,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(raw(`{"a":{"dtype":"BOOL","shape":[],"data_offsets":[0,1]},"b":{"dtype":"F64","shape":[0,3],"data_offsets":[1,1]}}`, 1))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if file, err := safetensors.Parse(data); err == nil {
-			// What can be read can be written, and comes back.
+			// A file that can be read can be written, and reading that gives the same.
 			again, err := safetensors.Parse(write(t, file))
 			if err != nil {
 				t.Fatal(err)

@@ -1,16 +1,16 @@
-// Package pytorch holds the Python side of comparisons with PyTorch: the twin, and the driver that
-// runs it or a reference program.
+// Package pytorch holds the Python side of comparisons with PyTorch: the twin, which is an implementation of
+// the networks and searches in PyTorch, and the programs that run the twin or a reference program.
 package pytorch
 
 import "embed"
 
-// The programs in Files that run PyTorch's side: of a comparison, and of steps to be timed.
+// The programs in Files: for comparing results, and for timing steps.
 const (
 	Driver = "compare.py"
 	Pace   = "pace.py"
 )
 
-// Files are these, what they import and nothing else.
+// Files holds these programs and the modules that they import.
 //
 //go:embed compare.py pace.py sides.py twin/*.py
 var Files embed.FS

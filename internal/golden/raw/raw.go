@@ -1,5 +1,5 @@
-// Package raw reads golden tensors as plain slices, for the packages that have no libtorch. A file
-// that is absent fails the test.
+// Package raw reads reference tensors as Go slices, for packages that do not use libtorch. A missing file
+// fails the test.
 package raw
 
 import (
@@ -19,7 +19,7 @@ type File struct {
 	tensors map[string]safetensors.Tensor
 }
 
-// Read reads a file of the test's package.
+// Read reads a file. The path is relative to the folder of the test's package.
 func Read(t testing.TB, path string) File {
 	t.Helper()
 	f, err := safetensors.Read(path)
@@ -36,13 +36,13 @@ func Read(t testing.TB, path string) File {
 // Names returns the names of all tensors, sorted.
 func (f File) Names() []string { return slices.Sorted(maps.Keys(f.tensors)) }
 
-// Bytes is a tensor of uint8, with its shape.
+// Bytes returns the elements and the shape of a uint8 tensor.
 func (f File) Bytes(t testing.TB, name string) (data []byte, shape []int) {
 	t.Helper()
 	return f.get(t, name, dtype.Uint8)
 }
 
-// Float32s is a tensor of float32, with its shape.
+// Float32s returns the elements and the shape of a float32 tensor.
 func (f File) Float32s(t testing.TB, name string) (data []float32, shape []int) {
 	t.Helper()
 	bytes, shape := f.get(t, name, dtype.Float32)

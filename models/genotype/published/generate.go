@@ -1,13 +1,12 @@
 //go:build ignore
 
-// Generate writes published genotypes as files into a folder, from a JSON file that holds them as
-// their authors' programs or figures do:
+// Generate writes published genotypes as YAML files into a folder. It reads them from a JSON file that
+// holds them in the form of their authors' programs or figures:
 //
 //	go run models/genotype/published/generate.go models/genotype/published/genotypes.json models/genotype/published [NAME...]
 //
-// Without names it writes all of them. Edges keep the published order, as the names of parameters
-// depend on it. What was reported of a genotype is kept as the file in this program has it: that is
-// written by hand.
+// Without names it writes all of them. Edges keep the published order, because the names of parameters
+// depend on it. Reported results are written by hand; Generate keeps those of an existing file.
 package main
 
 import (
@@ -25,7 +24,7 @@ import (
 	"hdas/models/genotype/text"
 )
 
-// entry is a genotype: its DAGs, whose lists are Python's as well as JSON's, their outputs as
+// entry is a genotype in the JSON file: its DAGs, as lists in Python's form, their outputs under
 // KEY_concat, and other keys.
 type entry map[string]json.RawMessage
 
@@ -49,7 +48,7 @@ func generate(file, folder string, names []string) error {
 	}
 	var all struct {
 		Genotypes map[string]entry
-		Figures   map[string]json.RawMessage `json:"hdas_figures"` // one is a note
+		Figures   map[string]json.RawMessage `json:"hdas_figures"` // one of them is a note, not a genotype
 	}
 	if err := json.Unmarshal(data, &all); err != nil {
 		return fmt.Errorf("%s: %w", file, err)

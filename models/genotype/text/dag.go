@@ -8,8 +8,8 @@ import (
 	"hdas/models/genotype"
 )
 
-// list reads a list or a tuple, and each of its items. A single item in parentheses is neither, as
-// in Python, unless a comma follows.
+// list reads a list or a tuple, and calls item for each of its items. As in Python, a single item in
+// parentheses is a tuple only if a comma follows it.
 func (p *parser) list(what string, item func(i int)) {
 	closing := ")"
 	if p.is("[") {
@@ -21,13 +21,13 @@ func (p *parser) list(what string, item func(i int)) {
 		if !p.is(closing) {
 			p.expect(", or "+closing, p.is(","))
 		} else if i == 0 && closing == ")" {
-			p.fail(begin.at, "expected %s, found one item in parentheses, which is no list without a comma behind it", what)
+			p.fail(begin.at, "expected %s, found one item in parentheses, which is not a list without a comma after it", what)
 		}
 	}
 	p.mark(closing)
 }
 
-// number reads the number of a state.
+// number reads the index of a state.
 func (p *parser) number() state {
 	const what = "the number of a state"
 	t := p.expect(what, p.next.kind == number)
@@ -51,7 +51,8 @@ func (e edge) notation() string {
 	return "an edge (operation, state)"
 }
 
-// edge reads one edge of a cell or a stage, which names its node only if it may.
+// edge reads one edge of a cell or a stage. It may have the form (operation, node, state) only if may
+// is true.
 func (p *parser) edge(d *dag, may bool) (e edge) {
 	at, known := p.next.at, p.known.Cell
 	if d.stage > 0 {
@@ -73,10 +74,10 @@ func (p *parser) edge(d *dag, may bool) (e edge) {
 	return e
 }
 
-// nodes reads what is inside a cell or a stage. Its first item decides which notation it is in.
+// nodes reads the list of a cell or a stage. Its first item determines the notation.
 func (p *parser) nodes(d *dag) {
 	var notation string
-	var left place // of an edge that is the only one of its node
+	var left place // the place of an edge whose node has no second edge yet
 	p.list("a list of edges or of nodes", func(i int) {
 		at, to := p.next.at, i+genotype.Inputs
 		if i >= 2*maxStates {
@@ -105,7 +106,7 @@ func (p *parser) nodes(d *dag) {
 		p.add(d, i/2+genotype.Inputs, e)
 	})
 	if left != (place{}) {
-		p.fail(left, "expected two edges for each node, found the last without a second")
+		p.fail(left, "expected two edges for each node, found a last node with one edge")
 	}
 }
 
@@ -114,7 +115,7 @@ func followedByText(l lexer) bool {
 	return t.kind == quoted
 }
 
-// add gives an edge to the node which is state to, or which the edge itself names.
+// add adds an edge to the node with state index to, or to the node that the edge itself names.
 func (p *parser) add(d *dag, to int, e edge) {
 	if p.err != nil {
 		return
@@ -122,7 +123,7 @@ func (p *parser) add(d *dag, to int, e edge) {
 	if d.sparse {
 		node := e.states[0]
 		if least := max(genotype.Inputs, len(d.Nodes)+genotype.Inputs-1); node.n < least {
-			p.fail(node.at, "expected a node from %d on, as they come in order, found %d", least, node.n)
+			p.fail(node.at, "expected node %d or a later one, because nodes are in order, found %d", least, node.n)
 			return
 		}
 		to = node.n
@@ -147,8 +148,8 @@ func (d *dag) absent(s int) bool {
 	return i >= len(d.Nodes) || i >= 0 && len(d.Nodes[i].In) == 0
 }
 
-// concat reads the states of an output: a list, or range(first, behind the last, step), perhaps
-// inside of list() or tuple().
+// concat reads the states of an output: a list or range(first, end, step), possibly inside list() or
+// tuple(). end is not included.
 func (p *parser) concat(d *dag) {
 	const what = "a list of states, or range(2, 6)"
 	if p.next.kind != name {
@@ -173,8 +174,8 @@ func (p *parser) concat(d *dag) {
 	if len(span) == 2 {
 		span = append(span, 1)
 	}
-	if len(span) != 3 || span[2] < 1 || p.err != nil { // after an error the numbers have no bound
-		p.fail(t.at, "expected range(first, behind the last) or range(first, behind the last, step)")
+	if len(span) != 3 || span[2] < 1 || p.err != nil { // after an error the numbers are not limited
+		p.fail(t.at, "expected range(first, end) or range(first, end, step)")
 		return
 	}
 	for n := span[0]; n < span[1]; n += span[2] {
@@ -185,10 +186,11 @@ func (p *parser) concat(d *dag) {
 	}
 }
 
-// finish checks the output, which may have come before the nodes.
+// finish checks the states of the output after everything is read, because an output may precede its
+// nodes.
 func (p *parser) finish(d *dag) {
 	if !d.has || !d.hasConcat {
-		p.fail(d.at, "expected both %s and %[1]s_concat, found the one alone", d.keyword)
+		p.fail(d.at, "expected both %s and %[1]s_concat, found only one of them", d.keyword)
 	}
 	first, last := genotype.Inputs, len(d.Nodes)+genotype.Inputs-1
 	if d.stage > 0 {
@@ -203,7 +205,7 @@ func (p *parser) finish(d *dag) {
 		case d.absent(s.n):
 			p.fail(s.at, "expected a state with edges, found %d, which has none", s.n)
 		case slices.Contains(d.Out, s.n):
-			p.fail(s.at, "state %d is there twice", s.n)
+			p.fail(s.at, "state %d is repeated", s.n)
 		}
 		d.Out = append(d.Out, s.n)
 	}

@@ -11,10 +11,10 @@ import (
 	"hdas/models/genotype"
 )
 
-// Format is g in a notation that Parse and the programs of the papers read: the cells of DARTS as
-// edges, or, where not every node has two, all as FairDARTS has them; stages, and the cells of H-DAS,
-// as nodes. It ends with a line break. What no notation can say is an error; that a genotype has a
-// source, and what was reported of it, is left out.
+// Format returns g in a notation that Parse and the programs of the papers read, with a line break at
+// the end. Cells of a chain are lists of edges as in DARTS, or, if not every node has two edges, as in
+// FairDARTS. Stages, and the cells of H-DAS, are lists of nodes. The genotype's source and reported
+// results are left out. Format returns an error if no notation can express g.
 func Format(g genotype.Genotype) (string, error) {
 	var b strings.Builder
 	kind := "Genotype"
@@ -45,7 +45,7 @@ func Format(g genotype.Genotype) (string, error) {
 	b.WriteString(")\n")
 	again, err := Parse(strings.NewReader(b.String()), g.Name, Known{})
 	if err == nil && !(maps.EqualFunc(again.Cells, g.Cells, same[genotype.DAG]) && slices.EqualFunc(again.Stages, g.Stages, same[genotype.Stage])) {
-		err = errors.New("it has nodes, or names of cells, that the notation has no way to say")
+		err = errors.New("it has nodes, or names of cells, that the notation cannot express")
 	}
 	if err != nil {
 		return "", fmt.Errorf("genotype %s as text: %w", g.Name, err)
@@ -55,7 +55,7 @@ func Format(g genotype.Genotype) (string, error) {
 
 func same[T any](a, b T) bool { return reflect.DeepEqual(a, b) }
 
-// notation is how a text has the edges of a cell or a stage.
+// notation is the form of the edges of a cell or a stage in a text.
 type notation int
 
 const (

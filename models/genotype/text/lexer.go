@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// place is where a token begins: both count from 1, columns in letters.
+// place is the position where a token begins. Both numbers count from 1; columns count characters.
 type place struct{ line, column int }
 
 func (p place) String() string { return fmt.Sprintf("line %d, column %d", p.line, p.column) }
@@ -16,8 +16,8 @@ type kind int
 const (
 	end    kind = iota
 	name        // a Python name, or several joined by dots
-	number      // a whole number, perhaps with a minus
-	quoted      // a string; text is what is between the quotes
+	number      // an integer, possibly negative
+	quoted      // a string; text is the part between the quotes
 	mark        // one of ()[],=
 )
 
@@ -37,7 +37,7 @@ func (t token) String() string {
 	return short(t.text)
 }
 
-// short is s in quotes, its beginning where it is long.
+// short returns s in quotes; only its beginning if it is long.
 func short(s string) string {
 	const most = 40
 	if r := []rune(s); len(r) > most {
@@ -46,20 +46,20 @@ func short(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// lexer cuts a text into tokens. A copy of it looks ahead.
+// lexer splits a text into tokens. To look ahead, scan with a copy of it.
 type lexer struct {
 	rest string
 	at   place
 }
 
-// take cuts off the first n bytes, which hold no line break.
+// take removes and returns the next n bytes, which must not contain a line break.
 func (l *lexer) take(n int) string {
 	s := l.rest[:n]
 	l.rest, l.at.column = l.rest[n:], l.at.column+utf8.RuneCountInString(s)
 	return s
 }
 
-// space passes over blanks, line breaks, comments and backslashes at the end of a line.
+// space skips blanks, line breaks, comments and backslashes at the end of a line.
 func (l *lexer) space() {
 	for l.rest != "" {
 		switch c := l.rest[0]; {
@@ -77,7 +77,7 @@ func (l *lexer) space() {
 	}
 }
 
-// scan is the next token.
+// scan returns the next token.
 func (l *lexer) scan() (token, error) {
 	l.space()
 	t := token{at: l.at}
@@ -91,7 +91,7 @@ func (l *lexer) scan() (token, error) {
 	case c == '\'' || c == '"':
 		n := upTo(l.rest[1:], string(c)+"\\\n")
 		if n+1 == len(l.rest) || l.rest[n+1] != c {
-			return t, fmt.Errorf("%v: the string has no end on its line, or a backslash in it; expected %c behind it", t.at, c)
+			return t, fmt.Errorf("%v: the string does not end on its line, or contains a backslash; expected %c at its end", t.at, c)
 		}
 		l.take(1)
 		t.kind, t.text = quoted, l.take(n)
@@ -110,12 +110,12 @@ func (l *lexer) scan() (token, error) {
 		t.kind, t.text = name, l.take(n)
 	default:
 		_, n := utf8.DecodeRuneInString(l.rest)
-		return t, fmt.Errorf("%v: %s has no place in a genotype", t.at, short(l.rest[:n]))
+		return t, fmt.Errorf("%v: %s is not allowed in a genotype", t.at, short(l.rest[:n]))
 	}
 	return t, nil
 }
 
-// upTo is how many bytes come before the first of those letters, or before the end.
+// upTo returns the number of bytes before the first of these letters, or before the end of s.
 func upTo(s, letters string) int {
 	if i := strings.IndexAny(s, letters); i >= 0 {
 		return i

@@ -1,21 +1,21 @@
-// Package text reads and writes genotypes in the notation of DARTS' program: the Python expression
-// that its search prints and that genotypes.py of many programs holds. It is parsed, never
-// evaluated.
+// Package text reads and writes genotypes in the notation of the DARTS program: the Python expression
+// that its search prints, and that the file genotypes.py of many programs contains. It parses the text
+// and never evaluates it.
 //
-// A text is a call of Genotype, Genotype2 or Genotype3, with "NAME =" before it or not, and before
-// that perhaps what a logger writes at the beginning of a line. It has
-// keywords alone, in any order: normal, reduce, or normal1, reduce1, normal2 and so on for cells;
-// DAG1, DAG2 and so on, or stage1, for stages; and each one's output with _concat behind its name.
-// A cell or a stage is a list
+// A text is a call of Genotype, Genotype2 or Genotype3, optionally preceded by "NAME =", and by
+// what a logger writes at the beginning of a line. All arguments
+// have keywords, in any order: normal and reduce, or normal1, reduce1, normal2 and so on, for cells;
+// DAG1, DAG2 and so on, or stage1 and so on, for stages; and the same names followed by _concat for
+// their outputs. A cell or a stage is a list
 //
 //   - of edges (operation, state), two for each node, as in DARTS;
 //   - of nodes, each a list of such edges, as in H-DAS;
 //   - of edges (operation, node, state) in the order of the nodes, as in FairDARTS. A node without
-//     edges is absent: it leaves the output, and so do edges that read it.
+//     edges is removed from the output, together with all edges that read it.
 //
-// An output is a list of states, or range(2, 6). Lists are in brackets or parentheses; strings in
-// either kind of quotes; comments, line breaks and a comma behind the last item may be anywhere that
-// Python allows them inside parentheses.
+// An output is a list of states, or a range such as range(2, 6). Lists are in brackets or parentheses,
+// strings in either kind of quotes. Comments, line breaks and a comma after the last item are allowed
+// where Python allows them inside parentheses.
 package text
 
 import (
@@ -30,16 +30,15 @@ import (
 )
 
 const (
-	maxText   = 64 << 10 // bytes; the longest genotype known has 2,000
+	maxText   = 64 << 10 // bytes; the longest known genotype has 2,000
 	maxStates = 1000     // of one cell or stage
 )
 
-// Known are the operations that an edge of a cell and one of a stage can be. Where a list is nil,
-// any is allowed.
+// Known lists the operations that the edges of cells and of stages may have. A nil list allows all.
 type Known struct{ Cell, Stage []string }
 
-// Parse reads the one genotype of a text. It is called name where the text names none. An error has
-// the line and the column of the first fault.
+// Parse returns the single genotype in a text. Its name is that of the text, or name if the text has
+// none. An error gives the line and the column of the first fault.
 func Parse(r io.Reader, name string, known Known) (genotype.Genotype, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxText+1))
 	if err != nil {
@@ -61,7 +60,7 @@ func Parse(r io.Reader, name string, known Known) (genotype.Genotype, error) {
 	return g, nil
 }
 
-// parser is one reading of a text. After the first fault all that is left is the end of the text.
+// parser holds the state of parsing a text. After the first fault it behaves as if the text ended.
 type parser struct {
 	lexer
 	next  token
@@ -70,18 +69,18 @@ type parser struct {
 	dags  []*dag
 }
 
-// dag is a cell or a stage as far as it was read.
+// dag is a cell or a stage, as far as it has been read.
 type dag struct {
 	genotype.DAG
 	keyword        string  // without _concat
-	stage          int     // its number, from 1; 0: a cell
-	at             place   // of the keyword that came first
-	sparse         bool    // of edges that name their node
-	ends           []state // of the output, as they were written
+	stage          int     // the stage's number, from 1; 0 for a cell
+	at             place   // the place of its first keyword
+	sparse         bool    // its edges name their nodes
+	ends           []state // the states of the output, as written
 	has, hasConcat bool
 }
 
-// state is an item of an output.
+// state is the index of a state and its place in the text.
 type state struct {
 	n  int
 	at place
@@ -105,7 +104,7 @@ func (p *parser) fail(at place, format string, args ...any) {
 	}
 }
 
-// expect takes the next token where it is as it should be.
+// expect takes and returns the next token if ok is true; else it fails and says what was expected.
 func (p *parser) expect(what string, ok bool) token {
 	if !ok {
 		p.fail(p.next.at, "expected %s, found %v", what, p.next)
@@ -173,13 +172,13 @@ func (p *parser) argument() {
 		given, read = &d.hasConcat, p.concat
 	}
 	if *given {
-		p.fail(k.at, "%s is there twice", k.text)
+		p.fail(k.at, "%s is repeated", k.text)
 	}
 	*given = true
 	read(d)
 }
 
-// assemble is the genotype of all that was read; at is the place of the call.
+// assemble returns the genotype of everything that was read. at is the place of the call.
 func (p *parser) assemble(called string, at place) genotype.Genotype {
 	g := genotype.Genotype{Version: genotype.Version, Name: called}
 	over := g
@@ -198,7 +197,7 @@ func (p *parser) assemble(called string, at place) genotype.Genotype {
 	slices.SortStableFunc(stages, func(a, b *dag) int { return a.stage - b.stage })
 	for i, d := range stages {
 		if d.stage != i+1 {
-			p.fail(d.at, "%s is not stage %d; stages have the numbers from 1 on, each once", d.keyword, i+1)
+			p.fail(d.at, "%s is not stage %d; stages must be numbered 1, 2, ..., each once", d.keyword, i+1)
 		}
 		s := genotype.Stage{Cell: "normal", DAG: d.DAG}
 		if i < len(stages)-1 {

@@ -42,7 +42,7 @@ func equal(t testing.TB, got, want genotype.Genotype) {
 	}
 }
 
-// One genotype in the ways that programs and people write it.
+// One genotype in the different notations of programs and people.
 var pdarts = []string{
 	`PDARTS = Genotype(normal=[('skip_connect', 0), ('dil_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 3), ('sep_conv_3x3', 0), ('dil_conv_5x5', 4)], normal_concat=range(2, 6), reduce=[('avg_pool_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('dil_conv_5x5', 2), ('max_pool_3x3', 0), ('dil_conv_3x3', 1), ('dil_conv_3x3', 1), ('dil_conv_5x5', 3)], reduce_concat=range(2, 6))`,
 	"# searched on CIFAR-10\r\n\r\nPDARTS = gt.Genotype( # five\r\n" + `
@@ -64,7 +64,7 @@ func TestNotations(t *testing.T) {
 	}
 }
 
-// FairDARTS' absent nodes leave the output, and edges that read them are passed over.
+// FairDARTS' nodes without edges are removed from the output, together with edges that read them.
 func TestAbsentNodes(t *testing.T) {
 	g := parse(t, `Genotype(
 		normal=[('sep_conv_3x3', 2, 0), ('skip_connect', 4, 3), ('sep_conv_5x5', 4, 1), ('skip_connect', 6, 5)], normal_concat=range(2, 7),
@@ -75,7 +75,7 @@ func TestAbsentNodes(t *testing.T) {
 	}
 }
 
-// Stages over cells run the cells of their own number, where there are such.
+// Stages use the stage-specific cells of their own number, if there are any.
 func TestStagesOverCells(t *testing.T) {
 	const stage, cell = "[[('skip_connect', 0), ('max_pool_3x3', 1)]]", "[('sep_conv_3x3', 0), ('none', 1)]"
 	g := parse(t, "Genotype(stage2="+stage+", stage2_concat=[1, 2], DAG1="+stage+", DAG1_concat=[2], normal1="+cell+", normal1_concat=[2], normal2="+cell+", normal2_concat=(2,), reduce="+cell+", reduce_concat=[2])")
@@ -190,7 +190,7 @@ func TestFormatRefusesWhatTheNotationCannotSay(t *testing.T) {
 	}
 }
 
-// The place of a fault, and what was expected there.
+// Errors state the place of a fault and what was expected there.
 func TestErrors(t *testing.T) {
 	whole := func(normal, concat string) string {
 		return "Genotype(\n normal=" + normal + ",\n normal_concat=" + concat + ",\n reduce=[('none', 0), ('none', 1)], reduce_concat=[2])"
@@ -202,48 +202,48 @@ func TestErrors(t *testing.T) {
 		"# a\n  ":                                                  "line 2, column 3: expected a call",
 		`__import__("os").system("rm -rf /")`:                      `line 1, column 1: expected a call such as Genotype(normal=[...], normal_concat=[...], ...), found "__import__"`,
 		"A = 3":                                                    `line 1, column 5: expected a call such as Genotype(normal=[...], normal_concat=[...], ...), found "3"`,
-		"ü = Genotype()":                                           `line 1, column 1: "ü" has no place in a genotype`,
+		"ü = Genotype()":                                           `line 1, column 1: "ü" is not allowed in a genotype`,
 		"Genotype":                                                 `line 1, column 9: expected "(", found the end of the text`,
 		"Genotype()":                                               "line 1, column 1: genotype unnamed: cells are missing, and so are stages; a genotype has either or both",
 		"Genotype([('none', 0)])":                                  `line 1, column 10: expected a keyword, found "["`,
-		"Genotype(normal=[], normal=[])":                           "line 1, column 21: normal is there twice",
+		"Genotype(normal=[], normal=[])":                           "line 1, column 21: normal is repeated",
 		"Genotype(norm=[])":                                        `line 1, column 10: the keyword "norm" is unknown; known are normal, reduce, normal1`,
 		"Genotype(DAG0=[])":                                        `the keyword "DAG0" is unknown`,
 		"Genotype(normal 3)":                                       `line 1, column 17: expected "=", found "3"`,
 		"Genotype(normal=lambda: 0)":                               `line 1, column 17: expected a list of edges or of nodes, found "lambda"`,
 		"Genotype(normal=[('none', 0":                              "line 1, column 28: expected , or ), found the end of the text",
-		"Genotype(normal=[('none, 0)]\n":                           "line 1, column 19: the string has no end on its line, or a backslash in it; expected ' behind it",
+		"Genotype(normal=[('none, 0)]\n":                           "line 1, column 19: the string does not end on its line, or contains a backslash; expected ' at its end",
 		"Genotype(normal=[(f'none', 0)])":                          `line 1, column 19: expected an edge such as`,
 		whole(two, out) + ")":                                      `line 4, column 55: expected nothing more: one genotype to a text, found ")"`,
 		whole(two, "range(2)"):                                     "line 3, column 21: expected a first and a last state, found one item in parentheses",
-		whole(two, "range(2, 4, 0)"):                               "line 3, column 16: expected range(first, behind the last)",
+		whole(two, "range(2, 4, 0)"):                               "line 3, column 16: expected range(first, end)",
 		whole(two, "set([2])"):                                     `line 3, column 16: expected a list of states, or range(2, 6), found "set"`,
-		whole(two, "[2, 2]"):                                       "line 3, column 20: state 2 is there twice",
+		whole(two, "[2, 2]"):                                       "line 3, column 20: state 2 is repeated",
 		whole(two, "[1]"):                                          "line 3, column 17: expected a state that can be in the output, 2 to 2, found 1",
 		whole(two, "range(2, 900)"):                                "line 3, column 16: expected a state that can be in the output, 2 to 2, found 3",
 		whole(two, "(2)"):                                          "line 3, column 16: expected a list of states, or range(2, 6), found one item in parentheses",
 		whole(two, "[-1]"):                                         `line 3, column 17: expected the number of a state, 0 to 1000, found "-1"`,
 		whole(two, "[99999999999999999999]"):                       `line 3, column 17: expected the number of a state, 0 to 1000, found "99999999999999999999"`,
-		whole(two, "[2.0]"):                                        `line 3, column 18: "." has no place in a genotype`,
+		whole(two, "[2.0]"):                                        `line 3, column 18: "." is not allowed in a genotype`,
 		whole(two, "['2']"):                                        `line 3, column 17: expected the number of a state, found the string "2"`,
-		whole("[('none', 0)]", out):                                "line 2, column 10: expected two edges for each node, found the last without a second",
+		whole("[('none', 0)]", out):                                "line 2, column 10: expected two edges for each node, found a last node with one edge",
 		whole("[('none', 0), ('none', 2)]", out):                   "line 2, column 32: expected a state that node 2 may read, 0 to 1, found 2",
 		whole("[('none', 0), ('none', 2, 1)]", out):                "line 2, column 23: expected an edge (operation, state), as before, found an edge (operation, node, state)",
 		whole("[('none', 0), [('none', 1)]]", out):                 "line 2, column 23: expected an edge (operation, state), as before, found a node",
 		whole("[[('none', 0)], ('none', 1)]", out):                 "line 2, column 25: expected a node, as before, found an edge (operation, state)",
 		whole("[[('none', 2, 0)]]", out):                           "line 2, column 11: expected an edge (operation, state), found 2 numbers in it",
 		whole("[('none', 0, 1, 2)]", out):                          "line 2, column 10: expected an edge (operation, state), found 3 numbers in it",
-		whole("[('none', 3, 0), ('none', 2, 0)]", out):             "line 2, column 35: expected a node from 3 on, as they come in order, found 2",
-		whole("[('none', 1, 0)]", out):                             "line 2, column 19: expected a node from 2 on, as they come in order, found 1",
+		whole("[('none', 3, 0), ('none', 2, 0)]", out):             "line 2, column 35: expected node 3 or a later one, because nodes are in order, found 2",
+		whole("[('none', 1, 0)]", out):                             "line 2, column 19: expected node 2 or a later one, because nodes are in order, found 1",
 		whole("[[], [('none', 2)]]", out):                          "line 2, column 24: expected a state with edges, found 2, which has none",
 		whole("[[], [('none', 0)]]", "[2, 3]"):                     "line 3, column 17: expected a state with edges, found 2, which has none",
 		whole("[('sep', 0), ('none', 1)]", out):                    `line 2, column 11: operation "sep" is unknown here; known are none, skip_connect`,
 		whole("[('', 0), ('none', 1)]", out):                       `line 2, column 11: expected an operation in quotes, found the string ""`,
-		"Genotype(normal=" + two + ")":                             "line 1, column 10: expected both normal and normal_concat, found the one alone",
-		"Genotype(reduce_concat=[2])":                              "line 1, column 10: expected both reduce and reduce_concat, found the one alone",
+		"Genotype(normal=" + two + ")":                             "line 1, column 10: expected both normal and normal_concat, found only one of them",
+		"Genotype(reduce_concat=[2])":                              "line 1, column 10: expected both reduce and reduce_concat, found only one of them",
 		"x = Genotype(normal=" + two + ", normal_concat=[2])":      "line 1, column 5: genotype x: cells are normal; without stages they are to be normal, reduce (lacks reduce)",
 		"Genotype2(DAG1=[[('skip_connect', 0)]], DAG1_concat=[2])": `line 1, column 19: operation "skip_connect" is unknown here; known are none`,
-		"Genotype2(DAG2=[[('none', 0)]], DAG2_concat=[2])":         "line 1, column 11: DAG2 is not stage 1; stages have the numbers from 1 on, each once",
+		"Genotype2(DAG2=[[('none', 0)]], DAG2_concat=[2])":         "line 1, column 11: DAG2 is not stage 1; stages must be numbered 1, 2, ..., each once",
 		"Genotype2(DAG1=[[('none', 0)], []], DAG1_concat=[2])":     "line 1, column 1: genotype unnamed: stages[0].nodes[1] has no edge",
 		"Genotype(DAG1=[[('none', 0)]], DAG1_concat=[2], reduce=" + two + ", reduce_concat=[2])": `line 1, column 1: combine unnamed and unnamed: stages[0].cell is "normal", but there is no cell normal or normal1`,
 	} {
@@ -261,8 +261,8 @@ func TestHandsOnErrorsOfTheReader(t *testing.T) {
 	}
 }
 
-// Texts made to make a reader swell or never end. What is allocated, freed or not, stays within a
-// fixed multiple of the text.
+// Texts that could make a reader use too much memory or never end. The total allocated memory stays within
+// a fixed multiple of the text's size.
 func TestWithstandsHostileTexts(t *testing.T) {
 	fill := func(begin, s string) string { return begin + strings.Repeat(s, (maxText-len(begin))/len(s)) }
 	for name, text := range map[string]string{

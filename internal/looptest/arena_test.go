@@ -1,4 +1,4 @@
-package leaftest_test
+package looptest_test
 
 import (
 	"fmt"
@@ -10,12 +10,12 @@ import (
 
 	"pgregory.net/rapid"
 
-	"hdas/internal/leaftest"
+	"hdas/internal/looptest"
 )
 
 type float interface{ float32 | float64 }
 
-// The kinds of values that leaves are tested on.
+// The kinds of values that loops are tested on.
 const (
 	exact   = iota // multiples of 1/8 up to 4: no sum or product is rounded, so all sets and Go agree to the bit
 	rounded        // normally distributed
@@ -136,14 +136,14 @@ func (a *arena[T]) check(after []T) error {
 	return nil
 }
 
-// eachKind runs a leaf in every instruction set, in both types and on values of every kind. lay puts
+// eachKind runs a loop in every instruction set, in both types and on values of every kind. lay puts
 // a call's arguments of random sizes into an arena, with the results that plain Go has for them.
-func eachKind(t *testing.T, leaf string, single func(a *arena[float32]), double func(a *arena[float64])) {
-	t.Run("float32", func(t *testing.T) { compare(t, leaf, single) })
-	t.Run("float64", func(t *testing.T) { compare(t, leaf, double) })
+func eachKind(t *testing.T, loop string, single func(a *arena[float32]), double func(a *arena[float64])) {
+	t.Run("float32", func(t *testing.T) { compare(t, loop, single) })
+	t.Run("float64", func(t *testing.T) { compare(t, loop, double) })
 }
 
-func compare[T float](t *testing.T, leaf string, lay func(a *arena[T])) {
+func compare[T float](t *testing.T, loop string, lay func(a *arena[T])) {
 	for kind, name := range []string{exact: "exact", rounded: "rounded", hostile: "hostile"} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
@@ -151,9 +151,9 @@ func compare[T float](t *testing.T, leaf string, lay func(a *arena[T])) {
 				a := &arena[T]{T: t, r: rand.New(rand.NewPCG(seed, 1)), kind: kind, want: map[int64]result{}}
 				lay(a)
 				results := map[string][]T{}
-				for _, set := range leaftest.Sets() {
+				for _, set := range looptest.Sets() {
 					after := slices.Clone(a.memory)
-					err := leaftest.Call(set, leaf, a.numbers, after)
+					err := looptest.Call(set, loop, a.numbers, after)
 					if err == nil {
 						err = a.check(after)
 					}

@@ -2,4 +2,4 @@
 #define ISA avx512
 #define BYTES 64
 #define REGISTERS 32
-#include "leaves_impl.h"
+#include "loops_impl.h"

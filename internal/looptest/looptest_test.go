@@ -1,4 +1,4 @@
-package leaftest_test
+package looptest_test
 
 import (
 	"math"
@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"hdas/internal/leaftest"
+	"hdas/internal/looptest"
 )
 
 // All sets of the processor are tested, and names that are none are refused.
@@ -20,12 +20,12 @@ func TestSets(t *testing.T) {
 	flags := strings.Fields(string(regexp.MustCompile(`(?m)^flags\s*:.*$`).Find(cpu)))
 	for set, needs := range map[string][]string{"plain": nil, "avx2": {"avx2", "fma"}, "avx512": {"avx512f", "avx512vl", "avx512dq"}} {
 		there := !slices.ContainsFunc(needs, func(flag string) bool { return !slices.Contains(flags, flag) })
-		if slices.Contains(leaftest.Sets(), set) != there {
-			t.Errorf("%s: the sets are %v, and the processor has %v", set, leaftest.Sets(), flags)
+		if slices.Contains(looptest.Sets(), set) != there {
+			t.Errorf("%s: the sets are %v, and the processor has %v", set, looptest.Sets(), flags)
 		}
 	}
-	for names, want := range map[[2]string]string{{"avx3", "sum"}: `"avx3" is unknown`, {"plain", "none"}: "no leaf none"} {
-		err := leaftest.Call(names[0], names[1], []int64{0}, []float64{0})
+	for names, want := range map[[2]string]string{{"avx3", "sum"}: `"avx3" is unknown`, {"plain", "none"}: "no loop none"} {
+		err := looptest.Call(names[0], names[1], []int64{0}, []float64{0})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v", names, err)
 		}
@@ -198,7 +198,7 @@ func contract[T float](a *arena[T]) {
 	})
 }
 
-// largest is the maximum of a window's taps, of which a NaN is one.
+// largest returns the maximum of a window's taps; NaN counts as the largest value.
 func (a *arena[T]) largest(v window, pixel int64) float64 {
 	m := math.Inf(-1)
 	for _, offset := range v.offset {

@@ -20,24 +20,24 @@ import (
 	"hdas/train"
 )
 
-// subject is this program's network of a task.
-type subject struct {
+// instance is this program's network for a task.
+type instance struct {
 	image    layer.Shape
 	weights  *nn.Store
 	derived  *models.Network
-	supernet *search.Supernet // nil of a derived network
+	supernet *search.Supernet // nil for a derived network
 }
 
-// build makes the network of a task on the CPU. It runs inside torch.Do; the caller frees it.
-func build(t task, folder string) (*subject, error) { return buildOn(torch.CPU, t, folder) }
+// build returns the network of a task, on the CPU. It runs inside torch.Do; the caller frees the network.
+func build(t task, folder string) (*instance, error) { return buildOn(torch.CPU, t, folder) }
 
-func buildOn(device torch.Device, t task, folder string) (*subject, error) {
+func buildOn(device torch.Device, t task, folder string) (*instance, error) {
 	dtype, err := t.dtype()
 	if err != nil {
 		return nil, err
 	}
 	m := t.macro()
-	s := &subject{image: t.image()}
+	s := &instance{image: t.image()}
 	o := torch.Options{DType: dtype, Device: device}
 	if t.Search == nil {
 		g, err := genotype.Load(genotypeFile(folder))
@@ -67,31 +67,31 @@ func buildOn(device torch.Device, t task, folder string) (*subject, error) {
 	return s, nil
 }
 
-// losses are the logits and the loss of a derived network, the auxiliary head's included.
-func (s *subject) losses(t task, c *nn.Ctx, b search.Sample) (logits, aux, loss torch.Tensor) {
+// losses returns the logits of a derived network, those of its auxiliary head, and the sum of both losses.
+func (s *instance) losses(t task, c *nn.Ctx, b search.Sample) (logits, aux, loss torch.Tensor) {
 	logits, aux = s.derived.Forward(c, b.Images)
 	loss = torch.CrossEntropy(logits, b.Labels, 0)
 	return logits, aux, loss.Add(torch.CrossEntropy(aux, b.Labels, 0).MulScalar(t.AuxiliaryWeight))
 }
 
-// training takes steps of a derived network as the task says; the caller frees it.
-func (t task) training(s *subject) train.Stepper {
+// training returns the Stepper of a derived network with the settings of the task; the caller frees it.
+func (t task) training(s *instance) train.Stepper {
 	w := t.Weights.Of
 	c := configs.TrainSection{Momentum: w.Momentum, WeightDecay: w.WeightDecay, Clip: w.Clip, AuxiliaryWeight: t.AuxiliaryWeight}
 	return train.NewStepper(s.derived, s.weights, c)
 }
 
-// crossEntropy is the loss of logits, without smoothing.
+// crossEntropy returns the loss function for labels, without label smoothing.
 func crossEntropy(labels torch.Tensor) func(logits torch.Tensor) torch.Tensor {
 	return func(logits torch.Tensor) torch.Tensor { return torch.CrossEntropy(logits, labels, 0) }
 }
 
-// labels are random ones.
+// labels returns random labels.
 func (t task) labels(shape ...int64) torch.Tensor {
 	return torch.FromInt64(torch.Zeros(torch.Options{}, shape...).Uniform_(0, float64(t.Net.Classes)).Int64s(), shape...)
 }
 
-func (s *subject) free() {
+func (s *instance) free() {
 	if s.supernet != nil {
 		s.supernet.Free()
 		return
@@ -99,8 +99,8 @@ func (s *subject) free() {
 	s.weights.Free()
 }
 
-// fill puts the input's weights, and the architecture's parameters, into the network.
-func (s *subject) fill(input map[string]torch.Tensor) error {
+// fill copies the weights and the architecture parameters of the input into the network.
+func (s *instance) fill(input map[string]torch.Tensor) error {
 	if err := s.weights.Load(under(input, "state.")); err != nil || s.supernet == nil {
 		return err
 	}
@@ -117,8 +117,8 @@ func under(tensors map[string]torch.Tensor, prefix string) map[string]torch.Tens
 	return found
 }
 
-// prepare writes what both sides start from: the task, the genotype, random weights and batches of
-// random images and labels, a batch of both halves for every step. It runs inside torch.Do.
+// prepare writes the common input of both sides to a folder: the task, the genotype, random weights, and
+// for every step a batch of random images and labels for each half of the data. It runs inside torch.Do.
 func prepare(t task, g genotype.Genotype, folder string) error {
 	if err := writeTask(folder, t, g); err != nil {
 		return err
@@ -148,8 +148,8 @@ func prepare(t task, g genotype.Genotype, folder string) error {
 	return run.WriteTensors(inputFile(folder), tensors, nil)
 }
 
-// scatter moves what starts as 0 or 1, so that nothing is the same by being idle: running
-// statistics, and the scales and shifts of batch norms.
+// scatter randomises parameters that are initialised to 0 or 1 (running statistics, scales and shifts of
+// batch norms), so that an error in one of them changes the results.
 func scatter(p nn.Param) {
 	if len(p.Tensor.Shape()) != 1 {
 		return
@@ -163,7 +163,7 @@ func scatter(p nn.Param) {
 	})
 }
 
-// writeTask writes what both sides read of a task, and the genotype beside it.
+// writeTask writes a task and its genotype to a folder, for both sides to read.
 func writeTask(folder string, t any, g genotype.Genotype) error {
 	if len(g.Cells) > 0 {
 		var text bytes.Buffer

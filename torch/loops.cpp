@@ -1,8 +1,8 @@
-// The leaves for any x86-64 processor, and the choice between them and the faster ones.
+// The functions of loops.h for any x86-64 processor, and the choice of the instruction set.
 #define ISA plain
 #define BYTES 16
 #define REGISTERS 16
-#include "leaves_impl.h"
+#include "loops_impl.h"
 
 #include <cstdlib>
 #include <stdexcept>
@@ -10,22 +10,22 @@
 namespace hdas {
 
 namespace avx512 {
-template <class T> const Leaves<T> &table();
+template <class T> const Loops<T> &table();
 }
 namespace avx2 {
-template <class T> const Leaves<T> &table();
+template <class T> const Loops<T> &table();
 }
 
 namespace {
 
 struct Set {
   const char *name;
-  bool there; // this processor has it
-  const Leaves<float> &(*singles)();
-  const Leaves<double> &(*doubles)();
+  bool there; // this processor supports it
+  const Loops<float> &(*singles)();
+  const Loops<double> &(*doubles)();
 };
 
-// All sets, the fastest first.
+// All instruction sets, the fastest first.
 const Set (&sets())[3] {
   static const Set all[] = {
       {"avx512", __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"), avx512::table<float>, avx512::table<double>},
@@ -57,7 +57,7 @@ const Set &chosen() {
     for (const Set &s : sets())
       if (s.there)
         return s;
-    throw std::logic_error("no instruction set"); // plain is always there
+    throw std::logic_error("no instruction set"); // cannot happen: plain is always supported
   }();
   return set;
 }
@@ -74,15 +74,15 @@ std::string instruction_sets() {
 
 const char *instruction_set() { return chosen().name; }
 
-template <> const Leaves<float> &leaves(const std::string &set) { return find(set).singles(); }
-template <> const Leaves<double> &leaves(const std::string &set) { return find(set).doubles(); }
+template <> const Loops<float> &loops(const std::string &set) { return find(set).singles(); }
+template <> const Loops<double> &loops(const std::string &set) { return find(set).doubles(); }
 
-template <> const Leaves<float> &leaves() {
-  static const Leaves<float> &table = chosen().singles();
+template <> const Loops<float> &loops() {
+  static const Loops<float> &table = chosen().singles();
   return table;
 }
-template <> const Leaves<double> &leaves() {
-  static const Leaves<double> &table = chosen().doubles();
+template <> const Loops<double> &loops() {
+  static const Loops<double> &table = chosen().doubles();
   return table;
 }
 

@@ -1,7 +1,7 @@
-// The leaves' one source, included by a file for each instruction set, which defines ISA, the
-// namespace, BYTES, the size of a vector register, and REGISTERS, how many there are.
+// The definitions of the functions in loops.h. This file is included by one file for each instruction set, which
+// defines ISA, the name of a namespace, BYTES, the size of a vector register, and REGISTERS, their number.
 
-#include "leaves.h"
+#include "loops.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 32")
@@ -21,7 +21,7 @@ template <class T> constexpr int64_t L = BYTES / sizeof(T);
 template <class T> INLINE V<T> &at(T *p) { return *reinterpret_cast<V<T> *>(p); }
 template <class T> INLINE const V<T> &at(const T *p) { return *reinterpret_cast<const V<T> *>(p); }
 
-// On a vector or a number. NaN stays.
+// max(v, 0) for a vector or a number. NaN stays NaN.
 template <class X> INLINE X positive(X v) { return v < X{} ? X{} : v; }
 
 template <Load kind, class X> INLINE X load(X x, X scale, X shift) {
@@ -94,7 +94,7 @@ template <class T> void narrow(Store kind, int64_t c, int64_t rows, int64_t cols
   }
 }
 
-// A row's pixels in blocks: each weight that is loaded serves B of them.
+// Computes B adjacent output pixels of correlate, so that each loaded weight is used B times.
 template <class T, int B> INLINE void block(int taps, const int64_t *offset, const T *weight, int64_t w, const T *in, int64_t in_col, T *out, int64_t out_col) {
   V<T> a[B] = {};
   for (int t = 0; t < taps; ++t) {
@@ -121,7 +121,7 @@ template <class T> void correlate(int taps, const int64_t *offset, const T *weig
     }
 }
 
-// Some of the taps at a time, as many as there are registers for.
+// Computes contract for B taps, as many as fit into the registers.
 template <class T, int B> INLINE void contract_(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
   for (int64_t i = 0; i < w; i += L<T>) {
     V<T> a[B] = {};
@@ -213,7 +213,8 @@ template <class T> void multiply(int64_t m, int64_t n, int64_t k, const T *a, in
     strip<T, 8, 1>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
 }
 
-// f(i, j) for the vectors at i of the sample and j of the tables, g for the last elements.
+// Calls f(i, j) for each vector, at i in the sample and j in the tables, and g(i, j) for each element after
+// the last whole vector.
 template <class T, class F, class G> INLINE void flat(int64_t n, int64_t period, F f, G g) {
   int64_t i = 0;
   for (; i + period <= n; i += period)
@@ -225,7 +226,7 @@ template <class T, class F, class G> INLINE void flat(int64_t n, int64_t period,
   for (; i < n; ++i, ++j)
     g(i, j);
 }
-// A lambda is given the caller's instruction set by being inlined into it.
+// Begins a lambda. It is inlined into its caller and thus compiled for the caller's instruction set.
 #define EACH [&](int64_t i, int64_t j) __attribute__((always_inline))
 
 template <class T> void sum(int64_t n, int64_t period, const T *x, T *s) {
@@ -254,12 +255,12 @@ template <class T> void slope(int64_t n, int64_t period, const T *g, const T *x,
       EACH { out[i] = a[j] * g[i] + (b[j] * x[i] + c[j]); });
 }
 
-template <class T> const Leaves<T> &table() {
-  static const Leaves<T> t = {widen<T>, narrow<T>, correlate<T>, contract<T>, largest<T>, route<T>, multiply<T>, sum<T>, square<T>, dot<T>, blend<T>, slope<T>};
+template <class T> const Loops<T> &table() {
+  static const Loops<T> t = {widen<T>, narrow<T>, correlate<T>, contract<T>, largest<T>, route<T>, multiply<T>, sum<T>, square<T>, dot<T>, blend<T>, slope<T>};
   return t;
 }
-template const Leaves<float> &table<float>();
-template const Leaves<double> &table<double>();
+template const Loops<float> &table<float>();
+template const Loops<double> &table<double>();
 
 } // namespace ISA
 } // namespace hdas

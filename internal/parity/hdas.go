@@ -12,36 +12,37 @@ import (
 	"hdas/torch/nn"
 )
 
-// Ours runs this program's side of the comparison prepared in a folder, and writes what came out
-// there. Its memory is only telling in a process that has done nothing else.
-func Ours(folder string) error { return oursBy(kernel.Kernels, folder) }
+// RunHDAS runs this program's side of a comparison that was prepared in a folder, and writes the
+// results there. Its peak memory is only meaningful in a process that has done nothing else.
+func RunHDAS(folder string) error { return runHDAS(kernel.Kernels, folder) }
 
-func oursBy(path kernel.Path, folder string) error {
+func runHDAS(path kernel.Path, folder string) error {
 	t, err := readTask(folder)
 	if err != nil {
 		return err
 	}
 	return torch.Do(func(*torch.Scope) error {
 		torch.SetThreads(t.Threads)
-		torch.Ones(torch.Options{}, 8, 8).Sum().Item() // libtorch is up
+		torch.Ones(torch.Options{}, 8, 8).Sum().Item() // initialises libtorch before memory is measured
 		o := outcome{path: path, measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: proc.Process("VmRSS")}
 		defer o.free()
 		if err := o.run(t, folder); err != nil {
 			return err
 		}
-		return o.write(folder, ours)
+		return o.write(folder, hdasSide)
 	})
 }
 
-// outcome collects what a side makes: tensors named GROUP/NAME, and what its steps took.
+// outcome collects the results of a side: tensors named GROUP/NAME, and time and memory of its steps. It
+// owns the tensors.
 type outcome struct {
 	measured
 	path    kernel.Path
-	base    int64 // bytes of the process before anything was made
+	base    int64 // resident memory in bytes before the network was built
 	tensors []nn.Param
 }
 
-// put copies a tensor.
+// put adds a copy of a tensor.
 func (o *outcome) put(group, name string, v torch.Tensor) {
 	torch.NoGrad(func() {
 		o.tensors = append(o.tensors, nn.Param{Name: group + "/" + name, Tensor: v.Clone().Keep()})
@@ -60,7 +61,7 @@ func (o *outcome) params(group string, params []nn.Param) {
 	}
 }
 
-// grads leaves out what the loss does not depend on.
+// grads adds the gradients of the parameters on which the loss depends.
 func (o *outcome) grads(group, prefix string, params []nn.Param, grads []torch.Tensor) {
 	for i, p := range params {
 		if grads[i].Defined() {
@@ -69,7 +70,7 @@ func (o *outcome) grads(group, prefix string, params []nn.Param, grads []torch.T
 	}
 }
 
-// steps runs the steps of that name, timing them and watching the resident memory.
+// steps runs n steps under a name and measures their time and the resident memory.
 func (o *outcome) steps(name string, n int, step func(i int64)) {
 	proc.ResetPeak()
 	for i := range int64(n) {
@@ -96,14 +97,14 @@ func (o *outcome) run(t task, folder string) error {
 	return o.search(t, s, input)
 }
 
-// sample is a step's batch of a half.
+// sample returns the batch of a step from one half of the data.
 func sample(t task, input map[string]torch.Tensor, half string, step int64) search.Sample {
 	dtype, _ := t.dtype()
 	return search.Sample{Images: input[half+".images"].Select(0, step).To(dtype), Labels: input[half+".labels"].Select(0, step)}
 }
 
-// train looks at a derived network and takes steps of SGD.
-func (o *outcome) train(t task, s *subject, input map[string]torch.Tensor) error {
+// train computes logits, loss and gradients of a derived network, then runs steps of SGD.
+func (o *outcome) train(t task, s *instance, input map[string]torch.Tensor) error {
 	if err := s.fill(input); err != nil {
 		return err
 	}
@@ -135,8 +136,9 @@ func (o *outcome) train(t task, s *subject, input map[string]torch.Tensor) error
 	return nil
 }
 
-// search looks at a supernet and takes bilevel steps of each order from the same point.
-func (o *outcome) search(t task, s *subject, input map[string]torch.Tensor) error {
+// search computes logits, losses and gradients of a supernet, then runs bilevel steps of each order, each
+// from the same initial weights.
+func (o *outcome) search(t task, s *instance, input map[string]torch.Tensor) error {
 	n := s.supernet
 	n.Path = o.path
 	params, archParams := n.Weights.Weights(), n.Arch.Store.Weights()
@@ -162,8 +164,8 @@ func (o *outcome) search(t task, s *subject, input map[string]torch.Tensor) erro
 			return grads, losses
 		}
 		o.steps(order+" order", t.Steps, func(i int64) {
-			figures := learn.Step(t.Weights.Of.LR, true, sample(t, input, "train", i), sample(t, input, "valid", i))
-			o.put("losses of the steps"+suffix, fmt.Sprintf("step%d", i), figures.Train)
+			result := learn.Step(t.Weights.Of.LR, true, sample(t, input, "train", i), sample(t, input, "valid", i))
+			o.put("losses of the steps"+suffix, fmt.Sprintf("step%d", i), result.Train)
 		})
 		learn.Free()
 		o.params("alphas after"+suffix, archParams)

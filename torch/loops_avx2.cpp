@@ -2,4 +2,4 @@
 #define ISA avx2
 #define BYTES 32
 #define REGISTERS 16
-#include "leaves_impl.h"
+#include "loops_impl.h"

@@ -8,13 +8,13 @@ import (
 	"hdas/lab"
 )
 
-// percent writes a share.
+// percent formats a share in [0,1] as percent.
 func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
 
-// percents writes the spread of shares.
+// percents formats the spread of shares as percent.
 func percents(s lab.Spread) string { return spread(s, 100, " %") }
 
-// spread writes the mean and, of more than one number, the deviation, both times scale.
+// spread formats the mean and, if there is more than one number, the standard deviation, both times scale.
 func spread(s lab.Spread, scale float64, unit string) string {
 	if s.N < 2 {
 		return fmt.Sprintf("%.2f%s", scale*s.Mean, unit)
@@ -22,7 +22,7 @@ func spread(s lab.Spread, scale float64, unit string) string {
 	return fmt.Sprintf("%.2f%s +- %.2f (standard deviation of %d)", scale*s.Mean, unit, scale*s.SD, s.N)
 }
 
-// duration writes seconds as people read them.
+// duration formats seconds in a readable unit.
 func duration(seconds float64) string {
 	if seconds < 60 {
 		return fmt.Sprintf("%.1f s", seconds)
@@ -30,7 +30,7 @@ func duration(seconds float64) string {
 	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 }
 
-// thousands sets a comma after every third digit.
+// thousands formats a number with commas between groups of three digits.
 func thousands(n int64) string {
 	s := fmt.Sprint(n)
 	var b strings.Builder
@@ -43,5 +43,5 @@ func thousands(n int64) string {
 	return b.String()
 }
 
-// list writes [3,4,3].
+// list formats numbers as [3,4,3].
 func list(ns []int) string { return strings.ReplaceAll(fmt.Sprint(ns), " ", ",") }
