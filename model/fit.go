@@ -13,9 +13,8 @@ import (
 	"hdas/weights"
 )
 
-// misfit is the error where tensors are not those of the network that they are said to be of. Where
-// they fit another one better it says which; where they fit that one exactly, it names only the first
-// and the last that do not fit the first.
+// misfit returns the error for tensors that do not fit the given network. It names the published network that
+// they fit better, if there is one. If they fit that one exactly, it lists only a few of the faults.
 func misfit(own []weights.Entry, o Origin, d Description, faults []error) error {
 	err := fmt.Errorf("the weights are of another network: they are not those of %s (%s, C=%d, %d cells, %d classes according to most tensors)",
 		o.Genotype.Name, d.Macro.Preset, d.Macro.Channels, d.Macro.Layers, d.Macro.Classes)
@@ -29,7 +28,7 @@ func misfit(own []weights.Entry, o Origin, d Description, faults []error) error 
 	return fmt.Errorf("%w; they are nearer to %s, of which %d do not fit: %w", err, better, left, weights.Faults(faults))
 }
 
-// ends are the first and the last of many faults.
+// ends returns the first and the last faults.
 func ends(faults []error) []error {
 	const most = 3
 	if len(faults) <= 2*most {
@@ -39,9 +38,9 @@ func ends(faults []error) []error {
 	return slices.Concat(faults[:most], []error{left}, faults[len(faults)-most:])
 }
 
-// nearest returns the flags of import that say of which network, of the published cells and stages and
-// the given ones, under either preset, the tensors fit best, and how many do not fit it. It
-// is empty where none leaves fewer than that many.
+// nearest returns the flags of hdas import for the network that the tensors fit best, and the number of faults
+// that are left. It tries the given genotype and the published ones with both presets. flags is empty if none
+// has fewer faults than least.
 func nearest(own []weights.Entry, o Origin, d Description, least int) (flags string, left int) {
 	for _, preset := range []plan.Preset{plan.CIFAR, plan.ImageNet} {
 		as := d
@@ -69,11 +68,11 @@ func nearest(own []weights.Entry, o Origin, d Description, least int) (flags str
 	return flags, least
 }
 
-// usualData is the data set that networks of a preset are trained on.
+// usualData holds the usual data set of each preset.
 var usualData = map[plan.Preset]string{plan.CIFAR: "cifar10", plan.ImageNet: "imagenet"}
 
-// alike are the genotypes that tensors may be of, the given one first: chains, or, where there are
-// tensors of stages, the published stages over the published cells.
+// alike returns the genotypes to try, the given one first. If there are tensors of stages, they are all
+// combinations of published cells and stages, otherwise chains.
 func alike(given genotype.Genotype, own []weights.Entry) []genotype.Genotype {
 	staged := slices.ContainsFunc(own, func(e weights.Entry) bool { return strings.HasPrefix(e.Name, "stages.") })
 	all := []genotype.Genotype{given}
@@ -103,8 +102,8 @@ func alike(given genotype.Genotype, own []weights.Entry) []genotype.Genotype {
 	return all
 }
 
-// check finds out, before anything is built, whether tensors are those of the network described: a small
-// file may describe one of any size.
+// check returns an error if the tensors of a checkpoint do not fit its description. It is called before the
+// network is built, because a small file may describe a network of any size.
 func (d Description) check(g genotype.Genotype, tensors map[string]torch.Tensor) error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("the checkpoint describes another network than it holds: %w", fmt.Errorf(format, args...))

@@ -14,7 +14,7 @@ import (
 	"hdas/weights"
 )
 
-// Weights of another network are called so, with the network that they are of.
+// The error for weights of another network names the network that they fit.
 func TestImportSaysWhichNetworkWouldFit(t *testing.T) {
 	do(t, func() error {
 		imagenet, _ := state(t, "darts/imagenet.safetensors")
@@ -26,7 +26,7 @@ func TestImportSaysWhichNetworkWouldFit(t *testing.T) {
 			genotype string
 			preset   plan.Preset
 			want     string
-			lines    int // at most
+			lines    int // largest number of lines
 		}{
 			"the other preset":             {imagenet, chain, plan.CIFAR, "all fit --genotype DARTS_V2 --preset imagenet", 8},
 			"another genotype":             {reference(t), "PDARTS", plan.CIFAR, "all fit --genotype DARTS_V2 --preset cifar", 8},
@@ -50,7 +50,7 @@ func TestImportSaysWhichNetworkWouldFit(t *testing.T) {
 	})
 }
 
-// A checkpoint that describes a larger network than its tensors are of is refused before that is built.
+// A checkpoint that describes another network than its tensors' is refused before the network is built.
 func TestCheckpointsDescribeWhatTheyHold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "imported.safetensors")
 	do(t, func() error {
@@ -102,7 +102,7 @@ func TestCheckpointsDescribeWhatTheyHold(t *testing.T) {
 	})
 }
 
-// The files of shared/cases: what programs put around a network, and names around its modules.
+// Averaged models, counters of profilers and prefixes of names do not prevent an import.
 func TestImportUnderOtherNames(t *testing.T) {
 	do(t, func() error {
 		f, err := weights.Read(golden.Path("darts/cifar_checkpoint.pth.tar"), "")

@@ -83,7 +83,7 @@ func TestNormalised(t *testing.T) {
 	}
 }
 
-// Pipes and devices are named, never waited for, and so is a link to nothing.
+// Find reports pipes, devices and dangling links as faults; it does not open them.
 func TestFindNamesWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }

@@ -72,10 +72,10 @@ func Find(paths []string) (files []string, faults []error) {
 	return files, faults
 }
 
-// mostFile is the most bytes of an image file.
+// mostFile is the largest size of an image file in bytes.
 const mostFile = 1 << 30
 
-// checkFile is an error where a path is none of a file of bounded size: a pipe or a device may have no end.
+// checkFile returns an error if a path is not a regular file or is too large. Pipes and devices may never end.
 func checkFile(path string, info os.FileInfo) error {
 	switch {
 	case !info.Mode().IsRegular():

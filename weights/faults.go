@@ -7,8 +7,8 @@ import (
 	"hdas/internal/pickle"
 )
 
-// ErrUnsupported is the cause where a file is whole but holds what cannot be read here. ErrDamaged
-// is where it is not whole.
+// ErrUnsupported is the cause of errors for intact files with unsupported content, ErrDamaged of errors for
+// damaged files.
 var (
 	ErrUnsupported = errors.New("unsupported")
 	ErrDamaged     = errors.New("damaged")
@@ -22,7 +22,7 @@ func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w PyTorch file: %w", ErrDamaged, fmt.Errorf(format, args...))
 }
 
-// unpickled is the error of one of a file's pickles.
+// unpickled returns the error for a pickle in a file.
 func unpickled(what string, err error) error {
 	if errors.Is(err, pickle.ErrUnsupported) {
 		return fmt.Errorf("%w PyTorch file: its %s: %w", ErrUnsupported, what, err)

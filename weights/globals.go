@@ -11,11 +11,11 @@ import (
 	"hdas/torch/dtype"
 )
 
-// elements is the type of a storage's elements: one that is known here, or foreign, with its size.
+// elements is the type of a storage's elements: a dtype.DType, or the name and size of an unsupported type.
 type elements struct {
 	dtype   dtype.DType
-	foreign string // PyTorch's class of storages, where no tensor of it can be read
-	size    int64  // of a foreign one, in bytes
+	foreign string // PyTorch's name of the storage class if the type is unsupported, else empty
+	size    int64  // bytes of an element of an unsupported type
 }
 
 func (e elements) String() string {
@@ -25,7 +25,7 @@ func (e elements) String() string {
 	return e.dtype.String()
 }
 
-// bytes is the size of the whole storage.
+// bytes returns the size of the storage in bytes.
 func (s *storage) bytes() int64 {
 	if s.foreign != "" {
 		return s.count * s.size
@@ -33,14 +33,14 @@ func (s *storage) bytes() int64 {
 	return s.count * s.dtype.Size()
 }
 
-// foreignStorages are PyTorch's classes of storages whose elements are of no type here. A tensor of
-// them may be in a file beside a network's.
+// foreignStorages holds the element sizes of PyTorch's storage classes with unsupported types. Tensors of these
+// types may be in a file together with a network.
 var foreignStorages = map[string]int64{
 	"ComplexFloatStorage": 8, "ComplexDoubleStorage": 16, "QInt8Storage": 1, "QUInt8Storage": 1, "QInt32Storage": 4, "QUInt4x2Storage": 1, "QUInt2x4Storage": 1,
 	"UntypedStorage": 1, "storage.UntypedStorage": 1,
 }
 
-// storageClass is what the name of a class of storages, without its module, stands for.
+// storageClass returns the element type of a storage class; its name is given without the module.
 func storageClass(class string) (e elements, ok bool) {
 	if e.dtype, ok = dtype.FromStorage(class); ok {
 		return e, true
@@ -49,11 +49,11 @@ func storageClass(class string) (e elements, ok bool) {
 	return elements{foreign: "torch." + class, size: size}, ok
 }
 
-// values are names of torch that stand for values: element types, and ways to quantise.
+// values matches the names of element types and of quantisation schemes.
 var values = regexp.MustCompile(`^torch\.((bfloat|float|complex|int|uint|qint|quint|bits)[0-9][0-9a-z_]*|bool|per_(tensor|channel)_[a-z_]+)$`)
 
-// moreNames are what torch.load(weights_only=True) of PyTorch 2 lets a pickle name besides the tensors of
-// name, and plain containers of Python. All of it is inert.
+// moreNames returns the implementation of the other names that torch.load(weights_only=True) of PyTorch 2
+// allows. No foreign code is run.
 func moreNames(full string) (v any, ok bool) {
 	switch full {
 	case "torch._utils._rebuild_device_tensor_from_cpu_tensor", "torch.nn.parameter.Parameter":
@@ -84,17 +84,17 @@ func moreNames(full string) (v any, ok bool) {
 	return nil, false
 }
 
-// legacyTensor begins the names of classes of tensors, as in torch.cuda.FloatTensor.
+// legacyTensor matches the names of tensor classes, such as torch.cuda.FloatTensor, without "Tensor".
 var legacyTensor = regexp.MustCompile(`^torch\.(cuda\.)?([A-Z][A-Za-z0-9]*)?$`)
 
-// parameter is a class of tensors: an instance is the tensor that it is made of, or gets it as its
-// state.
+// parameter implements tensor classes. An instance is the tensor that is its argument, or an empty tensor that
+// BUILD fills.
 type parameter struct{}
 
-// Call is for the unpickler.
+// Call is called by the unpickler.
 func (parameter) Call(args ...any) (any, error) { return parameter{}.PyNew(args...) }
 
-// PyNew is for the unpickler.
+// PyNew is called by the unpickler.
 func (parameter) PyNew(args ...any) (any, error) {
 	if len(args) == 0 {
 		return &tensor{}, nil
@@ -102,7 +102,7 @@ func (parameter) PyNew(args ...any) (any, error) {
 	return rebuildParameter(args...)
 }
 
-// PySetState takes (storage, offset, size, stride), or (tensor, ...).
+// PySetState sets the tensor to the state (storage, offset, size, stride, ...) or (tensor, ...).
 func (t *tensor) PySetState(state any) error {
 	s, ok := state.(*types.Tuple)
 	if !ok || s.Len() == 0 {
@@ -119,8 +119,8 @@ func (t *tensor) PySetState(state any) error {
 	return err
 }
 
-// rebuildTyped takes PyTorch's (storage, offset, size, stride, gradient, hooks, type, ...): a tensor of
-// a type that has no class of storages, and is none here.
+// rebuildTyped implements _rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, dtype, ...),
+// which PyTorch uses for element types without a storage class. None of them is supported.
 func rebuildTyped(args ...any) (any, error) {
 	kind := "a tensor of a type that is not known here"
 	if len(args) > 6 {
@@ -131,8 +131,8 @@ func rebuildTyped(args ...any) (any, error) {
 	return &tensor{lack: kind}, nil
 }
 
-// rebuildFromType takes PyTorch's (function, class, arguments, state): a tensor with attributes,
-// which are let go.
+// rebuildFromType implements _rebuild_from_type_v2(function, class, arguments, state) for tensors with
+// attributes. The attributes are ignored.
 func rebuildFromType(args ...any) (any, error) {
 	if len(args) < 3 {
 		return nil, errors.New("a tensor of fewer than three parts")
@@ -145,7 +145,7 @@ func rebuildFromType(args ...any) (any, error) {
 	return made.Call(*with...)
 }
 
-// lacking makes tensors of a kind that cannot be read.
+// lacking returns a function that makes tensors of an unsupported kind.
 func lacking(kind string) pickle.Func {
 	return func(...any) (any, error) { return &tensor{lack: kind}, nil }
 }

@@ -27,7 +27,7 @@ func (f File) Own() (own []Entry, faults []error) {
 	own, faults = f.turned()
 	total, seen := int64(0), map[view]bool{}
 	for _, e := range own {
-		if v, dense := e.view(); dense && seen[v] { // another name of the same tensor
+		if v, dense := e.view(); dense && seen[v] { // the same tensor under another name
 			continue
 		} else if dense {
 			seen[v] = true
@@ -118,7 +118,7 @@ func Match(own []Entry, want []Want) (found []Entry, faults []error) {
 		}
 	}
 	for _, e := range own {
-		if v, dense := e.view(); dense && taken[v] { // another name of a tensor that was found
+		if v, dense := e.view(); dense && taken[v] { // a found tensor under another name
 			continue
 		}
 		if a, left := have[e.Name]; left && !strings.HasSuffix(e.Name, Tracked) {

@@ -15,12 +15,12 @@ import (
 	"hdas/weights"
 )
 
-// Files that programs of the field save around a state dict, written by testdata/others.py: the
-// network's tensors are found, by their own names, and what was passed over is told.
+// In the files of testdata/others.py, which contain a state dict in various forms, the network's tensors are
+// found with their own names, and notices mention what was skipped.
 func TestReadsWhatIsSavedAround(t *testing.T) {
 	for name, c := range map[string]struct {
 		key, notice string
-		more        []string // tensors besides the state's
+		more        []string // names of further tensors
 	}{
 		"averaged": {}, "wrapped": {}, "nested": {},
 		"counter": {key: "model"}, "dtypes": {key: "model"}, "sets": {key: "model"}, "protocol4": {key: "model"}, "foreign": {key: "model"},
@@ -54,7 +54,7 @@ func TestReadsWhatIsSavedAround(t *testing.T) {
 	}
 }
 
-// Another name of a tensor that the network has is not surplus; other tensors are, of shared storages too.
+// A second name of one of the network's tensors is not a fault; another tensor in the same storage is.
 func TestSharedTensorsAreNotSurplus(t *testing.T) {
 	f, err := weights.Read("testdata/others/shared.pt", "")
 	if err != nil {
@@ -67,8 +67,7 @@ func TestSharedTensorsAreNotSurplus(t *testing.T) {
 	}
 }
 
-// Archives that another program compressed, or that were written without checksums, are read as PyTorch
-// reads them.
+// Compressed archives and archives without checksums are read, as by PyTorch.
 func TestArchivesOfOthers(t *testing.T) {
 	data, err := os.ReadFile("testdata/bare-zip.pt")
 	if err != nil {
@@ -107,7 +106,7 @@ func TestArchivesOfOthers(t *testing.T) {
 	}
 }
 
-// What cannot be read is called damaged or unsupported, or by the name of what it is.
+// Errors distinguish damaged and unsupported files, and name other formats.
 func TestCallsFilesWhatTheyAre(t *testing.T) {
 	read := func(name string) []byte {
 		data, err := os.ReadFile(filepath.Join("testdata", name))
@@ -154,17 +153,17 @@ func TestCallsFilesWhatTheyAre(t *testing.T) {
 	}
 }
 
-// A safetensors file may begin with any bytes, those of other kinds of files among them.
+// A safetensors file is read even if its first bytes are those of another format.
 func TestSizesThatLookLikeOtherFiles(t *testing.T) {
 	text := `{"x":{"dtype":"F32","data_offsets":[0,4],"shape":[1]}}`
-	text += strings.Repeat(" ", 0x8b1f-len(text)) // its size is what a file of gzip begins with
+	text += strings.Repeat(" ", 0x8b1f-len(text)) // the header's size is stored as the first bytes of a gzip file
 	f, err := weights.Parse(append(header(text), 0, 0, 0, 0), "")
 	if err != nil || len(f.Entries) != 1 || f.Entries[0].DType != dtype.Float32 {
 		t.Errorf("%v, %v", f, err)
 	}
 }
 
-// The programs of the new files too may be damaged in any way.
+// Damaged pickles of these files give errors, without panics or much memory.
 func TestMutatedOthers(t *testing.T) {
 	for i, data := range others(t) {
 		r := testseed.Rand(t, uint64(i))

@@ -32,7 +32,7 @@ type window struct {
 type tensor struct {
 	window
 	shape, strides []int64
-	lack           string // what it is instead, where it has no elements that can be read here
+	lack           string // what the tensor is if it is of an unsupported kind, else empty
 }
 
 // name returns the implementation of a name that a checkpoint's pickle may contain: the parts of tensors,

@@ -11,7 +11,7 @@ func (f *File) notice(format string, args ...any) {
 	f.Notices = append(f.Notices, fmt.Sprintf(format, args...))
 }
 
-// firstOf are the first of many words.
+// firstOf joins the first five words.
 func firstOf(words []string) string {
 	const most = 5
 	if len(words) > most {
@@ -20,14 +20,14 @@ func firstOf(words []string) string {
 	return strings.Join(words, ", ")
 }
 
-// averaged is the number of steps that torch.optim.swa_utils.AveragedModel has beside the weights.
+// averaged is the name of the step count of torch.optim.swa_utils.AveragedModel.
 const averaged = "n_averaged"
 
-// profiled ends the names of the counters that the profiler thop leaves in every module.
+// profiled matches the counters that the profiler thop adds to every module.
 var profiled = regexp.MustCompile(`(^|\.)total_(ops|params)$`)
 
-// passOver removes what is no part of a network: the number of steps of an average, and counters of
-// profilers, of which a notice says how many there were.
+// passOver removes entries that are not part of a network: the step count of an averaged model, and the
+// counters of profilers, which it mentions in a notice.
 func (f *File) passOver() {
 	var counters []string
 	f.Entries = slices.DeleteFunc(f.Entries, func(e Entry) bool {
@@ -41,12 +41,12 @@ func (f *File) passOver() {
 	}
 }
 
-// root begins what a name of DARTS' or the H-DAS authors' networks has; what comes before it names
-// modules around the network.
+// root matches the beginning of a tensor name in networks of DARTS or the H-DAS authors. A prefix before it is
+// the name of a module around the network.
 var root = regexp.MustCompile(`(?:^|\.)((?:net\.)?(?:stem[01]?|cells|stages|classifier|auxiliary_head|bigDAG[0-9]|linear|aux_head)\.)`)
 
-// unwrap takes the names of modules around the network off each name, where that makes no two names
-// one.
+// unwrap removes the names of modules around the network from each tensor's name, unless two tensors would get
+// the same name.
 func (f *File) unwrap() {
 	short := make([]string, len(f.Entries))
 	count := map[string]int{}
@@ -64,14 +64,14 @@ func (f *File) unwrap() {
 	}
 }
 
-// view is which elements of a file a dense array has.
+// view identifies the bytes of a contiguous array in the file.
 type view struct {
 	first *byte
 	bytes int64
 }
 
-// view is what identifies an array among those that share storages. It is not ok where the elements
-// do not lie row by row, or there are none.
+// view returns the array's bytes in the file; arrays with equal views are the same tensor. ok is false if the
+// array is not contiguous or empty.
 func (a Array) view() (v view, ok bool) {
 	if n := a.bytes(); a.strides == nil && n > 0 {
 		return view{&a.data[0], n}, true

@@ -90,13 +90,14 @@ type archive struct {
 	folder  string // the folder of all members, with a slash at its end
 	members map[string]*zip.File
 
-	inflated    int64  // bytes of members that were compressed
-	sums        int    // checksums that hold
-	unsummed    string // a member whose checksum does not
-	withoutSums int
+	inflated    int64  // total size of the decompressed members
+	sums        int    // number of correct checksums
+	unsummed    string // a member with a wrong checksum
+	withoutSums int    // number of wrong checksums
 }
 
-// member is the content of a member. It is copied only where it is compressed.
+// member returns the content of a member. Unless the member is compressed, the result shares the archive's
+// memory.
 func (a *archive) member(name string) ([]byte, error) {
 	f := a.members[a.folder+name]
 	if f == nil {
@@ -133,8 +134,8 @@ func (a *archive) member(name string) ([]byte, error) {
 	return content, nil
 }
 
-// inflate undoes the compression of a member. PyTorch compresses none, but reads those of archives that
-// another program packed again. All together may have a multiple of the file's size.
+// inflate decompresses a member. PyTorch does not write compressed members, but reads them. The total
+// decompressed size is limited to a multiple of the file's size.
 func (a *archive) inflate(f *zip.File, content []byte) ([]byte, error) {
 	if f.Method != zip.Deflate {
 		return nil, unsupported("its member %.100q is compressed by method %d; save it again with torch.save", f.Name, f.Method)
@@ -151,8 +152,8 @@ func (a *archive) inflate(f *zip.File, content []byte) ([]byte, error) {
 	return out, nil
 }
 
-// checkSums is an error where some checksums hold and others do not. Where none holds the file has none:
-// torch.serialization.set_crc32_options(False) leaves them out.
+// checkSums returns an error if some checksums are correct and others are wrong. If all are wrong, the file was
+// written without checksums (torch.serialization.set_crc32_options(False)), which it mentions in a notice.
 func (a *archive) checkSums(f *File) error {
 	switch {
 	case a.withoutSums > 0 && a.sums > 0:

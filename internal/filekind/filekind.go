@@ -1,5 +1,5 @@
-// Package filekind recognises files of kinds that this program does not read, by their first bytes, so
-// that errors can call them by their names, and reads files of bounded size.
+// Package filekind recognises files in unsupported formats by their first bytes, so that errors can name the
+// format, and reads files up to a largest size.
 package filekind
 
 import (
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// kinds are what files begin with; ? is any byte.
+// kinds holds the first bytes of files in each format; ? is any byte.
 var kinds = []struct{ magic, name string }{
 	{"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file itself; get that with: git lfs pull"},
 	{"????ftypavif", "an AVIF image; convert it to PNG or JPEG"},
@@ -41,8 +41,8 @@ var kinds = []struct{ magic, name string }{
 	{"\x7fELF", "a program"},
 }
 
-// Of returns what the content of a file is, and the cure where there is one: "a Git LFS pointer, not
-// the file itself; ...". It is empty where the kind is not known here.
+// Of returns the format of a file's content, and what the user can do: "a Git LFS pointer, not the file
+// itself; ...". It returns an empty text for unknown formats.
 func Of(data []byte) string {
 	for _, k := range kinds {
 		if Matches(k.magic, data) {

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Read reads a file of at most so many bytes. A folder or a device is an error. A pipe is read, as a
-// shell's <(COMMAND) is one; one that nobody writes is empty, not waited for.
+// Read reads a file of at most the given number of bytes. Folders and devices are errors. Pipes are allowed,
+// because <(COMMAND) of a shell is one; if a pipe has no writer, Read does not wait and returns no bytes.
 func Read(path string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -8,11 +8,10 @@ import (
 	"math/bits"
 )
 
-// golang.org/x/image/bmp decodes 1, 2, 4, 8, 24 and 32 bits without compression behind three of the seven
-// headers. This decoder knows all that Pillow opens, and does as it does where the format
-// leaves things open.
+// golang.org/x/image/bmp supports three of the seven header sizes, and neither compression, 16 bits per
+// pixel nor colour masks. This decoder supports everything that Pillow opens and returns the same pixels.
 
-// The compressions of BMP.
+// Values of the header field "compression".
 const (
 	bmpRaw = iota
 	bmpRLE8
@@ -20,18 +19,18 @@ const (
 	bmpMasks
 )
 
-// bmpHead is what the headers of a BMP say.
+// bmpHead holds the fields of a BMP's headers and its palette.
 type bmpHead struct {
 	w, h        int
 	topDown     bool
-	bits        int // of a pixel
+	bits        int // per pixel
 	compression uint32
-	masks       [3]uint32 // of red, green and blue in pixels of 16, 24 or 32 bits
+	masks       [3]uint32 // of red, green and blue, for 16, 24 and 32 bits per pixel
 	palette     [256][3]byte
-	pixels      int // where they begin
+	pixels      int // offset of the pixel data in the file
 }
 
-// bmpHeadOf reads the headers.
+// bmpHeadOf parses the headers and the palette.
 func bmpHeadOf(file []byte) (h bmpHead, err error) {
 	le := binary.LittleEndian
 	if len(file) < 18 {
@@ -55,7 +54,7 @@ func bmpHeadOf(file []byte) (h bmpHead, err error) {
 	default:
 		return h, unsupported("a header of %d bytes", size)
 	}
-	behind := 14 + int(size) // the headers
+	behind := 14 + int(size) // offset of the byte after the headers
 	switch {
 	case h.bits != 1 && h.bits != 2 && h.bits != 4 && h.bits != 8 && h.bits != 16 && h.bits != 24 && h.bits != 32:
 		return h, unsupported("%d bits a pixel", h.bits)
@@ -89,7 +88,7 @@ func bmpHeadOf(file []byte) (h bmpHead, err error) {
 		for i, at := 0, behind; i < int(min(colours, 256)) && at+3 <= len(file); i, at = i+1, at+entry {
 			h.palette[i] = [3]byte{file[at+2], file[at+1], file[at]}
 		}
-		// Some files say that the pixels begin where their palette does.
+		// Some files give the offset of the palette as that of the pixels.
 		if behind += entry * int(colours); h.pixels == 14+int(size) {
 			h.pixels = behind
 		}
@@ -105,7 +104,7 @@ func bmpSize(file []byte) (image.Config, error) {
 	return image.Config{Width: h.w, Height: h.h}, err
 }
 
-// bmpPixels decodes a BMP of w x h to RGB.
+// bmpPixels decodes a BMP of w x h pixels into dst, as RGB.
 func bmpPixels(file, dst []byte, w, h int) error {
 	head, err := bmpHeadOf(file)
 	if err != nil {
@@ -122,7 +121,7 @@ func bmpPixels(file, dst []byte, w, h int) error {
 		head.bits, stride = 8, w
 	}
 	used := (w*head.bits + 7) / 8
-	if len(data) < (h-1)*stride+used { // what fills up the last row may be missing
+	if len(data) < (h-1)*stride+used { // the padding of the last row may be missing
 		return io.ErrUnexpectedEOF
 	}
 	var channels [3]func(pixel uint32) byte
@@ -146,7 +145,7 @@ func bmpPixels(file, dst []byte, w, h int) error {
 	return nil
 }
 
-// row converts a row of pixels.
+// row converts one row of pixels to RGB. channels extract the colours from a pixel of 16 bits or more.
 func (h *bmpHead) row(out, in []byte, channels [3]func(uint32) byte) {
 	if h.bits <= 8 {
 		mask := byte(1<<h.bits - 1)
@@ -166,9 +165,9 @@ func (h *bmpHead) row(out, in []byte, channels [3]func(uint32) byte) {
 	}
 }
 
-// bmpRuns undoes a run-length encoding: one byte for each pixel of rows w long. at is where in its file
-// the data begins, whose numbers of pixels are aligned in the file. Pixels that a short code leaves out are 0
-// where the code says that it ends.
+// bmpRuns decodes run-length encoded data to one byte per pixel; a row has w pixels. at is the offset of data
+// in the file, relative to which literal runs are aligned to two bytes. Pixels that the code skips, and those
+// after its end mark, are 0.
 func bmpRuns(data []byte, w, h int, four bool, at int) ([]byte, error) {
 	out := make([]byte, 0, min(w*h, 256*len(data)))
 	x, total := 0, w*h
@@ -193,21 +192,21 @@ func bmpRuns(data []byte, w, h int, four bool, at int) ([]byte, error) {
 				}
 			}
 			x += count
-		case value == 0: // the row ends
+		case value == 0: // end of the row
 			if n := len(out) % w; n > 0 {
 				skip(w - n)
 			}
 			x = 0
-		case value == 1: // the image ends
+		case value == 1: // end of the image
 			return append(out, make([]byte, total-len(out))...), nil
-		case value == 2: // to the right, and up
+		case value == 2: // skip pixels to the right and rows up
 			if i+2 > len(data) {
 				return nil, io.ErrUnexpectedEOF
 			}
 			skip(int(data[i]) + w*int(data[i+1]))
 			i += 2
 			x = len(out) % w
-		default: // that many pixels as they are
+		default: // a run of literal pixels
 			count, bytes := min(int(value), total-len(out)), min(int(value), total-len(out))
 			if four {
 				bytes = (count + 1) / 2

@@ -15,22 +15,22 @@ import (
 // ErrFormat is the error for files in an unknown format.
 var ErrFormat = errors.New("the file is not a JPEG, PNG, WebP, GIF, BMP, TIFF or PPM")
 
-// ErrUnsupported is the cause where a file is of a kind that is not decoded here. ErrLimit is where
-// its image has more pixels than are allowed.
+// ErrUnsupported is the cause of errors for intact files of a kind that is not supported. ErrLimit is the cause
+// if an image has too many pixels.
 var (
 	ErrUnsupported = errors.New("unsupported")
 	ErrLimit       = errors.New("too many pixels")
 )
 
-// errTurbo is the cause where libjpeg-turbo would perhaps read a file that Go's decoder does not.
+// errTurbo is the cause if Go's decoder refuses a file that libjpeg-turbo may be able to decode.
 var errTurbo = errors.New("only libjpeg-turbo may read it, without which this program was built (apt-get install libjpeg-dev, then make)")
 
-// unsupported is an error of a decoder for what it does not decode.
+// unsupported returns an error with the cause ErrUnsupported.
 func unsupported(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrUnsupported, fmt.Sprintf(format, args...))
 }
 
-// unknown is the error for a file that begins as none of the formats does.
+// unknown returns the error for a file that is in none of the formats.
 func unknown(file []byte) error {
 	if len(file) == 0 {
 		return errors.New("the file is empty")
@@ -41,7 +41,7 @@ func unknown(file []byte) error {
 	return ErrFormat
 }
 
-// fault names the format of the open file, and says whether the file is damaged or unsupported.
+// fault adds to err the format of the open file, and whether the file is damaged or unsupported.
 func (d *Decoder) fault(err error) error {
 	var (
 		inJPEG jpeg.UnsupportedError
@@ -56,13 +56,14 @@ func (d *Decoder) fault(err error) error {
 	return fmt.Errorf("damaged %s: %w", d.format.name, err)
 }
 
-// LimitVariable is the environment variable that raises the limit of an image's pixels.
+// LimitVariable is the environment variable with the largest number of pixels of an image.
 const LimitVariable = "HDAS_MAX_PIXELS"
 
-// mostPixels keeps a small file from claiming all memory.
+// mostPixels returns the largest number of pixels of an image. Without a limit, a small file could require any
+// amount of memory.
 var mostPixels = sync.OnceValues(func() (int, error) { return limit(os.Getenv(LimitVariable)) })
 
-// limit is the most pixels of an image by a value of that variable; empty: the default.
+// limit parses a value of LimitVariable. It returns the default for an empty value.
 func limit(value string) (int, error) {
 	const least, usual, most = 1, 1 << 27, 1 << 31
 	if value == "" {
@@ -75,7 +76,7 @@ func limit(value string) (int, error) {
 	return n, nil
 }
 
-// checkSize is an error where an image has no pixels, or more than are allowed.
+// checkSize returns an error if an image has no pixels or too many.
 func checkSize(w, h int) error {
 	if w < 1 || h < 1 {
 		return fmt.Errorf("an image of %dx%d pixels", w, h)

@@ -9,19 +9,19 @@ import (
 	"io"
 )
 
-// The standard library's decoder refuses frames that reach beyond the screen and files without a palette,
-// and says nothing of the screen around the first frame.
+// The standard library's decoder returns only the frame, not the screen around it, and refuses frames that
+// extend beyond the screen and files without a palette.
 
-// gifFrame is a GIF's first frame.
+// gifFrame describes the first frame of a GIF.
 type gifFrame struct {
-	screen, at  image.Rectangle // the frame's place may reach beyond the screen that the file states; this one covers both
+	screen, at  image.Rectangle // screen covers both the screen size in the file and the frame, which may be larger
 	palette     [256][3]byte
-	transparent byte // the index around the frame
+	transparent byte // the palette index of the pixels outside the frame
 	interlaced  bool
-	data        []byte // from the size of its codes on
+	data        []byte // the LZW data, starting with the code size
 }
 
-// gifFirst finds the first frame.
+// gifFirst parses a file up to the data of the first frame.
 func gifFirst(file []byte) (f gifFrame, err error) {
 	le := binary.LittleEndian
 	if len(file) < 13 {
@@ -29,7 +29,7 @@ func gifFirst(file []byte) (f gifFrame, err error) {
 	}
 	f.screen = image.Rect(0, 0, int(le.Uint16(file[6:])), int(le.Uint16(file[8:])))
 	for i := range f.palette {
-		f.palette[i] = [3]byte{byte(i), byte(i), byte(i)} // of a file without any
+		f.palette[i] = [3]byte{byte(i), byte(i), byte(i)} // used if the file has no palette
 	}
 	rest := file[13:]
 	colours := func(flags byte) error {
@@ -85,7 +85,7 @@ func gifFirst(file []byte) (f gifFrame, err error) {
 			return f, err
 		case ';':
 			return f, errors.New("it has no image")
-		default: // rubbish between the blocks
+		default: // skip garbage between blocks
 			rest = rest[1:]
 		}
 	}
@@ -97,7 +97,7 @@ func gifSize(file []byte) (image.Config, error) {
 	return image.Config{Width: f.screen.Dx(), Height: f.screen.Dy()}, err
 }
 
-// gifPixels decodes the first frame on its screen of w x h to RGB.
+// gifPixels decodes the first frame, on its screen of w x h pixels, into dst, as RGB.
 func gifPixels(file, dst []byte, w, h int) error {
 	f, err := gifFirst(file)
 	if err != nil {
@@ -134,13 +134,13 @@ func gifPixels(file, dst []byte, w, h int) error {
 	return nil
 }
 
-// gifBlocks reads what is in a sequence of blocks, byte by byte.
+// gifBlocks reads the concatenated contents of a sequence of data blocks.
 type gifBlocks struct {
 	rest []byte
-	left int // of the block
+	left int // bytes left in the current block
 }
 
-// ReadByte is for the decoder of codes.
+// ReadByte is called by the LZW decoder.
 func (b *gifBlocks) ReadByte() (byte, error) {
 	if b.left == 0 {
 		if len(b.rest) == 0 || b.rest[0] == 0 {
@@ -156,7 +156,7 @@ func (b *gifBlocks) ReadByte() (byte, error) {
 	return v, nil
 }
 
-// Read is for the decoder of codes, which calls ReadByte.
+// Read makes gifBlocks an io.Reader; the LZW decoder calls ReadByte.
 func (b *gifBlocks) Read(p []byte) (int, error) {
 	for i := range p {
 		v, err := b.ReadByte()

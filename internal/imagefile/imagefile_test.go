@@ -57,7 +57,7 @@ func TestDecodeEqualsPillow(t *testing.T) {
 	}
 }
 
-// apart is how many levels an image is from another of that shape, at most and on average.
+// apart returns the largest and the mean difference between an image and the expected pixels of that shape.
 func apart(t *testing.T, name string, m Image, want []byte, shape []int) (worst int, mean float64) {
 	t.Helper()
 	if m.H != shape[0] || m.W != shape[1] {

@@ -21,13 +21,13 @@ func jpegSize(file []byte) (image.Config, error) {
 func jpegRegion(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
 	m, err := whole(jpeg.Decode)(d, w, h, r)
 	var malformed jpeg.FormatError
-	if errors.As(err, &malformed) { // Go's decoder gives up at the first fault; at the end of a file that is cut libjpeg does, too
+	if errors.As(err, &malformed) { // libjpeg-turbo continues after most faults, but not at the end of a cut file
 		return m, fmt.Errorf("%w, as it mends lost restart markers: %w", errTurbo, err)
 	}
 	return m, advised(err)
 }
 
-// advised says of a kind of JPEG that Go's decoder does not know what does.
+// advised adds to errors about unsupported kinds of JPEG that libjpeg-turbo may support them.
 func advised(err error) error {
 	var unsupported jpeg.UnsupportedError
 	if errors.As(err, &unsupported) {

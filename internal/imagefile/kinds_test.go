@@ -14,11 +14,11 @@ import (
 	"hdas/internal/golden/raw"
 )
 
-// turboOnly are the files that only libjpeg-turbo can read.
+// turboOnly holds the files that only libjpeg-turbo can decode.
 var turboOnly = map[string]bool{"restart-lost.jpg": true, "restart-other.jpg": true, "restart-twice.jpg": true}
 
-// Files of many kinds, as testdata/kinds.py writes them, are what Pillow makes of them: exactly so, but for
-// the transform of JPEG, whose rounding is open.
+// The files of testdata/kinds.py are decoded to the same pixels as by Pillow, except for JPEG, where decoders
+// may round differently.
 func TestKindsEqualPillow(t *testing.T) {
 	golden := raw.Read(t, "testdata/kinds.safetensors")
 	if len(golden.Names()) < 75 {
@@ -42,7 +42,7 @@ func TestKindsEqualPillow(t *testing.T) {
 		switch {
 		case strings.Contains(name, "jp"), name == "two.mpo":
 			allowed = 3
-		case name == "ycbcr.tiff": // which Pillow converts in numbers of 6 bits after the point
+		case name == "ycbcr.tiff": // Pillow converts YCbCr with less precision here
 			allowed = 1
 		}
 		if worst > allowed {
@@ -51,7 +51,7 @@ func TestKindsEqualPillow(t *testing.T) {
 	}
 }
 
-// What is no image, or none that is decoded here, is called what it is.
+// Errors distinguish damaged files, unsupported formats, other files and images above the limit.
 func TestCallsFilesWhatTheyAre(t *testing.T) {
 	bmp, tif := read(t, "testdata/kinds/24.bmp"), read(t, "testdata/kinds/raw.tiff")
 	large := bytes.Clone(bmp)
@@ -63,7 +63,7 @@ func TestCallsFilesWhatTheyAre(t *testing.T) {
 	float = append(float, "\x02\x00\x00\x01\x03\x00\x01\x00\x00\x00\x04\x00\x00\x00\x01\x01\x03\x00\x01\x00\x00\x00\x04\x00\x00\x00"...)
 	for what, c := range map[string]struct {
 		file string
-		kind error // nil: the file is damaged
+		kind error // nil for a damaged file
 		want string
 	}{
 		"a Git LFS pointer":     {"version https://git-lfs.github.com/spec/v1\noid", ErrUnsupported, "git lfs pull"},
@@ -104,8 +104,8 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// Any file of the kinds, changed and cut anywhere, is an image or an error, within memory that its own
-// head accounts for.
+// A damaged or cut file of any format gives an image or an error, never a panic, and takes memory in proportion
+// to the file and its image.
 func TestDamagedKinds(t *testing.T) {
 	paths, err := filepath.Glob("testdata/kinds/*")
 	if err != nil || len(paths) < 75 {
@@ -123,14 +123,14 @@ func TestDamagedKinds(t *testing.T) {
 	}
 }
 
-// most keeps the test from decoding what is allowed but takes long: images of so many pixels.
+// most is the largest number of pixels of an image that the test decodes; larger ones take long.
 const most = 1 << 20
 
 type failer interface {
 	Errorf(format string, args ...any)
 }
 
-// hostile decodes a file, and measures what was allocated for it.
+// hostile decodes a file and checks the allocated memory.
 func hostile(t failer, file []byte) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

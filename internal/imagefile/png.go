@@ -8,9 +8,8 @@ import (
 	"image/png"
 )
 
-// pngRegion decodes a PNG. Where the standard library's decoder refuses it, it gets the chunks that make the
-// pixels, with an end, and with checksums that are right where the pixels are: Pillow minds
-// neither, nor what follows the pixels.
+// pngRegion decodes a PNG. If the standard library's decoder refuses the file, it is decoded again after mendPNG:
+// Pillow ignores the checksums of the pixel data, a missing end, and everything after the pixels.
 func pngRegion(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
 	m, err := whole(png.Decode)(d, w, h, r)
 	if err == nil {
@@ -22,7 +21,8 @@ func pngRegion(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
 	return m, err
 }
 
-// mendPNG is a file of what is needed of another for its pixels.
+// mendPNG returns a PNG with only the chunks that the pixels need, correct checksums of the pixel data, and an
+// end.
 func mendPNG(file []byte) []byte {
 	out := bytes.Clone(file[:8])
 	for at := 8; at+8 <= len(file); {

@@ -9,13 +9,14 @@ import (
 	"math"
 )
 
-// The formats of Netpbm: P1 to P3 are text, P4 to P6 binary; bits (1 is black), grey and colours.
+// The Netpbm formats: bitmaps (P1, P4; 1 is black), greymaps (P2, P5) and pixmaps (P3, P6). P1 to P3 are text,
+// P4 to P6 are binary.
 
-// pnmHead is what the head of such a file says.
+// pnmHead holds the fields of the header, and the data after it.
 type pnmHead struct {
 	kind byte // '1' to '6'
 	w, h int
-	most int // the value of white; 1 for bits
+	most int // the largest sample value, which is white; 1 for bitmaps
 	rest []byte
 }
 
@@ -45,7 +46,7 @@ func pnmHeadOf(file []byte) (h pnmHead, err error) {
 
 func space(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
-// number takes the next number off the rest, with the one space behind it.
+// number parses the next number and one whitespace character after it, and removes both from h.rest.
 func (h *pnmHead) number() (int, error) {
 	for len(h.rest) > 0 && (space(h.rest[0]) || h.rest[0] == '#') {
 		if h.rest[0] == '#' {
@@ -81,7 +82,7 @@ func pnmSize(file []byte) (image.Config, error) {
 	return image.Config{Width: h.w, Height: h.h}, err
 }
 
-// pnmPixels decodes such a file of w x h to RGB.
+// pnmPixels decodes a Netpbm file of w x h pixels into dst, as RGB.
 func pnmPixels(file, dst []byte, w, height int) error {
 	h, err := pnmHeadOf(file)
 	if err != nil {
@@ -124,7 +125,7 @@ func pnmPixels(file, dst []byte, w, height int) error {
 	return nil
 }
 
-// level is a value as one of 8 bits. Grey of more than 8 bits keeps its high byte.
+// level converts a sample to 8 bits. Grey samples of 16 bits are reduced to their high byte.
 func (h pnmHead) level(v int) byte {
 	switch {
 	case h.most == 255:
@@ -135,7 +136,7 @@ func (h pnmHead) level(v int) byte {
 	return byte(min(255, math.RoundToEven(float64(v)/float64(h.most)*255)))
 }
 
-// bit is the next of P1, whose digits need nothing between them: 1 for white.
+// bit parses the next pixel of a P1 file, whose digits need no whitespace between them. It returns 1 for white.
 func (h *pnmHead) bit() (int, error) {
 	for len(h.rest) > 0 {
 		c := h.rest[0]

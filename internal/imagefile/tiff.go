@@ -8,11 +8,10 @@ import (
 	"math"
 )
 
-// golang.org/x/image/tiff refuses CMYK, YCbCr, JPEG, samples besides the colours and colours in planes, and takes
-// black for white in some faxes. This decoder reads the container, and leaves the codes
-// of LZW and fax to that module.
+// golang.org/x/image/tiff does not support CMYK, YCbCr, JPEG compression, extra samples or separate planes, and
+// inverts some fax images. This decoder parses the file itself; it uses that module's LZW and fax decoders.
 
-// Tags of TIFF.
+// The tags that are used here.
 const (
 	tiffWidth, tiffHeight       = 256, 257
 	tiffBits, tiffCompression   = 258, 259
@@ -28,10 +27,10 @@ const (
 	tiffSubsampling             = 530
 )
 
-// tiffJPEG is the compression by JPEG.
+// tiffJPEG is the value of the tag "compression" for JPEG.
 const tiffJPEG = 7
 
-// Ways to have colours.
+// Values of the tag "photometric interpretation".
 const (
 	tiffWhiteIsZero = 0
 	tiffBlackIsZero = 1
@@ -41,14 +40,14 @@ const (
 	tiffYCbCr       = 6
 )
 
-// tiffDir is the first directory of a TIFF: the numbers of each tag.
+// tiffDir holds the tags with integer values of the first directory in a TIFF.
 type tiffDir struct {
 	file  []byte
 	order binary.ByteOrder
 	tags  map[uint16][]uint32
 }
 
-// tiffDirOf reads the first directory. Of each tag it takes as many numbers as the file has.
+// tiffDirOf parses the first directory. It skips tags whose values are outside the file.
 func tiffDirOf(file []byte) (d tiffDir, err error) {
 	d = tiffDir{file: file, order: binary.LittleEndian, tags: map[uint16][]uint32{}}
 	if len(file) < 8 {
@@ -57,8 +56,8 @@ func tiffDirOf(file []byte) (d tiffDir, err error) {
 	if file[0] == 'M' {
 		d.order = binary.BigEndian
 	}
-	// Behind the mark: where the directory begins, the size of an entry, of its count and of what it holds
-	// itself; BigTIFF has larger ones.
+	// at is the offset of the directory, entry the size of an entry, inline the size of the values that it can
+	// hold itself, behind the size of the directory's entry count. BigTIFF has larger ones.
 	at, n, entry, inline := uint64(d.order.Uint32(file[4:])), uint64(0), 12, 4
 	behind := 2
 	if d.order.Uint16(file[2:]) == 43 {
@@ -81,14 +80,14 @@ func tiffDirOf(file []byte) (d tiffDir, err error) {
 	for i := range int(n) {
 		e := entries[entry*i:][:entry]
 		size := map[uint16]uint64{1: 1, 7: 1, 3: 2, 4: 4, 16: 8}[d.order.Uint16(e[2:])]
-		if size == 0 { // texts, fractions and the like
+		if size == 0 { // a tag that is not of integers
 			continue
 		}
 		count := uint64(d.order.Uint32(e[4:]))
 		if inline == 8 {
 			count = d.order.Uint64(e[4:])
 		}
-		if count > uint64(len(file)) { // leads out of the file, as below: what needs the tag misses it
+		if count > uint64(len(file)) { // the values are outside the file
 			continue
 		}
 		values := e[entry-inline:]
@@ -102,13 +101,13 @@ func tiffDirOf(file []byte) (d tiffDir, err error) {
 			}
 			values = file[begin:][:size*count]
 		}
-		if total += int(count); total > len(file) { // tags may not share their numbers without end
+		if total += int(count); total > len(file) { // many tags could share the same bytes otherwise
 			return d, errors.New("tags that overlap")
 		}
 		numbers := make([]uint32, count)
 		for k := range numbers {
 			switch v := values[uint64(k)*size:]; size {
-			case 8: // too large for a file that is in memory where it is no uint32
+			case 8: // a larger offset is outside the file anyway
 				numbers[k] = uint32(min(d.order.Uint64(v), math.MaxUint32))
 			case 1:
 				numbers[k] = uint32(v[0])
@@ -123,7 +122,7 @@ func tiffDirOf(file []byte) (d tiffDir, err error) {
 	return d, nil
 }
 
-// first is the first number of a tag, or otherwise.
+// first returns the first value of a tag, or the default if the tag is missing.
 func (d tiffDir) first(tag uint16, otherwise uint32) int {
 	if v := d.tags[tag]; len(v) > 0 {
 		return int(v[0])
@@ -136,19 +135,19 @@ func tiffSize(file []byte) (image.Config, error) {
 	return image.Config{Width: d.first(tiffWidth, 0), Height: d.first(tiffHeight, 0)}, err
 }
 
-// tiffLayout is how the samples of a TIFF lie.
+// tiffLayout describes how the samples are stored.
 type tiffLayout struct {
 	tiffDir
 	w, h      int
-	bits      int // of a sample
-	samples   int // of a pixel
-	used      int // of these, as colours, and alpha where that is in them
-	format    int // of a sample: 1 unsigned, 2 signed, 3 floating-point
+	bits      int // per sample
+	samples   int // per pixel
+	used      int // number of them that are decoded: the colours, and alpha if they are premultiplied by it
+	format    int // of the samples: 1 unsigned, 2 signed, 3 floating-point
 	colours   int
 	code      int // the compression
 	planes    bool
 	predictor int
-	bw, bh    int // of a block: a strip or a tile
+	bw, bh    int // size of a block, which is a strip or a tile
 	offsets   []uint32
 	counts    []uint32
 }
@@ -164,7 +163,7 @@ func (d tiffDir) layout(w, h int) (l tiffLayout, err error) {
 	l.used = map[int]int{tiffWhiteIsZero: 1, tiffBlackIsZero: 1, tiffRGB: 3, tiffPalette: 1, tiffCMYK: 4, tiffYCbCr: 3}[l.colours]
 	l.format = d.first(tiffFormat, 1)
 	if l.colours == tiffRGB && l.samples > 3 && d.first(tiffExtra, 0) == 1 {
-		l.used = 4 // what alpha has dimmed
+		l.used = 4 // premultiplied by alpha
 	}
 	grey32 := l.bits == 32 && l.used == 1 && l.samples == 1 && l.colours != tiffPalette && l.predictor == 1
 	switch {
@@ -194,7 +193,7 @@ func (d tiffDir) layout(w, h int) (l tiffLayout, err error) {
 	return l, nil
 }
 
-// tiffPixels decodes a TIFF of w x h to RGB.
+// tiffPixels decodes a TIFF of w x h pixels into dst, as RGB.
 func tiffPixels(file, dst []byte, w, h int) error {
 	d, err := tiffDirOf(file)
 	if err != nil {
@@ -212,7 +211,7 @@ func tiffPixels(file, dst []byte, w, h int) error {
 	if len(l.offsets) < planes*across*down {
 		return errors.New("it lacks strips or tiles")
 	}
-	levels := make([]byte, l.used*w*h) // of the colours; of a palette the index
+	levels := make([]byte, l.used*w*h) // of the colours in 8 bits, or palette indices
 	for plane := range planes {
 		for k := range across * down {
 			block, err := l.block(plane*across*down + k)
@@ -228,7 +227,7 @@ func tiffPixels(file, dst []byte, w, h int) error {
 	return l.convert(dst, levels)
 }
 
-// block is the content of a strip or a tile as the file has it.
+// block returns the compressed content of a strip or a tile.
 func (l tiffLayout) block(i int) ([]byte, error) {
 	at := int64(l.offsets[i])
 	if at > int64(len(l.file)) {
@@ -241,7 +240,7 @@ func (l tiffLayout) block(i int) ([]byte, error) {
 	return block, nil
 }
 
-// convert makes RGB of the levels.
+// convert converts levels to RGB.
 func (l tiffLayout) convert(dst, levels []byte) error {
 	switch l.colours {
 	case tiffRGB:
@@ -266,7 +265,7 @@ func (l tiffLayout) convert(dst, levels []byte) error {
 		cmykRow(dst, levels)
 	case tiffYCbCr:
 		if l.code == tiffJPEG {
-			copy(dst, levels) // converted with the JPEG
+			copy(dst, levels) // the JPEG decoder has already converted them
 			return nil
 		}
 		var y, cb, cr [1]byte

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/image/tiff/lzw"
 )
 
-// decode writes the levels of one block at its place, of all samples or, in planes, of one.
+// decode decompresses one block and writes its samples into levels; at is its place in the image. With separate
+// planes, the block holds the samples of one plane.
 func (l tiffLayout) decode(block []byte, at image.Rectangle, plane int, levels []byte) error {
 	in := at.Intersect(image.Rect(0, 0, l.w, l.h))
 	if l.code == tiffJPEG {
@@ -51,13 +52,13 @@ func (l tiffLayout) decode(block []byte, at image.Rectangle, plane int, levels [
 	return nil
 }
 
-// level is sample i of a row in 8 bits, or as it is where it is the index of a colour.
+// level returns sample i of a row in 8 bits. Palette indices are not scaled.
 func (l tiffLayout) level(row []byte, i int) byte {
 	var v byte
 	switch l.bits {
 	case 8:
 		v = row[i]
-	case 32: // as Pillow does: what is not in 0..255 becomes its end
+	case 32: // clipped to 0..255, as in Pillow
 		word := l.order.Uint32(row[4*i:])
 		switch f := math.Float32frombits(word); {
 		case l.format == 3 && !(f > 0), l.format < 3 && int32(word) < 0:
@@ -84,7 +85,7 @@ func (l tiffLayout) level(row []byte, i int) byte {
 	return v
 }
 
-// undo adds to each sample of a row that of the pixel before.
+// undo reverses the horizontal predictor: it adds to each sample the one of the previous pixel.
 func (l tiffLayout) undo(row []byte, samples int) {
 	if l.bits == 8 {
 		for i := samples; i < len(row); i++ {
@@ -97,7 +98,7 @@ func (l tiffLayout) undo(row []byte, samples int) {
 	}
 }
 
-// open reads what a block holds, rows of so many bytes.
+// open returns a reader of a block's decompressed rows, which have the given number of bytes.
 func (l tiffLayout) open(block []byte, at image.Rectangle, row int) (io.Reader, error) {
 	lowFirst := l.first(tiffFillOrder, 1) == 2
 	if l.code == 3 || l.code == 4 {
@@ -138,7 +139,7 @@ func (l tiffLayout) open(block []byte, at image.Rectangle, row int) (io.Reader, 
 	return nil, unsupported("compression %d %s", l.code, name)
 }
 
-// unpackBits undoes a run-length encoding, as far as it gives so many bytes.
+// unpackBits decodes PackBits data until it has at least the given number of bytes, or the input ends.
 func unpackBits(in []byte, most int) []byte {
 	var out []byte
 	for len(in) > 1 && len(out) < most {
@@ -155,7 +156,7 @@ func unpackBits(in []byte, most int) []byte {
 	return out
 }
 
-// decodeJPEG writes the levels of a block that is a JPEG, whose tables may be elsewhere in the file.
+// decodeJPEG decodes a block that is a JPEG into levels. The JPEG's tables may be in a tag.
 func (l tiffLayout) decodeJPEG(block []byte, in image.Rectangle, levels []byte) error {
 	if l.planes || l.bits != 8 || l.samples != l.used || l.used == 4 {
 		return unsupported("JPEG of %d samples of %d bits", l.samples, l.bits)
@@ -164,7 +165,7 @@ func (l tiffLayout) decodeJPEG(block []byte, in image.Rectangle, levels []byte) 
 		return io.ErrUnexpectedEOF
 	}
 	file := []byte("\xff\xd8")
-	if l.colours == tiffRGB { // which a JPEG says in a segment of Adobe's
+	if l.colours == tiffRGB { // without Adobe's segment, JPEG decoders assume YCbCr
 		file = append(file, "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"...)
 	}
 	if tables := l.tags[tiffTables]; len(tables) > 4 {

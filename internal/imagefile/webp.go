@@ -10,8 +10,8 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// golang.org/x/image/webp decodes still images. Of an animation this takes the first frame out as one, and puts
-// it onto a black canvas, as libwebp and so Pillow do.
+// golang.org/x/image/webp decodes still images only. For an animation, the functions here extract the first
+// frame as a still image and draw it on a black canvas, like libwebp and therefore Pillow.
 
 // videoRange is an image whose luma is in 16..235 ("studio swing"). Lossy WebP images are, although
 // x/image/webp returns them as ordinary YCbCr images.
@@ -28,14 +28,14 @@ func decodeWebP(r io.Reader) (image.Image, error) {
 	return m, err
 }
 
-// webpFrame is the first frame of an animation.
+// webpFrame describes the first frame of an animation.
 type webpFrame struct {
-	canvas image.Point // its width and height
+	canvas image.Point // size in pixels
 	at     image.Rectangle
-	still  []byte // a file of it alone
+	still  []byte // a WebP file with only this frame
 }
 
-// webpAnimated returns the first frame of an animation; nil where a file is none.
+// webpAnimated returns the first frame if the file is an animation, and nil if it is not.
 func webpAnimated(file []byte) (*webpFrame, error) {
 	const animation = 2
 	chunks := file[min(12, len(file)):]
@@ -59,7 +59,7 @@ func webpAnimated(file []byte) (*webpFrame, error) {
 		}
 		for parts := frame[16:]; len(parts) > 0; {
 			before := parts
-			if kind, _, parts = webpChunk(parts); kind == "VP8 " || kind == "VP8L" { // its transparency is of no use here
+			if kind, _, parts = webpChunk(parts); kind == "VP8 " || kind == "VP8L" { // a transparency chunk is skipped
 				image := before[:len(before)-len(parts)]
 				f.still = append([]byte("RIFF\x00\x00\x00\x00WEBP"), image...)
 				f.still = append(f.still, make([]byte, len(image)%2)...)
@@ -72,7 +72,8 @@ func webpAnimated(file []byte) (*webpFrame, error) {
 	return nil, errors.New("an animation without a frame")
 }
 
-// webpChunk cuts the first chunk off others. Of one that is cut short it returns what is there.
+// webpChunk splits the first chunk from the following ones. If it is cut short, content is the part that is
+// there.
 func webpChunk(chunks []byte) (kind string, content, rest []byte) {
 	if len(chunks) < 8 {
 		return "", nil, nil
@@ -122,10 +123,10 @@ func webpRegion(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
 	return Image{w, h, 3 * w, d.pix}.part(r), nil
 }
 
-// libwebp puts new samples of the chroma between its old ones by the weights of libjpeg's filter, but rounds
-// otherwise.
+// libwebp interpolates the chroma channels with the same weights as libjpeg, but with different rounding.
 
-// webpRow doubles a row of the chroma that is itself between near and far.
+// webpRow interpolates one output row of a chroma channel. near and far are the nearest input row and the next
+// nearest one.
 func webpRow(dst, near, far []byte) {
 	end := func(i int) byte { return byte((3*int(near[i]) + int(far[i]) + 2) >> 2) }
 	dst[0] = end(0)
@@ -138,7 +139,8 @@ func webpRow(dst, near, far []byte) {
 	put(dst, 2*len(near)-1, int(end(len(near)-1)))
 }
 
-// webpRGB writes a lossy WebP's image, whose chroma has half the width and height, as RGB to dst.
+// webpRGB converts a lossy WebP image, whose chroma channels have half its width and height, to RGB in dst. It
+// returns line, scratch space that may have grown.
 func webpRGB(dst []byte, src *image.YCbCr, line []byte) []byte {
 	w, h := src.Rect.Dx(), src.Rect.Dy()
 	cw, ch := (w+1)/2, (h+1)/2

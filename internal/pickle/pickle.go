@@ -57,11 +57,11 @@ func (r Reader) Load(data []byte) (v any, rest []byte, err error) {
 	return v, data[size:], nil
 }
 
-// ErrUnsupported is the cause where a pickle is whole, as far as it was read, but holds what its
-// kind has no place for. Other errors mean that it is damaged.
+// ErrUnsupported is the cause of errors for pickles with content that the Reader does not allow. Other errors
+// mean that the pickle is damaged.
 var ErrUnsupported = errors.New("unsupported")
 
-// unsupported is an error of that text whose cause is ErrUnsupported.
+// unsupported is an error with the cause ErrUnsupported.
 type unsupported string
 
 func (e unsupported) Error() string        { return string(e) }

@@ -61,10 +61,10 @@ var objects = map[byte]operand{
 	0x8f: {}, opAddItems: {}, opFrozenSet: {}, // EMPTY_SET ADDITEMS FROZENSET
 }
 
-// others are the opcodes of Python that pass nowhere; any other byte is none.
+// others holds the opcodes of Python that no Reader allows. All remaining bytes are not opcodes.
 const others = "012FILPSVdgilop\x82\x83\x84\x8b\x92\x97\x98"
 
-// foreign reports whether Python has an opcode that no reader, or not this one, lets pass.
+// foreign reports whether op is an opcode of Python that a Reader does not allow.
 func foreign(op byte) bool {
 	_, object := objects[op]
 	return object || strings.IndexByte(others, op) >= 0

@@ -18,7 +18,7 @@ import (
 const (
 	// mostTexts is the largest number of metadata entries.
 	mostTexts = 1 << 12
-	// mostFile is the most bytes of a file, which is read into memory as a whole.
+	// mostFile is the largest size of a file in bytes; files are read into memory completely.
 	mostFile = 1 << 35
 	// mostDims is the largest number of dimensions of a tensor.
 	mostDims = 16

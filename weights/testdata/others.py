@@ -1,7 +1,7 @@
-"""Writes others/*.pt, whole files of which torch.load(weights_only=True) of a current PyTorch opens all but class.pt:
-python others.py (PyTorch 2.1.2; a newer one writes the same)
+"""Writes others/*.pt with PyTorch 2.1.2: python others.py
 
-Every one holds the tensors of state() among others.
+torch.load(weights_only=True) of a current PyTorch opens all of them except class.pt. Each contains the tensors of
+state(), except unsupported.pt.
 """
 import collections
 import pathlib

@@ -1,4 +1,4 @@
-"""Writes kinds/*, small images of many kinds, and kinds.safetensors, what Pillow makes of each.
+"""Writes small images in many formats to kinds/, and the pixels that Pillow decodes from them to kinds.safetensors.
 
     pip install pillow==13.0.0 numpy safetensors tifffile imagecodecs && python kinds.py
 """

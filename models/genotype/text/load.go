@@ -12,11 +12,11 @@ import (
 	"hdas/models/genotype"
 )
 
-// maxFile is the most bytes of a file that Load reads.
+// maxFile is the largest size in bytes of a file that Load reads.
 const maxFile = 1 << 20
 
-// Load returns the genotype that a name means, as genotype.Load does. Besides published names and YAML
-// it takes a text in the notation itself, and files that hold one.
+// Load is like genotype.Load, but name may also be a genotype in the notation of DARTS, and files may contain one
+// instead of YAML.
 func Load(name string) (genotype.Genotype, error) {
 	if isNotation(name) || nasBench201.MatchString(name) {
 		return Parse(strings.NewReader(name), "given", Known{})
@@ -24,7 +24,7 @@ func Load(name string) (genotype.Genotype, error) {
 	return genotype.LoadFrom(name, loadFile)
 }
 
-// loadFile reads a file of YAML or of the notation.
+// loadFile reads a genotype from a file in YAML or in the notation of DARTS.
 func loadFile(file string) (genotype.Genotype, error) {
 	data, err := filekind.Read(file, maxFile)
 	if err != nil {
@@ -45,22 +45,22 @@ func loadFile(file string) (genotype.Genotype, error) {
 
 var (
 	call = regexp.MustCompile(`\bGenotype[0-9]?[ \t]*\(`)
-	// yamlKey begins a line of a genotype's YAML, where a call may stand in a text.
+	// yamlKey matches a line of YAML, whose texts may contain a call.
 	yamlKey = regexp.MustCompile(`(?m)^(version|name|source|cells|stages):`)
-	// nasBench201 is the beginning of a cell as NAS-Bench-201 writes it.
+	// nasBench201 matches an edge of a cell in the notation of NAS-Bench-201.
 	nasBench201 = regexp.MustCompile(`\|[a-z_0-9]+~[0-9]+\|`)
-	// logged is what a logger writes before a genotype on its line: the time or a level, and more.
+	// logged matches what a logger writes before a genotype on its line, which contains the time or a level.
 	logged = regexp.MustCompile(`^[^\n'"(]*?(?:[0-9]{1,2}:[0-9]{2}|\b(?:DEBUG|INFO|WARNING|ERROR)\b|\b[Gg]enotype[ \t]*:)[^\n]*?` +
 		`((?:[A-Za-z_][A-Za-z0-9_]*[ \t]*=[ \t]*)?(?:[A-Za-z_][A-Za-z0-9_.]*\.)?Genotype[0-9]?[ \t]*\()`)
 )
 
-// isNotation reports whether a text is a genotype in the notation, well-formed or not.
+// isNotation reports whether a text looks like a genotype in the notation of DARTS. It may have errors.
 func isNotation(s string) bool { return call.MatchString(s) && !yamlKey.MatchString(s) }
 
 var errNASBench201 = errors.New("this is a cell of NAS-Bench-201, another search space: its cells have one input and operations on every edge, and no network here is made of them; " +
 	"this program reads genotypes of DARTS' space, Genotype(normal=[...], ...), and YAML")
 
-// skipLog passes over what a logger wrote before the genotype.
+// skipLog skips what a logger wrote before the genotype.
 func (l *lexer) skipLog() {
 	l.space()
 	if m := logged.FindStringSubmatchIndex(l.rest); m != nil {

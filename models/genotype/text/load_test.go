@@ -11,10 +11,10 @@ import (
 	"hdas/models/genotype"
 )
 
-// unnamed is one genotype in DARTS' words, without a name.
+// unnamed is a genotype in the notation of DARTS, without a name.
 var unnamed = strings.TrimPrefix(pdarts[0], "PDARTS = ")
 
-// A line of a log is the genotype in it, wherever the logger ends and whatever it writes.
+// A line of a log is read as the genotype in it, whatever the logger writes before it.
 func TestLogLines(t *testing.T) {
 	for before, name := range map[string]string{
 		"2024-02-30 09:07:05,123 genotype = ":           "unnamed",
@@ -40,7 +40,7 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
-// What --genotype takes: a text, a file of it, YAML, a published name, and combinations of them.
+// Load accepts a text, a file with a text, YAML, a published name, and combinations of them.
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {
@@ -87,7 +87,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// Texts and files that are no genotype are called what they are, and cost no time and memory.
+// Other texts and files give errors that say what they are, without much memory.
 func TestLoadRefuses(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
