@@ -17,8 +17,9 @@ const (
 
 // reserved lists the environment variables of the program and its scripts that are not settings.
 var reserved = []string{
-	"HDAS_DATA",  // the folder of the data sets (datasets.Dir)
-	"HDAS_CACHE", // the folder in which scripts/setup.py prepares libtorch and other dependencies
+	"HDAS_DATA",       // the folder of the data sets (datasets.Dir)
+	"HDAS_CACHE",      // the folder in which scripts/setup.py prepares libtorch and other dependencies
+	"HDAS_MAX_PIXELS", // the largest number of pixels of an image (imagefile.LimitVariable)
 }
 
 // variable returns the environment variable for a key: HDAS_SEARCH_LR for search.lr.

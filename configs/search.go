@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"hdas/models/genotype"
+	"hdas/models/genotype/text"
 	"hdas/models/ops"
 	"hdas/search/space"
 	"hdas/setting"
@@ -188,7 +189,7 @@ func (c SearchSection) Space() (space.Space, error) {
 		s.PartialChannels = int64(c.PartialChannels)
 		blamed = setting.Fault{Key: "lengths", Value: c.Lengths}
 	} else {
-		cells, err := genotype.Load(c.Cells)
+		cells, err := text.Load(c.Cells)
 		if err != nil {
 			blamed.Err = err
 			return s, &blamed

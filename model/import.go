@@ -37,16 +37,15 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 		Image: layer.Shape{C: int64(o.Dataset.Channels), H: int64(o.Dataset.Height), W: int64(o.Dataset.Width)}}
 	fail := func(err error) (run.Checkpoint, Description, error) { return run.Checkpoint{}, d, err }
 	if d.Macro.Channels == 0 || d.Macro.Classes == 0 {
-		return fail(fmt.Errorf("the file has no tensors cells.0... and classifier..., so it holds no network with the names of DARTS or of the H-DAS authors: %w",
+		return fail(fmt.Errorf("the weights are of another network: the file has no tensors cells.0... and classifier..., so it holds no network with the names of DARTS or of the H-DAS authors: %w",
 			weights.Faults(append(faults, firsts(f)))))
 	}
 	entries, misfits, err := match(own, o.Genotype, &d)
 	if err != nil {
 		return fail(err)
 	}
-	if err := weights.Faults(append(faults, misfits...)); err != nil {
-		return fail(fmt.Errorf("the weights are not those of %s (%s, C=%d, %d cells, %d classes, according to most tensors): %w",
-			o.Genotype.Name, d.Macro.Preset, d.Macro.Channels, d.Macro.Layers, d.Macro.Classes, err))
+	if faults = append(faults, misfits...); len(faults) > 0 {
+		return fail(misfit(own, o, d, faults))
 	}
 	params := tensors(entries)
 	if err := numbers(params); err != nil {
@@ -87,8 +86,9 @@ func numbers(params []nn.Param) error {
 // Imported is the result of ImportTo.
 type Imported struct {
 	Description
-	Key        string // the key of the weights in the file
-	Parameters int64  // number of elements, with the auxiliary head and the running statistics
+	Key        string   // the key of the weights in the file
+	Notices    []string // parts of the file that were skipped, one line each
+	Parameters int64    // number of elements, with the auxiliary head and the running statistics
 }
 
 // ImportTo reads the weights from a file and writes the checkpoint that Import returns for them to out.
@@ -98,7 +98,7 @@ func ImportTo(out, file, key string, o Origin) (i Imported, err error) {
 	if err != nil {
 		return i, err
 	}
-	i.Key = f.Key
+	i.Key, i.Notices = f.Key, f.Notices
 	err = torch.Do(func(*torch.Scope) error {
 		c, d, err := Import(f, o)
 		if i.Description = d; err != nil {

@@ -158,6 +158,9 @@ func rebuild(c run.Loaded, o torch.Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.check(g, c.State[weightsSection]); err != nil {
+		return nil, err
+	}
 	m, err := New(g, d, o)
 	if err != nil {
 		return nil, err

@@ -2,12 +2,15 @@ package predict
 
 import (
 	"bytes"
+	"errors"
 	"image"
 	"image/png"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"hdas/datasets"
@@ -76,6 +79,27 @@ func TestNormalised(t *testing.T) {
 			if len(got) != len(want) || math.Abs(float64(got[i]-want[i])) > 1e-6 {
 				t.Fatalf("%d channels: %v, not %v", channels, got, want)
 			}
+		}
+	}
+}
+
+// Find reports pipes, devices and dangling links as faults; it does not open them.
+func TestFindNamesWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.WriteFile(at("a.png"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(syscall.Mkfifo(at("pipe.png"), 0o600), os.Symlink("nowhere", at("link.png")), os.Symlink("/dev/zero", at("zero.png"))); err != nil {
+		t.Fatal(err)
+	}
+	files, faults := Find([]string{dir, "/dev/zero", at("pipe.png"), at("a.png")})
+	if !slices.Equal(files, []string{at("a.png"), at("a.png")}) || len(faults) != 5 {
+		t.Errorf("%q, %v", files, faults)
+	}
+	for _, want := range []string{"link.png: no such file", "pipe.png is no regular file", "zero.png is no regular file", "/dev/zero is no regular file"} {
+		if !strings.Contains(errors.Join(faults...).Error(), want) {
+			t.Errorf("%v does not say %q", faults, want)
 		}
 	}
 }

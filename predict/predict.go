@@ -41,7 +41,11 @@ func Find(paths []string) (files []string, faults []error) {
 			continue
 		}
 		if !info.IsDir() {
-			files = append(files, path)
+			if err := checkFile(path, info); err != nil {
+				faults = append(faults, err)
+			} else {
+				files = append(files, path)
+			}
 			continue
 		}
 		before := len(files)
@@ -49,15 +53,37 @@ func Find(paths []string) (files []string, faults []error) {
 			if err != nil {
 				faults = append(faults, err)
 			} else if !e.IsDir() && slices.Contains(imagefile.Extensions, strings.ToLower(filepath.Ext(file))) {
-				files = append(files, file)
+				info, err := os.Stat(file)
+				if err == nil {
+					err = checkFile(file, info)
+				}
+				if err != nil {
+					faults = append(faults, err)
+				} else {
+					files = append(files, file)
+				}
 			}
 			return nil
 		})
-		if len(files) == before {
+		if len(files) == before && len(faults) == 0 {
 			faults = append(faults, fmt.Errorf("folder %s holds no image (%s)", path, strings.Join(imagefile.Extensions, ", ")))
 		}
 	}
 	return files, faults
+}
+
+// mostFile is the largest size of an image file in bytes.
+const mostFile = 1 << 30
+
+// checkFile returns an error if a path is not a regular file or is too large. Pipes and devices may never end.
+func checkFile(path string, info os.FileInfo) error {
+	switch {
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no regular file", path)
+	case info.Size() > mostFile:
+		return fmt.Errorf("%s has %d bytes, where %d are allowed", path, info.Size(), mostFile)
+	}
+	return nil
 }
 
 // Predictor runs a network on images.

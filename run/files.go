@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"hdas/models/genotype"
+	"hdas/models/genotype/text"
 )
 
 // The names of the files in a run folder. No other package repeats them.
@@ -57,8 +58,8 @@ func Begun(folder string) bool {
 	return err == nil
 }
 
-// LoadGenotype returns a genotype by the name of a published one, the name of a file, CELLS+STAGES, or
-// the folder of the run that found or trained it.
+// LoadGenotype returns a genotype by the name of a published one, the name of a file (YAML or DARTS'
+// notation), the notation itself, CELLS+STAGES, or the folder of the run that found or trained it.
 func LoadGenotype(name string) (genotype.Genotype, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		name = filepath.Join(name, GenotypeFile)
@@ -66,5 +67,5 @@ func LoadGenotype(name string) (genotype.Genotype, error) {
 			return genotype.Genotype{}, fmt.Errorf("%w; the search has not ended, or the folder is not that of a search", err)
 		}
 	}
-	return genotype.Load(name)
+	return text.Load(name)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nlpodyssey/gopickle/types"
@@ -30,7 +31,7 @@ func choose(content any, key string) (File, error) {
 	var found []candidate
 	search(content, nil, map[any]bool{}, &found)
 	if len(found) == 0 {
-		return File{}, fmt.Errorf("it holds no dict of tensors; save the state_dict: torch.save(model.state_dict(), FILE)")
+		return File{}, unsupported("it holds no dict of tensors; save the state_dict: torch.save(model.state_dict(), FILE)")
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int {
 		if a, b := rank(a.key), rank(b.key); a != b {
@@ -49,17 +50,22 @@ func choose(content any, key string) (File, error) {
 		return File{}, fmt.Errorf("it has several dicts with equally many tensors: %s; choose one by its key", list(found))
 	}
 	f := File{Key: best.key}
+	var others []string
 	for k, v := range entries(best.value) {
 		name, ok := pickle.Text(k)
 		t, is := v.(*tensor)
 		if !ok || !is {
-			return File{}, fmt.Errorf("entry %.100q of the dict of tensors is not a tensor", fmt.Sprint(k))
+			others = append(others, fmt.Sprintf("%.40q", fmt.Sprint(k)))
+			continue
 		}
 		a, err := t.array()
 		if err != nil {
 			return File{}, fmt.Errorf("tensor %.100q: %w", name, err)
 		}
 		f.Entries = append(f.Entries, Entry{name, a})
+	}
+	if len(others) > 0 {
+		f.notice("%d entries beside its tensors are none and were passed over: %s", len(others), firstOf(others))
 	}
 	return f, nil
 }
@@ -87,7 +93,7 @@ func list(found []candidate) string {
 // dict once, because dicts may contain each other.
 func search(v any, above []string, seen map[any]bool, found *[]candidate) {
 	switch v.(type) {
-	case *types.Dict, *dict:
+	case *types.Dict, *dict, *types.Tuple, *types.List:
 		if seen[v] {
 			return
 		}
@@ -96,8 +102,10 @@ func search(v any, above []string, seen map[any]bool, found *[]candidate) {
 	c := candidate{key: strings.Join(above, "."), value: v}
 	for k, v := range entries(v) {
 		if _, ok := v.(*tensor); ok {
-			c.tensors++
-		} else if key, ok := pickle.Text(k); ok && len(above) < deepest {
+			if _, text := pickle.Text(k); text {
+				c.tensors++
+			}
+		} else if key, ok := keyOf(k); ok && len(above) < deepest {
 			search(v, append(above[:len(above):len(above)], key), seen, found)
 		}
 	}
@@ -106,11 +114,27 @@ func search(v any, above []string, seen map[any]bool, found *[]candidate) {
 	}
 }
 
-// entries yields the keys and values of a dict, and nothing if v is not a dict. As in Python, a repeated
-// key has the position of its first entry and the value of its last.
+// place is the index of a value in a tuple or a list.
+type place int
+
+// keyOf returns the part of File.Key for a key of a dict, or for an index.
+func keyOf(k any) (string, bool) {
+	if i, ok := k.(place); ok {
+		return strconv.Itoa(int(i)), true
+	}
+	return pickle.Text(k)
+}
+
+// entries yields the keys and values of a dict, or the indices and values of a tuple or a list. For other
+// values it yields nothing. As in Python, a repeated key has the position of its first entry and the value
+// of its last.
 func entries(v any) iter.Seq2[any, any] {
 	var d types.Dict
 	switch v := v.(type) {
+	case *types.Tuple:
+		return items(*v)
+	case *types.List:
+		return items(*v)
 	case *types.Dict:
 		d = *v
 	case *dict:
@@ -134,6 +158,16 @@ func entries(v any) iter.Seq2[any, any] {
 				delete(last, key)
 			}
 			if !yield(e.Key, value) {
+				return
+			}
+		}
+	}
+}
+
+func items(values []any) iter.Seq2[any, any] {
+	return func(yield func(k, v any) bool) {
+		for i, v := range values {
+			if !yield(place(i), v) {
 				return
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -130,25 +131,13 @@ func mutate(r *rand.Rand, data []byte) []byte {
 // nil leaves the member out.
 func rewrite(t *testing.T, archive []byte, change func(name string, content []byte) []byte) []byte {
 	t.Helper()
-	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		content, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if content = change(f.Name, content); content == nil {
+	for name, content := range members(t, archive) {
+		if content = change(name, content); content == nil {
 			continue
 		}
-		m, err := w.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Store})
+		m, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,11 +149,36 @@ func rewrite(t *testing.T, archive []byte, change func(name string, content []by
 	return out.Bytes()
 }
 
+// members yields the names and contents of an archive's members in order.
+func members(t *testing.T, archive []byte) iter.Seq2[string, []byte] {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(yield func(string, []byte) bool) {
+		for _, f := range z.File {
+			r, err := f.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !yield(f.Name, content) {
+				return
+			}
+		}
+	}
+}
+
 // pack returns an archive of these members.
 func pack(t *testing.T, method uint16, members ...string) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
+	w.RegisterCompressor(12, func(w io.Writer) (io.WriteCloser, error) { return closer{w}, nil })
 	for i := 0; i < len(members); i += 2 {
 		m, err := w.CreateHeader(&zip.FileHeader{Name: members[i], Method: method})
 		if err != nil {
@@ -177,6 +191,11 @@ func pack(t *testing.T, method uint16, members ...string) []byte {
 	}
 	return out.Bytes()
 }
+
+// closer is a compressor that copies its input.
+type closer struct{ io.Writer }
+
+func (closer) Close() error { return nil }
 
 // sized returns the pickle of one tensor in a storage of count float32 elements; the arguments are opcodes.
 func sized(count, offset, shape, strides string) string {
@@ -197,28 +216,28 @@ func TestHostileCheckpoints(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"a compressed member":       {pack(t, zip.Deflate, "a/data.pkl", "N."), "compressed"},
-		"a bomb of a gigabyte":      {pack(t, zip.Deflate, "a/data.pkl", strings.Repeat("N", 1<<24)+"."), "compressed"},
-		"no program":                {pack(t, zip.Store, "a/x", "N."), "without the member"},
-		"two members of one name":   {pack(t, zip.Store, "a/data.pkl", "N.", "a/data.pkl", "N."), "two members"},
-		"TorchScript":               {pack(t, zip.Store, "a/data.pkl", "N.", "a/constants.pkl", "N."), "TorchScript"},
-		"big-endian":                {pack(t, zip.Store, "a/data.pkl", "N.", "a/byteorder", "big"), "byte order"},
-		"many members":              {pack(t, zip.Store, many(20_000)...), "members"},
-		"os.system":                 {one("cos\nsystem\n(U\x02lstR."), `"os.system"`},
-		"eval":                      {one("c__builtin__\neval\n(U\x02lstR."), `"__builtin__.eval"`},
-		"a shape of 2^63":           {tensor("K\x04", "K\x00", most, "K\x01"), "not made of"},
-		"a negative shape":          {tensor("K\x04", "K\x00", minus, "K\x01"), "not made of"},
-		"a negative offset":         {tensor("K\x04", minus, "K\x01", "K\x01"), "not made of"},
-		"a negative stride":         {tensor("K\x04", "K\x03", "K\x02", minus), "not made of"},
-		"an offset too large":       {tensor("K\x04", "K\x04", "K\x01", "K\x01"), "leads out"},
-		"a stride too large":        {tensor("K\x04", "K\x00", "K\x02", "K\x04"), "leads out"},
-		"strides of 2^31":           {tensor("K\x04", "K\x00", "K\x02K\x02", "\x8a\x05\x00\x00\x00\x80\x00\x8a\x05\x00\x00\x00\x80\x00"), "out of its storage"},
-		"a product of 2^64":         {tensor("K\x04", "K\x00", strings.Repeat("\x8a\x05\x00\x00\x00\x40\x00", 3), "K\x00K\x00K\x00"), "too many elements"},
-		"an expanded element":       {tensor("K\x04", "K\x00", "J\x00\x00\x00\x10", "K\x00"), "more elements than its storage"},
-		"seventeen dimensions":      {tensor("K\x04", "K\x00", strings.Repeat("K\x01", 17), strings.Repeat("K\x01", 17)), "not made of"},
-		"strides for nothing":       {tensor("K\x04", "K\x00", "K\x01", ""), "not made of"},
-		"a storage larger than all": {tensor("J\x00\x00\x00\x10", "K\x00", "K\x01", "K\x01"), "16 bytes, not 268435456"},
-		"a storage of 2^63":         {tensor(most, "K\x00", "K\x01", "K\x01"), "no known type"},
+		"a member of another method": {pack(t, 12, "a/data.pkl", "N."), "compressed by method 12"},
+		"a bomb of a gigabyte":       {pack(t, zip.Deflate, "a/data.pkl", strings.Repeat("N", 1<<24)+"."), "compressed"},
+		"no program":                 {pack(t, zip.Store, "a/x", "N."), "without the member"},
+		"two members of one name":    {pack(t, zip.Store, "a/data.pkl", "N.", "a/data.pkl", "N."), "two members"},
+		"TorchScript":                {pack(t, zip.Store, "a/data.pkl", "N.", "a/constants.pkl", "N."), "TorchScript"},
+		"big-endian":                 {pack(t, zip.Store, "a/data.pkl", "N.", "a/byteorder", "big"), "byte order"},
+		"many members":               {pack(t, zip.Store, many(20_000)...), "members"},
+		"os.system":                  {one("cos\nsystem\n(U\x02lstR."), `"os.system"`},
+		"eval":                       {one("c__builtin__\neval\n(U\x02lstR."), `"__builtin__.eval"`},
+		"a shape of 2^63":            {tensor("K\x04", "K\x00", most, "K\x01"), "not made of"},
+		"a negative shape":           {tensor("K\x04", "K\x00", minus, "K\x01"), "not made of"},
+		"a negative offset":          {tensor("K\x04", minus, "K\x01", "K\x01"), "not made of"},
+		"a negative stride":          {tensor("K\x04", "K\x03", "K\x02", minus), "not made of"},
+		"an offset too large":        {tensor("K\x04", "K\x04", "K\x01", "K\x01"), "leads out"},
+		"a stride too large":         {tensor("K\x04", "K\x00", "K\x02", "K\x04"), "leads out"},
+		"strides of 2^31":            {tensor("K\x04", "K\x00", "K\x02K\x02", "\x8a\x05\x00\x00\x00\x80\x00\x8a\x05\x00\x00\x00\x80\x00"), "out of its storage"},
+		"a product of 2^64":          {tensor("K\x04", "K\x00", strings.Repeat("\x8a\x05\x00\x00\x00\x40\x00", 3), "K\x00K\x00K\x00"), "too many elements"},
+		"an expanded element":        {tensor("K\x04", "K\x00", "J\x00\x00\x00\x10", "K\x00"), "more elements than its storage"},
+		"seventeen dimensions":       {tensor("K\x04", "K\x00", strings.Repeat("K\x01", 17), strings.Repeat("K\x01", 17)), "not made of"},
+		"strides for nothing":        {tensor("K\x04", "K\x00", "K\x01", ""), "not made of"},
+		"a storage larger than all":  {tensor("J\x00\x00\x00\x10", "K\x00", "K\x01", "K\x01"), "16 bytes, not 268435456"},
+		"a storage of 2^63":          {tensor(most, "K\x00", "K\x01", "K\x01"), "no known type"},
 		"one storage, two sizes": {one("(" + strings.TrimSuffix(sized("K\x04", "K\x00", "K\x01", "K\x01"), ".")[2:] +
 			strings.TrimSuffix(sized("K\x03", "K\x00", "K\x01", "K\x01"), ".")[2:] + "t."), "two types or sizes"},
 		"a storage that is not there": {pack(t, zip.Store, "a/data.pkl", sized("K\x04", "K\x00", "K\x01", "K\x01")), "without the member"},
@@ -252,12 +271,14 @@ func many(n int) []string {
 	return members
 }
 
-// views returns the given number of tensors, which share one storage of 4,000 elements in different shapes.
+// views returns the given number of tensors, which share one storage of 4,000 elements and have different
+// sizes.
 func views(n int) string {
 	var out strings.Builder
 	out.WriteString("}(")
 	for i := range n {
-		one := sized("M\xa0\x0f", "K\x00", strings.Repeat("K\x01", i%14)+"M\xa0\x0f", strings.Repeat("K\x01", i%14)+"K\x01")
+		size := string(binary.LittleEndian.AppendUint16([]byte("M"), uint16(4000-i)))
+		one := sized("M\xa0\x0f", "K\x00", strings.Repeat("K\x01", i%14)+size, strings.Repeat("K\x01", i%14)+"K\x01")
 		fmt.Fprintf(&out, "X\x05\x00\x00\x00%05d", i)
 		out.WriteString(one[strings.Index(one, "ctorch._utils") : len(one)-2])
 	}

@@ -3,8 +3,6 @@ package weights
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"fmt"
 
 	"github.com/nlpodyssey/gopickle/types"
 
@@ -27,32 +25,32 @@ func readLegacy(data []byte, key string) (File, error) {
 	for i, what := range []string{"version", "facts", "content", "list of storages"} {
 		v, next, err := r.Load(rest)
 		if err != nil {
-			return File{}, fmt.Errorf("damaged PyTorch file: its %s: %w", what, err)
+			return File{}, unpickled(what, err)
 		}
 		parts[i], rest = v, next
 	}
 	if parts[0] != legacyVersion {
-		return File{}, fmt.Errorf("a PyTorch file of an unknown version, not %d", legacyVersion)
+		return File{}, unsupported("a PyTorch file of an unknown version, not %d", legacyVersion)
 	}
 	for k, v := range entries(parts[1]) {
 		if k == "little_endian" && v != true {
-			return File{}, errors.New("a PyTorch file from a big-endian machine, which is not supported")
+			return File{}, unsupported("a PyTorch file from a big-endian machine")
 		}
 	}
 	keys, ok := parts[3].(*types.List)
 	if !ok {
-		return File{}, errors.New("damaged PyTorch file: no list of its storages")
+		return File{}, damaged("no list of its storages")
 	}
 	for _, k := range *keys {
 		text, _ := pickle.Text(k)
 		s := found[text]
 		if s == nil {
-			return File{}, fmt.Errorf("damaged PyTorch file: nothing refers to its storage %.50q", text)
+			return File{}, damaged("nothing refers to its storage %.50q", text)
 		}
-		if len(rest) < 8 || binary.LittleEndian.Uint64(rest) != uint64(s.count) || int64(len(rest)-8) < s.count*s.dtype.Size() {
-			return File{}, fmt.Errorf("damaged PyTorch file: its storage %.50q is not as large as stated, or the file is cut", text)
+		if len(rest) < 8 || binary.LittleEndian.Uint64(rest) != uint64(s.count) || int64(len(rest)-8) < s.bytes() {
+			return File{}, damaged("its storage %.50q is not as large as stated, or the file is cut", text)
 		}
-		s.data, rest = rest[8:8+s.count*s.dtype.Size()], rest[8+s.count*s.dtype.Size():]
+		s.data, rest = rest[8:8+s.bytes()], rest[8+s.bytes():]
 	}
 	return choose(parts[2], key)
 }

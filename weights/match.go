@@ -25,8 +25,13 @@ const Tracked = ".num_batches_tracked"
 // they have more bytes than the file: a small file could otherwise require any amount of memory.
 func (f File) Own() (own []Entry, faults []error) {
 	own, faults = f.turned()
-	total := int64(0)
+	total, seen := int64(0), map[view]bool{}
 	for _, e := range own {
+		if v, dense := e.view(); dense && seen[v] { // the same tensor under another name
+			continue
+		} else if dense {
+			seen[v] = true
+		}
 		if total += e.bytes(); total > f.size {
 			return nil, append(faults, fmt.Errorf("the tensors overlap: they have more than the %d bytes of the file", f.size))
 		}
@@ -106,7 +111,16 @@ func Match(own []Entry, want []Want) (found []Entry, faults []error) {
 			found = append(found, Entry{w.Name, a})
 		}
 	}
+	taken := map[view]bool{}
+	for _, e := range found {
+		if v, dense := e.view(); dense {
+			taken[v] = true
+		}
+	}
 	for _, e := range own {
+		if v, dense := e.view(); dense && taken[v] { // a found tensor under another name
+			continue
+		}
 		if a, left := have[e.Name]; left && !strings.HasSuffix(e.Name, Tracked) {
 			faults = append(faults, fmt.Errorf("%s %v is not a parameter of the network", e.Name, a.Shape))
 		}

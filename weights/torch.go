@@ -9,7 +9,6 @@ import (
 	"github.com/nlpodyssey/gopickle/types"
 
 	"hdas/internal/pickle"
-	"hdas/torch/dtype"
 )
 
 // mostSize is the largest size of a dimension, and the largest number of elements of a storage. The
@@ -18,7 +17,7 @@ const mostSize = 1 << 31
 
 // storage is a block of elements, which tensors refer to.
 type storage struct {
-	dtype dtype.DType
+	elements
 	count int64  // number of elements
 	data  []byte // nil until it is read
 }
@@ -33,6 +32,7 @@ type window struct {
 type tensor struct {
 	window
 	shape, strides []int64
+	lack           string // what the tensor is if it is of an unsupported kind, else empty
 }
 
 // name returns the implementation of a name that a checkpoint's pickle may contain: the parts of tensors,
@@ -40,8 +40,8 @@ type tensor struct {
 func name(full string) (v any, ok bool) {
 	for _, module := range []string{"torch.", "torch.cuda."} {
 		if class, ok := strings.CutPrefix(full, module); ok {
-			if d, ok := dtype.FromStorage(class); ok {
-				return d, true
+			if e, ok := storageClass(class); ok {
+				return e, true
 			}
 		}
 	}
@@ -56,11 +56,12 @@ func name(full string) (v any, ok bool) {
 		"numpy.dtype", "_codecs.encode", "torch.device", "torch.Size", "pathlib.PosixPath":
 		return &inert{}, true
 	}
-	return nil, false
+	return moreNames(full)
 }
 
-// inert replaces values that contain no tensors, and the functions and classes that make them.
-type inert struct{}
+// inert replaces values that contain no tensors, and the functions and classes that make them. name is set
+// for element types.
+type inert struct{ name string }
 
 // The unpickler calls these methods; they do nothing.
 func (i *inert) Call(...any) (any, error)  { return i, nil }
@@ -116,7 +117,7 @@ func rebuildTensor(args ...any) (any, error) {
 		return nil, errors.New("a tensor is not made of a storage, an offset, a size and strides")
 	}
 	w.offset += offset
-	return &tensor{w, shape, strides}, nil
+	return &tensor{window: w, shape: shape, strides: strides}, nil
 }
 
 // rebuildParameter implements PyTorch's _rebuild_parameter(tensor, ...).
@@ -133,8 +134,13 @@ func rebuildParameter(args ...any) (any, error) {
 // or if the tensor has more elements than the storage: a small file could otherwise require any amount of
 // memory.
 func (t *tensor) array() (Array, error) {
-	if t.data == nil {
+	switch {
+	case t.lack != "":
+		return Array{}, unsupported("it is %s", t.lack)
+	case t.storage == nil || t.data == nil:
 		return Array{}, errors.New("its storage is missing")
+	case t.foreign != "":
+		return Array{}, unsupported("it has elements of %s", t.foreign)
 	}
 	count, last := int64(1), t.offset
 	for i, n := range t.shape {
@@ -202,7 +208,7 @@ func (s storages) refer(id any) (any, error) {
 	if !ok || t.Len() < 5 || t.Len() > 6 || t.Get(0) != "storage" {
 		return nil, errors.New("a persistent id does not refer to a storage of tensors")
 	}
-	elements, typed := t.Get(1).(dtype.DType)
+	of, typed := t.Get(1).(elements)
 	key, named := pickle.Text(t.Get(2))
 	count, counted := integer(t.Get(4))
 	if !typed || !named || !counted {
@@ -220,10 +226,10 @@ func (s storages) refer(id any) (any, error) {
 	}
 	known := s[key]
 	if known == nil {
-		known = &storage{dtype: elements, count: count}
+		known = &storage{elements: of, count: count}
 		s[key] = known
 	}
-	if known.dtype != elements || known.count != count {
+	if known.elements != of || known.count != count {
 		return nil, fmt.Errorf("storage %.50q has two types or sizes", key)
 	}
 	w.storage = known

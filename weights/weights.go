@@ -5,11 +5,11 @@
 package weights
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"hdas/internal/filekind"
 	"hdas/torch/dtype"
 	"hdas/weights/safetensors"
 )
@@ -80,9 +80,10 @@ type Entry struct {
 
 // File holds the tensors of one network in a file.
 type File struct {
-	Entries []Entry // in the file's order; prefixes that all names share, such as "module.", are removed
-	Key     string  // the key of the dict that holds them, as in "state_dict"; empty for the top
-	size    int64   // of the file, in bytes
+	Entries []Entry  // in the file's order; prefixes of modules around the network, such as "module.", are removed
+	Key     string   // the key of the dict that holds them, as in "state_dict"; empty for the top
+	Notices []string // parts of the file that were skipped, one line each
+	size    int64    // of the file, in bytes; of compressed parts the size after decompression
 }
 
 // Read reads a network's tensors from a PyTorch file (.pt, .pth, .pth.tar; zip or the format before 1.6)
@@ -109,9 +110,9 @@ func Parse(data []byte, key string) (f File, err error) {
 	case isLegacy(data):
 		f, err = readLegacy(data, key)
 	case isTar(data):
-		err = errors.New("a tar archive in the format of PyTorch before 0.1.10; load it with such a version and save it again")
-	case key != "":
-		err = fmt.Errorf("not a PyTorch file, so it has nothing under the key %q", key)
+		err = unsupported("a tar archive in the format of PyTorch before 0.1.10; load it with such a version and save it again")
+	case key != "" && filekind.Of(data) == "":
+		err = unsupported("not a PyTorch file, so it has nothing under the key %q", key)
 	default:
 		f, err = readSafetensors(data)
 	}
@@ -119,9 +120,10 @@ func Parse(data []byte, key string) (f File, err error) {
 		return File{}, err
 	}
 	if len(f.Entries) == 0 {
-		return File{}, errors.New("it holds no tensors")
+		return File{}, unsupported("it holds no tensors")
 	}
-	f.size = int64(len(data))
+	f.size += int64(len(data))
+	f.passOver()
 	return f, f.tidy()
 }
 
@@ -143,6 +145,7 @@ func (f *File) tidy() error {
 			}
 		}
 	}
+	f.unwrap()
 	seen := map[string]bool{}
 	for _, e := range f.Entries {
 		if seen[e.Name] {
@@ -156,7 +159,14 @@ func (f *File) tidy() error {
 func readSafetensors(data []byte) (File, error) {
 	s, err := safetensors.Parse(data)
 	if err != nil {
-		return File{}, fmt.Errorf("neither a PyTorch file nor a complete safetensors file: %w", err)
+		if kind := filekind.Of(data); kind != "" { // asked here, as a safetensors file may begin with any bytes
+			return File{}, unsupported("it is %s", kind)
+		}
+		class := ErrUnsupported
+		if len(data) > 8 && data[8] == '{' {
+			class = ErrDamaged
+		}
+		return File{}, fmt.Errorf("%w: neither a PyTorch file nor a complete safetensors file: %w", class, err)
 	}
 	f := File{Entries: make([]Entry, len(s.Tensors))}
 	for i, t := range s.Tensors {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/datasets"
+	"hdas/internal/filekind"
 	"hdas/lab"
 	"hdas/model"
 	"hdas/models/genotype"
@@ -108,17 +109,18 @@ func (p *program) importGenotype(in io.Reader, notation, name, out string) error
 
 // imported is the output of import.
 type imported struct {
-	File       string `json:"file"`
-	Key        string `json:"key,omitempty"` // key of the weights in the file
-	Genotype   string `json:"genotype"`
-	Preset     string `json:"preset"`
-	Channels   int64  `json:"channels"`
-	Layers     int    `json:"layers"`
-	Classes    int64  `json:"classes"`
-	Auxiliary  bool   `json:"auxiliary"`
-	PoolNorm   string `json:"pool_norm"`
-	Dataset    string `json:"dataset"`
-	Parameters int64  `json:"parameters"` // number of elements, with the auxiliary head and the running statistics
+	File       string   `json:"file"`
+	Key        string   `json:"key,omitempty"` // key of the weights in the file
+	Genotype   string   `json:"genotype"`
+	Preset     string   `json:"preset"`
+	Channels   int64    `json:"channels"`
+	Layers     int      `json:"layers"`
+	Classes    int64    `json:"classes"`
+	Auxiliary  bool     `json:"auxiliary"`
+	PoolNorm   string   `json:"pool_norm"`
+	Dataset    string   `json:"dataset"`
+	Notices    []string `json:"notices,omitempty"` // parts of the file that were skipped
+	Parameters int64    `json:"parameters"`        // number of elements, with the auxiliary head and the running statistics
 }
 
 // importer holds the flags of import.
@@ -150,7 +152,7 @@ func (f *importer) checkpoint(file string) (r imported, err error) {
 	}
 	m := i.Macro
 	return imported{File: f.out, Key: i.Key, Genotype: o.Genotype.Name, Preset: string(m.Preset), Channels: m.Channels, Layers: m.Layers, Classes: m.Classes,
-		Auxiliary: m.Auxiliary, PoolNorm: string(m.PoolNorm), Dataset: i.Dataset, Parameters: i.Parameters}, nil
+		Auxiliary: m.Auxiliary, PoolNorm: string(m.PoolNorm), Dataset: i.Dataset, Notices: i.Notices, Parameters: i.Parameters}, nil
 }
 
 // origin returns the description of the network that the flags give.
@@ -171,7 +173,8 @@ func (f *importer) origin() (o model.Origin, err error) {
 		return o, err
 	}
 	if f.classes != "" {
-		text, err := os.ReadFile(f.classes)
+		const most = 1 << 20
+		text, err := filekind.Read(f.classes, most)
 		if err != nil {
 			return o, err
 		}
@@ -188,6 +191,9 @@ func (r imported) write(w io.Writer) {
 	head := "without"
 	if r.Auxiliary {
 		head = "with"
+	}
+	for _, line := range r.Notices {
+		fmt.Fprintln(w, line)
 	}
 	fmt.Fprintf(w, "%s, %s: C=%d, %d cells, %d classes, %s an auxiliary head%s\ncheckpoint %s\n",
 		r.Genotype, r.Preset, r.Channels, r.Layers, r.Classes, head, from, r.File)

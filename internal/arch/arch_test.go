@@ -22,7 +22,7 @@ var allowed = map[string][]string{
 	"torch/optim/schedule":  {},
 	"internal/looptest":     {"torch"},
 	"models/genotype":       {},
-	"models/genotype/text":  {"models/genotype"},
+	"models/genotype/text":  {"internal/filekind", "models/genotype"},
 	"models/layer":          {},
 	"models/ops":            {"models/layer", "torch/kernel"},
 	"models":                {"models/layer", "models/ops", "models/plan", "torch", "torch/nn"},
@@ -30,24 +30,25 @@ var allowed = map[string][]string{
 	"datasets":              {"internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster", "setting"},
 	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
 	"metric/score":          {},
-	"run":                   {"models/genotype", "torch", "torch/nn", "weights/safetensors"},
+	"run":                   {"models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype", "setting"},
-	"weights":               {"internal/pickle", "torch/dtype", "weights/safetensors"},
+	"weights":               {"internal/filekind", "internal/pickle", "torch/dtype", "weights/safetensors"},
 	"weights/safetensors":   {"torch/dtype"},
 	"search":                {"configs", "datasets", "internal/proc", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "setting", "torch", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
 	"model":                 {"datasets", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "weights"},
 	"train":                 {"configs", "datasets", "metric", "model", "models", "models/genotype", "models/plan", "run", "setting", "torch", "torch/dtype", "torch/nn", "torch/optim", "torch/optim/schedule"},
 	"predict":               {"datasets", "internal/imagefile", "model", "models/plan", "run", "torch", "torch/nn"},
-	"configs":               {"datasets", "models/genotype", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
+	"configs":               {"datasets", "models/genotype", "models/genotype/text", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
 	"lab":                   {"configs", "datasets", "draw", "lab/jobs", "metric", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "torch/dtype", "train"},
 	"lab/jobs":              {},
-	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/imagefile", "internal/parity", "internal/proc", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "setting", "torch"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "setting", "torch"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
 	"internal/fetch":        {},
+	"internal/filekind":     {},
 	"internal/golden":       {"run", "torch", "torch/nn", "weights"},
 	"internal/golden/raw":   {"torch/dtype", "weights/safetensors"},
-	"internal/imagefile":    {},
+	"internal/imagefile":    {"internal/filekind"},
 	"internal/layered":      {},
 	"internal/pickle":       {},
 	"internal/proc":         {},
@@ -62,7 +63,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
+var pure = []string{"setting", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
 
 // Packages with C code. All but torch, and looptest, which is for its tests, have a twin of it in Go.
 var cgo = []string{"torch", "internal/looptest", "internal/imagefile", "internal/raster"}

@@ -58,9 +58,9 @@ func convert(dst []byte, src image.Image, line []byte) []byte {
 			cmykRow(row(y), m.Pix[y*m.Stride:][:4*w])
 		}
 	case *image.YCbCr:
-		return ycbcr(dst, m, jfif, line)
+		return ycbcr(dst, m, line)
 	case videoRange:
-		return ycbcr(dst, m.YCbCr, bt601, line)
+		return webpRGB(dst, m.YCbCr, line)
 	default:
 		for y := range h {
 			out := row(y)

@@ -93,7 +93,11 @@ func noEXIF([]byte) []byte { return nil }
 
 // jpegEXIF returns the EXIF data of a JPEG file: the TIFF in its first EXIF APP1 segment.
 func jpegEXIF(file []byte) []byte {
-	for at := 2; at+4 <= len(file) && file[at] == 0xff; {
+	for at := 2; at+4 <= len(file); {
+		if file[at] != 0xff { // rubbish between the segments
+			at++
+			continue
+		}
 		marker, size := file[at+1], int(binary.BigEndian.Uint16(file[at+2:]))
 		switch {
 		case marker == 0xff: // a fill byte

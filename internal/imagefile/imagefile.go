@@ -1,19 +1,17 @@
-// Package imagefile decodes image files to 8-bit RGB: JPEG, PNG, WebP, GIF (its first frame) and BMP.
-// Grey images get three equal channels, CMYK is converted as in Pillow, 16-bit values are reduced to their
-// high byte, and alpha is dropped. Images are turned upright according to their EXIF orientation.
+// Package imagefile decodes image files to 8-bit RGB: JPEG, PNG, WebP, GIF, BMP, TIFF and PPM; of several
+// frames the first. Grey images get three equal channels, CMYK is converted as in Pillow, 16-bit values are
+// reduced to their high byte, and alpha is dropped. Images are turned upright according to their EXIF
+// orientation.
 package imagefile
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"image"
-	"image/gif"
 	"image/png"
 	"io"
 
-	"golang.org/x/image/bmp"
-	"golang.org/x/image/webp"
+	"hdas/internal/filekind"
 )
 
 // Image has H rows of W pixels. A pixel has three bytes (R,G,B), and rows begin Stride bytes apart.
@@ -22,14 +20,8 @@ type Image struct {
 	Pix          []byte
 }
 
-// mostPixels limits the number of pixels, so that a small file cannot require any amount of memory.
-const mostPixels = 1 << 27
-
-// ErrFormat is the error for files in an unknown format.
-var ErrFormat = errors.New("the file is not a JPEG, PNG, WebP, GIF or BMP")
-
 // Extensions lists the file name extensions of images, in lower case.
-var Extensions = []string{".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"}
+var Extensions = []string{".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"}
 
 // Decode returns the whole image in a file.
 func Decode(file []byte) (Image, error) {
@@ -63,22 +55,12 @@ type format struct {
 
 var formats = []format{
 	{"JPEG", []string{"\xff\xd8"}, jpegSize, jpegRegion, jpegEXIF},
-	{"PNG", []string{"\x89PNG\r\n\x1a\n"}, sized(png.DecodeConfig), whole(png.Decode), pngEXIF},
-	{"GIF", []string{"GIF87a", "GIF89a"}, sized(gif.DecodeConfig), whole(gif.Decode), noEXIF},
-	{"BMP", []string{"BM????\x00\x00\x00\x00"}, sized(bmp.DecodeConfig), whole(bmp.Decode), noEXIF},
-	{"WebP", []string{"RIFF????WEBPVP8"}, sized(webp.DecodeConfig), whole(decodeWebP), webpEXIF},
-}
-
-func matches(magic string, file []byte) bool {
-	if len(file) < len(magic) {
-		return false
-	}
-	for i := range len(magic) {
-		if magic[i] != '?' && magic[i] != file[i] {
-			return false
-		}
-	}
-	return true
+	{"PNG", []string{"\x89PNG\r\n\x1a\n"}, sized(png.DecodeConfig), pngRegion, pngEXIF},
+	{"GIF", []string{"GIF87a", "GIF89a"}, gifSize, drawn(gifPixels), noEXIF},
+	{"BMP", []string{"BM"}, bmpSize, drawn(bmpPixels), noEXIF},
+	{"WebP", []string{"RIFF????WEBPVP8"}, webpSize, webpRegion, webpEXIF},
+	{"TIFF", []string{"II*\x00", "MM\x00*", "II+\x00", "MM\x00+"}, tiffSize, drawn(tiffPixels), func(file []byte) []byte { return file }},
+	{"PPM", []string{"P1", "P2", "P3", "P4", "P5", "P6"}, pnmSize, drawn(pnmPixels), noEXIF},
 }
 
 // Open reads a file's header and sets W and H. The decoder keeps file, which must not change until the
@@ -87,23 +69,20 @@ func (d *Decoder) Open(file []byte) error {
 	d.file, d.format = file, nil
 	for i := range formats {
 		for _, magic := range formats[i].magic {
-			if matches(magic, file) {
+			if filekind.Matches(magic, file) {
 				d.format = &formats[i]
 			}
 		}
 	}
 	if d.format == nil {
-		if len(file) == 0 {
-			return errors.New("the file is empty")
-		}
-		return ErrFormat
+		return unknown(file)
 	}
 	c, err := d.format.size(file)
 	if err != nil {
 		return d.fault(err)
 	}
-	if c.Width < 1 || c.Height < 1 || c.Width > mostPixels/c.Height {
-		return d.fault(fmt.Errorf("%dx%d pixels are not in 1..%d", c.Width, c.Height, mostPixels))
+	if err := checkSize(c.Width, c.Height); err != nil {
+		return d.fault(err)
 	}
 	d.W, d.H = c.Width, c.Height
 	d.turn = exifOrientation(d.format.exif(file))
@@ -112,9 +91,6 @@ func (d *Decoder) Open(file []byte) error {
 	}
 	return nil
 }
-
-// fault returns err with the file's format.
-func (d *Decoder) fault(err error) error { return fmt.Errorf("damaged %s: %w", d.format.name, err) }
 
 // Region decodes the part r of the open file. r must be inside the image and not empty. The result is in
 // the decoder's memory and valid until the next call of Region.
@@ -172,6 +148,17 @@ func whole(f func(io.Reader) (image.Image, error)) func(*Decoder, int, int, imag
 		}
 		d.pix = resized(d.pix, 3*w*h)
 		d.line = convert(d.pix, src, d.line)
+		return Image{w, h, 3 * w, d.pix}.part(r), nil
+	}
+}
+
+// drawn is a decoder that writes the RGB of a whole file to dst, of which the region is a part.
+func drawn(f func(file, dst []byte, w, h int) error) func(*Decoder, int, int, image.Rectangle) (Image, error) {
+	return func(d *Decoder, w, h int, r image.Rectangle) (Image, error) {
+		d.pix = resized(d.pix, 3*w*h)
+		if err := f(d.file, d.pix, w, h); err != nil {
+			return Image{}, err
+		}
 		return Image{w, h, 3 * w, d.pix}.part(r), nil
 	}
 }

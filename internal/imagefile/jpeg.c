@@ -27,11 +27,10 @@ static void leave(j_common_ptr c) {
 	longjmp(e->back, 1);
 }
 
-// Most warnings are harmless. These mean that pixels are missing.
+// Pillow ignores warnings, and so does this decoder: libjpeg continues at the next restart marker or fills
+// the gap. JWRN_JPEG_EOF means that the file is cut, which is an error in Pillow, too.
 static void warn(j_common_ptr c, int level) {
-	if (level >= 0) return;
-	int code = c->err->msg_code;
-	if (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE || code == JWRN_ARITH_BAD_CODE) leave(c);
+	if (level < 0 && c->err->msg_code == JWRN_JPEG_EOF) leave(c);
 }
 
 static void begin(struct jpeg_decompress_struct *d, struct errors *e, char *message) {

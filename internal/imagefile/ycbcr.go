@@ -1,35 +1,14 @@
 package imagefile
 
-import (
-	"image"
-	"io"
-
-	"golang.org/x/image/webp"
-)
+import "image"
 
 // The chroma channels of a JPEG have fewer samples than its luma. libjpeg, and therefore Pillow,
 // interpolates them with a triangle filter ("fancy upsampling"); Go's image package repeats them. The
 // functions here compute the same as libjpeg, so that a file has the same colours with either decoder.
-// libwebp interpolates in the same way.
 
-// videoRange is an image whose luma is in 16..235 ("studio swing"). Lossy WebP images are, although
-// x/image/webp returns them as ordinary YCbCr images.
-type videoRange struct{ *image.YCbCr }
-
-func decodeWebP(r io.Reader) (image.Image, error) {
-	m, err := webp.Decode(r)
-	switch m := m.(type) {
-	case *image.YCbCr:
-		return videoRange{m}, err
-	case *image.NYCbCrA:
-		return videoRange{&m.YCbCr}, err
-	}
-	return m, err
-}
-
-// ycbcr converts src to RGB in dst; rgb converts one row. It returns line, scratch space that may have
+// ycbcr converts src, the image of a JPEG, to RGB in dst. It returns line, scratch space that may have
 // grown.
-func ycbcr(dst []byte, src *image.YCbCr, rgb func(out, y, cb, cr []byte), line []byte) []byte {
+func ycbcr(dst []byte, src *image.YCbCr, line []byte) []byte {
 	w, h := src.Rect.Dx(), src.Rect.Dy()
 	cw, ch := w, h // size of the chroma channels
 	halfX, halfY := false, false
@@ -46,7 +25,7 @@ func ycbcr(dst []byte, src *image.YCbCr, rgb func(out, y, cb, cr []byte), line [
 			out := dst[3*w*y:]
 			for x := range w {
 				l, c := y*src.YStride+x, src.COffset(src.Rect.Min.X+x, src.Rect.Min.Y+y)
-				rgb(out[3*x:3*x+3], src.Y[l:l+1], src.Cb[c:], src.Cr[c:])
+				jfif(out[3*x:3*x+3], src.Y[l:l+1], src.Cb[c:], src.Cr[c:])
 			}
 		}
 		return line
@@ -80,7 +59,7 @@ func ycbcr(dst []byte, src *image.YCbCr, rgb func(out, y, cb, cr []byte), line [
 				copy(c.out, a)
 			}
 		}
-		rgb(dst[3*w*y:][:3*w], src.Y[y*src.YStride:][:w], cb, cr)
+		jfif(dst[3*w*y:][:3*w], src.Y[y*src.YStride:][:w], cb, cr)
 	}
 	return line
 }

@@ -49,14 +49,26 @@ func (r Reader) Load(data []byte) (v any, rest []byte, err error) {
 		long = long[1:]
 		return next, nil
 	}
-	if v, err = u.Load(); err != nil {
+	if v, err = u.Load(); errors.Is(err, ErrUnsupported) {
+		return nil, nil, err
+	} else if err != nil {
 		return nil, nil, fmt.Errorf("%.200s", err)
 	}
 	return v, data[size:], nil
 }
 
+// ErrUnsupported is the cause of errors for pickles with content that the Reader does not allow. Other errors
+// mean that the pickle is damaged.
+var ErrUnsupported = errors.New("unsupported")
+
+// unsupported is an error with the cause ErrUnsupported.
+type unsupported string
+
+func (e unsupported) Error() string        { return string(e) }
+func (e unsupported) Is(target error) bool { return target == ErrUnsupported }
+
 func (r Reader) refuse(name string) error {
-	return fmt.Errorf("it contains the name %.64q, which is not allowed in %s", name, r.What)
+	return unsupported(fmt.Sprintf("it contains the name %.64q, which is not allowed in %s", name, r.What))
 }
 
 // Func is a Go function that a pickle may call.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // A pickle is a program for a stack machine. Before it is run, it is read once and reduced to a small,
@@ -27,6 +28,8 @@ const (
 	opBinUnicode     = 'X'
 	opBinUnicode8    = 0x8d
 	opLong1          = 0x8a
+	opAddItems       = 0x90
+	opFrozenSet      = 0x91
 )
 
 // operand describes the operand of an opcode: size bytes, or, if length is true, a length of size bytes
@@ -55,6 +58,16 @@ var plain = map[byte]operand{
 // objects holds the opcodes that are allowed if Reader.Objects is true.
 var objects = map[byte]operand{
 	'Q': {}, 0x81: {}, 'G': {size: 8}, opLong1: {1, true}, // BINPERSID NEWOBJ BINFLOAT LONG1
+	0x8f: {}, opAddItems: {}, opFrozenSet: {}, // EMPTY_SET ADDITEMS FROZENSET
+}
+
+// others holds the opcodes of Python that no Reader allows. All remaining bytes are not opcodes.
+const others = "012FILPSVdgilop\x82\x83\x84\x8b\x92\x97\x98"
+
+// foreign reports whether op is an opcode of Python that a Reader does not allow.
+func foreign(op byte) bool {
+	_, object := objects[op]
+	return object || strings.IndexByte(others, op) >= 0
 }
 
 // disguise is added before the module of every name. The unpickler has implementations of some names of its
@@ -72,6 +85,8 @@ func (r Reader) reduce(data []byte) (program []byte, long []*Blob, size int, err
 			form, known = objects[op]
 		}
 		switch {
+		case !known && foreign(op):
+			return nil, nil, 0, unsupported(fmt.Sprintf("opcode 0x%02x at byte %d has no place in %s", op, at, r.What))
 		case !known:
 			return nil, nil, 0, fmt.Errorf("opcode 0x%02x at byte %d is not allowed in %s", op, at, r.What)
 		case count == r.Most:
@@ -80,7 +95,7 @@ func (r Reader) reduce(data []byte) (program []byte, long []*Blob, size int, err
 			return nil, nil, 0, fmt.Errorf("more than %d nested values", mostMarks)
 		case op == opMark:
 			marks++
-		case op == opTuple || op == opAppends || op == opSetItems:
+		case op == opTuple || op == opAppends || op == opSetItems || op == opAddItems || op == opFrozenSet:
 			marks = max(0, marks-1)
 		}
 		at++

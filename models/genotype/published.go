@@ -92,7 +92,10 @@ func distance(a, b string) int {
 // Load returns the published genotype with that name, the genotype in the YAML file with that name, or,
 // for "CELLS+STAGES", the combination of two genotypes (see Combine), each of which is a name or a
 // file. A published name takes precedence over a file, and a file whose name has a + over a combination.
-func Load(nameOrFile string) (Genotype, error) {
+func Load(nameOrFile string) (Genotype, error) { return LoadFrom(nameOrFile, read) }
+
+// LoadFrom is like Load, but files are read by the given function.
+func LoadFrom(nameOrFile string, read func(file string) (Genotype, error)) (Genotype, error) {
 	g, unknown := Published(nameOrFile)
 	if !errors.Is(unknown, errUnknown) {
 		return g, unknown
@@ -102,8 +105,8 @@ func Load(nameOrFile string) (Genotype, error) {
 		return g, err
 	}
 	if cells, stages, ok := split(nameOrFile); ok {
-		c, cerr := Load(cells)
-		s, serr := Load(stages)
+		c, cerr := LoadFrom(cells, read)
+		s, serr := LoadFrom(stages, read)
 		if err := errors.Join(cerr, serr); err != nil {
 			return Genotype{}, err
 		}

@@ -18,6 +18,8 @@ import (
 const (
 	// mostTexts is the largest number of metadata entries.
 	mostTexts = 1 << 12
+	// mostFile is the largest size of a file in bytes; files are read into memory completely.
+	mostFile = 1 << 35
 	// mostDims is the largest number of dimensions of a tensor.
 	mostDims = 16
 	// mostSize is the largest size of a dimension; the product of two such sizes fits into an int64.
@@ -48,6 +50,9 @@ func ReadFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s is not a file", path)
+	}
+	if err == nil && info.Size() > mostFile {
+		err = fmt.Errorf("%s has %d bytes, where %d are allowed", path, info.Size(), int64(mostFile))
 	}
 	if err != nil {
 		return nil, err

@@ -174,7 +174,7 @@ func (p *parser) concat(d *dag) {
 	if len(span) == 2 {
 		span = append(span, 1)
 	}
-	if len(span) != 3 || span[2] < 1 {
+	if len(span) != 3 || span[2] < 1 || p.err != nil { // after an error the numbers are not limited
 		p.fail(t.at, "expected range(first, end) or range(first, end, step)")
 		return
 	}

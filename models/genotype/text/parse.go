@@ -2,7 +2,8 @@
 // that its search prints, and that the file genotypes.py of many programs contains. It parses the text
 // and never evaluates it.
 //
-// A text is a call of Genotype, Genotype2 or Genotype3, optionally preceded by "NAME =". All arguments
+// A text is a call of Genotype, Genotype2 or Genotype3, optionally preceded by "NAME =", and by
+// what a logger writes at the beginning of a line. All arguments
 // have keywords, in any order: normal and reduce, or normal1, reduce1, normal2 and so on, for cells;
 // DAG1, DAG2 and so on, or stage1 and so on, for stages; and the same names followed by _concat for
 // their outputs. A cell or a stage is a list
@@ -46,7 +47,11 @@ func Parse(r io.Reader, name string, known Known) (genotype.Genotype, error) {
 	if len(data) > maxText {
 		return genotype.Genotype{}, fmt.Errorf("genotype text: it is larger than %d bytes", maxText)
 	}
+	if nasBench201.Match(data) {
+		return genotype.Genotype{}, fmt.Errorf("genotype text: %w", errNASBench201)
+	}
 	p := parser{lexer: lexer{strings.TrimPrefix(string(data), "\ufeff"), place{1, 1}}, known: known}
+	p.skipLog()
 	p.advance()
 	g := p.genotype(name)
 	if p.err != nil {
@@ -115,7 +120,9 @@ func (p *parser) genotype(called string) genotype.Genotype {
 	const want = "a call such as Genotype(normal=[...], normal_concat=[...], ...)"
 	first := p.expect(want+", or NAME = before one", p.next.kind == name)
 	if p.is("=") {
-		called = first.text
+		if first.text != "genotype" { // the word of DARTS' log, no name
+			called = first.text
+		}
 		p.advance()
 		first = p.expect(want, p.next.kind == name)
 	}
