@@ -191,15 +191,19 @@ func plural(n int, what string) string {
 // Usable returns an error if a part of a data set has no images, or the data set fewer than two classes.
 func Usable(d Dataset, part string) error {
 	info := d.Info()
+	name := info.Name
+	if Own(name) {
+		name = "the data folder"
+	}
 	switch {
 	case len(info.Classes) < 2:
-		return fmt.Errorf("%s has one class (%s), and at least two are needed: a folder of images for each class", info.Name, some(info.Classes))
+		return fmt.Errorf("%s has one class (%s), and at least two are needed: a folder of images for each class", name, some(info.Classes))
 	case d.Len() == 0:
 		cure := "its data folder has no images for it"
 		if Own(info.Name) {
 			cure = "of each class at least two images are needed for one of them to be kept for testing, and four for a search"
 		}
-		return fmt.Errorf("%s has no images in its part %q: %s", info.Name, part, cure)
+		return fmt.Errorf("%s has no images in its part %q, of %d classes: %s", name, part, len(info.Classes), cure)
 	}
 	return nil
 }

@@ -193,8 +193,8 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 	return r, writeJSON(d, comparisonFile, r)
 }
 
-// beginTrainings compares what the trainings would be begun with now with the record of the comparison, and returns
-// that.
+// beginTrainings returns the basis of the trainings of a comparison, or an error if the data or the settings
+// have changed since it began.
 func (w Watch) beginTrainings(c configs.Train, d *run.Dir, k ComparePlan) (run.Basis, error) {
 	m, err := w.remember(d.Path(), k.folders(d)...)
 	if err != nil {
@@ -215,7 +215,7 @@ func (w Watch) beginTrainings(c configs.Train, d *run.Dir, k ComparePlan) (run.B
 	return w.keep(d, m, now)
 }
 
-// folders are those of the trainings.
+// folders returns the folders of the trainings.
 func (k ComparePlan) folders(d *run.Dir) (list []string) {
 	for i := range k.Repeats {
 		list = append(list, d.Path(fmt.Sprintf("found-%d", i+1)))

@@ -51,7 +51,7 @@ func Estimate(ctx context.Context, c configs.Search, w Watch) (search.Estimate, 
 
 func searchKind(c configs.Search) string { return "search " + string(c.Search.Kind) }
 
-// search opens the data and the device of a search, and returns what it would be begun with now.
+// search returns the setup of a search and its basis now: it opens the data set and the device.
 func (w Watch) search(c configs.Search, mem memory) (search.Setup, run.Basis, error) {
 	fail := func(err error) (search.Setup, run.Basis, error) { return search.Setup{}, run.Basis{}, err }
 	o, autocast, err := prepare(c.Common)

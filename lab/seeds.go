@@ -161,7 +161,8 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 	return sum, writeJSON(d, summaryFile, sum)
 }
 
-// beginSeeds compares what the searches would be begun with now with the record of them all, and returns that.
+// beginSeeds returns the basis of the searches, or an error if the data or the settings have changed since they
+// began.
 func (w Watch) beginSeeds(c configs.Search, s Seeds, d *run.Dir) (run.Basis, error) {
 	var folders []string
 	for i := range s.N {

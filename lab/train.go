@@ -27,7 +27,7 @@ func Train(ctx context.Context, c configs.Train, g genotype.Genotype, d *run.Dir
 	return w.train(ctx, c, g, x, m, d)
 }
 
-// openBoth opens both parts of a data set, divided as is remembered.
+// openBoth opens both parts of a data set, with the split that they had when the run began.
 func openBoth(s datasets.Spec, m memory) (x data, err error) {
 	if s, err = m.spec(s); err != nil {
 		return x, err
@@ -44,8 +44,7 @@ func openBoth(s datasets.Spec, m memory) (x data, err error) {
 	return x, checkClasses(test, learn.Info().Classes)
 }
 
-// train trains on one part of the data and scores on the other, in a folder whose run was begun with what is
-// remembered.
+// train trains on one part of the data and evaluates on the other. mem is the basis of the run in the folder.
 func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, x data, mem memory, d *run.Dir) (train.Epoch, error) {
 	o, autocast, err := prepare(c.Common)
 	if err != nil {

@@ -36,9 +36,9 @@ func (p *program) watch() lab.Watch {
 
 const acceptFlag = "accept-data"
 
-// acceptsData gives a command the flag of those that go on with runs, or score them.
+// acceptsData adds the flag of commands that resume or evaluate runs.
 func (p *program) acceptsData(c *cobra.Command) {
-	c.Flags().BoolVar(&p.acceptData, acceptFlag, false, "go on although the data has changed since the run was begun: images added, removed or changed (not classes)")
+	c.Flags().BoolVar(&p.acceptData, acceptFlag, false, "resume or evaluate a run although images were added, removed or changed since it began (not classes)")
 }
 
 // progress returns an observer that shows the progress of a run, and a function that ends the display. On

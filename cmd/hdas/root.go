@@ -16,7 +16,7 @@ import (
 type program struct {
 	out, err   io.Writer
 	json       bool
-	acceptData bool // runs may go on, or be scored, with data that has changed
+	acceptData bool // data may have changed since a run began
 }
 
 // execute runs the command line and returns the exit code.
