@@ -86,9 +86,17 @@ plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark 
 squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe
 whale willow_tree wolf woman worm`
 
-// cure returns a hint for error texts: how to repair the file or folder at path.
-func (c cifar) cure(path, dir string) string {
-	return fmt.Sprintf("remove %s and get the published archive: hdas data get %s --data-dir %s", path, c.info.Name, dir)
+// cure returns a hint for error texts: how to repair the data set at a place. Only a published archive may be
+// replaced; other files may be the user's.
+func (c cifar) cure(p cifarPlace, dir string) string {
+	form := "python"
+	if p.records {
+		form = "binary"
+	}
+	if p.packed {
+		return fmt.Sprintf("get the published archive again, which replaces it: hdas data get %s --data-dir %s --form %s", c.info.Name, dir, form)
+	}
+	return fmt.Sprintf("or get the published archive into a folder of its own: hdas data get %s --data-dir %s", c.info.Name, filepath.Join(dir, c.info.Name))
 }
 
 // open reads a split from the folder or archive in s.Dir.
@@ -99,7 +107,7 @@ func (c cifar) open(s Spec, split string) (Dataset, error) {
 	}
 	d, err := c.read(place, split)
 	if err != nil {
-		return nil, fmt.Errorf("%w; %s", err, c.cure(place.path, s.Dir))
+		return nil, fmt.Errorf("%w; %s", err, c.cure(place, s.Dir))
 	}
 	return d, nil
 }
@@ -110,7 +118,7 @@ func (c cifar) missing(dir string) error {
 		return err
 	}
 	if faults := c.faults(place); len(faults) > 0 {
-		return fmt.Errorf("%w; %s", errors.Join(faults...), c.cure(place.path, dir))
+		return fmt.Errorf("%w; %s", errors.Join(faults...), c.cure(place, dir))
 	}
 	return nil
 }
@@ -136,7 +144,7 @@ func (c cifar) find(dir string) (best cifarPlace, err error) {
 			faults := c.faults(place)
 			absent := 0
 			for _, fault := range faults {
-				if errors.Is(fault, fs.ErrNotExist) {
+				if errors.Is(fault, fs.ErrNotExist) || errors.Is(fault, errForeign) {
 					absent++
 				}
 			}
@@ -171,9 +179,13 @@ func (c cifar) faults(p cifarPlace) (faults []error) {
 	}
 	for _, split := range []string{Train, Test} {
 		for _, name := range c.splits[split] {
-			size, err := regular(filepath.Join(p.path, name+p.suffix))
+			file := filepath.Join(p.path, name+p.suffix)
+			size, err := regular(file)
 			if want := int64(c.files[name] * (c.labels + cifarSize)); err == nil && p.records && size != want {
-				err = fmt.Errorf("%s has %d bytes, not %d", filepath.Join(p.path, name+p.suffix), size, want)
+				err = fmt.Errorf("%s has %d bytes, not %d", file, size, want)
+			}
+			if err == nil && !p.records && !isPickle(file) {
+				err = fmt.Errorf("%s is no pickle: %w", file, errForeign)
 			}
 			if err != nil {
 				faults = append(faults, err)

@@ -94,9 +94,25 @@ func regular(path string) (int64, error) {
 		return 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return 0, fmt.Errorf("%s is not a file", path)
+		return 0, fmt.Errorf("%s is not a file: %w", path, errForeign)
 	}
 	return info.Size(), nil
+}
+
+// errForeign is the error for an entry that has the name of a file of the data set but is something else, such
+// as a folder "train".
+var errForeign = errors.New("it belongs to something else")
+
+// isPickle reports whether a file begins as a pickle of protocol 2 or newer.
+func isPickle(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var first [1]byte
+	n, _ := f.Read(first[:])
+	return n == 1 && first[0] == 0x80
 }
 
 // readRegular returns the content of a file. It is an error if it is not a regular file or is larger

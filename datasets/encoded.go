@@ -20,6 +20,11 @@ type Encoded interface {
 	File(i int, buf []byte) (file []byte, name string, label int, err error)
 	// View returns how At makes an image of a file.
 	View() View
+	// Entry returns the path of image i's file within the folder of the classes, with slashes, and its
+	// label. It reads no file.
+	Entry(i int) (path string, label int)
+	// FileSize returns the bytes of image i's file, -1 where it cannot be read.
+	FileSize(i int) int64
 }
 
 // View describes how a file becomes an image of fixed size for evaluation: resize the shorter side to

@@ -48,13 +48,15 @@ type fileset struct {
 	list *list
 	// read reads file i into buf and returns a name by which the user can find the file.
 	read func(i int, buf []byte) (file []byte, name string, err error)
+	// size returns the bytes of file i, -1 where it cannot be read.
+	size func(i int) int64
 }
 
 // newFileset returns a data set of the files in l. Mean and standard deviation are those of ImageNet.
 func newFileset(s Spec, classes []string, origin string, l *list, read func(i int, buf []byte) ([]byte, string, error)) *fileset {
 	v := s.View()
 	return &fileset{Info{Name: s.Name, Classes: classes, Channels: 3, Height: v.Size, Width: v.Size,
-		Mean: imagenetInfo.Mean, Std: imagenetInfo.Std, Origin: origin}, v, l, read}
+		Mean: imagenetInfo.Mean, Std: imagenetInfo.Std, Origin: origin}, v, l, read, func(int) int64 { return -1 }}
 }
 
 func (d *fileset) Info() Info { return d.info }
@@ -65,6 +67,13 @@ func (d *fileset) File(i int, buf []byte) (file []byte, name string, label int, 
 	file, name, err = d.read(i, buf)
 	return file, name, int(d.list.labels[i]), err
 }
+
+func (d *fileset) Entry(i int) (path string, label int) {
+	label = int(d.list.labels[i])
+	return d.info.Classes[label] + "/" + d.list.name(i), label
+}
+
+func (d *fileset) FileSize(i int) int64 { return d.size(i) }
 
 func (d *fileset) At(i int, dst []byte) (int, error) { return viewAt(d, i, dst) }
 

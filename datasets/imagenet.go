@@ -95,13 +95,16 @@ func openImageNet(s Spec, split string) (Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newFileset(s, index.classes, imagenetInfo.Origin, &index.list, index.read), nil
+	d := newFileset(s, index.classes, imagenetInfo.Origin, &index.list, index.read)
+	d.size = func(i int) int64 { return int64(index.sizes[i]) }
+	return d, nil
 }
 
 // openImageNetFolder opens the folder train or val. If both exist, they must have the same class
 // folders.
 func openImageNetFolder(s Spec, dir, folder string) (Dataset, error) {
-	classes, err := subfolders(folder)
+	v := visited{}
+	classes, err := v.classes(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +117,7 @@ func openImageNetFolder(s Spec, dir, folder string) (Dataset, error) {
 			return nil, fmt.Errorf("%s has %d classes and %s %d, not the same ones", folder, len(classes), filepath.Join(dir, p.folder), len(other))
 		}
 	}
-	return openClasses(s, folder, classes, imagenetInfo.Origin)
+	return openClasses(s, v, folder, classes, classes, imagenetInfo.Origin)
 }
 
 // synsetOf returns the class of a file in the training archive: the name of the inner archive that holds

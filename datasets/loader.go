@@ -268,7 +268,7 @@ func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error 
 			f.Damaged(damaged)
 			continue
 		case damaged != nil:
-			return fmt.Errorf("data set %s, image %d: %w; repair or remove the file, or skip such files (data.damaged=skip)", f.name, i, err)
+			return fmt.Errorf("data set %s, image %d: %w; repair the file, or skip such files (data.damaged=skip)", f.name, i, err)
 		case err != nil:
 			return fmt.Errorf("data set %s, image %d: %w", f.name, i, err)
 		case label < 0 || label >= f.classes:

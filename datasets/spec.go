@@ -26,6 +26,9 @@ type Spec struct {
 	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction"` // fraction for testing, in (0,1); 0 means a fifth
 	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed"`          // seed of that random split
 
+	// Cut is the recorded split of such a folder by a run; nil means that the folder is split now.
+	Cut Cut `mapstructure:"-" yaml:"-" json:"-"`
+
 	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty"` // per-channel mean for normalisation; empty means the data set's own, and ImageNet's for a folder
 	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty"`    // the same for the standard deviation
 }
@@ -109,6 +112,10 @@ func (s Spec) Validate() error {
 	for _, v := range s.Std {
 		f.Check(v > 0, "std", v, "is not above 0")
 	}
+	const scale = "is above 1, as of pixels in 0..255; they are in 0..1 here, so divide by 255"
+	f.Check(!slices.ContainsFunc(s.Mean, func(v float64) bool { return v > 1 }), "mean", s.Mean, scale)
+	f.Check(!slices.ContainsFunc(s.Std, func(v float64) bool { return v > 1 }), "std", s.Std, scale)
+	f.Check(!slices.ContainsFunc(s.Mean, func(v float64) bool { return v < 0 }), "mean", s.Mean, "is below 0, and pixels are in 0..1")
 	f.Finite(s)
 	return f.Err()
 }

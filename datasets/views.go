@@ -3,7 +3,6 @@ package datasets
 import (
 	"fmt"
 	"image"
-	"math"
 	"slices"
 
 	"hdas/internal/raster"
@@ -55,24 +54,9 @@ func (s *encodedSubset) File(i int, buf []byte) ([]byte, string, int, error) {
 	return s.files.File(s.numbers[i], buf)
 }
 
-// Split shuffles a data set with the seed and splits it in two: floor(fraction * Len()) images, and the
-// others. It returns an error if fraction is not in [0,1].
-func Split(d Dataset, fraction float64, seed uint64) (first, second Dataset, err error) {
-	if !(fraction >= 0 && fraction <= 1) {
-		return nil, nil, fmt.Errorf("%s cannot be split at the fraction %v; it must be in [0,1]", d.Info().Name, fraction)
-	}
-	first, second = cut(d, int(math.Floor(fraction*float64(d.Len()))), seed)
-	return first, second, nil
-}
+func (s *encodedSubset) Entry(i int) (string, int) { return s.files.Entry(s.numbers[i]) }
 
-// Halves returns Split at one half: in a search, the images that train the network's weights and those
-// that train the architecture. If the number of images is odd, the first half is smaller.
-func Halves(d Dataset, seed uint64) (first, second Dataset) { return cut(d, d.Len()/2, seed) }
-
-func cut(d Dataset, n int, seed uint64) (first, second Dataset) {
-	order := rng(seed, "split").permutation(d.Len())
-	return part(d, order[:n:n]), part(d, order[n:])
-}
+func (s *encodedSubset) FileSize(i int) int64 { return s.files.FileSize(s.numbers[i]) }
 
 // RGB returns d with three channels: d itself if it has three, else three copies of its single grey
 // channel. It returns an error for any other number of channels.

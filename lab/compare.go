@@ -171,11 +171,15 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 		return r, fmt.Errorf("%s: %w", d.Path(planFile), err)
 	}
 	r.Space = k.Space
-	found, err := w.trainAll(ctx, c, d, &r, "found", k.Repeats)
+	basis, err := w.beginTrainings(c, d, k)
 	if err != nil {
 		return r, err
 	}
-	random, err := w.trainAll(ctx, c, d, &r, "random", k.Random)
+	found, err := w.trainAll(ctx, c, d, basis, &r, "found", k.Repeats)
+	if err != nil {
+		return r, err
+	}
+	random, err := w.trainAll(ctx, c, d, basis, &r, "random", k.Random)
 	if err != nil {
 		return r, err
 	}
@@ -189,9 +193,42 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 	return r, writeJSON(d, comparisonFile, r)
 }
 
+// beginTrainings returns the basis of the trainings of a comparison, or an error if the data or the settings
+// have changed since it began.
+func (w Watch) beginTrainings(c configs.Train, d *run.Dir, k ComparePlan) (run.Basis, error) {
+	m, err := w.remember(d.Path(), k.folders(d)...)
+	if err != nil {
+		return run.Basis{}, err
+	}
+	x, err := openBoth(c.Data.Spec, m)
+	if err != nil {
+		return run.Basis{}, err
+	}
+	resolved, err := c.YAML()
+	if err != nil {
+		return run.Basis{}, err
+	}
+	now, err := x.basis(resolved)
+	if err != nil {
+		return run.Basis{}, err
+	}
+	return w.keep(d, m, now)
+}
+
+// folders returns the folders of the trainings.
+func (k ComparePlan) folders(d *run.Dir) (list []string) {
+	for i := range k.Repeats {
+		list = append(list, d.Path(fmt.Sprintf("found-%d", i+1)))
+	}
+	for i := range k.Random {
+		list = append(list, d.Path(fmt.Sprintf("random-%d", i+1)))
+	}
+	return list
+}
+
 // trainAll trains n networks, name-1 to name-n, with consecutive seeds from the configuration's seed on,
 // and returns the top-1 of each on the test images.
-func (w Watch) trainAll(ctx context.Context, c configs.Train, d *run.Dir, r *Comparison, name string, n int) (top1 []float64, err error) {
+func (w Watch) trainAll(ctx context.Context, c configs.Train, d *run.Dir, basis run.Basis, r *Comparison, name string, n int) (top1 []float64, err error) {
 	for i := range n {
 		folder := d.Path(fmt.Sprintf("%s-%d", name, i+1))
 		g, err := run.LoadGenotype(folder + ".yaml")
@@ -202,6 +239,9 @@ func (w Watch) trainAll(ctx context.Context, c configs.Train, d *run.Dir, r *Com
 		config.Seed += uint64(i)
 		var last train.Epoch
 		err = inFolder(folder, func(d *run.Dir) (err error) {
+			if err := inherit(d, basis); err != nil {
+				return err
+			}
 			last, err = Train(ctx, config, g, d, w)
 			return err
 		})

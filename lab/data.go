@@ -51,6 +51,10 @@ func Inspect(ctx context.Context, s datasets.Spec, begin func(split string, imag
 		if err != nil {
 			return i, errors.Join(append(faults, err)...)
 		}
+		if err := datasets.Usable(d, split); err != nil {
+			faults = append(faults, err)
+			continue
+		}
 		step, end := begin(split, d.Len())
 		t, err := datasets.Count(ctx, d, step)
 		end()
@@ -59,7 +63,7 @@ func Inspect(ctx context.Context, s datasets.Spec, begin func(split string, imag
 		}
 		i.Splits[split] = t
 		if n := len(t.Damaged); n > 0 {
-			faults = append(faults, fmt.Errorf("damaged files in %s: %d; remove them, or skip them with --set data.damaged=skip", split, n))
+			faults = append(faults, fmt.Errorf("damaged files in %s: %d; repair them, or skip them with --set data.damaged=skip", split, n))
 		}
 	}
 	return i, errors.Join(faults...)

@@ -30,6 +30,9 @@ type Watch struct {
 	Skipped func(file *datasets.DamagedError, n int)
 	// Note is called with what a user should know of a run before it begins, one sentence.
 	Note func(text string)
+	// Changed is called with a run and how its data has changed since that was begun. It reports whether the
+	// run may be resumed or evaluated with that data; without it no run may.
+	Changed func(run, text string) bool
 	// Line is called with each line that a run in a separate process writes to its standard error.
 	Line func(job, line string)
 }
@@ -126,15 +129,20 @@ func (w Watch) loader(c configs.Common, d datasets.Dataset, batch int, learn boo
 // Load returns the network of a checkpoint file, or of the newest checkpoint of a run folder, on the
 // device and in the precision of the configuration. The caller calls free to free its weights.
 func Load(path string, c configs.Common) (m *model.Model, free func(), err error) {
+	m, _, free, err = load(path, c)
+	return m, free, err
+}
+
+func load(path string, c configs.Common) (m *model.Model, meta run.Meta, free func(), err error) {
 	o, _, err := prepare(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, meta, nil, err
 	}
 	err = torch.Do(func(*torch.Scope) (err error) {
-		m, _, err = model.Load(path, o)
+		m, meta, err = model.Load(path, o)
 		return err
 	})
-	return m, func() { torch.Do(func(*torch.Scope) error { m.Free(); return nil }) }, err
+	return m, meta, func() { torch.Do(func(*torch.Scope) error { m.Free(); return nil }) }, err
 }
 
 // checkClasses returns an error if the classes of a data set are not the given ones, because its labels

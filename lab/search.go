@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"hdas/configs"
@@ -13,8 +14,15 @@ import (
 // Search runs a search in a folder, from its start or from the newest checkpoint in the folder, and
 // returns its result. If ctx is cancelled, it saves a checkpoint and returns a *Stopped error.
 func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.Result, error) {
-	s, err := w.search(c)
+	m, err := w.remember(d.Path())
 	if err != nil {
+		return search.Result{}, err
+	}
+	s, now, err := w.search(c, m)
+	if err != nil {
+		return search.Result{}, err
+	}
+	if s.Basis, err = w.hold(d, m, now); err != nil {
 		return search.Result{}, err
 	}
 	if err := d.WriteConfig(s.Resolved); err != nil {
@@ -34,7 +42,7 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 
 // Estimate returns the predicted time and memory of a search, from one measured step. It writes no file.
 func Estimate(ctx context.Context, c configs.Search, w Watch) (search.Estimate, error) {
-	s, err := w.search(c)
+	s, _, err := w.search(c, memory{})
 	if err != nil {
 		return search.Estimate{}, err
 	}
@@ -43,23 +51,35 @@ func Estimate(ctx context.Context, c configs.Search, w Watch) (search.Estimate, 
 
 func searchKind(c configs.Search) string { return "search " + string(c.Search.Kind) }
 
-// search returns the setup of a search: it opens the data set and the device.
-func (w Watch) search(c configs.Search) (search.Setup, error) {
+// search returns the setup of a search and its basis now: it opens the data set and the device.
+func (w Watch) search(c configs.Search, mem memory) (search.Setup, run.Basis, error) {
+	fail := func(err error) (search.Setup, run.Basis, error) { return search.Setup{}, run.Basis{}, err }
 	o, autocast, err := prepare(c.Common)
 	if err != nil {
-		return search.Setup{}, err
+		return fail(err)
 	}
-	data, err := c.Data.Open(datasets.Train)
+	spec, err := mem.spec(c.Data.Spec)
 	if err != nil {
-		return search.Setup{}, err
+		return fail(err)
+	}
+	learn, err := spec.Open(datasets.Train)
+	if err != nil {
+		return fail(err)
 	}
 	resolved, err := c.YAML()
 	if err != nil {
-		return search.Setup{}, err
+		return fail(err)
 	}
-	weights, arch := datasets.Halves(data, c.Seed)
+	weights, arch, halves := datasets.HalvesAt(learn, c.Seed, mem.cut(halvesCut))
+	if err := errors.Join(datasets.Usable(weights, "half of the weights"), datasets.Usable(arch, "half of the architecture")); err != nil {
+		return fail(err)
+	}
+	now, err := data{spec.Dir, "", map[string]datasets.Dataset{datasets.Train: learn}, map[string]datasets.Cut{testCut: spec.Cut, halvesCut: halves}}.basis(resolved)
+	if err != nil {
+		return fail(err)
+	}
 	m := c.Network
-	m.Classes = int64(len(data.Info().Classes))
+	m.Classes = int64(len(learn.Info().Classes))
 	s := search.Setup{
 		Config: c.Search, Macro: m, Options: o, Autocast: autocast, Seed: c.Seed, Resolved: resolved,
 		Name:  fmt.Sprintf("%s-search-%s-seed%d", c.Search.Kind, c.Data.Name, c.Seed),
@@ -68,5 +88,5 @@ func (w Watch) search(c configs.Search) (search.Setup, error) {
 		Test:  w.loader(c.Common, arch, 2*c.Search.Batch, false),
 	}
 	s.Valid.Seed ^= 1 << 63 // so that images of the same number in the two halves are augmented differently
-	return s, nil
+	return s, computed(now, o), nil
 }

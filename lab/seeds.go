@@ -142,7 +142,11 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 	if err := s.keep(c, d); err != nil {
 		return Summary{}, err
 	}
-	if err := s.searchAll(ctx, c, d, w); err != nil {
+	basis, err := w.beginSeeds(c, s, d)
+	if err != nil {
+		return Summary{}, err
+	}
+	if err := s.searchAll(ctx, c, d, w, basis); err != nil {
 		return Summary{}, stopped(err, searchKind(c), d)
 	}
 	sum, err := s.sumUp(c, d)
@@ -157,10 +161,40 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 	return sum, writeJSON(d, summaryFile, sum)
 }
 
+// beginSeeds returns the basis of the searches, or an error if the data or the settings have changed since they
+// began.
+func (w Watch) beginSeeds(c configs.Search, s Seeds, d *run.Dir) (run.Basis, error) {
+	var folders []string
+	for i := range s.N {
+		folders = append(folders, seedFolder(d, c.Seed+uint64(i)))
+	}
+	m, err := w.remember(d.Path(), folders...)
+	if err != nil {
+		return run.Basis{}, err
+	}
+	spec, err := m.spec(c.Data.Spec)
+	if err != nil {
+		return run.Basis{}, err
+	}
+	learn, err := spec.Open(datasets.Train)
+	if err != nil {
+		return run.Basis{}, err
+	}
+	resolved, err := c.YAML()
+	if err != nil {
+		return run.Basis{}, err
+	}
+	now, err := data{spec.Dir, "", map[string]datasets.Dataset{datasets.Train: learn}, map[string]datasets.Cut{testCut: spec.Cut}}.basis(resolved)
+	if err != nil {
+		return run.Basis{}, err
+	}
+	return w.keep(d, m, now)
+}
+
 func seedFolder(d *run.Dir, seed uint64) string { return d.Path(fmt.Sprintf("seed-%d", seed)) }
 
 // searchAll runs the searches, at most Jobs at once.
-func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Watch) error {
+func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Watch, basis run.Basis) error {
 	var list []jobs.Job
 	for i := range s.N {
 		one := c
@@ -169,7 +203,7 @@ func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Wa
 			one.Threads = max(1, runtime.NumCPU()/s.Jobs)
 		}
 		folder := seedFolder(d, one.Seed)
-		list = append(list, jobs.Job{Name: fmt.Sprintf("seed %d", one.Seed), Command: s.Command(folder), Prepare: func() error { return beginSearch(one, folder) }})
+		list = append(list, jobs.Job{Name: fmt.Sprintf("seed %d", one.Seed), Command: s.Command(folder), Prepare: func() error { return beginSearch(one, basis, folder) }})
 	}
 	err := jobs.Runner{Limit: s.Jobs, Line: w.Line}.Run(ctx, list)
 	var failed *jobs.Error
@@ -184,7 +218,7 @@ func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Wa
 
 // beginSearch writes the configuration of a search to its folder, so that resuming it depends on no other
 // file and on no environment variable.
-func beginSearch(c configs.Search, folder string) error {
+func beginSearch(c configs.Search, basis run.Basis, folder string) error {
 	if run.Begun(folder) {
 		return nil
 	}
@@ -192,7 +226,7 @@ func beginSearch(c configs.Search, folder string) error {
 	if err != nil {
 		return err
 	}
-	return inFolder(folder, func(d *run.Dir) error { return d.WriteConfig(text) })
+	return inFolder(folder, func(d *run.Dir) error { return errors.Join(inherit(d, basis), d.WriteConfig(text)) })
 }
 
 // sumUp returns the summary of the searches, from their folders.
@@ -253,17 +287,36 @@ func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
 	if err != nil {
 		return err
 	}
-	data, err := c.Data.Open(datasets.Train)
+	selection := func(i int) string { return filepath.Join(sum.Seeds[i].Run, "selection") }
+	m, err := w.remember(selection(0))
 	if err != nil {
 		return err
 	}
-	learn, held := datasets.Halves(data, c.Seed)
+	spec, err := m.spec(c.Data.Spec)
+	if err != nil {
+		return err
+	}
+	whole, err := spec.Open(datasets.Train)
+	if err != nil {
+		return err
+	}
+	learn, held, halves := datasets.HalvesAt(whole, c.Seed, m.cut(selectionCut))
+	x := data{spec.Dir, "selection ", map[string]datasets.Dataset{datasets.Train: learn, datasets.Test: held}, map[string]datasets.Cut{testCut: spec.Cut, selectionCut: halves}}
 	best := -1
 	for i := range sum.Seeds {
 		r := &sum.Seeds[i]
 		var last train.Epoch
-		err := inFolder(filepath.Join(r.Run, "selection"), func(d *run.Dir) (err error) {
-			last, err = w.train(ctx, c, r.genotype, learn, held, d)
+		err := inFolder(selection(i), func(d *run.Dir) error {
+			if m.known {
+				if err := inherit(d, m.was); err != nil {
+					return err
+				}
+			}
+			own, err := w.remember(d.Path())
+			if err != nil {
+				return err
+			}
+			last, err = w.train(ctx, c, r.genotype, x, own, d)
 			return err
 		})
 		if err != nil {

@@ -16,22 +16,36 @@ import (
 // folder, and returns the record of the last epoch. If ctx is cancelled, it saves a checkpoint and returns
 // a *Stopped error.
 func Train(ctx context.Context, c configs.Train, g genotype.Genotype, d *run.Dir, w Watch) (train.Epoch, error) {
-	learn, err := c.Data.Open(datasets.Train)
+	m, err := w.remember(d.Path())
 	if err != nil {
 		return train.Epoch{}, err
 	}
-	test, err := c.Data.Open(datasets.Test)
+	x, err := openBoth(c.Data.Spec, m)
 	if err != nil {
 		return train.Epoch{}, err
 	}
-	if err := checkClasses(test, learn.Info().Classes); err != nil {
-		return train.Epoch{}, err
-	}
-	return w.train(ctx, c, g, learn, test, d)
+	return w.train(ctx, c, g, x, m, d)
 }
 
-// train trains on the data set learn and evaluates on the data set test.
-func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, learn, test datasets.Dataset, d *run.Dir) (train.Epoch, error) {
+// openBoth opens both parts of a data set, with the split that they had when the run began.
+func openBoth(s datasets.Spec, m memory) (x data, err error) {
+	if s, err = m.spec(s); err != nil {
+		return x, err
+	}
+	learn, err := s.Open(datasets.Train)
+	if err != nil {
+		return x, err
+	}
+	test, err := s.Open(datasets.Test)
+	if err != nil {
+		return x, err
+	}
+	x = data{s.Dir, "", map[string]datasets.Dataset{datasets.Train: learn, datasets.Test: test}, map[string]datasets.Cut{testCut: s.Cut}}
+	return x, checkClasses(test, learn.Info().Classes)
+}
+
+// train trains on one part of the data and evaluates on the other. mem is the basis of the run in the folder.
+func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, x data, mem memory, d *run.Dir) (train.Epoch, error) {
 	o, autocast, err := prepare(c.Common)
 	if err != nil {
 		return train.Epoch{}, err
@@ -40,14 +54,23 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err != nil {
 		return train.Epoch{}, err
 	}
+	now, err := x.basis(resolved)
+	if err != nil {
+		return train.Epoch{}, err
+	}
+	basis, err := w.hold(d, mem, computed(now, o))
+	if err != nil {
+		return train.Epoch{}, err
+	}
 	if err := errors.Join(writeGenotype(d, g), d.WriteConfig(resolved)); err != nil {
 		return train.Epoch{}, err
 	}
+	learn, test := x.parts[datasets.Train], x.parts[datasets.Test]
 	m := c.Network
 	m.Classes = int64(len(learn.Info().Classes))
 	s := train.Setup{
 		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, Seed: c.Seed, Resolved: resolved,
-		Data:  c.Data.Spec,
+		Data: c.Data.Spec, Basis: basis,
 		Train: w.loader(c.Common, learn, c.Train.Batch, true),
 		Test:  w.loader(c.Common, test, 2*c.Train.Batch, false),
 	}
@@ -78,7 +101,7 @@ type Evaluation struct {
 // Evaluate returns the score of the network of a checkpoint file, or of the newest checkpoint of a run
 // folder, on the data set that it was trained on.
 func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluation, error) {
-	m, free, err := Load(path, configs.Common{Device: t.Device, Threads: t.Threads, Precision: "float32"})
+	m, meta, free, err := load(path, configs.Common{Device: t.Device, Threads: t.Threads, Precision: "float32"})
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -87,11 +110,28 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 	if t.DataDir != "" {
 		spec.Dir = t.DataDir
 	}
+	basis, err := run.BasisOf(path, meta)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	if spec.Cut = datasets.ByPosition(); basis != nil {
+		spec.Cut = basis.Cuts[testCut]
+	} else if meta.Config != "" { // imported weights have none
+		w.note(unrecorded(path))
+	}
 	data, err := spec.Open(t.Split)
 	if err != nil {
 		return Evaluation{}, err
 	}
 	if err := checkClasses(data, m.Classes); err != nil {
+		return Evaluation{}, err
+	}
+	if basis != nil {
+		err = w.holdTest(path, basis, t.Split, data)
+	} else {
+		err = datasets.Usable(data, t.Split)
+	}
+	if err != nil {
 		return Evaluation{}, err
 	}
 	l := &datasets.Loader{Dataset: data, Batch: t.Batch}

@@ -47,10 +47,14 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 	if faults = append(faults, misfits...); len(faults) > 0 {
 		return fail(misfit(own, o, d, faults))
 	}
+	params := tensors(entries)
+	if err := numbers(params); err != nil {
+		return fail(err)
+	}
 	if d.Classes, err = classNames(o, int(d.Macro.Classes)); err != nil {
 		return fail(err)
 	}
-	params, seen := tensors(entries), tensors(slices.DeleteFunc(slices.Clone(own), func(e weights.Entry) bool {
+	seen := tensors(slices.DeleteFunc(slices.Clone(own), func(e weights.Entry) bool {
 		return !strings.HasSuffix(e.Name, weights.Tracked) || e.DType != torch.Int64 || len(e.Shape) > 0
 	}))
 	c, err := checkpoint(o.Genotype, d, params)
@@ -59,6 +63,24 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 	}
 	c.Meta.Done, c.State[batches] = true, seen
 	return c, d, nil
+}
+
+// numbers returns an error that names the weights with NaN or infinite values.
+func numbers(params []nn.Param) error {
+	var faults []string
+	for _, p := range params {
+		if p.Tensor.DType().Floating() && !Finite(p.Tensor) {
+			faults = append(faults, p.Name)
+		}
+	}
+	if n := len(faults); n > 0 {
+		text := strings.Join(faults[:min(n, 8)], ", ")
+		if n > 8 {
+			text += ", ..."
+		}
+		return fmt.Errorf("%d tensors have values that are NaN or infinite: %s; the training that wrote them has diverged: take an earlier checkpoint", n, text)
+	}
+	return nil
 }
 
 // Imported is the result of ImportTo.

@@ -178,6 +178,9 @@ func (p Predictor) Logits(ctx context.Context, images torch.Tensor) (torch.Tenso
 	if len(shape) != 4 || shape[0] < 1 || shape[1] != s.C || shape[2] != s.H || shape[3] != s.W {
 		return torch.Tensor{}, fmt.Errorf("images of shape %v, where the network takes (N,%d,%d,%d)", shape, s.C, s.H, s.W)
 	}
+	if err := p.sound(images); err != nil {
+		return torch.Tensor{}, err
+	}
 	var parts []torch.Tensor
 	for from := int64(0); from < shape[0]; from += int64(p.Batch) {
 		if ctx.Err() != nil {
@@ -190,6 +193,19 @@ func (p Predictor) Logits(ctx context.Context, images torch.Tensor) (torch.Tenso
 		})
 	}
 	return torch.Cat(parts, 0), nil
+}
+
+// sound returns an error if images are not of a floating-point type, or have NaN or infinite values.
+func (p Predictor) sound(images torch.Tensor) error {
+	if t := images.DType(); !t.Floating() {
+		return fmt.Errorf("images of %s, where the network takes floating-point numbers that are normalised: pixels of 0 to 255 are to be divided by 255, then by mean %.4g and deviation %.4g of the channels", t, p.Model.Mean, p.Model.Std)
+	}
+	for i := range images.Shape()[0] {
+		if !model.Finite(images.Narrow(0, i, 1)) {
+			return fmt.Errorf("image %d has values that are NaN or infinite, as of a division by a deviation of 0 when it was normalised", i)
+		}
+	}
+	return nil
 }
 
 // File reads the tensor "input" (normalised images, see Logits) from the safetensors file in, writes the

@@ -45,6 +45,7 @@ type Meta struct {
 	Best       float64           `json:"best"`               // of a search: highest top-1 of the supernet
 	BestEpoch  int               `json:"best_epoch"`         // epoch of Best, from 0
 	Progress   json.RawMessage   `json:"progress,omitempty"` // metrics of the current epoch so far
+	Basis      *Basis            `json:"basis,omitempty"`    // what the run was begun with; nil if unknown
 }
 
 // version is the version of the checkpoint format.

@@ -22,6 +22,7 @@ const (
 	epochFiles     = "genotypes/epoch-%03d.yaml" // by the number of the epoch, from 1
 	previous       = "checkpoint-previous.safetensors"
 	records        = "epochs.jsonl"
+	basisFile      = "basis.json" // what the run was begun with
 	lockFile       = ".lock"
 )
 

@@ -23,7 +23,7 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	}
 	c := run.Checkpoint{
 		Meta: run.Meta{Kind: "search", Config: string(t.Resolved), Genotype: string(text), Epoch: epoch, Batch: batch, Seed: t.Seed,
-			Generators: run.Generators(t.Options.Device), Best: t.best, BestEpoch: t.bestAt},
+			Generators: run.Generators(t.Options.Device), Best: t.best, BestEpoch: t.bestAt, Basis: t.Basis},
 		State: map[string][]nn.Param{"sgd": t.learn.Weights.State(), "adam": t.learn.Arch.State(), "metrics": t.meter.State(),
 			"scales": append(t.learn.Arch.Scaler.State("arch"), t.learn.Weights.Scaler.State("weights")...)},
 	}

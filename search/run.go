@@ -27,8 +27,9 @@ type Setup struct {
 	Options      torch.Options
 	Autocast     torch.DType // type of the convolutions while learning; Float32: that of Options
 	Seed         uint64
-	Name         string // of the resulting genotype
-	Resolved     []byte // the whole configuration as YAML, stored in the checkpoint
+	Name         string     // of the resulting genotype
+	Resolved     []byte     // the whole configuration as YAML, stored in the checkpoint
+	Basis        *run.Basis // what the run was begun with, stored in the checkpoint; nil if unknown
 }
 
 // validate returns all faults of the settings, with keys of the section "search".

@@ -32,7 +32,8 @@ type Setup struct {
 	Options     torch.Options
 	Autocast    torch.DType // type of the convolutions while learning; Float32: that of Options
 	Seed        uint64
-	Resolved    []byte // the whole configuration as YAML, stored in the checkpoint
+	Resolved    []byte     // the whole configuration as YAML, stored in the checkpoint
+	Basis       *run.Basis // what the run was begun with, stored in the checkpoint; nil if unknown
 }
 
 // Epoch is the record of one epoch, as it is stored in the run folder. The last one is the result of a training.
@@ -154,7 +155,7 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 		return c, err
 	}
 	c.Meta.Config, c.Meta.Epoch, c.Meta.Batch = string(t.Resolved), epoch, batch
-	c.Meta.Seed, c.Meta.Generators = t.Seed, run.Generators(t.Options.Device)
+	c.Meta.Seed, c.Meta.Generators, c.Meta.Basis = t.Seed, run.Generators(t.Options.Device), t.Basis
 	c.State["sgd"], c.State["metrics"], c.State["scale"] = t.step.State(), t.meter.State(), t.step.Scaler.State("loss")
 	return c, nil
 }

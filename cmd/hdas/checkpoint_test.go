@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,6 +77,9 @@ func TestCheckpointInAndOut(t *testing.T) {
 		}
 	}
 
+	t.Run("no numbers", func(t *testing.T) {
+		refuseNoNumbers(t, at("images.safetensors"), at("in.safetensors"), at("out.safetensors"))
+	})
 	t.Run("images", func(t *testing.T) { predictImages(t, at("in.safetensors")) })
 
 	for _, c := range []struct {
@@ -107,6 +111,53 @@ func TestCheckpointInAndOut(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(at("x")); err == nil {
+		t.Error("what failed was written")
+	}
+}
+
+// Images of whole numbers or of NaN, and weights of NaN, are refused with their cause and name.
+func refuseNoNumbers(t *testing.T, images, checkpoint, weights string) {
+	folder := t.TempDir()
+	bad, nan, spoilt := filepath.Join(folder, "bytes.safetensors"), filepath.Join(folder, "nan.safetensors"), filepath.Join(folder, "weights.safetensors")
+	err := torch.Do(func(*torch.Scope) error {
+		tensors, _, err := run.ReadTensors(images)
+		if err != nil {
+			return err
+		}
+		x := tensors["input"]
+		if err := run.WriteTensors(bad, []nn.Param{{Name: "input", Tensor: x.To(torch.Int64)}}, nil); err != nil {
+			return err
+		}
+		x.Narrow(0, 1, 1).MulScalar_(math.NaN())
+		if err := run.WriteTensors(nan, []nn.Param{{Name: "input", Tensor: x}}, nil); err != nil {
+			return err
+		}
+		tensors, texts, err := run.ReadTensors(weights)
+		if err != nil {
+			return err
+		}
+		var all []nn.Param
+		for n, w := range tensors {
+			if n == "linear.weight" { // the H-DAS authors' name
+				w.Narrow(0, 0, 1).MulScalar_(math.Inf(1))
+			}
+			all = append(all, nn.Param{Name: n, Tensor: w})
+		}
+		return run.WriteTensors(spoilt, all, texts)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for words, args := range map[string][]string{
+		"divided by 255":                  {"predict", checkpoint, "--input", bad, "-o", filepath.Join(folder, "x")},
+		"image 1 has values that are NaN": {"predict", checkpoint, "--input", nan, "-o", filepath.Join(folder, "x")},
+		"1 tensors have values that are NaN or infinite: classifier.weight": {"import", spoilt, "--genotype", "DARTS_V2", "-o", filepath.Join(folder, "x")},
+	} {
+		if code, _, errs := call(t, args...); code != exitFailed || !strings.Contains(errs, words) {
+			t.Errorf("exit %d, %q does not say %q", code, errs, words)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(folder, "x")); err == nil {
 		t.Error("what failed was written")
 	}
 }

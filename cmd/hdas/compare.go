@@ -65,6 +65,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 	}
 	s.flags(c)
 	r.flags(c)
+	p.acceptsData(c)
 	c.Flags().IntVar(&b.Random, "random", 4, "number of random genotypes to train")
 	c.Flags().IntVar(&b.Repeats, "repeats", 1, "number of trainings of the found genotype, with consecutive seeds from --seed on")
 	c.Flags().IntVar(&b.Window, "window", 3, "for stages that are not the folder of a search: number of preceding states that a cell may read")

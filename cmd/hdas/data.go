@@ -118,7 +118,7 @@ func (p *program) dataCheck() *cobra.Command {
 		Long: `Read all images of the data sets in a folder (CIFAR-10, CIFAR-100, ImageNet, or your
 own class folders), verify the published checksums of archives, and print classes,
 counts, mean and standard deviation. The exit code is 1 if something is missing
-or damaged.`,
+or damaged, there are fewer than two classes, or a part has no images.`,
 		Example: "  hdas data check\n  hdas data check photos",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {

@@ -15,7 +15,10 @@ func (p *program) eval() *cobra.Command {
 	c := &cobra.Command{
 		Use: "eval RUN|CHECKPOINT", Short: "Evaluate a trained network",
 		Long: `Evaluate a trained network on the data set that it was trained on. No other
-file than the checkpoint is needed to rebuild the network.`,
+file than the checkpoint is needed to rebuild the network. Images that were added
+to your own folder since the run began, or removed from it, are reported. If other
+images may be among the test images, the evaluation is refused, unless
+--accept-data accepts them.`,
 		Example: "  hdas eval runs/darts",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
@@ -32,6 +35,7 @@ file than the checkpoint is needed to rebuild the network.`,
 			})
 		},
 	}
+	p.acceptsData(c)
 	f := c.Flags()
 	f.StringVar(&t.Device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.IntVar(&t.Threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")

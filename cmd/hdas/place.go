@@ -19,7 +19,7 @@ type place struct {
 
 func (r *place) flags(c *cobra.Command) {
 	c.Flags().StringVar(&r.out, "out", "", "folder of the run; default: a name with the time in runs/")
-	c.Flags().BoolVar(&r.resume, "resume", false, "resume the run in --out with its own configuration")
+	c.Flags().BoolVar(&r.resume, "resume", false, "resume the run in --out with its own configuration and data")
 }
 
 // open returns the folder of the run: the one to resume, whose configuration it puts into s, or a new one.

@@ -33,7 +33,7 @@ center is cropped. Files that cannot be read are named, the others are
 classified, and the exit code is 1.
 
 With --input, the images are the tensor "input" (N,C,H,W), already normalised, of
-a safetensors file, and the tensor "logits" (N,classes) is written to the
+a safetensors file (floating-point numbers, none of them NaN), and the tensor "logits" (N,classes) is written to the
 safetensors file of -o.`,
 		Example: `  hdas predict runs/trained photo.jpg photos/ --top 3
   hdas predict darts.safetensors --input batch.safetensors -o logits.safetensors --precision float64`,

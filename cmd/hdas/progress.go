@@ -9,6 +9,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
@@ -23,8 +24,21 @@ func (p *program) watch() lab.Watch {
 		Begin:   func(name string) (func(run.Progress), func()) { return progress(p.err, name) },
 		Skipped: func(e *datasets.DamagedError, n int) { fmt.Fprintf(p.err, "hdas: skipped (%d so far): %v\n", n, e) },
 		Note:    func(text string) { fmt.Fprintln(p.err, "hdas: "+text) },
-		Line:    func(_, line string) { fmt.Fprintln(p.err, line) },
+		Changed: func(run, text string) bool {
+			if p.acceptData {
+				fmt.Fprintf(p.err, "hdas: the data of %s has changed since it was begun: %s\n", run, text)
+			}
+			return p.acceptData
+		},
+		Line: func(_, line string) { fmt.Fprintln(p.err, line) },
 	}
+}
+
+const acceptFlag = "accept-data"
+
+// acceptsData adds the flag of commands that resume or evaluate runs.
+func (p *program) acceptsData(c *cobra.Command) {
+	c.Flags().BoolVar(&p.acceptData, acceptFlag, false, "resume or evaluate a run although images were added, removed or changed since it began (not classes)")
 }
 
 // progress returns an observer that shows the progress of a run, and a function that ends the display. On

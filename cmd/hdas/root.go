@@ -14,8 +14,9 @@ import (
 
 // program is one call of the command: its outputs, and the flags of all commands.
 type program struct {
-	out, err io.Writer
-	json     bool
+	out, err   io.Writer
+	json       bool
+	acceptData bool // data may have changed since a run began
 }
 
 // execute runs the command line and returns the exit code.

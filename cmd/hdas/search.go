@@ -73,6 +73,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 	}
 	s.flags(c)
 	r.flags(c)
+	p.acceptsData(c)
 	many.flags(c)
 	c.Flags().BoolVar(&dry, "dry-run", false, "predict time and memory of the search from one measured step; writes no file")
 	return c

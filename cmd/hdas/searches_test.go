@@ -96,6 +96,9 @@ func TestSeeds(t *testing.T) {
 	if first.Valid != second.Valid || first.Seeds[1].Run != second.Seeds[1].Run || *first.Seeds[0].Selected != *second.Seeds[0].Selected {
 		t.Errorf("%+v, then %+v", first, second)
 	}
+	if text := must(t, "eval", filepath.Join(best.Run, "selection")); !strings.Contains(text, "1000 images") { // the data set's own test images
+		t.Errorf("the selecting training is scored as %s", text)
+	}
 }
 
 // If a child process fails, the parent fails with the child's error message.

@@ -74,7 +74,11 @@ func (p *program) searchSeeds(ctx context.Context, c configs.Search, s seeds, di
 		return err
 	}
 	sum, err := lab.SearchSeeds(ctx, c, lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection, Command: func(folder string) []string {
-		return []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder}
+		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder}
+		if p.acceptData {
+			again = append(again, "--"+acceptFlag)
+		}
+		return again
 	}}, dir, p.watch())
 	var cannot *lab.Untrainable
 	switch {

@@ -60,5 +60,6 @@ not of the best one.`,
 	c.RegisterFlagCompletionFunc("genotype", cobra.FixedCompletions(genotype.Names(), cobra.ShellCompDirectiveDefault))
 	s.flags(c)
 	r.flags(c)
+	p.acceptsData(c)
 	return c
 }
