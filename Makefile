@@ -4,7 +4,7 @@ RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
 PURE := ./setting ./configs ./draw ./datasets ./weights/... ./search/space ./metric/score ./models/genotype/... ./models/layer ./models/ops ./models/plan \
-	./torch/dtype ./torch/kernel ./torch/optim/schedule ./internal/arch ./internal/fetch ./internal/filekind ./internal/imagefile ./internal/layered ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed ./lab/jobs
+	./torch/dtype ./torch/kernel ./torch/optim/schedule ./torch/versions ./internal/arch ./internal/fetch ./internal/filekind ./internal/imagefile ./internal/layered ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed ./lab/jobs
 
 .DEFAULT_GOAL := build
 .PHONY: help build setup env demo test check race-pure race soak bench golden parity lint clean

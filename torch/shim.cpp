@@ -1,15 +1,14 @@
 #include "guard.h"
 #include "shim.h"
+#include "versions.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 #include <atomic>
 #include <c10/core/Allocator.h>
 #include <cstring>
 #include <malloc.h>
 #include <mutex>
 #include <torch/torch.h>
-#include <torch/version.h>
 
 using at::Tensor;
 
@@ -190,20 +189,12 @@ char *hdas_channels_last(ht *out, ht t) {
   return hdas_guard([&] { *out = handle(ref(t).contiguous(at::MemoryFormat::ChannelsLast)); });
 }
 
-static void autocast(const hdas_cast &c) {
-  if (c.cuda) {
-    at::autocast::set_enabled(c.enabled != 0);
-    at::autocast::set_autocast_gpu_dtype(at::ScalarType(c.type));
-  } else {
-    at::autocast::set_cpu_enabled(c.enabled != 0);
-    at::autocast::set_autocast_cpu_dtype(at::ScalarType(c.type));
-  }
-}
+static void autocast(const hdas_cast &c) { hdas::set_cast(c.cuda ? at::kCUDA : at::kCPU, {c.enabled != 0, at::ScalarType(c.type)}); }
 
 char *hdas_autocast(int cuda, int type, hdas_cast *was) {
   return hdas_guard([&] {
-    *was = cuda ? hdas_cast{1, at::autocast::is_enabled(), int(at::autocast::get_autocast_gpu_dtype())}
-                : hdas_cast{0, at::autocast::is_cpu_enabled(), int(at::autocast::get_autocast_cpu_dtype())};
+    const hdas::Cast now = hdas::get_cast(cuda ? at::kCUDA : at::kCPU);
+    *was = {cuda, now.enabled, int(now.type)};
     autocast({cuda, 1, type});
     at::autocast::increment_nesting();
   });
