@@ -8,7 +8,8 @@
 LIBTORCH=python  use the libtorch of the installed PyTorch (of $PYTHON, default python3)
 LIBTORCH=DIR     use this libtorch (the folder with include/ and lib/; of a PyTorch, its folder torch)
 LIBTORCH=2.11.0  prepare this version; default: the newest supported one that runs here
-CUDA=0|1         without or with CUDA; default: with CUDA if nvidia-smi finds a GPU
+CUDA=0|1         prepare a libtorch without or with CUDA; default: with CUDA if nvidia-smi finds a GPU. A program
+                 that is built with CUDA=0 uses no GPU
 LIBJPEG=0|1      without or with libjpeg-turbo; default: with it if the compiler finds it
 HDAS_CACHE=DIR   the folder for libtorch; default: hdas in $XDG_CACHE_HOME or ~/.cache
 
@@ -39,8 +40,8 @@ PLATFORMS = [word for name in ["1", "2010", "2014"] + ["_2_%d" % minor for minor
 
 # gotch names these libraries in its linker flags. An empty archive of that name satisfies the linker if the library does not exist,
 # and avoids that a library which libtorch loads itself becomes one without which the program cannot start.
-NAMED = "cuda cudart cublas cudnn caffe2_nvrtc nvrtc-builtins nvrtc nvToolsExt".split()
-NAMED_CPU = NAMED + "torch c10_cuda torch_cuda".split()
+# The program loads the CUDA libraries itself where there is a GPU.
+NAMED = "cuda cudart cublas cudnn caffe2_nvrtc nvrtc-builtins nvrtc nvToolsExt torch c10_cuda torch_cuda".split()
 
 
 def fail(cause, cure):
@@ -319,13 +320,13 @@ def needed(path):
         return (names,) + (own[0] if own else (None, 0))
 
 
-def stand_ins(torch, kind):
+def stand_ins(torch):
     """Returns the content of stand-in files by name: empty archives, and libgomp_torch.so, which links to the OpenMP runtime of libtorch.
 
     PyTorch's wheel renames the file of libgomp, but not the name in it (DT_SONAME). A program linked with that file would load the
     system's libgomp.so.1 and run with two OpenMP runtimes. The linker uses the name of the file if there is none in it.
     """
-    files = {"lib%s.a" % name: b"!<arch>\n" for name in (NAMED_CPU if kind == "cpu" else NAMED)}
+    files = {"lib%s.a" % name: b"!<arch>\n" for name in NAMED}
     libraries, _, _ = needed(torch / "lib" / "libtorch_cpu.so")
     omp = next((n for n in libraries if re.match(r"lib(gomp|iomp|omp)\b", n)), "")
     script = "INPUT(-lgomp)\n"  # the compiler's OpenMP runtime
@@ -340,9 +341,9 @@ def stand_ins(torch, kind):
     return files
 
 
-def write_stand_ins(folder, torch, kind):
+def write_stand_ins(folder, torch):
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in sorted(stand_ins(torch, kind).items()):
+    for name, data in sorted(stand_ins(torch).items()):
         part = folder / ("%s.%d" % (name, os.getpid()))
         part.write_bytes(data)
         part.rename(folder / name)
@@ -409,7 +410,7 @@ def prepare(version, kind, cxx):
         try:
             fetch(home, work, version, kind)
             check_loads(work / "tree" / "torch", kind)
-            write_stand_ins(work / "tree" / "empty", work / "tree" / "torch", kind)
+            write_stand_ins(work / "tree" / "empty", work / "tree" / "torch")
             stamp = {"version": version.number, "kind": kind, "layout": LAYOUT, "libraries": sizes(work / "tree")}
             os.sync()  # a power cut after the rename must not find empty files
             (work / "tree" / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
@@ -496,7 +497,7 @@ def own(path):
     if not (folder / STAMP).exists():
         check_loads(torch, kind)
         try:
-            write_stand_ins(folder, torch, kind)
+            write_stand_ins(folder, torch)
             (folder / STAMP).write_text(json.dumps({"libtorch": str(torch), "version": number, "kind": kind, "abi": abi}) + "\n")
         except OSError as e:
             fail("%s cannot be written: %s" % (folder, e.strerror), "Name another folder with HDAS_CACHE.")
@@ -599,7 +600,7 @@ def environment():
         env["CXX"] = str(generated(empty, "cxx20.sh", CXX20 % cxx))
     elif cxx != (go["CXX"] or "g++"):
         env["CXX"] = cxx
-    flags = goflags(go["GOFLAGS"], cuda=kind == "cuda", libjpeg=jpeg)
+    flags = goflags(go["GOFLAGS"], nocuda=os.environ.get("CUDA") == "0", libjpeg=jpeg)
     if flags is not None:
         env["GOFLAGS"] = flags
     return env, "libtorch %s for %s is ready in %s (%s)" % (version.number, kind.upper(), torch, why)

@@ -139,7 +139,7 @@ func TestPrepare(t *testing.T) {
 		return files[0]
 	}
 	want := fmt.Sprintf("export CGO_CXXFLAGS='-O2 -D_GLIBCXX_USE_CXX11_ABI=0 -I%[1]s/torch/include -I%[1]s/torch/include/torch/csrc/api/include -include %[2]s'\n"+
-		"export CGO_LDFLAGS='-L%[1]s/empty -L%[1]s/torch/lib -Wl,-rpath,%[1]s/torch/lib'\n", home, header())
+		"export CGO_LDFLAGS='-L%[1]s/empty -L%[1]s/torch/lib -Wl,-rpath,%[1]s/torch/lib'\nexport GOFLAGS=-tags=nocuda\n", home, header())
 	if got, stderr := s.passes([]string{"env"}, "PIP_FIND_LINKS="); got != want || stderr != "" {
 		t.Errorf("got\n%s%swant\n%s", got, stderr, want)
 	}
@@ -200,9 +200,10 @@ func TestOwn(t *testing.T) {
 	s.fails(nil, "libtorch_cpu.so does not load on this machine: OSError: libgomp-a34b3233.so.1", "LIBTORCH="+broken)
 
 	compile(t, filepath.Join(s.libtorch, "lib", "libtorch_cuda.so"), "void cuda() {}")
-	got, _ := s.passes([]string{"env"}, "LIBTORCH="+s.libtorch, "CUDA=")
-	if !strings.Contains(got, "export GOFLAGS=-tags=cuda\n") {
-		t.Errorf("CUDA: %s", got)
+	for _, cuda := range []string{"", "1"} {
+		if got, _ := s.passes([]string{"env"}, "LIBTORCH="+s.libtorch, "CUDA="+cuda); strings.Contains(got, "GOFLAGS") {
+			t.Errorf("CUDA: %s", got)
+		}
 	}
 }
 
@@ -327,12 +328,12 @@ func TestGOFLAGS(t *testing.T) {
 	s := newSetup(t)
 	compile(t, filepath.Join(s.libtorch, "lib", "libtorch_cuda.so"), "void cuda() {}")
 	for _, c := range []struct{ flags, cuda, want string }{
-		{"-mod=mod", "1", "-mod=mod -tags=cuda"},
-		{"-tags=a,b -v", "1", "-v -tags=a,b,cuda"},
-		{"-tags=cuda", "1", "-tags=cuda"},
-		{"-tags=a,cuda -v", "0", "-v -tags=a"},
-		{"-tags=cuda", "0", ""},
-		{"-v", "0", "-v"},
+		{"-mod=mod", "0", "-mod=mod -tags=nocuda"},
+		{"-tags=a,b -v", "0", "-v -tags=a,b,nocuda"},
+		{"-tags=nocuda", "0", "-tags=nocuda"},
+		{"-tags=a,nocuda -v", "1", "-v -tags=a"},
+		{"-tags=nocuda", "1", ""},
+		{"-v", "1", "-v"},
 	} {
 		got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $GOFLAGS"}, "LIBTORCH="+s.libtorch, "CUDA="+c.cuda, "GOFLAGS="+c.flags)
 		if strings.TrimSpace(got) != c.want {
@@ -397,7 +398,7 @@ func TestLibjpeg(t *testing.T) {
 	for _, c := range []struct {
 		fails       int
 		asked, want string
-	}{{0, "", "-tags=libjpeg"}, {0, "1", "-tags=libjpeg"}, {0, "0", ""}, {1, "", ""}} {
+	}{{0, "", "-tags=nocuda,libjpeg"}, {0, "1", "-tags=nocuda,libjpeg"}, {0, "0", "-tags=nocuda"}, {1, "", "-tags=nocuda"}} {
 		got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $GOFLAGS"}, "LIBTORCH="+s.libtorch, "LIBJPEG="+c.asked, "CC="+compiler(c.fails))
 		if strings.TrimSpace(got) != c.want {
 			t.Errorf("%+v: GOFLAGS=%s", c, got)

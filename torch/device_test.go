@@ -19,14 +19,18 @@ func TestParseDevice(t *testing.T) {
 		first = torch.CUDA(0)
 	}
 	good := map[string]torch.Device{"cpu": torch.CPU, "auto": first}
-	bad := map[string]string{fmt.Sprintf("cuda:%d", n): fmt.Sprintf("%d CUDA devices found", n), "cuda:99": "CUDA devices found"}
+	none := torch.NoCUDA()
+	if n > 0 {
+		none = fmt.Sprintf("there are %d CUDA devices", n)
+	}
+	bad := map[string]string{fmt.Sprintf("cuda:%d", n): none, "cuda:99": none}
 	for _, name := range []string{"", "CPU", "gpu", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "cuda0", "cudax", "cuda:1.5", " cpu"} {
 		bad[name] = "known are auto, cpu, cuda, cuda:N"
 	}
 	if n > 0 {
 		good["cuda"] = torch.CUDA(0)
 	} else {
-		bad["cuda"] = "0 CUDA devices found"
+		bad["cuda"] = none
 	}
 	for i := range n {
 		good[fmt.Sprintf("cuda:%d", i)] = torch.CUDA(i)
@@ -89,6 +93,17 @@ func TestNoSuchDevice(t *testing.T) {
 		if err := torch.Do(func(*torch.Scope) error { f(); return nil }); err == nil || strings.Contains(err.Error(), "frame #") || torch.Live() != before {
 			t.Errorf("%s on %v: %v", name, missing, err)
 		}
+	}
+}
+
+// Without a device there is a reason, which a device's error gives, too.
+func TestNoCUDA(t *testing.T) {
+	why := torch.NoCUDA()
+	if (why == "") != (torch.CUDADevices() > 0) {
+		t.Errorf("%d devices: %q", torch.CUDADevices(), why)
+	}
+	if _, err := torch.ParseDevice("cuda"); why != "" && (err == nil || !strings.Contains(err.Error(), why)) {
+		t.Errorf("%v does not say %q", err, why)
 	}
 }
 

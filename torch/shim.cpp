@@ -234,14 +234,6 @@ char *hdas_set_threads(int n) {
 
 int hdas_threads(void) { return at::get_num_threads(); }
 const char *hdas_version(void) { return TORCH_VERSION; }
-int hdas_cuda_devices(void) {
-  try {
-    return torch::cuda::is_available() ? int(torch::cuda::device_count()) : 0;
-  } catch (...) {
-    return 0;
-  }
-}
-
 char *hdas_synchronize(int device) {
   return hdas_guard([&] { torch::cuda::synchronize(device); });
 }

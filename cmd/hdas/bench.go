@@ -59,7 +59,7 @@ alike. The median, minimum and maximum of the ratios are printed.`,
 	f.IntVar(&b.rounds, "rounds", 6, "number of steps, the first of which is not counted")
 	f.BoolVar(&b.pytorch, "pytorch", false, "in turns with the PyTorch twin")
 	f.StringVar(&b.reference, "reference", "", "in turns with this checkout of quark0/darts")
-	f.StringVar(&b.python, "python", "", "Python with a supported PyTorch; default: the one that make parity prepared, or python3")
+	f.StringVar(&b.python, "python", "", "Python with a supported PyTorch; default: $PYTHON, the one that make parity prepared, or python3")
 	f.StringVar(&b.side, "side", "", "")
 	f.MarkHidden("side")
 	return c

@@ -100,7 +100,7 @@ libraries.`,
 	f.StringVar(&s.Precision, "precision", torch.Float64.String(), "float32 or float64")
 	f.IntVar(&s.Threads, "threads", runtime.NumCPU(), "threads of tensor operations on both sides")
 	f.Uint64Var(&s.Seed, "seed", 0, "seed of the random weights and batches")
-	f.StringVar(&python, "python", "", "Python with a supported PyTorch; default: the one that make parity prepared, or python3")
+	f.StringVar(&python, "python", "", "Python with a supported PyTorch; default: $PYTHON, the one that make parity prepared, or python3")
 	f.Float64Var(&tolerance, "tolerance", 0, "tolerance of all groups; 0: as described above")
 	f.StringVar(&side, "side", "", "")
 	f.MarkHidden("side")

@@ -51,8 +51,8 @@ func (p *program) doctor() *cobra.Command {
 			for i := range torch.CUDADevices() {
 				h.Devices = append(h.Devices, torch.CUDA(i).String())
 			}
-			h.CUDA = cudaAdvice(len(h.Devices) > 1)
-			h.Versions = versionAdvice(h.Libtorch, len(h.Devices) > 1, proc.NVIDIADriver())
+			h.CUDA = cudaAdvice()
+			h.Versions = versionAdvice(h.Libtorch, proc.NVIDIADriver())
 			if h.DataDir == "" {
 				h.DataDir = datasets.Dir()
 			}
@@ -72,19 +72,17 @@ func (p *program) doctor() *cobra.Command {
 	return c
 }
 
-func cudaAdvice(found bool) string {
-	switch {
-	case found:
-		return "found"
-	case proc.Library("libtorch_cuda.so") == "":
-		return "this build is for the CPU; with an NVIDIA GPU: make CUDA=1"
+// cudaAdvice says whether CUDA can be used and, if not, why.
+func cudaAdvice() string {
+	if why := torch.NoCUDA(); why != "" {
+		return why
 	}
-	return "this build has CUDA, but no device answers; check nvidia-smi and the driver"
+	return "found"
 }
 
 // versionAdvice says whether a libtorch is the newest supported one, what a newer one needs, and how to
 // build with another. driver is the version of the NVIDIA driver, empty if there is none.
-func versionAdvice(libtorch string, cuda bool, driver string) string {
+func versionAdvice(libtorch, driver string) string {
 	newest := versions.Supported[len(versions.Supported)-1]
 	mine, ok := versions.Of(libtorch)
 	var state string
@@ -95,11 +93,8 @@ func versionAdvice(libtorch string, cuda bool, driver string) string {
 		state = "the newest supported version"
 	default:
 		state = newest.Number + " is supported, too"
-		if cuda {
-			state += fmt.Sprintf(", and needs the NVIDIA driver %d and GPUs of compute capability %s to %s for CUDA %s", newest.Driver, newest.Oldest, newest.Newest, newest.CUDA)
-			if driver != "" {
-				state += "; the driver here is " + driver
-			}
+		if driver != "" {
+			state += fmt.Sprintf("; on GPUs it needs the NVIDIA driver %d, which here is %s, and compute capability %s to %s", newest.Driver, driver, newest.Oldest, newest.Newest)
 		}
 	}
 	return fmt.Sprintf("%s; of %s, make LIBTORCH=VERSION uses another, make LIBTORCH=python the installed PyTorch's", state, versions.Names())

@@ -2,6 +2,7 @@ package parity
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,9 +32,10 @@ const (
 )
 
 // Find returns the Python of that path or name if it has a supported PyTorch, and otherwise an error
-// that says what to do. An empty path means a Python that make parity prepared, with the version of this
-// program's libtorch if there is one, or else python3.
+// that says what to do. An empty path means $PYTHON or, if that is not set, a Python that make parity
+// prepared, with the version of this program's libtorch if there is one, or else python3.
 func Find(ctx context.Context, path string) (Python, error) {
+	path = cmp.Or(path, os.Getenv("PYTHON"))
 	if path == "" {
 		path = preparedPython(torch.Version())
 	}
