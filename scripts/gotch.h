@@ -3,7 +3,11 @@
 // and what has none throws. Without effect outside gotch's libtch, and on libtorch 2.1.
 #pragma once
 #if defined(__cplusplus) && __has_include("torch_api_generated.cpp.h")
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations" // gotch uses what newer versions call deprecated
+// Warnings of gotch about what newer versions and C++20 call deprecated.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+#if __cplusplus >= 202002L
+#pragma GCC diagnostic ignored "-Wdeprecated-enum-enum-conversion"
+#endif
 #include <torch/torch.h>
 #include <torch/version.h>
 #include <stdexcept>

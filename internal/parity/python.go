@@ -123,8 +123,15 @@ func (p Python) run(ctx context.Context, folder string) error {
 	return child(exec.CommandContext(ctx, command[0], command[1:]...), "PyTorch's side")
 }
 
-// pace returns the command that runs PyTorch's timed steps on a folder.
-func (p Python) pace(folder string) ([]string, error) { return p.command(pytorch.Pace, folder) }
+// pace returns the command that runs PyTorch's timed steps on a folder; compiled says whether
+// torch.compile compiles the networks.
+func (p Python) pace(folder string, compiled bool) ([]string, error) {
+	command, err := p.command(pytorch.Pace, folder)
+	if compiled {
+		command = append(command, "compile")
+	}
+	return command, err
+}
 
 // command writes the Python programs to a folder and returns the command that runs one of them there.
 func (p Python) command(program, folder string) ([]string, error) {
