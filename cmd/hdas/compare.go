@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/estimate"
 	"hdas/lab"
 )
 
@@ -16,6 +17,7 @@ func (p *program) compare() *cobra.Command {
 	var s settings
 	var r place
 	var b lab.Baseline
+	var dry bool
 	c := &cobra.Command{
 		Use: "compare RUN|NAME|FILE|CELLS+STAGES", Short: "Compare a found genotype with random genotypes of its space",
 		Long: `Train the genotype that a search found, and genotypes drawn uniformly from the
@@ -37,6 +39,19 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 				if r.resume && c.Flags().Changed(flag) {
 					return usageError{fmt.Errorf("--resume continues the comparison in the folder, which --%s cannot change", flag)}
 				}
+			}
+			if dry {
+				return p.dryRun(&r, func() (e estimate.Estimate, err error) {
+					config, err := configs.LoadTrain(s.overrides(c))
+					if err != nil {
+						return e, usageError{err}
+					}
+					plan, err := comparePlan(a[0], b, c.Flags().Changed("window"), config.Seed)
+					if err != nil {
+						return e, usageError{err}
+					}
+					return lab.EstimateCompare(c.Context(), config, plan, p.watch())
+				})
 			}
 			var config configs.Train
 			var drawn lab.ComparePlan
@@ -66,6 +81,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 	s.flags(c)
 	r.flags(c)
 	p.acceptsData(c)
+	dryFlag(c, &dry)
 	c.Flags().IntVar(&b.Random, "random", 4, "number of random genotypes to train")
 	c.Flags().IntVar(&b.Repeats, "repeats", 1, "number of trainings of the found genotype, with consecutive seeds from --seed on")
 	c.Flags().IntVar(&b.Window, "window", 3, "for stages that are not the folder of a search: number of preceding states that a cell may read")

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/estimate"
 	"hdas/lab"
 	"hdas/run"
 	"hdas/search"
@@ -46,11 +46,20 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 		Use: string(kind), Short: short, Args: args(cobra.NoArgs),
 		Example: fmt.Sprintf("  hdas search %s --config tiny-%s --out runs/%s", kind, kind, kind),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if dry {
-				return p.estimate(c, kind, &s, &r)
-			}
 			if err := many.check(c, &r); err != nil {
 				return err
+			}
+			if dry {
+				return p.dryRun(&r, func() (e estimate.Estimate, err error) {
+					config, err := configs.LoadSearch(kind, s.overrides(c))
+					if err != nil {
+						return e, usageError{err}
+					}
+					if many.n > 1 {
+						return lab.EstimateSeeds(c.Context(), config, many.plan(), p.watch())
+					}
+					return lab.EstimateSearch(c.Context(), config, p.watch())
+				})
 			}
 			var config configs.Search
 			dir, err := r.open(c, &s, "search-"+string(kind), func() (err error) {
@@ -75,7 +84,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 	r.flags(c)
 	p.acceptsData(c)
 	many.flags(c)
-	c.Flags().BoolVar(&dry, "dry-run", false, "predict time and memory of the search from one measured step; writes no file")
+	dryFlag(c, &dry)
 	return c
 }
 
@@ -88,29 +97,4 @@ func describeResult(w io.Writer, found search.Result, dir *run.Dir) {
 		fmt.Fprintf(w, "\nstopped after epoch %d: the curvature of the validation loss grows fast (search.stop); the genotype is that of epoch %d\n", found.Epoch.Epoch, at)
 	}
 	fmt.Fprintf(w, "\nvalidation accuracy of the supernet %s\ndrawing %s\n", percent(found.Epoch.Valid.Top1), dir.Path(run.DrawingFile))
-}
-
-// estimate prints the predicted time and memory of a search.
-func (p *program) estimate(c *cobra.Command, kind configs.Kind, s *settings, r *place) error {
-	if r.resume || c.Flags().Changed("seeds") {
-		return usageError{errors.New("--dry-run is for a new search with one seed; do not use it with --resume or --seeds")}
-	}
-	config, err := configs.LoadSearch(kind, s.overrides(c))
-	if err != nil {
-		return usageError{err}
-	}
-	e, err := lab.Estimate(c.Context(), config, p.watch())
-	if err != nil {
-		return err
-	}
-	return p.print(e, func(w io.Writer) {
-		fmt.Fprintf(w, "weights of the supernet  %s\narchitecture parameters  %s\n", thousands(e.Weights), thousands(e.Arch))
-		fmt.Fprintf(w, "steps                    %d in each of %d epochs\n", e.Steps, e.Epochs)
-		fmt.Fprintf(w, "a step                   %.2f s, measured\nan epoch                 %s, evaluation included\nthe search               %s\n", e.StepSeconds, duration(e.EpochSeconds), duration(e.SearchSeconds))
-		memory := "not known"
-		if e.PeakBytes > 0 {
-			memory = fmt.Sprintf("%.2f GB", float64(e.PeakBytes)/1e9)
-		}
-		fmt.Fprintf(w, "peak memory              %s\n", memory)
-	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/estimate"
 	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -18,6 +19,7 @@ func (p *program) train() *cobra.Command {
 	var s settings
 	var r place
 	var name string
+	var dry bool
 	c := &cobra.Command{
 		Use: "train --genotype NAME|FILE|RUN", Short: "Train the network of a genotype",
 		Long: `Train the network of a genotype: the name of a published one, a file, CELLS+STAGES
@@ -29,6 +31,19 @@ not of the best one.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if r.resume == (name != "") {
 				return usageError{errors.New("use either --genotype, to train a genotype, or --resume, to continue a run")}
+			}
+			if dry {
+				return p.dryRun(&r, func() (e estimate.Estimate, err error) {
+					config, err := configs.LoadTrain(s.overrides(c))
+					if err != nil {
+						return e, usageError{err}
+					}
+					g, err := run.LoadGenotype(name)
+					if err != nil {
+						return e, usageError{err}
+					}
+					return lab.EstimateTrain(c.Context(), config, g, p.watch())
+				})
 			}
 			var config configs.Train
 			var g genotype.Genotype
@@ -61,5 +76,6 @@ not of the best one.`,
 	s.flags(c)
 	r.flags(c)
 	p.acceptsData(c)
+	dryFlag(c, &dry)
 	return c
 }
