@@ -42,18 +42,22 @@ func allKeys() []string {
 	return slices.Compact(all)
 }
 
-// unknownVariables returns a fault for every environment variable that begins with prefix and is not
-// known.
+// lookup returns the value of the environment variable for a key.
+func lookup(key string) (string, bool) { return os.LookupEnv(variable(key)) }
+
+// unknownVariables returns a fault for every environment variable that begins with prefix, in any letter case,
+// and is not known.
 func unknownVariables() (f setting.Faults) {
-	known := map[string]bool{}
+	known := slices.Clone(reserved)
 	for _, key := range allKeys() {
-		known[variable(key)] = true
+		known = append(known, variable(key))
 	}
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, testPrefix) {
-			f.Check(known[name] || slices.Contains(reserved, name), name, nil, "no setting has this environment variable")
+		if !strings.HasPrefix(strings.ToUpper(name), prefix) || strings.HasPrefix(name, testPrefix) {
+			continue
 		}
+		f.Check(slices.Contains(known, name), name, nil, "no setting has this environment variable%s", setting.Meant(name, known))
 	}
 	return f
 }

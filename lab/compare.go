@@ -129,6 +129,7 @@ func (p ComparePlan) Begin(c configs.Train, d *run.Dir) error {
 			return err
 		}
 	}
+	c.Form = configs.FormOf(len(p.networks[0].Stages) > 0)
 	resolved, err := c.YAML()
 	if err != nil {
 		return err
@@ -171,6 +172,11 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 		return r, fmt.Errorf("%s: %w", d.Path(planFile), err)
 	}
 	r.Space = k.Space
+	first, err := run.LoadGenotype(d.Path("found-1.yaml"))
+	if err != nil {
+		return r, err
+	}
+	c.Form = configs.FormOf(len(first.Stages) > 0)
 	basis, err := w.beginTrainings(c, d, k)
 	if err != nil {
 		return r, err

@@ -124,6 +124,12 @@ func Read(path string) (Loaded, error) {
 	return c, nil
 }
 
+// ReadMeta returns the Meta of a checkpoint. It checks the whole file and makes no tensors.
+func ReadMeta(path string) (Meta, error) {
+	m, _, err := inspect(path)
+	return m, err
+}
+
 // inspect reads and checks a checkpoint; it makes no tensors.
 func inspect(path string) (Meta, []safetensors.Tensor, error) {
 	f, err := safetensors.Read(path)

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/draw"
-	"hdas/models/genotype"
 	"hdas/run"
 )
 
@@ -19,9 +18,7 @@ func (p *program) draw() *cobra.Command {
 		Use: "draw NAME|FILE|CELLS+STAGES|RUN", Short: "Draw a genotype's cells and stages as SVG",
 		Example: "  hdas draw Hs_DAS_CIFAR_stages -o stages.svg",
 		Args:    args(cobra.ExactArgs(1)),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return genotype.Names(), cobra.ShellCompDirectiveDefault
-		},
+		ValidArgsFunction: genotypeNames,
 		RunE: func(c *cobra.Command, a []string) error {
 			g, err := run.LoadGenotype(a[0])
 			if err != nil {

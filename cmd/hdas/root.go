@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/models/genotype"
 )
 
 // program is one call of the command: its outputs, and the flags of all commands.
@@ -67,6 +68,11 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// genotypeNames completes the name of a genotype on the command line.
+func genotypeNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return genotype.Names(), cobra.ShellCompDirectiveDefault
 }
 
 // print writes a result, with --json as JSON and otherwise as the text that f writes.

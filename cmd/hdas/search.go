@@ -49,7 +49,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 			if dry {
 				return p.estimate(c, kind, &s, &r)
 			}
-			if err := many.check(c, &r); err != nil {
+			if err := many.check(c, kind, &r); err != nil {
 				return err
 			}
 			var config configs.Search
