@@ -27,8 +27,8 @@ func variable(key string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// allKeys returns the keys of all configurations.
-func allKeys() []string {
+// Keys returns the keys of all configurations, sorted.
+func Keys() []string {
 	search, train := DefaultSearch(CellSearch), DefaultTrain()
 	var all []string
 	for _, c := range []any{&search, &train} {
@@ -49,7 +49,7 @@ func lookup(key string) (string, bool) { return os.LookupEnv(variable(key)) }
 // and is not known.
 func unknownVariables() (f setting.Faults) {
 	known := slices.Clone(reserved)
-	for _, key := range allKeys() {
+	for _, key := range Keys() {
 		known = append(known, variable(key))
 	}
 	for _, entry := range os.Environ() {

@@ -217,7 +217,7 @@ func TestRandomTexts(t *testing.T) {
 		value := rapid.OneOf(
 			rapid.SampledFrom([]string{"", "0", "-1", "1e400", ".nan", "-.inf", "~", "[]", "{}", "[[1]]", "{1: 2}", "true", "x", "2001-01-01", "0x1p-2", "&a [*a]", "!!binary aGk=", "? a", "<<: *b", "\"\\x00\"", "18446744073709551615", "[1,2,3]", "999999999"}),
 			rapid.String(), rapid.StringMatching(`[\[\]{}:,&*!|>'"%@?~\- \n\tab01.]{0,20}`))
-		key := rapid.OneOf(rapid.SampledFrom(allKeys()), rapid.StringMatching(`[a-z.]{0,8}`), rapid.String())
+		key := rapid.OneOf(rapid.SampledFrom(Keys()), rapid.StringMatching(`[a-z.]{0,8}`), rapid.String())
 		var o Overrides
 		for range rapid.IntRange(0, 3).Draw(r, "settings") {
 			o.Set = append(o.Set, key.Draw(r, "key")+"="+value.Draw(r, "value"))

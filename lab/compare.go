@@ -124,6 +124,11 @@ const (
 // then uses.
 func (p ComparePlan) Begin(c configs.Train, d *run.Dir) error {
 	for _, g := range p.networks {
+		if err := d.Vacant(g.Name, g.Name+".yaml"); err != nil {
+			return err
+		}
+	}
+	for _, g := range p.networks {
 		var text bytes.Buffer
 		if err := errors.Join(g.Encode(&text), d.WriteFile(g.Name+".yaml", text.Bytes())); err != nil {
 			return err

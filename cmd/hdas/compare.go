@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/datasets"
 	"hdas/lab"
 )
 
@@ -40,21 +41,21 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 			}
 			var config configs.Train
 			var drawn lab.ComparePlan
-			dir, err := r.open(c, &s, "compare", func() (err error) {
+			dir, err := r.open(c, &s, "compare", func() (data datasets.Spec, err error) {
 				if r.resume {
 					config, err = configs.LoadTrain(s.overrides(c))
-					return err
+					return data, err
 				}
 				found, err := lab.LoadFound(a[0])
 				if err != nil {
-					return err
+					return data, err
 				}
 				s.Form = configs.FormOf(len(found.Genotype.Stages) > 0)
 				if config, err = configs.LoadTrain(s.overrides(c)); err != nil {
-					return err
+					return data, err
 				}
 				drawn, err = comparePlan(found, b, c.Flags().Changed("window"), config.Seed)
-				return err
+				return config.Data.Spec, err
 			})
 			if err != nil {
 				return err

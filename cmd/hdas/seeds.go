@@ -74,7 +74,7 @@ func (p *program) searchSeeds(ctx context.Context, c configs.Search, s seeds, di
 		return err
 	}
 	sum, err := lab.SearchSeeds(ctx, c, lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection, Command: func(folder string) []string {
-		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder}
+		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder, "--" + partFlag}
 		if p.acceptData {
 			again = append(again, "--"+acceptFlag)
 		}

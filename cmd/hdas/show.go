@@ -160,7 +160,7 @@ func measure(c *cobra.Command, g genotype.Genotype, m plan.Macro) (lab.Size, err
 }
 
 func (r shown) write(w io.Writer, g genotype.Genotype) {
-	fmt.Fprintf(w, "%s\n", r.Name)
+	fmt.Fprintf(w, "%s\n", plain(r.Name))
 	if r.Run != nil {
 		state := ""
 		if r.Run.Epochs > 0 {
@@ -169,10 +169,10 @@ func (r shown) write(w io.Writer, g genotype.Genotype) {
 		fmt.Fprintf(w, "  %-22s %s, on %s%s\n", r.Run.Kind, r.Run.Path, r.Run.Dataset, state)
 	}
 	if g.Source != "" {
-		fmt.Fprintf(w, "  source                 %s\n", g.Source)
+		fmt.Fprintf(w, "  source                 %s\n", plain(g.Source))
 	}
 	if r.Reported != nil {
-		fmt.Fprintf(w, "  reported error         CIFAR-10 %s, ImageNet %s (%s)\n", errorRate(r.Reported.CIFAR10), errorRate(r.Reported.ImageNet), r.Reported.Source)
+		fmt.Fprintf(w, "  reported error         CIFAR-10 %s, ImageNet %s (%s)\n", errorRate(r.Reported.CIFAR10), errorRate(r.Reported.ImageNet), plain(r.Reported.Source))
 	}
 	wiring := "chain"
 	if r.Wiring != "" {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/datasets"
 	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -39,20 +40,20 @@ the preset imagenet, random resized crops and 100 epochs.`,
 				name = a[0]
 			}
 			if r.resume == (name != "") {
-				return usageError{errors.New("name either a genotype to train, or a training to resume with --resume --out DIR")}
+				return usageError{errors.New("name either a genotype to train, as an argument or by --genotype, or a training to resume by --resume --out DIR")}
 			}
 			var config configs.Train
 			var g genotype.Genotype
-			dir, err := r.open(c, &s, "train", func() (err error) {
+			dir, err := r.open(c, &s, "train", func() (data datasets.Spec, err error) {
 				if r.resume {
 					name = filepath.Join(r.out, run.GenotypeFile)
 				}
 				if g, err = run.LoadGenotype(name); err != nil {
-					return err
+					return data, err
 				}
 				s.Form = configs.FormOf(len(g.Stages) > 0)
 				config, err = configs.LoadTrain(s.overrides(c))
-				return err
+				return config.Data.Spec, err
 			})
 			if err != nil {
 				return err

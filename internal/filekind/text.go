@@ -18,7 +18,7 @@ func ReadText(path string, most int64) ([]byte, error) {
 	if err != nil && data == nil {
 		return nil, err
 	}
-	if kind := known(data); kind != "" {
+	if kind := Name(data); kind != "" {
 		return nil, fmt.Errorf("%s is %s, not a text", path, kind)
 	}
 	if head := data[:min(len(data), 4096)]; err == nil && (bytes.IndexByte(head, 0) >= 0 || !utf8.Valid(whole(head))) {
@@ -38,8 +38,9 @@ var readable = []struct{ magic, name string }{
 	{"RIFF????WEBP", "a WebP image"},
 }
 
-// known returns the format of a binary file's content, empty if it is not known.
-func known(data []byte) string {
+// Name returns the format of a binary file's content, empty if it is not known. Unlike Of it knows the formats
+// that this program reads, too.
+func Name(data []byte) string {
 	for _, k := range readable {
 		if Matches(k.magic, data) {
 			return k.name
