@@ -30,18 +30,24 @@ type Described struct {
 // Progress says how many of its epochs a run has finished.
 type Progress struct {
 	Epoch  int  `json:"epoch"`
-	Epochs int  `json:"epochs"` // 0: unknown, as of imported weights
+	Step   int  `json:"step,omitempty"` // steps of the epoch after that
+	Epochs int  `json:"epochs"`         // 0: unknown, as of imported weights
 	Done   bool `json:"-"`
 }
 
-// String returns "epoch 3 of 9".
-func (p Progress) String() string { return fmt.Sprintf("epoch %d of %d", p.Epoch, p.Epochs) }
+// String returns "epoch 3 of 9", and within an epoch "step 7 of epoch 4 of 9".
+func (p Progress) String() string {
+	if p.Step > 0 {
+		return fmt.Sprintf("step %d of epoch %d of %d", p.Step, p.Epoch+1, p.Epochs)
+	}
+	return fmt.Sprintf("epoch %d of %d", p.Epoch, p.Epochs)
+}
 
 // progressOf returns the progress of the run that saved a checkpoint.
 func progressOf(m run.Meta) Progress {
 	var c struct{ Search, Train struct{ Epochs int } }
 	yaml.Unmarshal([]byte(m.Config), &c) // a configuration that cannot be read says no number
-	return Progress{m.Epoch, c.Search.Epochs + c.Train.Epochs, m.Done}
+	return Progress{m.Epoch, m.Batch, c.Search.Epochs + c.Train.Epochs, m.Done}
 }
 
 // Describe returns the network of a checkpoint file, or of the newest checkpoint of a run folder. ok is false

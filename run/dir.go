@@ -51,11 +51,11 @@ func (d *Dir) abandoned() bool {
 	}
 	return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
 		other := e.IsDir() || slices.Contains([]string{".json", ".yaml", ".safetensors"}, filepath.Ext(e.Name()))
-		return other && e.Name() != basisFile && !slices.Contains(written, e.Name())
+		return other && e.Name() != basisFile && !slices.ContainsFunc(written, func(name string) bool { return strings.HasPrefix(name, e.Name()) })
 	})
 }
 
-// Vacant returns an error if the folder has one of those files or folders, because the run would replace it.
+// Vacant returns an error if the folder has one of those files, because the run would replace it.
 func (d *Dir) Vacant(names ...string) error {
 	for _, name := range names {
 		if _, err := os.Lstat(d.Path(name)); err == nil {

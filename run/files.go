@@ -26,9 +26,9 @@ const (
 	lockFile       = ".lock"
 )
 
-// written lists the files and folders that a run writes to its folder, except its basis and its lock, which
-// one that did not begin may leave.
-var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, bestFile, filepath.Dir(epochFiles), records}
+// written lists the files that a run writes to its folder, except its basis and its lock, which one that did
+// not begin may leave, and the genotypes of epochs after the first.
+var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, bestFile, fmt.Sprintf(epochFiles, 1), records}
 
 // Owns reports whether a path is that of a file of a run, in the folder of a run. A comparison has genotypes
 // of its own.

@@ -122,7 +122,7 @@ func snapshot(t *testing.T, folder string) string {
 func TestRunsReplaceNothing(t *testing.T) {
 	for file, begin := range map[string]string{
 		"genotype.yaml": "train DARTS_V2 --config tiny-train", "config.yaml": "search cell --config tiny-cell",
-		"genotypes/mine": "search stage --config tiny-stage", "epochs.jsonl": "train DARTS_V2 --config tiny-train",
+		"genotypes/epoch-001.yaml": "search stage --config tiny-stage", "epochs.jsonl": "train DARTS_V2 --config tiny-train",
 		"random-1.yaml": "compare DARTS_V2 --random 1 --config tiny-train", "seed-0/x": "search stage --config tiny-stage --seeds 2",
 		"checkpoint.safetensors": "compare DARTS_V2 --random 1 --config tiny-train",
 	} {
