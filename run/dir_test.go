@@ -283,8 +283,8 @@ func TestFind(t *testing.T) {
 // the run would replace, or with several runs, is no such folder. Files of other names stay.
 func TestFoldersWithOtherThings(t *testing.T) {
 	for files, ok := range map[string]bool{
-		"notes.txt log images/a.png .lock":                  true,
-		"basis.json":                                        true,
+		"notes.txt log images/a.png .lock": true,
+		"basis.json":                       true,
 		"basis.json config.yaml genotype.yaml genotype.svg": true,
 		"basis.json config.yaml log.txt":                    true,
 		"config.yaml":                                       false,

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -12,7 +14,7 @@ import (
 // names it: "x.png is a PNG image, not a text".
 func ReadText(path string, most int64) ([]byte, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil, fmt.Errorf("%s is not a file but a folder", path)
+		return nil, fmt.Errorf("%s is not a file but a folder%s", path, yamlIn(path))
 	}
 	data, err := Read(path, most)
 	if err != nil && data == nil {
@@ -25,6 +27,15 @@ func ReadText(path string, most int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s is a binary file, not a text", path)
 	}
 	return data, err
+}
+
+// yamlIn returns a text with the first YAML files in a folder, empty if there are none.
+func yamlIn(folder string) string {
+	files, _ := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	if len(files) == 0 {
+		return ""
+	}
+	return "; files in it are " + strings.Join(files[:min(len(files), 3)], ", ")
 }
 
 // readable holds the first bytes of binary files that this program reads.
