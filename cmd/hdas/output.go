@@ -33,11 +33,11 @@ var (
 )
 
 // may returns an error unless a command may write that kind of file to path: the name has one of its
-// endings, and the file is new, empty or of the same kind; it is none that the command reads (through no link,
+// endings or none, and the file is new, empty or of the same kind; it is none that the command reads (through no link,
 // either), and none that belongs to a run. inputs are the files and the folders that the command reads; names
 // that are neither are ignored. All commands that write a file ask here before they compute.
 func (o output) may(path string, inputs ...string) error {
-	if !slices.Contains(o.endings, strings.ToLower(filepath.Ext(path))) {
+	if ending := filepath.Ext(path); ending != "" && !slices.Contains(o.endings, strings.ToLower(ending)) {
 		return fmt.Errorf("-o %q: this writes %s, whose name ends in %s", path, o.what, strings.Join(o.endings, " or "))
 	}
 	if run.Owns(path) {

@@ -76,7 +76,6 @@ func TestOutputsReplaceNothingElse(t *testing.T) {
 		{"import --genotype-text @text.txt -o @other.yaml", "another file"},
 		{"import --genotype-text @text.txt -o @run/config.yaml", "belongs to the run"},
 		{"draw DARTS_V2 -o @x.png", "ends in .svg"},
-		{"draw DARTS_V2 -o @x", "ends in .svg"},
 		{"draw DARTS_V2 -o @photo.svg", "a JPEG image"},
 		{"draw DARTS_V2 -o @folder.svg", "a folder"},
 		{"draw DARTS_V2 -o @run/genotype.svg", "belongs to the run"},
@@ -94,7 +93,7 @@ func TestOutputsReplaceNothingElse(t *testing.T) {
 		}
 	}
 	for _, args := range []string{
-		"export @run -o @weights.safetensors", "export @run -o @weights.pt", "export @run -o @run/exported.pt", "draw DARTS_V2 -o @empty.svg", "draw DARTS_V2 -o @empty.svg",
+		"export @run -o @weights.safetensors", "export @run -o @weights.pt", "export @run -o @run/exported.pt", "draw DARTS_V2 -o @empty.svg", "draw DARTS_V2 -o @empty.svg", "draw DARTS_V2 -o @noending",
 		"import @weights.pt --genotype DARTS_V2 -o @in.safetensors", "search random stage --seed 3 --out @drawn", "import --genotype-text @text.txt -o @drawn/random-1.yaml",
 	} {
 		must(t, strings.Fields(strings.ReplaceAll(args, "@", folder+"/"))...)
