@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/datasets"
 	"hdas/estimate"
 	"hdas/lab"
 )
@@ -40,28 +41,28 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 					return usageError{fmt.Errorf("--resume continues the comparison in the folder, which --%s cannot change", flag)}
 				}
 			}
-			if dry {
-				return p.dryRun(&r, func() (e estimate.Estimate, err error) {
-					config, err := configs.LoadTrain(s.overrides(c))
-					if err != nil {
-						return e, usageError{err}
-					}
-					plan, err := comparePlan(a[0], b, c.Flags().Changed("window"), config.Seed)
-					if err != nil {
-						return e, usageError{err}
-					}
-					return lab.EstimateCompare(c.Context(), config, plan, p.watch())
-				})
-			}
 			var config configs.Train
 			var drawn lab.ComparePlan
-			dir, err := r.open(c, &s, "compare", func() (err error) {
-				if config, err = configs.LoadTrain(s.overrides(c)); err != nil || r.resume {
-					return err
+			load := func() (data datasets.Spec, err error) {
+				if r.resume {
+					config, err = configs.LoadTrain(s.overrides(c))
+					return data, err
 				}
-				drawn, err = comparePlan(a[0], b, c.Flags().Changed("window"), config.Seed)
-				return err
-			})
+				found, err := lab.LoadFound(a[0])
+				if err != nil {
+					return data, err
+				}
+				s.Form = configs.FormOf(len(found.Genotype.Stages) > 0)
+				if config, err = configs.LoadTrain(s.overrides(c)); err != nil {
+					return data, err
+				}
+				drawn, err = comparePlan(found, b, c.Flags().Changed("window"), config.Seed)
+				return config.Data.Spec, err
+			}
+			if dry {
+				return p.dryRun(&r, load, func() (estimate.Estimate, error) { return lab.EstimateCompare(c.Context(), config, drawn, p.watch()) })
+			}
+			dir, err := r.open(c, &s, "compare", load)
 			if err != nil {
 				return err
 			}
@@ -90,11 +91,8 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 }
 
 // comparePlan returns the plan of a comparison, with its random genotypes.
-func comparePlan(name string, b lab.Baseline, window bool, seed uint64) (lab.ComparePlan, error) {
-	f, err := lab.LoadFound(name)
+func comparePlan(f lab.Found, b lab.Baseline, window bool, seed uint64) (lab.ComparePlan, error) {
 	switch {
-	case err != nil:
-		return lab.ComparePlan{}, err
 	case window && f.Search != nil:
 		return lab.ComparePlan{}, errors.New("--window is for genotypes that are not the folder of a search; a search has its own window")
 	case window && len(f.Genotype.Stages) == 0:

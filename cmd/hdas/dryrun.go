@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hdas/datasets"
 	"hdas/estimate"
 )
 
@@ -16,10 +17,13 @@ func dryFlag(c *cobra.Command, dry *bool) {
 	c.Flags().BoolVar(dry, "dry-run", false, "predict time and memory from measured steps, and the largest batch that fits; needs no images and writes no file")
 }
 
-// dryRun prints what estimate predicts.
-func (p *program) dryRun(r *place, predict func() (estimate.Estimate, error)) error {
+// dryRun prints the prediction for a new run. load reads the inputs of the command.
+func (p *program) dryRun(r *place, load func() (datasets.Spec, error), predict func() (estimate.Estimate, error)) error {
 	if r.resume {
 		return usageError{errors.New("--dry-run is for a new run; do not use it with --resume")}
+	}
+	if _, err := load(); err != nil {
+		return usageError{err}
 	}
 	e, err := predict()
 	if err != nil {

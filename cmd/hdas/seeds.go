@@ -33,7 +33,7 @@ func (s *seeds) flags(c *cobra.Command) {
 }
 
 // check returns an error for invalid flags. With --resume it sets the number of seeds to that of the folder.
-func (s *seeds) check(c *cobra.Command, r *place) error {
+func (s *seeds) check(c *cobra.Command, kind configs.Kind, r *place) error {
 	if s.n < 1 || s.jobs < 1 {
 		return usageError{fmt.Errorf("--seeds %d and --jobs %d must be at least 1", s.n, s.jobs)}
 	}
@@ -58,7 +58,7 @@ func (s *seeds) check(c *cobra.Command, r *place) error {
 		return usageError{errors.New("--select-set changes the training of --select; --select is missing")}
 	}
 	if s.name != "" {
-		t, err := configs.LoadTrain(configs.Overrides{File: s.name, Set: s.set})
+		t, err := configs.LoadTrain(configs.Overrides{File: s.name, Set: s.set, Form: configs.FormOf(kind.FindsStages())})
 		if err != nil {
 			return usageError{err}
 		}
@@ -78,7 +78,7 @@ func (p *program) searchSeeds(ctx context.Context, c configs.Search, s seeds, di
 	}
 	plan := s.plan()
 	plan.Command = func(folder string) []string {
-		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder}
+		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder, "--" + partFlag}
 		if p.acceptData {
 			again = append(again, "--"+acceptFlag)
 		}
