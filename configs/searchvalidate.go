@@ -42,7 +42,7 @@ func (c SearchSection) Validate() error {
 func (c SearchSection) checkLearning(f *setting.Faults) {
 	f.Check(c.Epochs >= 1, "epochs", c.Epochs, "is not at least 1")
 	f.Check(c.Batch >= 2, "batch", c.Batch, "is not at least 2, which batch norm needs")
-	f.Check(c.CheckpointSteps >= 0, "checkpoint_steps", c.CheckpointSteps, "is negative")
+	f.Check(c.CheckpointSteps >= 0, "checkpoint_steps", c.CheckpointSteps, "is not at least 0")
 	w, a := c.Weights, c.Alpha
 	checkRates(f, "weights.lr", w.LR, "weights.min_lr", w.MinLR)
 	checkShare(f, "weights.momentum", w.Momentum)

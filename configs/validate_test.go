@@ -26,7 +26,7 @@ func TestImpossibleConfigurations(t *testing.T) {
 		{CellSearch, func(c *SearchSection) { c.Alpha.Warmup = 50 }, "at least one is for the architecture"},
 		{CellSearch, func(c *SearchSection) { c.Stop.Ratio = 1 }, "[0,1)"},
 		{CellSearch, func(c *SearchSection) { c.Stop.Ratio, c.Epochs = 0.75, 10 }, "more than 10 epochs"},
-		{CellSearch, func(c *SearchSection) { c.CheckpointSteps = -1 }, "negative"},
+		{CellSearch, func(c *SearchSection) { c.CheckpointSteps = -1 }, "at least 0"},
 		{CellSearch, func(c *SearchSection) { c.CellPrimitives = []string{"sep_conv_3x3"} }, "one candidate only"},
 		{StageSearch, func(c *SearchSection) { c.Window = 8 }, "window 8"},
 		{StageSearch, func(c *SearchSection) { c.Window = 1 }, "window 1"},

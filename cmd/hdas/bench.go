@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/internal/parity"
+	"hdas/setting"
 )
 
 func (p *program) bench() *cobra.Command {
@@ -103,6 +105,9 @@ func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error
 		Compile: b.compile, CompileLimit: 10 * time.Minute}
 	var jobs []benchJob
 	for _, name := range names {
+		if known := parity.WorkloadNames(); !slices.Contains(known, name) {
+			return usageError{fmt.Errorf("workload %q %s", name, setting.Unknown(name, known))}
+		}
 		for _, size := range b.sizes() {
 			if err := timing.Check(name, size); err != nil {
 				return usageError{err}

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/datasets"
+	"hdas/estimate"
 	"hdas/lab"
 )
 
@@ -16,6 +18,7 @@ func (p *program) compare() *cobra.Command {
 	var s settings
 	var r place
 	var b lab.Baseline
+	var dry bool
 	c := &cobra.Command{
 		Use: "compare RUN|NAME|FILE|CELLS+STAGES", Short: "Compare a found genotype with random genotypes of its space",
 		Long: `Train the genotype that a search found, and genotypes drawn uniformly from the
@@ -40,13 +43,26 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 			}
 			var config configs.Train
 			var drawn lab.ComparePlan
-			dir, err := r.open(c, &s, "compare", func() (err error) {
-				if config, err = configs.LoadTrain(s.overrides(c)); err != nil || r.resume {
-					return err
+			load := func() (data datasets.Spec, err error) {
+				if r.resume {
+					config, err = configs.LoadTrain(s.overrides(c))
+					return data, err
 				}
-				drawn, err = comparePlan(a[0], b, c.Flags().Changed("window"), config.Seed)
-				return err
-			})
+				found, err := lab.LoadFound(a[0])
+				if err != nil {
+					return data, err
+				}
+				s.Form = configs.FormOf(len(found.Genotype.Stages) > 0)
+				if config, err = configs.LoadTrain(s.overrides(c)); err != nil {
+					return data, err
+				}
+				drawn, err = comparePlan(found, b, c.Flags().Changed("window"), config.Seed)
+				return config.Data.Spec, err
+			}
+			if dry {
+				return p.dryRun(&r, load, func() (estimate.Estimate, error) { return lab.EstimateCompare(c.Context(), config, drawn, p.watch()) })
+			}
+			dir, err := r.open(c, &s, "compare", load)
 			if err != nil {
 				return err
 			}
@@ -66,6 +82,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 	s.flags(c)
 	r.flags(c)
 	p.acceptsData(c)
+	dryFlag(c, &dry)
 	c.Flags().IntVar(&b.Random, "random", 4, "number of random genotypes to train")
 	c.Flags().IntVar(&b.Repeats, "repeats", 1, "number of trainings of the found genotype, with consecutive seeds from --seed on")
 	c.Flags().IntVar(&b.Window, "window", 3, "for stages that are not the folder of a search: number of preceding states that a cell may read")
@@ -74,11 +91,8 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 }
 
 // comparePlan returns the plan of a comparison, with its random genotypes.
-func comparePlan(name string, b lab.Baseline, window bool, seed uint64) (lab.ComparePlan, error) {
-	f, err := lab.LoadFound(name)
+func comparePlan(f lab.Found, b lab.Baseline, window bool, seed uint64) (lab.ComparePlan, error) {
 	switch {
-	case err != nil:
-		return lab.ComparePlan{}, err
 	case window && f.Search != nil:
 		return lab.ComparePlan{}, errors.New("--window is for genotypes that are not the folder of a search; a search has its own window")
 	case window && len(f.Genotype.Stages) == 0:

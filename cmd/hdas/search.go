@@ -1,14 +1,18 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/datasets"
+	"hdas/estimate"
 	"hdas/lab"
+	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/search"
 )
@@ -20,7 +24,7 @@ func (p *program) search() *cobra.Command {
 		Long: `Search an architecture. The run folder will hold the configuration, the genotype
 and all architecture parameters of every epoch, checkpoints, the genotype found
 and its drawing.`,
-		Args: args(cobra.MaximumNArgs(0)),
+		Args: commandOf("search"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return usageError{fmt.Errorf("name what to search: %v, or random", configs.Kinds)}
 		},
@@ -46,17 +50,23 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 		Use: string(kind), Short: short, Args: args(cobra.NoArgs),
 		Example: fmt.Sprintf("  hdas search %s --config tiny-%s --out runs/%s", kind, kind, kind),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if dry {
-				return p.estimate(c, kind, &s, &r)
-			}
-			if err := many.check(c, &r); err != nil {
+			if err := many.check(c, kind, &r); err != nil {
 				return err
 			}
 			var config configs.Search
-			dir, err := r.open(c, &s, "search-"+string(kind), func() (err error) {
+			load := func() (data datasets.Spec, err error) {
 				config, err = configs.LoadSearch(kind, s.overrides(c))
-				return err
-			})
+				return config.Data.Spec, err
+			}
+			if dry {
+				return p.dryRun(&r, load, func() (estimate.Estimate, error) {
+					if many.n > 1 {
+						return lab.EstimateSeeds(c.Context(), config, many.plan(), p.watch())
+					}
+					return lab.EstimateSearch(c.Context(), config, p.watch())
+				})
+			}
+			dir, err := r.open(c, &s, "search-"+string(kind), load)
 			if err != nil {
 				return err
 			}
@@ -68,18 +78,53 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(found, func(w io.Writer) { describeResult(w, found, dir) })
+			return p.print(found, func(w io.Writer) { describeResult(w, found, dir, nextSearch(s.File, config, found)) })
 		},
 	}
 	s.flags(c)
 	r.flags(c)
 	p.acceptsData(c)
 	many.flags(c)
-	c.Flags().BoolVar(&dry, "dry-run", false, "predict time and memory of the search from one measured step; writes no file")
+	dryFlag(c, &dry)
+	c.Flags().BoolVar(&p.part, partFlag, false, "")
+	c.Flags().MarkHidden(partFlag)
 	return c
 }
 
-func describeResult(w io.Writer, found search.Result, dir *run.Dir) {
+// partFlag is the flag of searches that are one of several seeds.
+const partFlag = "part-of-seeds"
+
+// nextSearch returns the command that searches the connections of the stages whose lengths a distribution
+// search found, with its other settings; it is empty for other searches. file is the configuration.
+func nextSearch(file string, c configs.Search, found search.Result) string {
+	if c.Search.Kind != configs.DistributionSearch {
+		return ""
+	}
+	base := strings.Replace(file, string(configs.DistributionSearch), string(configs.StageSearch), 1)
+	if !slices.Contains(configs.Names(), base) {
+		base = "stage-search"
+	}
+	lengths := "search.lengths=" + list(lengths(found.Genotype))
+	begin, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: base, Set: []string{lengths}, Alone: true})
+	if err != nil {
+		return ""
+	}
+	words := []string{"hdas search", string(configs.StageSearch), "--config", base, "--set", lengths}
+	for _, set := range begin.Changes(c) {
+		words = append(words, "--set", quoted(set))
+	}
+	return strings.Join(words, " ")
+}
+
+// lengths returns the number of cells of each stage.
+func lengths(g genotype.Genotype) (ns []int) {
+	for _, s := range g.Stages {
+		ns = append(ns, len(s.Nodes))
+	}
+	return ns
+}
+
+func describeResult(w io.Writer, found search.Result, dir *run.Dir, next string) {
 	fmt.Fprintf(w, "found %s\n", dir.Path(run.GenotypeFile))
 	if err := found.Genotype.Encode(w); err != nil {
 		fmt.Fprintln(w, err)
@@ -88,29 +133,7 @@ func describeResult(w io.Writer, found search.Result, dir *run.Dir) {
 		fmt.Fprintf(w, "\nstopped after epoch %d: the curvature of the validation loss grows fast (search.stop); the genotype is that of epoch %d\n", found.Epoch.Epoch, at)
 	}
 	fmt.Fprintf(w, "\nvalidation accuracy of the supernet %s\ndrawing %s\n", percent(found.Epoch.Valid.Top1), dir.Path(run.DrawingFile))
-}
-
-// estimate prints the predicted time and memory of a search.
-func (p *program) estimate(c *cobra.Command, kind configs.Kind, s *settings, r *place) error {
-	if r.resume || c.Flags().Changed("seeds") {
-		return usageError{errors.New("--dry-run is for a new search with one seed; do not use it with --resume or --seeds")}
+	if next != "" {
+		fmt.Fprintf(w, "\ncells of each stage %s; search their connections: %s\n", list(lengths(found.Genotype)), next)
 	}
-	config, err := configs.LoadSearch(kind, s.overrides(c))
-	if err != nil {
-		return usageError{err}
-	}
-	e, err := lab.Estimate(c.Context(), config, p.watch())
-	if err != nil {
-		return err
-	}
-	return p.print(e, func(w io.Writer) {
-		fmt.Fprintf(w, "weights of the supernet  %s\narchitecture parameters  %s\n", thousands(e.Weights), thousands(e.Arch))
-		fmt.Fprintf(w, "steps                    %d in each of %d epochs\n", e.Steps, e.Epochs)
-		fmt.Fprintf(w, "a step                   %.2f s, measured\nan epoch                 %s, evaluation included\nthe search               %s\n", e.StepSeconds, duration(e.EpochSeconds), duration(e.SearchSeconds))
-		memory := "not known"
-		if e.PeakBytes > 0 {
-			memory = fmt.Sprintf("%.2f GB", float64(e.PeakBytes)/1e9)
-		}
-		fmt.Fprintf(w, "peak memory              %s\n", memory)
-	})
 }

@@ -9,6 +9,7 @@ import (
 
 // Read reads a file of at most the given number of bytes. Folders and devices are errors. Pipes are allowed,
 // because <(COMMAND) of a shell is one; if a pipe has no writer, Read does not wait and returns no bytes.
+// With the error for a larger file it returns the first bytes.
 func Read(path string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -24,7 +25,7 @@ func Read(path string, most int64) ([]byte, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(data)) > most {
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, most)
+		return data[:most], fmt.Errorf("%s is larger than %d bytes", path, most)
 	}
 	return data, err
 }

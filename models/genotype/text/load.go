@@ -26,7 +26,7 @@ func Load(name string) (genotype.Genotype, error) {
 
 // loadFile reads a genotype from a file in YAML or in the notation of DARTS.
 func loadFile(file string) (genotype.Genotype, error) {
-	data, err := filekind.Read(file, maxFile)
+	data, err := filekind.ReadText(file, maxFile)
 	if err != nil {
 		return genotype.Genotype{}, err
 	}
