@@ -7,6 +7,7 @@ import (
 	"hdas/configs"
 	"hdas/datasets"
 	"hdas/metric"
+	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/train"
@@ -50,6 +51,10 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err != nil {
 		return train.Epoch{}, err
 	}
+	learn, test := x.parts[datasets.Train], x.parts[datasets.Test]
+	if _, err := model.Describe(c.Network, learn.Info(), c.Data.Spec).Plan(g); err != nil {
+		return train.Epoch{}, err // before anything is written
+	}
 	c.Form = configs.FormOf(len(g.Stages) > 0)
 	resolved, err := c.YAML()
 	if err != nil {
@@ -66,7 +71,6 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err := errors.Join(writeGenotype(d, g), d.WriteConfig(resolved)); err != nil {
 		return train.Epoch{}, err
 	}
-	learn, test := x.parts[datasets.Train], x.parts[datasets.Test]
 	m := c.Network
 	m.Classes = int64(len(learn.Info().Classes))
 	s := train.Setup{
