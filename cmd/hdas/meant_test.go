@@ -103,6 +103,11 @@ func TestNamesDoNotControlTheTerminal(t *testing.T) {
 			}
 		}
 	}
+	t.Chdir(t.TempDir())
+	must(t, "draw", at("g.yaml"))
+	if files, err := os.ReadDir("."); err != nil || len(files) != 1 || files[0].Name() != "a--31m-2J--b--forged.svg" {
+		t.Errorf("the drawing is %v, %v", files, err)
+	}
 	for s, want := range map[string]string{"a\xffb": `a\xffb`, "\ufffd": "\ufffd", "tschüß\t漢": "tschüß\t漢", "\x00\n": `\u0000` + "\n", "\xc2": `\xc2`} {
 		var b bytes.Buffer
 		if n, err := (plainWriter{&b}).Write([]byte(s)); n != len(s) || err != nil || b.String() != want {
