@@ -72,6 +72,27 @@ func (l *Loader) Batches() int {
 	return whole + 1
 }
 
+// With returns a copy of the loader with another number of images in a batch.
+func (l *Loader) With(batch int) *Loader {
+	other := *l
+	other.Batch = batch
+	return &other
+}
+
+// Ahead returns the memory of the batches that Epoch makes ahead, in bytes for each image of a batch: one batch
+// for each worker and that of the reader, and as much again until Go's garbage collector runs.
+func (l *Loader) Ahead() int64 {
+	return 2 * int64(min(l.workers(), l.Batches())+1) * int64(l.Dataset.Info().Size()) * 4
+}
+
+// workers returns the number of workers, the default filled in.
+func (l *Loader) workers() int {
+	if l.Workers == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return l.Workers
+}
+
 // Validate returns an error that lists every invalid value.
 func (l *Loader) Validate() error {
 	faults := []error{l.Transform.Validate()}
@@ -114,11 +135,7 @@ func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, er
 				l.Dataset.Info().Name, from, n, l.Batch))
 			return
 		}
-		workers := l.Workers
-		if workers == 0 {
-			workers = runtime.GOMAXPROCS(0)
-		}
-		p := newPrefetch(newFiller(l, epoch), min(workers, n-from))
+		p := newPrefetch(newFiller(l, epoch), min(l.workers(), n-from))
 		defer p.stop()
 		for b := from; b < min(n, from+len(p.slots)); b++ {
 			p.numbers <- b

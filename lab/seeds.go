@@ -153,6 +153,9 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 	if err != nil {
 		return Summary{}, err
 	}
+	if err := w.warnSeeds(ctx, c, s); err != nil {
+		return Summary{}, err
+	}
 	if err := s.searchAll(ctx, c, d, w, basis); err != nil {
 		return Summary{}, stopped(err, searchKind(c), d)
 	}
@@ -200,15 +203,23 @@ func (w Watch) beginSeeds(c configs.Search, s Seeds, d *run.Dir) (run.Basis, err
 
 func seedFolder(d *run.Dir, seed uint64) string { return d.Path(fmt.Sprintf("seed-%d", seed)) }
 
+// share returns the configuration of a search with its share of the processors.
+func (s Seeds) share(c configs.Search) configs.Search {
+	if s.Jobs > 1 && c.Threads == 0 {
+		c.Threads = max(1, runtime.NumCPU()/s.Jobs)
+	}
+	return c
+}
+
+// atOnce returns the number of searches that run at once.
+func (s Seeds) atOnce() int { return min(max(1, s.Jobs), s.N) }
+
 // searchAll runs the searches, at most Jobs at once.
 func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Watch, basis run.Basis) error {
 	var list []jobs.Job
 	for i := range s.N {
-		one := c
+		one := s.share(c)
 		one.Seed += uint64(i)
-		if s.Jobs > 1 && c.Threads == 0 {
-			one.Threads = max(1, runtime.NumCPU()/s.Jobs)
-		}
 		folder := seedFolder(d, one.Seed)
 		list = append(list, jobs.Job{Name: fmt.Sprintf("seed %d", one.Seed), Command: s.Command(folder), Prepare: func() error { return beginSearch(one, basis, folder) }})
 	}

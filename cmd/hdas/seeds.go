@@ -67,19 +67,24 @@ func (s *seeds) check(c *cobra.Command, kind configs.Kind, r *place) error {
 	return nil
 }
 
+// plan returns the searches of the flags, without the command that runs one.
+func (s *seeds) plan() lab.Seeds { return lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection} }
+
 // searchSeeds runs a search with several seeds, each in a process of this program.
 func (p *program) searchSeeds(ctx context.Context, c configs.Search, s seeds, dir *run.Dir) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	sum, err := lab.SearchSeeds(ctx, c, lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection, Command: func(folder string) []string {
+	plan := s.plan()
+	plan.Command = func(folder string) []string {
 		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder, "--" + partFlag}
 		if p.acceptData {
 			again = append(again, "--"+acceptFlag)
 		}
 		return again
-	}}, dir, p.watch())
+	}
+	sum, err := lab.SearchSeeds(ctx, c, plan, dir, p.watch())
 	var cannot *lab.Untrainable
 	switch {
 	case errors.As(err, &cannot):
