@@ -9,11 +9,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Several seeds that are killed or stopped during two searches and two selecting trainings, and resumed
-// each time, write the same files as uninterrupted ones, byte for byte.
+// each time, write the same files as uninterrupted ones, byte for byte. A Ctrl-C at a terminal goes to the
+// whole process group; the searches are in others, and are stopped by this process, each with a checkpoint.
 func TestKilledSeeds(t *testing.T) {
 	images, training := ownImages(t, briefImages), filepath.Join(t.TempDir(), "training.yaml")
 	begin := func(folder string) []string {
@@ -30,32 +30,25 @@ func TestKilledSeeds(t *testing.T) {
 		file string
 		how  syscall.Signal
 	}{
-		{"seed-5/epochs.jsonl", syscall.SIGKILL}, {"seed-6/checkpoint.safetensors", syscall.SIGTERM},
-		{"seed-5/selection/epochs.jsonl", syscall.SIGKILL}, {"seed-6/selection/epochs.jsonl", syscall.SIGTERM},
+		{"seed-5/epochs.jsonl", syscall.SIGKILL}, {"seed-6/checkpoint.safetensors", syscall.SIGINT},
+		{"seed-5/selection/epochs.jsonl", syscall.SIGKILL}, {"seed-6/selection/epochs.jsonl", syscall.SIGHUP},
 	} {
 		c, errs := process(t, "yes", args...)
+		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		ends := make(chan error, 1)
-		go func() { ends <- c.Wait() }()
-		for there := false; !there; {
-			select {
-			case err := <-ends:
-				t.Fatalf("it ended before it left %s: %v: %s", at.file, err, errs)
-			case <-time.After(time.Millisecond):
-				_, err := os.Stat(filepath.Join(folder, at.file))
-				there = err == nil
-			}
-		}
-		c.Process.Signal(at.how)
+		ends := until(t, filepath.Join(folder, at.file), c, errs)
+		syscall.Kill(-c.Process.Pid, at.how)
 		err := <-ends
 		var exit *exec.ExitError
 		switch {
 		case !errors.As(err, &exit):
 			t.Fatalf("it ended before the signal, after %s: %v", at.file, err)
-		case at.how == syscall.SIGTERM && (exit.ExitCode() != exitStopped || !strings.Contains(errs.String(), "hdas search stage --resume --out "+folder)):
+		case at.how != syscall.SIGKILL && (exit.ExitCode() != exitStopped || !strings.Contains(errs.String(), "hdas search stage --resume --out "+folder+"\n")):
 			t.Fatalf("%v: %s", err, errs)
+		case at.how == syscall.SIGINT && !strings.Contains(errs.String(), "hdas search stage --resume --out "+filepath.Join(folder, "seed-6")):
+			t.Fatalf("the search was not stopped with a checkpoint: %s", errs)
 		case at.how == syscall.SIGKILL && !exit.Sys().(syscall.WaitStatus).Signaled():
 			t.Fatalf("%v: %s", err, errs)
 		}
