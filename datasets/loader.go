@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"hdas/internal/proc"
 	"hdas/internal/raster"
 )
 
@@ -93,10 +94,34 @@ func (l *Loader) Validate() error {
 	if l.Workers < 0 {
 		faults = append(faults, fmt.Errorf("%d workers; at least 1 is needed, or 0 for one for each processor", l.Workers))
 	}
+	faults = append(faults, l.fits())
 	if l.World < 0 || l.Rank < 0 || l.Rank >= max(1, l.World) {
 		faults = append(faults, fmt.Errorf("rank %d of %d loaders; ranks count from 0", l.Rank, max(1, l.World)))
 	}
 	return errors.Join(faults...)
+}
+
+// fits returns an error if the batches that are in memory at once need more than this machine has.
+func (l *Loader) fits() error {
+	if l.Dataset == nil || l.Batch < 1 || l.Workers < 0 {
+		return nil // another fault
+	}
+	info, n := l.Dataset.Info(), min(l.Batch, l.images())
+	bytes := 4 * float64(l.workers()+1) * float64(n) * float64(info.Size())
+	if memory := proc.Machine("MemTotal"); memory > 0 && bytes > float64(memory) {
+		return fmt.Errorf("%d batches of %d images of %dx%dx%d need %.1f GB, and this machine has %.1f GB; take smaller batches, smaller images or fewer workers (data.size, data.workers)",
+			l.workers()+1, n, info.Channels, info.Height, info.Width, bytes/1e9, float64(memory)/1e9)
+	}
+	return nil
+}
+
+// workers returns the number of batches that are made at once.
+func (l *Loader) workers() int {
+	workers := l.Workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	return min(workers, l.Batches())
 }
 
 // Epoch yields the batches of an epoch, beginning with the batch of index `from`; they are the same as
@@ -114,11 +139,7 @@ func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, er
 				l.Dataset.Info().Name, from, n, l.Batch))
 			return
 		}
-		workers := l.Workers
-		if workers == 0 {
-			workers = runtime.GOMAXPROCS(0)
-		}
-		p := newPrefetch(newFiller(l, epoch), min(workers, n-from))
+		p := newPrefetch(newFiller(l, epoch), min(l.workers(), n-from))
 		defer p.stop()
 		for b := from; b < min(n, from+len(p.slots)); b++ {
 			p.numbers <- b

@@ -72,10 +72,6 @@ func (f *predictor) flags(c *cobra.Command) {
 
 func (f *predictor) check(c *cobra.Command, images []string) error {
 	switch {
-	case f.top < 1:
-		return fmt.Errorf("--top %d is not at least 1", f.top)
-	case f.batch < 1:
-		return fmt.Errorf("--batch %d is not at least 1", f.batch)
 	case f.common.Precision != "float32" && f.common.Precision != "float64":
 		return fmt.Errorf("--precision %q is unknown; known are float32, float64", f.common.Precision)
 	case f.input != "" && len(images) > 0:

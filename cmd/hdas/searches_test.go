@@ -237,7 +237,7 @@ func TestCompare(t *testing.T) {
 	for args, words := range map[string]string{
 		"compare":                                       "--resume",
 		"compare NOTHING":                               "DARTS_V1",
-		"compare DARTS_V1 --random 0":                   "at least 1",
+		"compare DARTS_V1 --random 0":                   "is not in 1..",
 		"compare DARTS_V1 --window 3":                   "is for stages",
 		"compare --resume --out " + out + " --random 3": "cannot change",
 	} {

@@ -34,9 +34,6 @@ func (s *seeds) flags(c *cobra.Command) {
 
 // check returns an error for invalid flags. With --resume it sets the number of seeds to that of the folder.
 func (s *seeds) check(c *cobra.Command, r *place) error {
-	if s.n < 1 || s.jobs < 1 {
-		return usageError{fmt.Errorf("--seeds %d and --jobs %d must be at least 1", s.n, s.jobs)}
-	}
 	if r.resume {
 		n, err := lab.BegunSeeds(r.out)
 		for _, flag := range []string{"seeds", "select", "select-set"} {
