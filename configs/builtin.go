@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
+
+	"hdas/internal/filekind"
 )
 
 // To add a built-in configuration, add its file to this folder.
@@ -27,11 +28,14 @@ func Names() []string {
 	return files
 }
 
+// mostFile is the largest size of a configuration file in bytes.
+const mostFile = 1 << 20
+
 func read(nameOrFile string) ([]byte, error) {
 	if slices.Contains(Names(), nameOrFile) {
 		return builtin.ReadFile(nameOrFile + ".yaml")
 	}
-	text, err := os.ReadFile(nameOrFile)
+	text, err := filekind.Read(nameOrFile, mostFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("configuration %q is neither built in (%s) nor a file", nameOrFile, strings.Join(Names(), ", "))
 	}

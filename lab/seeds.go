@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/internal/filekind"
 	"hdas/lab/jobs"
 	"hdas/metric"
 	"hdas/model"
@@ -41,6 +43,12 @@ const (
 	summaryFile   = "summary.json"
 )
 
+// MostRuns is the largest number of runs that are begun at once: of seeds, and of genotypes to compare.
+const MostRuns = 1000
+
+// mostPlan is the largest size in bytes of a file that lists such runs.
+const mostPlan = 1 << 20
+
 // begun is the content of seedsFile.
 type begun struct {
 	Seeds int `json:"seeds"`
@@ -49,12 +57,18 @@ type begun struct {
 // BegunSeeds returns the number of seeds of a folder, 0 if it is not a folder of several seeds.
 func BegunSeeds(folder string) (int, error) {
 	file := filepath.Join(folder, seedsFile)
-	text, err := os.ReadFile(file)
-	if err != nil {
+	text, err := filekind.Read(file, mostPlan)
+	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	var b begun
-	if err := json.Unmarshal(text, &b); err != nil {
+	if err == nil {
+		err = json.Unmarshal(text, &b)
+	}
+	if err == nil && (b.Seeds < 1 || b.Seeds > MostRuns) {
+		err = fmt.Errorf("%d seeds are not in 1..%d", b.Seeds, MostRuns)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("%s: %w", file, err)
 	}
 	return b.Seeds, nil
@@ -136,8 +150,8 @@ type Summary struct {
 // returns their summary. If a selecting training is given, it also selects the best genotype. If a search
 // fails or ctx is cancelled, all searches are stopped with a checkpoint; for ctx the error is a *Stopped.
 func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w Watch) (Summary, error) {
-	if s.N < 1 || s.Command == nil {
-		return Summary{}, &ConfigError{fmt.Errorf("seeds: %d of them, with a command: %t; at least one and a command are needed", s.N, s.Command != nil)}
+	if s.N < 1 || s.N > MostRuns || s.Command == nil {
+		return Summary{}, &ConfigError{fmt.Errorf("seeds: %d of them, with a command: %t; 1 to %d and a command are needed", s.N, s.Command != nil, MostRuns)}
 	}
 	if err := s.keep(c, d); err != nil {
 		return Summary{}, err

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"hdas/internal/filekind"
 )
 
 // Basis is what a run was begun with. Differences says which of it must be the same when the run is
@@ -299,7 +301,7 @@ func BasisOf(path string, m Meta) (*Basis, error) {
 
 func basisIn(folder string) (b Basis, ok bool, err error) {
 	file := filepath.Join(folder, basisFile)
-	text, err := os.ReadFile(file)
+	text, err := filekind.Read(file, mostRecord)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return b, false, nil

@@ -26,6 +26,9 @@ const (
 	lockFile       = ".lock"
 )
 
+// mostRecord is the largest size in bytes of a file of records of a run.
+const mostRecord = 4 << 30
+
 // WriteConfig writes the resolved configuration. A folder that has one can be opened by Open, so
 // this is the last file that a program writes before the run begins.
 func (d *Dir) WriteConfig(yaml []byte) error { return d.WriteFile(ConfigFile, yaml) }

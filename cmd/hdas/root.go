@@ -21,12 +21,16 @@ type program struct {
 
 // execute runs the command line and returns the exit code.
 func execute(ctx context.Context, args []string, out, errs io.Writer) int {
-	p := &program{out: out, err: errs}
+	results := &output{to: out}
+	p := &program{out: results, err: errs}
 	root := p.root()
 	root.SetArgs(args)
-	root.SetOut(out)
+	root.SetOut(results)
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
+	if err == nil && results.err != nil {
+		err = fmt.Errorf("the result could not be written: %w", results.err)
+	}
 	if err != nil {
 		report(errs, err)
 	}
@@ -41,7 +45,8 @@ func (p *program) root() *cobra.Command {
 descent (H-DAS), and trains, evaluates, shows and draws the networks found.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or configuration,
-130 stopped by Ctrl-C or SIGTERM with a checkpoint, from which --resume continues.`,
+130 stopped by Ctrl-C, SIGTERM or SIGHUP with a checkpoint, from which --resume
+continues. A second signal ends the program at once, without a checkpoint.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -56,7 +61,23 @@ Exit codes: 0 success, 1 failure, 2 wrong usage or configuration,
 	})
 	c.PersistentFlags().BoolVar(&p.json, "json", false, "print results as JSON")
 	c.AddCommand(p.search(), p.train(), p.eval(), p.predict(), p.compare(), p.space(), p.show(), p.draw(), p.importing(), p.export(), p.data(), p.demo(), p.doctor(), p.bench())
+	bound(c)
 	return c
+}
+
+// output is the standard output. It keeps the first error of a write, because tables are written without a
+// check of each line.
+type output struct {
+	to  io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.to.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // args turns cobra's errors about arguments into usage errors.

@@ -1,12 +1,15 @@
 package genotype
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
+
+	"hdas/internal/filekind"
 )
 
 // To add a published genotype, add a file with the name of the genotype.
@@ -116,12 +119,11 @@ func LoadFrom(nameOrFile string, read func(file string) (Genotype, error)) (Geno
 }
 
 func read(file string) (Genotype, error) {
-	f, err := os.Open(file)
+	data, err := filekind.Read(file, MostFile)
 	if err != nil {
 		return Genotype{}, err
 	}
-	defer f.Close()
-	g, err := Decode(f)
+	g, err := Decode(bytes.NewReader(data))
 	if err != nil {
 		return Genotype{}, fmt.Errorf("%s: %w", file, err)
 	}
