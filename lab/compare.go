@@ -223,7 +223,11 @@ func (w Watch) beginTrainings(c configs.Train, d *run.Dir, k ComparePlan) (run.B
 	if err != nil {
 		return run.Basis{}, err
 	}
-	return w.keep(d, m, now)
+	o, _, err := Watch{}.again(c.Common, m.was.Last())
+	if err != nil {
+		return run.Basis{}, err
+	}
+	return w.keep(d, m, computed(now, o))
 }
 
 // folders returns the folders of the trainings.

@@ -51,27 +51,47 @@ const mostPlan = 1 << 20
 
 // begun is the content of seedsFile.
 type begun struct {
-	Seeds int `json:"seeds"`
+	Seeds   int `json:"seeds"`
+	Threads int `json:"threads,omitempty"` // of each search
+}
+
+// threads returns the number of threads of each search: that of the configuration, or that of the folder where
+// the searches have begun, or a share of the processors.
+func (s Seeds) threads(c configs.Search, folder string) int {
+	b, _ := readBegun(folder)
+	switch {
+	case c.Threads > 0:
+		return c.Threads
+	case b.Threads > 0:
+		return b.Threads
+	case s.Jobs > 1:
+		return max(1, runtime.NumCPU()/s.Jobs)
+	}
+	return defaultThreads()
 }
 
 // BegunSeeds returns the number of seeds of a folder, 0 if it is not a folder of several seeds.
 func BegunSeeds(folder string) (int, error) {
+	b, err := readBegun(folder)
+	return b.Seeds, err
+}
+
+func readBegun(folder string) (b begun, err error) {
 	file := filepath.Join(folder, seedsFile)
 	text, err := filekind.Read(file, mostPlan)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return b, nil
 	}
-	var b begun
 	if err == nil {
 		err = json.Unmarshal(text, &b)
 	}
-	if err == nil && (b.Seeds < 1 || b.Seeds > MostRuns) {
-		err = fmt.Errorf("%d seeds are not in 1..%d", b.Seeds, MostRuns)
+	if err == nil && (b.Seeds < 1 || b.Seeds > MostRuns || b.Threads < 0 || b.Threads > 1024) {
+		err = fmt.Errorf("%d seeds are not in 1..%d, or %d threads not in 0..1024", b.Seeds, MostRuns, b.Threads)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", file, err)
+		return begun{}, fmt.Errorf("%s: %w", file, err)
 	}
-	return b.Seeds, nil
+	return b, nil
 }
 
 // Untrainable is the error for a selecting training that cannot train the genotypes of the search.
@@ -89,7 +109,7 @@ func (s Seeds) keep(c configs.Search, d *run.Dir) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(begun{s.N})
+	text, err := json.Marshal(begun{s.N, s.threads(c, d.Path())})
 	if err != nil {
 		return err
 	}
@@ -202,7 +222,11 @@ func (w Watch) beginSeeds(c configs.Search, s Seeds, d *run.Dir) (run.Basis, err
 	if err != nil {
 		return run.Basis{}, err
 	}
-	return w.keep(d, m, now)
+	o, _, err := Watch{}.again(c.Common, m.was.Last())
+	if err != nil {
+		return run.Basis{}, err
+	}
+	return w.keep(d, m, computed(now, o))
 }
 
 func seedFolder(d *run.Dir, seed uint64) string { return d.Path(fmt.Sprintf("seed-%d", seed)) }
@@ -210,12 +234,11 @@ func seedFolder(d *run.Dir, seed uint64) string { return d.Path(fmt.Sprintf("see
 // searchAll runs the searches, at most Jobs at once.
 func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Watch, basis run.Basis) error {
 	var list []jobs.Job
+	basis.Machine, basis.Later = basis.Last(), nil
+	basis.Threads = s.threads(c, d.Path())
 	for i := range s.N {
 		one := c
-		one.Seed += uint64(i)
-		if s.Jobs > 1 && c.Threads == 0 {
-			one.Threads = max(1, runtime.NumCPU()/s.Jobs)
-		}
+		one.Seed, one.Threads = one.Seed+uint64(i), basis.Threads
 		folder := seedFolder(d, one.Seed)
 		list = append(list, jobs.Job{Name: fmt.Sprintf("seed %d", one.Seed), Command: s.Command(folder), Prepare: func() error { return beginSearch(one, basis, folder) }})
 	}
@@ -306,6 +329,10 @@ func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
 	if err != nil {
 		return err
 	}
+	searches, _, _, err := run.ReadBasis(d.Path())
+	if err != nil {
+		return err
+	}
 	spec, err := m.spec(c.Data.Spec)
 	if err != nil {
 		return err
@@ -329,6 +356,9 @@ func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
 			own, err := w.remember(d.Path())
 			if err != nil {
 				return err
+			}
+			if !own.known {
+				own.was.Machine = searches.Last()
 			}
 			last, err = w.train(ctx, c, r.genotype, x, own, d)
 			return err

@@ -73,7 +73,7 @@ char *hdas_seed(uint64_t seed);
 char *hdas_get_generator(int device, ht *state);
 char *hdas_set_generator(int device, ht state);
 
-char *hdas_set_threads(int n);
+char *hdas_set_threads(int n); // 0: libtorch's default
 int hdas_threads(void);
 // Sets *name to the name of the instruction set that the CPU kernels use (loops.h); it must not be
 // freed.

@@ -30,7 +30,7 @@ var flagRanges = map[string]string{
 	"seeds":            "1..1000",
 	"size":             "0..2048",
 	"stage-primitives": "2..100",
-	"steps":            "1..10000",
+	"steps":            "0..10000",
 	"test-fraction":    "[0,1)",
 	"threads":          "0..1024",
 	"tolerance":        "[0,1e6]",

@@ -116,7 +116,7 @@ func (s *settings) flags(c *cobra.Command) {
 	f.StringArrayVar(&s.Set, "set", nil, "change one setting, as in --set train.epochs=10 (repeatable)")
 	f.Uint64Var(&s.seed, "seed", 0, "seed of the initial weights, the order of images and the augmentation")
 	f.StringVar(&s.device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	f.IntVar(&s.threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
+	f.IntVar(&s.threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default, or with --resume the number of the run")
 	f.StringVar(&s.dataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
 	c.RegisterFlagCompletionFunc("config", cobra.FixedCompletions(configs.Names(), cobra.ShellCompDirectiveDefault))
 }
@@ -135,9 +135,10 @@ func (s *settings) overrides(c *cobra.Command) configs.Overrides {
 	return o
 }
 
-// changed returns the name of a configuration flag that was given, "" if there is none.
+// changed returns the name of a flag that was given and changes more of the configuration than the number of
+// threads, "" if there is none.
 func (s *settings) changed(c *cobra.Command) string {
-	for _, flag := range []string{"config", "set", "seed", "device", "threads", "data-dir"} {
+	for _, flag := range []string{"config", "set", "seed", "device", "data-dir"} {
 		if c.Flags().Changed(flag) {
 			return flag
 		}

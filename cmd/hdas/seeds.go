@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -65,15 +64,18 @@ func (s *seeds) check(c *cobra.Command, r *place) error {
 }
 
 // searchSeeds runs a search with several seeds, each in a process of this program.
-func (p *program) searchSeeds(ctx context.Context, c configs.Search, s seeds, dir *run.Dir) error {
+func (p *program) searchSeeds(cmd *cobra.Command, c configs.Search, s seeds, dir *run.Dir) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	sum, err := lab.SearchSeeds(ctx, c, lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection, Command: func(folder string) []string {
+	sum, err := lab.SearchSeeds(cmd.Context(), c, lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection, Command: func(folder string) []string {
 		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder}
 		if p.acceptData {
 			again = append(again, "--"+acceptFlag)
+		}
+		if cmd.Flags().Changed("threads") { // the searches that have begun have another number in their configuration
+			again = append(again, fmt.Sprintf("--threads=%d", c.Threads))
 		}
 		return again
 	}}, dir, p.watch())
