@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"hdas/internal/filekind"
+	"hdas/setting"
 )
 
 // To add a built-in configuration, add its file to this folder.
@@ -28,16 +29,43 @@ func Names() []string {
 	return files
 }
 
-// mostFile is the largest size of a configuration file in bytes.
-const mostFile = 1 << 20
+// maxFile is the largest size in bytes of a configuration file.
+const maxFile = 1 << 20
 
-func read(nameOrFile string) ([]byte, error) {
+// read returns the text of a built-in configuration or of a file.
+func read(nameOrFile string) (text []byte, isBuiltin bool, err error) {
 	if slices.Contains(Names(), nameOrFile) {
-		return builtin.ReadFile(nameOrFile + ".yaml")
+		text, err = builtin.ReadFile(nameOrFile + ".yaml")
+		return text, true, err
 	}
-	text, err := filekind.Read(nameOrFile, mostFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("configuration %q is neither built in (%s) nor a file", nameOrFile, strings.Join(Names(), ", "))
+	text, err = filekind.ReadText(nameOrFile, maxFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		hint := setting.Meant(nameOrFile, Names())
+		if hint == "" {
+			hint = "; built in are " + setting.List(Names())
+		}
+		return nil, false, fmt.Errorf("configuration %q is neither built in nor a file%s", nameOrFile, hint)
+	case err != nil:
+		return nil, false, fmt.Errorf("no configuration: %w", err)
 	}
-	return text, err
+	return text, false, nil
+}
+
+// builtinOf returns the names of the built-in configurations of that kind (see kindOf).
+func builtinOf(kind string) (names []string) {
+	for _, name := range Names() {
+		text, _, err := read(name)
+		if err != nil {
+			panic(err) // the file is embedded
+		}
+		list, err := parse(text)
+		if err != nil {
+			panic(err) // tests load every built-in configuration
+		}
+		if slices.Contains(kindsIn(list), kind) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -5,6 +5,7 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 
 	"hdas/datasets"
 	"hdas/models/plan"
@@ -44,6 +45,24 @@ var damageds = []Damaged{FailOnDamaged, SkipDamaged}
 // UnmarshalText reads one of the words above.
 func (d *Damaged) UnmarshalText(text []byte) error { return setting.Parse(d, text, damageds) }
 
+// idle returns the keys of the section that a run does not use, each with the reason.
+func (d Data) idle() map[string]string {
+	keys := map[string]string{}
+	if !datasets.OfFiles(d.Name) {
+		keys["damaged"] = fmt.Sprintf("it is for image files, and the images of %s are none", d.Name)
+		if d.Size == 0 {
+			keys["interpolation"] = "no image is resized; it is used with data.size"
+		}
+	}
+	if d.Name == "digits" {
+		keys["dir"] = "the digits are embedded in the program"
+	}
+	if d.RandAugment.Ops == 0 {
+		keys["randaugment.magnitude"] = "it is used with data.randaugment.ops only"
+	}
+	return keys
+}
+
 // Validate returns all faults of the section.
 func (d Data) Validate() error {
 	var f setting.Faults
@@ -62,6 +81,7 @@ type Search struct {
 type Train struct {
 	Common `mapstructure:",squash" yaml:",inline"`
 	Train  TrainSection `mapstructure:"train" yaml:"train"`
+	Form   Form         `mapstructure:"-" yaml:"-"` // of the networks, on which depends what YAML saves
 }
 
 // DefaultSearch returns the configuration of the paper's search of that kind on CIFAR-10.
@@ -73,7 +93,7 @@ func DefaultSearch(k Kind) Search {
 
 // DefaultTrain returns the configuration of the paper's training of a network on CIFAR-10.
 func DefaultTrain() Train {
-	c := Train{common(36, 20), DefaultTrainSection()}
+	c := Train{Common: common(36, 20), Train: DefaultTrainSection()}
 	c.Network.Auxiliary = true
 	return c
 }
@@ -89,11 +109,45 @@ func common(channels int64, layers int) Common {
 	}
 }
 
-// settle sets defaults that depend on other settings: with the preset cifar, image files are resized to
-// 32x32.
-func (c *Common) settle() {
-	if c.Data.Size == 0 && datasets.OfFiles(c.Data.Name) && c.Network.Preset == plan.CIFAR {
-		c.Data.Size = 32
+// smallImage is the smallest size of image files for which the preset imagenet, whose stem divides it by 8,
+// is the default.
+const smallImage = 128
+
+// settle sets the defaults that depend on the data set, if they are not given: its images as files have the
+// preset imagenet unless they are small, and the preset says their size and their augmentation.
+func (c *Common) settle(given func(string) bool) {
+	d := &c.Data
+	files := datasets.OfFiles(d.Name)
+	if !given("network.preset") && files && (d.Size == 0 || d.Size >= smallImage) {
+		c.Network.Preset = plan.ImageNet
+	}
+	large := c.Network.Preset == plan.ImageNet
+	if !given("data.size") && (large || files) {
+		d.Size = int(c.Network.Preset.Size(false).Image)
+	}
+	if !large || !files {
+		return
+	}
+	if !given("data.padding") && !given("data.resized_crop") {
+		d.Padding, d.ResizedCrop = 0, true
+	}
+	if !given("data.cutout") {
+		d.Cutout = 0
+	}
+}
+
+// settle sets the defaults of a training that depend on its data set, its preset and its network.
+func (c *Train) settle(given func(string) bool) {
+	c.Common.settle(given)
+	size := c.Network.Preset.Size(c.Form == Staged)
+	if !given("network.channels") {
+		c.Network.Channels = size.Channels
+	}
+	if !given("network.layers") {
+		c.Network.Layers = size.Layers
+	}
+	if !given("train.epochs") && datasets.Own(c.Data.Name) {
+		c.Train.Epochs = ownEpochs
 	}
 }
 
@@ -101,7 +155,7 @@ func (c Common) validate() error {
 	var f setting.Faults
 	f.Ranges(c, nil)
 	_, err := c.parsePrecision()
-	f.Check(err == nil, "precision", c.Precision, "is unknown; known are %s", setting.List(dtype.Precisions))
+	f.Check(err == nil, "precision", c.Precision, "%s", setting.Unknown(c.Precision, dtype.Precisions))
 	m := c.Network
 	m.Classes = 1 // the actual number comes from the data set
 	return errors.Join(f.Err(), setting.In("data", c.Data.Validate()), setting.In("network", m.Validate()))

@@ -27,8 +27,8 @@ func variable(key string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// allKeys returns the keys of all configurations.
-func allKeys() []string {
+// Keys returns the keys of all configurations, sorted.
+func Keys() []string {
 	search, train := DefaultSearch(CellSearch), DefaultTrain()
 	var all []string
 	for _, c := range []any{&search, &train} {
@@ -42,18 +42,22 @@ func allKeys() []string {
 	return slices.Compact(all)
 }
 
-// unknownVariables returns a fault for every environment variable that begins with prefix and is not
-// known.
+// lookup returns the value of the environment variable for a key.
+func lookup(key string) (string, bool) { return os.LookupEnv(variable(key)) }
+
+// unknownVariables returns a fault for every environment variable that begins with prefix, in any letter case,
+// and is not known.
 func unknownVariables() (f setting.Faults) {
-	known := map[string]bool{}
-	for _, key := range allKeys() {
-		known[variable(key)] = true
+	known := slices.Clone(reserved)
+	for _, key := range Keys() {
+		known = append(known, variable(key))
 	}
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, testPrefix) {
-			f.Check(known[name] || slices.Contains(reserved, name), name, nil, "no setting has this environment variable")
+		if !strings.HasPrefix(strings.ToUpper(name), prefix) || strings.HasPrefix(name, testPrefix) {
+			continue
 		}
+		f.Check(slices.Contains(known, name), name, nil, "no setting has this environment variable%s", setting.Meant(name, known))
 	}
 	return f
 }

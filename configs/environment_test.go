@@ -40,7 +40,7 @@ func TestEnvironment(t *testing.T) {
 // No two settings share a variable, and none has that of another purpose.
 func TestVariablesAreDistinct(t *testing.T) {
 	seen := map[string]string{}
-	for _, key := range allKeys() {
+	for _, key := range Keys() {
 		name := variable(key)
 		if other, twice := seen[name]; twice {
 			t.Errorf("%s is the variable of %s and of %s", name, other, key)
@@ -56,7 +56,7 @@ func TestVariablesAreDistinct(t *testing.T) {
 // reserved, or of tests; and every reserved one is in the README.
 func TestVariablesAreKnown(t *testing.T) {
 	settings := map[string]bool{}
-	for _, key := range allKeys() {
+	for _, key := range Keys() {
 		settings[variable(key)] = true
 	}
 	found := map[string]int{}

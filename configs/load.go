@@ -2,13 +2,10 @@ package configs
 
 import (
 	"fmt"
-	"os"
-	"reflect"
+	"maps"
 	"slices"
 	"strings"
 
-	"github.com/go-viper/mapstructure/v2"
-	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 
 	"hdas/setting"
@@ -21,27 +18,56 @@ type Overrides struct {
 	Set  []string // key=value, the value as YAML
 	// Alone makes the environment be ignored, because File is the saved configuration of a run.
 	Alone bool
+	// Form is the form of the network of a training, on which its default size and its unused settings
+	// depend.
+	Form Form
 }
 
-// LoadSearch returns the validated configuration of a search of that kind.
+// Form says whether a network has stages.
+type Form string
+
+// The forms. The empty one is not known yet; the default size is then that of a chain.
+const (
+	Chain  Form = "chain"
+	Staged Form = "stages"
+)
+
+// FormOf returns the form of networks with or without stages.
+func FormOf(stages bool) Form {
+	if stages {
+		return Staged
+	}
+	return Chain
+}
+
+// LoadSearch returns the validated configuration of a search of that kind. A setting that this search does
+// not use is a fault, unless it comes from a built-in configuration.
 func LoadSearch(k Kind, o Overrides) (Search, error) {
-	c := DefaultSearch(k)
-	given, err := load(&c, o)
+	if !slices.Contains(Kinds, k) {
+		return Search{}, fmt.Errorf("search %q %s", k, setting.Unknown(string(k), Kinds))
+	}
+	c, err := load(func() Search { return DefaultSearch(k) }, o, (*Search).settle, Search.idle)
 	if err != nil {
 		return c, err
 	}
 	var f setting.Faults
-	idle := c.idle()
-	for _, key := range given {
-		why, unused := idle[key]
-		f.Check(!unused, key, nil, "%s", why)
-	}
-	if len(f) > 0 {
-		return c, f.Err()
-	}
-	c.settle()
 	if f.Check(c.Search.Kind == k, "search.kind", c.Search.Kind, "is not the requested kind of search, %s", k); len(f) > 0 {
 		return c, f.Err()
+	}
+	return c, c.Validate()
+}
+
+// LoadTrain returns the validated configuration of a training. A setting that this training does not use is
+// a fault, unless it comes from a built-in configuration.
+func LoadTrain(o Overrides) (Train, error) {
+	begin := func() Train {
+		c := DefaultTrain()
+		c.Form = o.Form
+		return c
+	}
+	c, err := load(begin, o, (*Train).settle, Train.idle)
+	if err != nil {
+		return c, err
 	}
 	return c, c.Validate()
 }
@@ -51,6 +77,9 @@ func (c Search) idle() map[string]string {
 	keys := map[string]string{"network.auxiliary": "a supernet has no auxiliary head"}
 	for _, key := range []string{"network.wiring", "network.stage_output"} {
 		keys[key] = "the searches relax the summed wiring (H-DAS eq. 1); set that of the network found in its training"
+	}
+	for key, why := range c.Data.idle() {
+		keys["data."+key] = why
 	}
 	for _, key := range []string{"data.mixup", "data.cutmix"} {
 		keys[key] = "a search learns from whole images; it can be used in a training only"
@@ -64,196 +93,184 @@ func (c Search) idle() map[string]string {
 	return keys
 }
 
-// LoadTrain returns the validated configuration of a training.
-func LoadTrain(o Overrides) (Train, error) {
-	c := DefaultTrain()
-	if _, err := load(&c, o); err != nil {
-		return c, err
-	}
-	c.settle()
-	return c, c.Validate()
-}
+// validator is a configuration.
+type validator interface{ Validate() error }
 
-// load applies the overrides to c, a pointer to a configuration, and returns the sorted keys that they
-// set.
-func load(c any, o Overrides) (given []string, err error) {
+// load returns the defaults changed by the overrides. settle sets the defaults that depend on other
+// settings; given tells it which keys the overrides set. idle returns the keys that the configuration does
+// not use, each with the reason.
+func load[C validator](fresh func() C, o Overrides, settle func(c *C, given func(string) bool), idle func(C) map[string]string) (C, error) {
+	c := fresh()
 	known, err := keysOf(c)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	v := viper.New()
-	if err := merge(v, known, o); err != nil {
-		return nil, err
+	g, err := gather(c, known, o)
+	if err != nil {
+		return c, err
 	}
-	given = v.AllKeys()
-	slices.Sort(given)
-	f := unknownVariables()
-	for _, key := range given {
-		f.Check(slices.Contains(known, key), key, nil, "unknown key; known are %s", setting.List(near(key, known)))
+	if err := g.decode(&c); err != nil {
+		return c, meant(fresh, err)
 	}
-	if len(f) > 0 {
-		return nil, f.Err()
+	settle(&c, g.has)
+	var f setting.Faults
+	dropped := false
+	unused := idle(c)
+	for _, key := range slices.Sorted(maps.Keys(unused)) {
+		v, there := g[key]
+		f.Check(!there || v.dropped, key, nil, "%s", unused[key])
+		if there && v.dropped {
+			delete(g, key)
+			dropped = true
+		}
 	}
-	return given, decode(v, c)
+	if len(f) > 0 || !dropped {
+		return c, f.Err()
+	}
+	c = fresh()
+	if err := g.decode(&c); err != nil {
+		return c, err
+	}
+	settle(&c, g.has)
+	return c, nil
 }
 
-// merge puts all overrides into v.
-func merge(v *viper.Viper, known []string, o Overrides) error {
+// value is the value that an override gives to a key. It is dropped if the configuration has no use for it
+// and the user did not write it: it is that of a built-in configuration or of a saved one.
+type value struct {
+	is      any
+	dropped bool
+}
+
+// values holds the values of the overrides by key.
+type values map[string]value
+
+func (g values) has(key string) bool { _, ok := g[key]; return ok }
+
+// put adds a list of values.
+func (g values) put(list map[string]any, dropped bool) {
+	for key, v := range list {
+		g[key] = value{v, dropped}
+	}
+}
+
+// gather returns the values of the overrides. Unknown keys are faults. c is the configuration of defaults.
+func gather(c any, known []string, o Overrides) (values, error) {
+	g := values{}
 	if o.File != "" {
-		text, err := read(o.File)
+		list, builtin, err := readFile(c, known, o.File)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		var file map[string]any
-		if err := parse(text, &file); err != nil {
-			return fmt.Errorf("%s: %w", o.File, err)
+		g.put(list, builtin || o.Alone)
+	}
+	f := unknownVariables()
+	set := func(key, text string) {
+		list, err := parseValue(key, text)
+		for _, fault := range setting.All(err) {
+			f = append(f, fault)
 		}
-		if err := v.MergeConfigMap(file); err != nil {
-			return fmt.Errorf("%s: %w", o.File, err)
-		}
+		g.put(list, false)
 	}
 	for _, key := range known {
-		if text, ok := os.LookupEnv(variable(key)); ok && !o.Alone {
-			if err := set(v, key, text); err != nil {
-				return err
-			}
+		if text, ok := lookup(key); ok && !o.Alone {
+			set(key, text)
 		}
 	}
 	for _, s := range o.Set {
 		key, text, ok := strings.Cut(s, "=")
 		if !ok {
-			return fmt.Errorf("--set %s: not of the form key=value", s)
+			return nil, fmt.Errorf("%q is not of the form key=value, as in --set %s=...%s", s, known[0], setting.Meant(s, known))
 		}
-		if err := set(v, strings.TrimSpace(key), text); err != nil {
-			return err
-		}
+		set(strings.ToLower(strings.TrimSpace(key)), text)
 	}
-	return nil
+	f = append(f, unknownKeys(slices.Sorted(maps.Keys(g)), known)...)
+	return g, f.Err()
 }
 
-// set sets a key of v to the YAML value in text. An empty value means the empty string.
-func set(v *viper.Viper, key, text string) error {
-	var value any
-	if err := parse([]byte(text), &value); err != nil {
-		return &setting.Fault{Key: key, Value: text, Err: err}
-	}
-	if value == nil {
-		value = ""
-	}
-	v.Set(key, value)
-	return nil
-}
+// most is the largest number of unknown keys that are described one by one.
+const most = 5
 
-// parse decodes YAML into out. It returns an error if the YAML library panics.
-func parse(text []byte, out any) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("not YAML: %v", r)
-		}
-	}()
-	return yaml.Unmarshal(text, out)
-}
-
-// decode puts the values of v into c, a pointer to a configuration.
-func decode(v *viper.Viper, c any) error {
-	hook := viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(mapstructure.DecodeHookFuncType(typed), mapstructure.TextUnmarshallerHookFunc()))
-	strict := func(d *mapstructure.DecoderConfig) { d.WeaklyTypedInput = false }
-	var f setting.Faults
-	var visit func(err error)
-	visit = func(err error) {
-		switch e := err.(type) {
-		case *mapstructure.DecodeError:
-			key, _, _ := strings.Cut(e.Name(), "[") // the key of the list, without the element's index
-			fault := setting.Fault{Key: key, Err: e.Unwrap()}
-			if cause, ok := fault.Err.(*setting.Fault); ok {
-				fault = *cause
-				fault.Key = key
-			}
-			f = append(f, &fault)
-		case interface{ Unwrap() []error }:
-			for _, each := range e.Unwrap() {
-				visit(each)
-			}
-		case interface{ Unwrap() error }:
-			visit(e.Unwrap())
+// unknownKeys returns a fault for each key that is not known, and a last one for those above most.
+func unknownKeys(keys, known []string) (f setting.Faults) {
+	var more []string
+	for _, key := range keys {
+		switch {
+		case slices.Contains(known, key):
+		case len(f) < most:
+			f.Check(false, key, nil, "unknown key; %s", near(key, known))
 		default:
-			f = append(f, &setting.Fault{Key: "configuration", Err: err})
+			more = append(more, key)
 		}
 	}
-	if err := v.UnmarshalExact(c, hook, strict); err != nil {
-		visit(err)
+	if n := len(more); n > 0 {
+		f.Check(false, "unknown keys", nil, "%d more, the first is %s", n, more[0])
 	}
-	return f.Err()
+	return f
 }
 
-// typed returns a fault if the type of a value is not that of its setting. An integer may be written as
-// a decimal, such as 1e3.
-func typed(_, to reflect.Type, value any) (any, error) {
-	f, isFloat := value.(float64)
-	n, isInt := value.(int)
-	_, isLarge := value.(uint64) // larger than the largest int
-	isWhole := isInt || isFloat && f == float64(int64(f))
-	ok, why := true, ""
-	switch to.Kind() {
-	case reflect.Bool:
-		_, ok = value.(bool)
-		why = "is neither true nor false"
-	case reflect.String:
-		_, ok = value.(string)
-		why = "is not a string"
-	case reflect.Float64:
-		ok, why = isFloat || isInt || isLarge, "is not a number"
-	case reflect.Int, reflect.Int64:
-		ok, why = isWhole, "is not an integer"
-	case reflect.Uint64:
-		ok, why = isLarge || isWhole && n >= 0 && !(f < 0), "is not an integer of at least 0"
-	case reflect.Uint8:
-		ok, why = isWhole && n >= 0 && n <= 255 && f >= 0 && f <= 255, "is not an integer in 0..255"
-	case reflect.Slice:
-		_, ok = value.([]any)
-		why = "is not a list"
+// near returns what may be meant by an unknown key: a similar one of its section, one with the same last
+// word, a similar one, or else the keys that are known there.
+func near(key string, known []string) string {
+	at := strings.LastIndex(key, ".") + 1
+	section, word := key[:at], key[at:]
+	var inside, words, below, same []string
+	for _, k := range known {
+		if rest, in := strings.CutPrefix(k, section); in && !strings.Contains(rest, ".") {
+			inside, words = append(inside, k), append(words, rest)
+		}
+		if key != "" && strings.HasPrefix(k, key+".") {
+			below = append(below, k)
+		}
+		if k == word || strings.HasSuffix(k, "."+word) {
+			same = append(same, k)
+		}
 	}
-	if !ok {
-		return nil, &setting.Fault{Value: value, Why: why}
+	if len(below) > 0 {
+		return "it is a section; known are " + setting.List(below)
 	}
-	return value, nil
+	if w, ok := setting.Nearest(word, words); ok {
+		return "did you mean " + section + w + "?"
+	}
+	if len(same) == 0 && (section == "" || len(inside) == 0) {
+		if k, ok := setting.Nearest(key, known); ok {
+			same = []string{k}
+		} else {
+			inside = append(slices.DeleteFunc(slices.Clone(known), func(k string) bool { return strings.Contains(k, ".") }), sections(known)...)
+		}
+	}
+	if len(same) > 0 {
+		return "did you mean " + strings.Join(same, " or ") + "?"
+	}
+	return "known are " + setting.List(inside)
+}
+
+// sections returns the sections of keys, in their order, each as "data.*".
+func sections(keys []string) (list []string) {
+	for _, k := range keys {
+		if s, _, nested := strings.Cut(k, "."); nested && !slices.Contains(list, s+".*") {
+			list = append(list, s+".*")
+		}
+	}
+	return list
 }
 
 // keysOf returns the dotted keys of all values of a configuration, sorted.
 func keysOf(c any) ([]string, error) {
+	values, err := flatYAML(c)
+	return slices.Sorted(maps.Keys(values)), err
+}
+
+// flatYAML returns the values of a configuration by their dotted keys.
+func flatYAML(c any) (map[string]any, error) {
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return nil, err
 	}
-	var m map[string]any
-	err = yaml.Unmarshal(text, &m)
-	return keys("", m), err
-}
-
-func keys(prefix string, m map[string]any) []string {
-	var out []string
-	for k, v := range m {
-		if section, ok := v.(map[string]any); ok {
-			out = append(out, keys(prefix+k+".", section)...)
-		} else {
-			out = append(out, prefix+k)
-		}
+	var tree map[string]any
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		return nil, err
 	}
-	slices.Sort(out)
-	return out
-}
-
-// near returns the known keys of the same section, or all if it has none.
-func near(key string, known []string) []string {
-	section := key[:strings.LastIndex(key, ".")+1]
-	var out []string
-	for _, k := range known {
-		if strings.HasPrefix(k, section) && !strings.Contains(k[len(section):], ".") {
-			out = append(out, k)
-		}
-	}
-	if len(out) == 0 || section == "" {
-		return known
-	}
-	return out
+	list := map[string]any{}
+	return list, flatten(list, "", tree).Err()
 }

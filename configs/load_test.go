@@ -105,8 +105,8 @@ func TestSizeOfImageFiles(t *testing.T) {
 		set  []string
 		size int
 	}{
-		{[]string{"data.name=folder"}, 32}, {[]string{"data.name=folder", "data.size=64"}, 64}, {nil, 0}, {[]string{"data.size=48"}, 48},
-		{[]string{"data.name=imagenet", "network.preset=imagenet"}, 0},
+		{[]string{"data.name=folder"}, 224}, {[]string{"data.name=folder", "network.preset=cifar"}, 32}, {[]string{"data.name=folder", "data.size=64"}, 64}, {nil, 0}, {[]string{"data.size=48"}, 48},
+		{[]string{"data.name=imagenet", "network.preset=imagenet"}, 224}, {[]string{"network.preset=imagenet"}, 224}, {[]string{"network.preset=imagenet", "data.size=0"}, 0},
 	} {
 		got, err := LoadTrain(Overrides{Set: c.set})
 		if err != nil || got.Data.Size != c.size {
@@ -122,7 +122,7 @@ func TestSizeOfImageFiles(t *testing.T) {
 // What cannot be is refused with the key that was written, its value and the reason.
 func TestRefused(t *testing.T) {
 	for _, c := range []struct{ kind, set, key, text string }{
-		{"cell", "search.epoch=1", "search.epoch", "search.epoch: unknown key; known are search.batch, search."},
+		{"cell", "search.epoch=1", "search.epoch", "search.epoch: unknown key; did you mean search.epochs?"},
 		{"train", "data.color_jitter.tint=1", "data.color_jitter.tint", "unknown key; known are data.color_jitter.brightness"},
 		{"cell", "search=3", "search", "unknown key"},
 		{"cell", "search.weights=3", "search.weights", "unknown key"},
@@ -192,7 +192,7 @@ func TestRefused(t *testing.T) {
 	if _, err := LoadTrain(Overrides{Set: []string{"train"}}); err == nil || !strings.Contains(err.Error(), "not of the form key=value") {
 		t.Errorf("--set train: %v", err)
 	}
-	for text, words := range map[string]string{"[1]": "cannot unmarshal", "search: {epochs: 0, batch: 1}": "batch 1", "a: {b": "yaml"} {
+	for text, words := range map[string]string{"[1]": "keys with values are needed", "search: {epochs: 0, batch: 1}": "batch 1", "a: {b": "yaml"} {
 		if _, err := LoadSearch(CellSearch, Overrides{File: file(t, []byte(text))}); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("the file %s: %v does not say %q", text, err, words)
 		}
@@ -217,7 +217,7 @@ func TestRandomTexts(t *testing.T) {
 		value := rapid.OneOf(
 			rapid.SampledFrom([]string{"", "0", "-1", "1e400", ".nan", "-.inf", "~", "[]", "{}", "[[1]]", "{1: 2}", "true", "x", "2001-01-01", "0x1p-2", "&a [*a]", "!!binary aGk=", "? a", "<<: *b", "\"\\x00\"", "18446744073709551615", "[1,2,3]", "999999999"}),
 			rapid.String(), rapid.StringMatching(`[\[\]{}:,&*!|>'"%@?~\- \n\tab01.]{0,20}`))
-		key := rapid.OneOf(rapid.SampledFrom(allKeys()), rapid.StringMatching(`[a-z.]{0,8}`), rapid.String())
+		key := rapid.OneOf(rapid.SampledFrom(Keys()), rapid.StringMatching(`[a-z.]{0,8}`), rapid.String())
 		var o Overrides
 		for range rapid.IntRange(0, 3).Draw(r, "settings") {
 			o.Set = append(o.Set, key.Draw(r, "key")+"="+value.Draw(r, "value"))

@@ -5,8 +5,9 @@ import "go.yaml.in/yaml/v3"
 // YAML returns the configuration as it is saved in a run folder: every setting that the search uses.
 func (c Search) YAML() ([]byte, error) { return resolved(c, c.idle()) }
 
-// YAML returns the configuration as it is saved in a run folder: every setting.
-func (c Train) YAML() ([]byte, error) { return resolved(c, nil) }
+// YAML returns the configuration as it is saved in a run folder: every setting that a training of networks
+// of its form uses.
+func (c Train) YAML() ([]byte, error) { return resolved(c, c.idle()) }
 
 // resolved returns the configuration c as YAML, without the given keys.
 func resolved(c any, without map[string]string) ([]byte, error) {

@@ -47,6 +47,40 @@ func DefaultTrainSection() TrainSection {
 	}
 }
 
+// ownEpochs is the default number of epochs on a folder of the user's own images, which are fewer and larger
+// than those of CIFAR-10.
+const ownEpochs = 100
+
+// idle returns the keys that this training does not use, each with the reason.
+func (c Train) idle() map[string]string {
+	keys := map[string]string{}
+	for key, why := range c.Data.idle() {
+		keys["data."+key] = why
+	}
+	switch c.Form {
+	case Staged:
+		keys["network.layers"] = "the stages of the genotype have their own number of cells"
+	case Chain:
+		for _, key := range []string{"network.wiring", "network.stage_output"} {
+			keys[key] = "the genotype is a chain, without stages"
+		}
+	}
+	if !c.Network.Auxiliary {
+		keys["train.auxiliary_weight"] = "it is used with network.auxiliary=true only"
+	}
+	if c.Train.Schedule == StepSchedule {
+		keys["train.min_lr"] = "it is used with the schedules cosine and linear only"
+	} else {
+		for _, key := range []string{"train.step_factor", "train.step_every"} {
+			keys[key] = "it is used with train.schedule=step only"
+		}
+	}
+	if c.Train.Warmup == 0 {
+		keys["train.warmup_from"] = "it is used with train.warmup only"
+	}
+	return keys
+}
+
 // Validate returns all faults of the section.
 func (c TrainSection) Validate() error {
 	var f setting.Faults

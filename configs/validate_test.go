@@ -181,7 +181,7 @@ func TestEveryNumberHasARange(t *testing.T) {
 		visit("", "", reflect.ValueOf(c).Elem())
 	}
 	train := DefaultTrain()
-	check("train", &train, nil)
+	check("train", &train, train.idle())
 	for _, k := range Kinds {
 		c := DefaultSearch(k)
 		check(string(k), &c, c.idle())

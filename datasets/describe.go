@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+
+	"hdas/setting"
 )
 
 // descriptions holds the data sets that can be described without their files. Data sets whose classes
@@ -27,7 +28,7 @@ var descriptions = map[string]func() (Info, error){
 func Describe(name string) (Info, error) {
 	info, ok := descriptions[name]
 	if !ok {
-		return Info{}, fmt.Errorf("data set %q cannot be described without its files; possible are %s", name, strings.Join(Described(), ", "))
+		return Info{}, fmt.Errorf("data set %q cannot be described without its files; possible are %s%s", name, setting.List(Described()), setting.Meant(name, Described()))
 	}
 	return info()
 }

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"hdas/internal/raster"
 	"hdas/setting"
@@ -80,7 +79,7 @@ func Own(name string) bool { return sources[name].own }
 func find(name string) (source, error) {
 	s, ok := sources[name]
 	if !ok {
-		return s, fmt.Errorf("data set %q is unknown; known are %s", name, strings.Join(Names(), ", "))
+		return s, fmt.Errorf("data set %q %s", name, setting.Unknown(name, Names()))
 	}
 	return s, nil
 }
@@ -137,7 +136,7 @@ func (s Spec) Open(split string) (Dataset, error) {
 		return nil, err
 	}
 	if split != Train && split != Test {
-		return nil, fmt.Errorf("split %q is unknown; known are %s, %s", split, Train, Test)
+		return nil, fmt.Errorf("split %q %s", split, setting.Unknown(split, []string{Train, Test}))
 	}
 	if s.Dir == "" {
 		s.Dir = Dir()

@@ -132,11 +132,17 @@ const (
 // then uses.
 func (p ComparePlan) Begin(c configs.Train, d *run.Dir) error {
 	for _, g := range p.networks {
+		if err := d.Vacant(g.Name, g.Name+".yaml"); err != nil {
+			return err
+		}
+	}
+	for _, g := range p.networks {
 		var text bytes.Buffer
 		if err := errors.Join(g.Encode(&text), d.WriteFile(g.Name+".yaml", text.Bytes())); err != nil {
 			return err
 		}
 	}
+	c.Form = configs.FormOf(len(p.networks[0].Stages) > 0)
 	resolved, err := c.YAML()
 	if err != nil {
 		return err
@@ -182,6 +188,11 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 		return r, fmt.Errorf("%s: %w", d.Path(planFile), err)
 	}
 	r.Space = k.Space
+	first, err := run.LoadGenotype(d.Path("found-1.yaml"))
+	if err != nil {
+		return r, err
+	}
+	c.Form = configs.FormOf(len(first.Stages) > 0)
 	basis, err := w.beginTrainings(c, d, k)
 	if err != nil {
 		return r, err

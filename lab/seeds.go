@@ -113,6 +113,13 @@ func (s Seeds) keep(c configs.Search, d *run.Dir) error {
 	if err != nil {
 		return err
 	}
+	if !run.Begun(d.Path()) {
+		for i := range s.N {
+			if err := d.Vacant(filepath.Base(seedFolder(d, c.Seed+uint64(i)))); err != nil {
+				return err
+			}
+		}
+	}
 	if s.Select != nil && !selecting(d) {
 		if err := trainable(c, *s.Select); err != nil {
 			return &Untrainable{err}

@@ -31,17 +31,14 @@ type Reported struct {
 	Source   string  `json:"source"`
 }
 
-// Published returns the size at which networks of a preset are published, and the shape of their images.
-func Published(preset plan.Preset) (plan.Macro, layer.Shape) {
-	if preset == plan.ImageNet {
-		return plan.Macro{Preset: preset, Channels: 48, Layers: 14, Classes: 1000}, layer.Shape{C: 3, H: 224, W: 224}
-	}
-	return plan.Macro{Preset: preset, Channels: 36, Layers: 20, Classes: 10}, layer.Shape{C: 3, H: 32, W: 32}
-}
-
 // Measure returns the size of a genotype's network for the images of its preset. It makes no tensor.
 func Measure(g genotype.Genotype, m plan.Macro) (Size, error) {
-	_, image := Published(m.Preset)
+	side := m.Preset.Size(false).Image
+	return MeasureFor(g, m, layer.Shape{C: 3, H: side, W: side})
+}
+
+// MeasureFor is Measure for images of that shape.
+func MeasureFor(g genotype.Genotype, m plan.Macro, image layer.Shape) (Size, error) {
 	network, err := plan.New(g, m, image, genotype.Candidates{})
 	if err != nil {
 		return Size{}, err

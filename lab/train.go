@@ -50,6 +50,7 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err != nil {
 		return train.Epoch{}, err
 	}
+	c.Form = configs.FormOf(len(g.Stages) > 0)
 	resolved, err := c.YAML()
 	if err != nil {
 		return train.Epoch{}, err
@@ -96,6 +97,7 @@ type Evaluation struct {
 	Dataset  string `json:"dataset"`
 	Split    string `json:"split"`
 	metric.Score
+	Training Progress `json:"training"` // the epochs of the training so far
 }
 
 // Evaluate returns the score of the network of a checkpoint file, or of the newest checkpoint of a run
@@ -139,5 +141,5 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 		l.Damaged = w.skipped()
 	}
 	score, err := metric.Evaluate(ctx, m.Logits, l, m.Weights.Options(), nil)
-	return Evaluation{m.Genotype.Name, m.Dataset, t.Split, score}, err
+	return Evaluation{m.Genotype.Name, m.Dataset, t.Split, score, progressOf(meta)}, err
 }

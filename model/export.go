@@ -28,7 +28,7 @@ func Export(path, names string) ([]nn.Param, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, d, err := describe(c.Meta)
+	g, d, err := DescriptionOf(c.Meta)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}

@@ -140,8 +140,8 @@ func read(path string) (file string, c run.Loaded, err error) {
 	return file, c, err
 }
 
-// describe returns the genotype and the description of a checkpoint's network.
-func describe(m run.Meta) (g genotype.Genotype, d Description, err error) {
+// DescriptionOf returns the genotype and the description of the network of a training's checkpoint.
+func DescriptionOf(m run.Meta) (g genotype.Genotype, d Description, err error) {
 	if g, err = genotype.Decode(strings.NewReader(m.Genotype)); err == nil {
 		err = json.Unmarshal(m.Network, &d)
 	}
@@ -159,7 +159,7 @@ func describe(m run.Meta) (g genotype.Genotype, d Description, err error) {
 }
 
 func rebuild(c run.Loaded, o torch.Options) (*Model, error) {
-	g, d, err := describe(c.Meta)
+	g, d, err := DescriptionOf(c.Meta)
 	if err != nil {
 		return nil, err
 	}

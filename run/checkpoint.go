@@ -124,6 +124,42 @@ func Read(path string) (Loaded, error) {
 	return c, nil
 }
 
+// ReadMeta returns the Meta of a checkpoint. It checks the whole file and makes no tensors.
+func ReadMeta(path string) (Meta, error) {
+	m, _, err := inspect(path)
+	return m, err
+}
+
+// What a safetensors file holds, besides "the checkpoint of a search" or of another kind of run.
+const (
+	ImportedWeights = "a checkpoint of imported weights"
+	Tensors         = "a safetensors file"
+	damagedTensors  = "a damaged safetensors file"
+)
+
+// ContentOf returns what a safetensors file holds, and the names of its tensors.
+func ContentOf(path string) (what string, names []string) {
+	f, err := safetensors.Read(path)
+	if err != nil {
+		return damagedTensors, nil
+	}
+	for _, t := range f.Tensors {
+		names = append(names, t.Name)
+	}
+	text, ok := f.Texts[metaKey]
+	if !ok {
+		return Tensors, names
+	}
+	m, err := parseMeta(text)
+	switch {
+	case err != nil:
+		return "a checkpoint", names
+	case m.Config == "": // only runs have one
+		return ImportedWeights, names
+	}
+	return "the checkpoint of a " + m.Kind, names
+}
+
 // inspect reads and checks a checkpoint; it makes no tensors.
 func inspect(path string) (Meta, []safetensors.Tensor, error) {
 	f, err := safetensors.Read(path)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -19,7 +20,7 @@ type Dir struct {
 }
 
 // Create creates a folder for a new run, with its parents, and locks it. A folder that already holds a
-// run is an error. The caller closes the Dir.
+// run, or anything else of a name that the run would write, is an error. The caller closes the Dir.
 func Create(path string) (*Dir, error) {
 	if err := makeFolder(path); err != nil {
 		return nil, err
@@ -32,7 +33,36 @@ func Create(path string) (*Dir, error) {
 		d.Close()
 		return nil, fmt.Errorf("%s already holds a run; resume it with --resume, or choose another folder with --out", path)
 	}
+	if !d.abandoned() {
+		if err := d.Vacant(written...); err != nil {
+			d.Close()
+			return nil, err
+		}
+	}
 	return d, nil
+}
+
+// abandoned reports whether the folder holds what a run without a checkpoint has left, and not several runs:
+// its basis, and no files or folders of the kinds of a run's that it does not write itself.
+func (d *Dir) abandoned() bool {
+	entries, err := os.ReadDir(d.path)
+	if err != nil || !d.hasOneOf(basisFile) {
+		return false
+	}
+	return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		other := e.IsDir() || slices.Contains([]string{".json", ".yaml", ".safetensors"}, filepath.Ext(e.Name()))
+		return other && e.Name() != basisFile && !slices.ContainsFunc(written, func(name string) bool { return strings.HasPrefix(name, e.Name()) })
+	})
+}
+
+// Vacant returns an error if the folder has one of those files, because the run would replace it.
+func (d *Dir) Vacant(names ...string) error {
+	for _, name := range names {
+		if _, err := os.Lstat(d.Path(name)); err == nil {
+			return fmt.Errorf("%s already holds %s, which the run would replace; choose another folder with --out (a run that was begun there is resumed by --resume)", d.path, name)
+		}
+	}
+	return nil
 }
 
 // Open opens and locks the folder of a run that holds at least a configuration. It removes what a crash

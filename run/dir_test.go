@@ -278,3 +278,57 @@ func TestFind(t *testing.T) {
 		t.Errorf("found %s, %v", got, err)
 	}
 }
+
+// A run that failed before its first checkpoint may be begun again in its folder; a folder with a file that
+// the run would replace, or with several runs, is no such folder. Files of other names stay.
+func TestFoldersWithOtherThings(t *testing.T) {
+	for files, ok := range map[string]bool{
+		"notes.txt log images/a.png .lock": true,
+		"basis.json":                       true,
+		"basis.json config.yaml genotype.yaml genotype.svg": true,
+		"basis.json config.yaml log.txt":                    true,
+		"config.yaml":                                       false,
+		"genotype.yaml":                                     false,
+		"genotypes/epoch-001.yaml":                          false,
+		"basis.json config.yaml seeds.json":                 false,
+		"basis.json config.yaml found-1.yaml":               false,
+		"basis.json config.yaml seed-0/config.yaml":         false,
+		"basis.json checkpoint-previous.safetensors":        false,
+	} {
+		folder := t.TempDir()
+		for _, name := range strings.Fields(files) {
+			check(t, os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o755))
+			check(t, os.WriteFile(filepath.Join(folder, name), []byte("mine"), 0o600))
+		}
+		d, err := run.Create(folder)
+		if ok {
+			check(t, err)
+			check(t, d.Close())
+		} else {
+			fails(t, err, folder, "already holds", "--resume", "--out")
+		}
+		for _, name := range strings.Fields(files) {
+			if text, err := os.ReadFile(filepath.Join(folder, name)); err != nil || string(text) != "mine" {
+				t.Errorf("%s: %q, %v", name, text, err)
+			}
+		}
+	}
+}
+
+func TestFilesOfRuns(t *testing.T) {
+	folder := t.TempDir()
+	at := func(name string) string { return filepath.Join(folder, name) }
+	check(t, os.MkdirAll(at("genotypes"), 0o755))
+	if run.Owns(at("genotype.yaml")) {
+		t.Error("a folder without a run has files of one")
+	}
+	check(t, os.WriteFile(at("config.yaml"), nil, 0o600))
+	for name, owned := range map[string]bool{
+		"config.yaml": true, newest: true, previous: true, records: true, "random-3.yaml": true, "genotypes/epoch-007.yaml": true, "basis.json": true,
+		"exported.safetensors": false, "mine.yaml": false, "sub/genotype.yaml": false,
+	} {
+		if run.Owns(at(name)) != owned {
+			t.Errorf("%s: %t", name, !owned)
+		}
+	}
+}

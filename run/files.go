@@ -29,6 +29,25 @@ const (
 // mostRecord is the largest size in bytes of a file of records of a run.
 const mostRecord = 4 << 30
 
+// written lists the files that a run writes to its folder, except its basis and its lock, which one that did
+// not begin may leave, and the genotypes of epochs after the first.
+var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, bestFile, fmt.Sprintf(epochFiles, 1), records}
+
+// Owns reports whether a path is that of a file of a run, in the folder of a run. A comparison has genotypes
+// of its own.
+func Owns(path string) bool {
+	folder, name := filepath.Dir(path), filepath.Base(path)
+	if !(&Dir{path: folder}).hasOneOf(ConfigFile, CheckpointFile, previous, records) {
+		return filepath.Base(folder) == filepath.Dir(epochFiles) && Begun(filepath.Dir(folder))
+	}
+	for _, pattern := range append([]string{basisFile, lockFile, "found-*.yaml", "random-*.yaml"}, written...) {
+		if ok, _ := filepath.Match(pattern, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // WriteConfig writes the resolved configuration. A folder that has one can be opened by Open, so
 // this is the last file that a program writes before the run begins.
 func (d *Dir) WriteConfig(yaml []byte) error { return d.WriteFile(ConfigFile, yaml) }

@@ -149,7 +149,7 @@ func (f Faults) Err() error {
 
 // Word adds a fault for the key if value is not one of the known words.
 func Word[T ~string](f *Faults, key string, value T, known []T) {
-	f.Check(slices.Contains(known, value), key, value, "is unknown; known are %s", List(known))
+	f.Check(slices.Contains(known, value), key, value, "%s", Unknown(string(value), known))
 }
 
 // Parse sets *word to text and returns a Fault if text is not one of the known words. The UnmarshalText

@@ -6,12 +6,14 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"hdas/internal/parity"
+	"hdas/setting"
 )
 
 func (p *program) bench() *cobra.Command {
@@ -92,6 +94,9 @@ func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error
 	timing := parity.Timing{Self: []string{self, "bench", "--side"}, Twin: b.pytorch, Reference: b.reference, Rounds: b.rounds}
 	var jobs []benchJob
 	for _, name := range names {
+		if known := parity.WorkloadNames(); !slices.Contains(known, name) {
+			return usageError{fmt.Errorf("workload %q %s", name, setting.Unknown(name, known))}
+		}
 		for _, size := range b.sizes() {
 			if err := timing.Check(name, size); err != nil {
 				return usageError{err}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/datasets"
 	"hdas/lab"
 )
 
@@ -37,12 +38,21 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 			}
 			var config configs.Train
 			var drawn lab.ComparePlan
-			dir, err := r.open(c, &s, "compare", func() (err error) {
-				if config, err = configs.LoadTrain(s.overrides(c)); err != nil || r.resume {
-					return err
+			dir, err := r.open(c, &s, "compare", func() (data datasets.Spec, err error) {
+				if r.resume {
+					config, err = configs.LoadTrain(s.overrides(c))
+					return data, err
 				}
-				drawn, err = comparePlan(a[0], b, c.Flags().Changed("window"), config.Seed)
-				return err
+				found, err := lab.LoadFound(a[0])
+				if err != nil {
+					return data, err
+				}
+				s.Form = configs.FormOf(len(found.Genotype.Stages) > 0)
+				if config, err = configs.LoadTrain(s.overrides(c)); err != nil {
+					return data, err
+				}
+				drawn, err = comparePlan(found, b, c.Flags().Changed("window"), config.Seed)
+				return config.Data.Spec, err
 			})
 			if err != nil {
 				return err
@@ -71,11 +81,8 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 }
 
 // comparePlan returns the plan of a comparison, with its random genotypes.
-func comparePlan(name string, b lab.Baseline, window bool, seed uint64) (lab.ComparePlan, error) {
-	f, err := lab.LoadFound(name)
+func comparePlan(f lab.Found, b lab.Baseline, window bool, seed uint64) (lab.ComparePlan, error) {
 	switch {
-	case err != nil:
-		return lab.ComparePlan{}, err
 	case window && f.Search != nil:
 		return lab.ComparePlan{}, errors.New("--window is for genotypes that are not the folder of a search; a search has its own window")
 	case window && len(f.Genotype.Stages) == 0:

@@ -15,6 +15,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/plan"
 	"hdas/run"
+	"hdas/setting"
 	"hdas/torch"
 )
 
@@ -108,7 +109,7 @@ libraries.`,
 func parityCases(name string, only []string, s parity.Settings) ([]parity.Case, error) {
 	for _, n := range only {
 		if !slices.Contains(parity.Networks(), n) {
-			return nil, fmt.Errorf("--only %s is unknown; known are %s", n, strings.Join(parity.Networks(), ", "))
+			return nil, fmt.Errorf("--only %q %s", n, setting.Unknown(n, parity.Networks()))
 		}
 	}
 	cells, err := genotype.Load(defaultCells)

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -17,6 +16,7 @@ import (
 	"hdas/datasets"
 	"hdas/internal/fetch"
 	"hdas/lab"
+	"hdas/setting"
 )
 
 // cifarURL is the address at which CIFAR-10 and CIFAR-100 are published.
@@ -25,7 +25,7 @@ const cifarURL = "https://www.cs.toronto.edu/~kriz/"
 func (p *program) data() *cobra.Command {
 	c := &cobra.Command{
 		Use: "data get|check", Short: "Download data sets, and check what is there",
-		Args: args(cobra.NoArgs),
+		Args: commandOf("data"),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(p.dataGet(), p.dataCheck())
@@ -57,11 +57,11 @@ into the data folder; they need not be unpacked, either.`,
 		RunE: func(c *cobra.Command, a []string) error {
 			archives := datasets.Published(a[0])
 			if archives == nil {
-				return usageError{fmt.Errorf("%q cannot be downloaded by this command; cifar10 and cifar100 can", a[0])}
+				return usageError{fmt.Errorf("%q cannot be downloaded by this command; cifar10 and cifar100 can%s", a[0], setting.Meant(a[0], c.ValidArgs))}
 			}
 			at := slices.IndexFunc(archives, func(a datasets.Archive) bool { return a.Form == form })
 			if at < 0 {
-				return usageError{fmt.Errorf("--form %q is unknown; known are binary, python", form)}
+				return usageError{fmt.Errorf("--form %q %s", form, setting.Unknown(form, []string{"binary", "python"}))}
 			}
 			if dir == "" {
 				dir = datasets.Dir()
@@ -96,10 +96,11 @@ into the data folder; they need not be unpacked, either.`,
 
 // bytesBar shows the progress of a download if w is a terminal.
 func bytesBar(w io.Writer, name string) (observe func(done, total int64), end func()) {
-	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
+	f, ok := terminal(w)
+	if !ok {
 		return nil, func() {}
 	}
-	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(48))
+	p := mpb.New(mpb.WithOutput(f), mpb.WithWidth(48))
 	b := p.AddBar(0, mpb.PrependDecorators(decor.Name(name+" ")), mpb.AppendDecorators(
 		decor.CountersKibiByte("% .1f / % .1f"), decor.Name(" "), decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)))
 	return func(done, total int64) {
@@ -166,10 +167,11 @@ or damaged, there are fewer than two classes, or a part has no images.`,
 
 // countBar shows the number of images read so far if w is a terminal.
 func countBar(w io.Writer, name string, n int) (step, end func()) {
-	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
+	f, ok := terminal(w)
+	if !ok {
 		return nil, func() {}
 	}
-	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(48))
+	p := mpb.New(mpb.WithOutput(f), mpb.WithWidth(48))
 	b := p.AddBar(int64(n), mpb.PrependDecorators(decor.Name(name+" ")), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d "), decor.AverageETA(decor.ET_STYLE_GO)))
 	return b.Increment, func() {
 		b.Abort(false)
@@ -192,7 +194,7 @@ func writeInspection(w io.Writer, i lab.Inspection) {
 		fmt.Fprintf(w, "; mean %s, std %s\n", numbers(t.Mean), numbers(t.Std))
 		if len(t.Classes) <= 20 {
 			for k, class := range t.Classes {
-				fmt.Fprintf(w, "    %-24s%d\n", class, t.Counts[k])
+				fmt.Fprintf(w, "    %-24s%d\n", plain(class), t.Counts[k])
 			}
 		}
 		for _, d := range t.Damaged {

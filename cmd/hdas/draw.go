@@ -1,15 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"hdas/draw"
-	"hdas/models/genotype"
 	"hdas/run"
 )
 
@@ -17,33 +15,29 @@ func (p *program) draw() *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use: "draw NAME|FILE|CELLS+STAGES|RUN", Short: "Draw a genotype's cells and stages as SVG",
-		Example: "  hdas draw Hs_DAS_CIFAR_stages -o stages.svg",
-		Args:    args(cobra.ExactArgs(1)),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return genotype.Names(), cobra.ShellCompDirectiveDefault
-		},
+		Example:           "  hdas draw Hs_DAS_CIFAR_stages -o stages.svg",
+		Args:              args(cobra.ExactArgs(1)),
+		ValidArgsFunction: genotypeNames,
 		RunE: func(c *cobra.Command, a []string) error {
 			g, err := run.LoadGenotype(a[0])
 			if err != nil {
 				return usageError{err}
 			}
-			var svg bytes.Buffer
-			if err := draw.Genotype(&svg, g); err != nil {
-				return err
-			}
 			if out == "-" {
-				_, err := p.out.Write(svg.Bytes())
-				return err
+				return draw.Genotype(p.out, g)
 			}
 			if out == "" {
-				out = g.Name + ".svg"
+				out = strings.ReplaceAll(g.Name, "/", "-") + ".svg"
 			}
-			if err := os.WriteFile(out, svg.Bytes(), 0o644); err != nil {
+			if err := aDrawing.may(out, genotypeInputs(a[0])...); err != nil {
+				return usageError{err}
+			}
+			if err := run.Replace(out, func(w io.Writer) error { return draw.Genotype(w, g) }); err != nil {
 				return err
 			}
 			return p.print(map[string]string{"file": out}, func(w io.Writer) { fmt.Fprintln(w, out) })
 		},
 	}
-	c.Flags().StringVarP(&out, "output", "o", "", "file to write; - for standard output; default NAME.svg")
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write, .svg; - for standard output; default NAME.svg")
 	return c
 }

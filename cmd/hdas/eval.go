@@ -27,8 +27,12 @@ images may be among the test images, the evaluation is refused, unless
 				return err
 			}
 			return p.print(r, func(w io.Writer) {
-				fmt.Fprintf(w, "%s on %s, %s: top-1 %s, top-5 %s, loss %.4f over %d images\n",
-					r.Genotype, r.Dataset, r.Split, percent(r.Top1), percent(r.Top5), r.Loss, r.Samples)
+				of := ""
+				if !r.Training.Done {
+					of = fmt.Sprintf(" after %s (the training has not ended)", r.Training)
+				}
+				fmt.Fprintf(w, "%s%s on %s, %s: top-1 %s, top-5 %s, loss %.4f over %d images\n",
+					plain(r.Genotype), of, r.Dataset, r.Split, percent(r.Top1), percent(r.Top5), r.Loss, r.Samples)
 			})
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/model"
+	"hdas/setting"
 )
 
 // exported is the output of export.
@@ -29,11 +30,19 @@ descendants; hdas, those of the H-DAS authors' program.`,
 		Example: "  hdas export runs/trained -o trained.pt\n  hdas export runs/trained -o trained.safetensors --names hdas",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
-			if !slices.Contains(model.Forms, filepath.Ext(out)) {
+			form := asTensors
+			switch filepath.Ext(out) {
+			case ".pt":
+				form = asPyTorch
+			case ".safetensors":
+			default:
 				return usageError{fmt.Errorf("-o %q is neither a .safetensors nor a .pt file to write", out)}
 			}
-			if names != model.NamesDARTS && names != model.NamesHDAS {
-				return usageError{fmt.Errorf("--names %q is unknown; known are %s, %s", names, model.NamesDARTS, model.NamesHDAS)}
+			if known := []string{model.NamesDARTS, model.NamesHDAS}; !slices.Contains(known, names) {
+				return usageError{fmt.Errorf("--names %q %s", names, setting.Unknown(names, known))}
+			}
+			if err := form.may(out, a[0]); err != nil {
+				return usageError{err}
 			}
 			n, err := model.ExportTo(out, a[0], names)
 			if err != nil {

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -93,18 +91,16 @@ func (p *program) importGenotype(in io.Reader, notation, name, out string) error
 	if err != nil {
 		return usageError{err}
 	}
-	var yaml bytes.Buffer
-	if err := g.Encode(&yaml); err != nil {
+	if out == "-" {
+		return g.Encode(p.out)
+	}
+	if err := aGenotype.may(out, notation); err != nil {
 		return usageError{err}
 	}
-	if out == "-" {
-		_, err := p.out.Write(yaml.Bytes())
+	if err := writeGenotype(out, g); err != nil {
 		return err
 	}
-	if err := os.WriteFile(out, yaml.Bytes(), 0o644); err != nil {
-		return err
-	}
-	return p.print(map[string]string{"name": g.Name, "file": out}, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", out, g.Name) })
+	return p.print(map[string]string{"name": g.Name, "file": out}, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", out, plain(g.Name)) })
 }
 
 // imported is the output of import.
@@ -134,7 +130,7 @@ func (f *importer) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.dataset, "dataset", "", "data set of the training: "+strings.Join(datasets.Described(), ", ")+"; default: that of the preset")
 	c.Flags().StringVar(&f.classes, "classes", "", "file with the names of the classes, one in a line; default: those of the data set, or numbers")
 	c.Flags().StringVar(&f.key, "key", "", "key of the weights in the file, such as ema.state_dict; default: the usual ones are tried")
-	c.Flags().StringVarP(&f.out, "output", "o", "", "file to write: a checkpoint, or a genotype's YAML (- for standard output)")
+	c.Flags().StringVarP(&f.out, "output", "o", "", "file to write: a checkpoint (.safetensors), or a genotype (.yaml; - for standard output)")
 	for flag, values := range map[string][]string{"genotype": genotype.Names(), "preset": {string(plan.CIFAR), string(plan.ImageNet)}, "dataset": datasets.Described()} {
 		c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveDefault))
 	}
@@ -144,6 +140,9 @@ func (f *importer) flags(c *cobra.Command) {
 func (f *importer) checkpoint(file string) (r imported, err error) {
 	o, err := f.origin()
 	if err != nil {
+		return r, usageError{err}
+	}
+	if err := aCheckpoint.may(f.out, append(genotypeInputs(f.genotype), file, f.classes)...); err != nil {
 		return r, usageError{err}
 	}
 	i, err := model.ImportTo(f.out, file, f.key, o)
@@ -196,5 +195,5 @@ func (r imported) write(w io.Writer) {
 		fmt.Fprintln(w, line)
 	}
 	fmt.Fprintf(w, "%s, %s: C=%d, %d cells, %d classes, %s an auxiliary head%s\ncheckpoint %s\n",
-		r.Genotype, r.Preset, r.Channels, r.Layers, r.Classes, head, from, r.File)
+		plain(r.Genotype), r.Preset, r.Channels, r.Layers, r.Classes, head, from, r.File)
 }

@@ -2,9 +2,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
+	"strings"
+	"unicode"
 
 	"hdas/lab"
 	"hdas/run"
@@ -33,7 +38,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, run.ErrStopped):
+	case errors.Is(err, run.ErrStopped), errors.Is(err, context.Canceled):
 		return exitStopped
 	case errors.As(err, &usage), errors.As(err, &config):
 		return exitUsage
@@ -41,11 +46,31 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-func report(w interface{ Write([]byte) (int, error) }, err error) {
+// report prints an error; for a run that was stopped, with the command that resumes it.
+func report(w io.Writer, err error) {
 	again := ""
 	var stopped *lab.Stopped
 	if errors.As(err, &stopped) {
-		again = fmt.Sprintf(": hdas %s --resume --out %s", stopped.Kind, stopped.Folder)
+		again = fmt.Sprintf(": hdas %s --resume --out %s", stopped.Kind, quoted(stopped.Folder))
 	}
-	fmt.Fprintf(w, "hdas: %v%s\n", err, again)
+	// A context is cancelled by a signal alone, and a joined error may say so several times.
+	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "stopped")
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if slices.Contains(lines[:i], line) {
+			lines[i] = ""
+		}
+	}
+	lines = slices.DeleteFunc(lines, func(line string) bool { return line == "" })
+	fmt.Fprintf(w, "hdas: %s%s\n", strings.Join(lines, "\n"), again)
+}
+
+// quoted returns a word of a command line, in quotes if a shell would change it.
+func quoted(word string) string {
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-+=./,:@%", r)
+	}) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -208,6 +208,46 @@ func TestSearchTrainEval(t *testing.T) {
 		t.Fatalf("stopped: exit %d, %s", code, errs.String())
 	}
 	must(t, "search", "cell", "--resume", "--out", at("stopped"))
+
+	// show has the sizes of a run, and eval says how far an unfinished training is.
+	train := []string{"train", "DARTS_V2", "--config", "tiny-train", "--out", at("unfinished"), "--set", "network.channels=2", "--set", "network.layers=3", "--set", "train.batch=500"}
+	if code := execute(ctx, train, &out, &errs); code != exitStopped {
+		t.Fatalf("stopped: exit %d, %s", code, errs.String())
+	}
+	for _, c := range []struct {
+		path, kind              string
+		channels, layers, epoch int
+	}{
+		{at("trained"), "training", 2, 8, 1}, {at("trained/checkpoint.safetensors"), "training", 2, 8, 1},
+		{at("stages"), "search", 2, 8, 1}, {at("unfinished"), "training", 2, 3, 0}, {at("stopped"), "search", 2, 3, 1},
+	} {
+		var r struct {
+			Channels, Layers, Classes int
+			Image                     []int
+			Run                       struct {
+				Kind, Dataset string
+				Epoch, Epochs int
+			}
+		}
+		if err := json.Unmarshal([]byte(must(t, "show", c.path, "--json")), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Channels != c.channels || r.Layers != c.layers || r.Classes != 10 || r.Image[0] != 16 || r.Run.Kind != c.kind || r.Run.Dataset != "digits" || r.Run.Epoch != c.epoch || r.Run.Epochs < 1 {
+			t.Errorf("show %s: %+v", c.path, r)
+		}
+	}
+	if text := must(t, "show", at("trained"), "--preset", "imagenet"); !strings.Contains(text, "C=39") || strings.Contains(text, "training") {
+		t.Errorf("with the sizes of a preset:\n%s", text)
+	}
+	if text := must(t, "show", at("trained"), "--channels", "4"); !strings.Contains(text, "C=4,") || !strings.Contains(text, "epoch 1 of 1") {
+		t.Errorf("with other channels:\n%s", text)
+	}
+	if text := must(t, "eval", at("unfinished")); !strings.Contains(text, "after step 1 of epoch 1 of 9 (the training has not ended)") {
+		t.Errorf("the score of a training that has not ended: %s", text)
+	}
+	if text := must(t, "eval", at("trained")); strings.Contains(text, "not ended") {
+		t.Errorf("the score of a training that has ended: %s", text)
+	}
 }
 
 func TestDoctor(t *testing.T) {

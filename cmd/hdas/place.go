@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"hdas/datasets"
 	"hdas/run"
 )
 
@@ -23,11 +26,15 @@ func (r *place) flags(c *cobra.Command) {
 }
 
 // open returns the folder of the run: the one to resume, whose configuration it puts into s, or a new one.
-// load reads all other inputs of the command; it is called before a new folder is created, so that a
-// mistake in them creates none.
-func (r *place) open(c *cobra.Command, s *settings, name string, load func() error) (*run.Dir, error) {
+// load reads all other inputs of the command and returns the data set; it is called before a new folder is
+// created, so that a mistake in them creates none.
+func (r *place) open(c *cobra.Command, s *settings, name string, load func() (datasets.Spec, error)) (*run.Dir, error) {
 	if !r.resume {
-		if err := load(); err != nil {
+		data, err := load()
+		if err == nil {
+			err = r.outside(data)
+		}
+		if err != nil {
 			return nil, usageError{err}
 		}
 		if r.out == "" {
@@ -46,9 +53,31 @@ func (r *place) open(c *cobra.Command, s *settings, name string, load func() err
 		return nil, err
 	}
 	s.File, s.Alone = d.Path(run.ConfigFile), true
-	if err := load(); err != nil {
+	if _, err := load(); err != nil {
 		d.Close()
 		return nil, usageError{err}
 	}
 	return d, nil
+}
+
+// outside returns an error if the run would be written into a folder of the user's images, as one of its
+// classes.
+func (r *place) outside(data datasets.Spec) error {
+	if !datasets.Own(data.Name) || r.out == "" {
+		return nil
+	}
+	dir := cmp.Or(data.Dir, datasets.Dir())
+	images, err := os.Stat(dir)
+	if err != nil {
+		return nil // which is said when it is opened
+	}
+	for at, err := filepath.Abs(r.out); err == nil; at = filepath.Dir(at) {
+		if info, err := os.Stat(at); err == nil && os.SameFile(info, images) {
+			return fmt.Errorf("--out %s is in the folder of the images, %s, of which each folder is a class; choose another", r.out, dir)
+		}
+		if at == filepath.Dir(at) {
+			break
+		}
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,11 @@ import (
 	"hdas/configs"
 	"hdas/lab"
 	"hdas/predict"
+	"hdas/setting"
 )
+
+// precisions lists the precisions of a prediction.
+var precisions = []string{"float32", "float64"}
 
 // predictor holds the flags of predict.
 type predictor struct {
@@ -42,6 +47,11 @@ safetensors file of -o.`,
 			if err := f.check(c, a[1:]); err != nil {
 				return usageError{err}
 			}
+			if f.input != "" {
+				if err := logits.may(f.out, a[0], f.input); err != nil {
+					return usageError{err}
+				}
+			}
 			m, free, err := lab.Load(a[0], f.common)
 			if err != nil {
 				return err
@@ -67,13 +77,13 @@ func (f *predictor) flags(c *cobra.Command) {
 	s.StringVar(&f.common.Precision, "precision", "float32", "float32 or float64")
 	s.StringVar(&f.common.Device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	s.IntVar(&f.common.Threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
-	c.RegisterFlagCompletionFunc("precision", cobra.FixedCompletions([]string{"float32", "float64"}, cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("precision", cobra.FixedCompletions(precisions, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (f *predictor) check(c *cobra.Command, images []string) error {
 	switch {
-	case f.common.Precision != "float32" && f.common.Precision != "float64":
-		return fmt.Errorf("--precision %q is unknown; known are float32, float64", f.common.Precision)
+	case !slices.Contains(precisions, f.common.Precision):
+		return fmt.Errorf("--precision %q %s", f.common.Precision, setting.Unknown(f.common.Precision, precisions))
 	case f.input != "" && len(images) > 0:
 		return errors.New("give the images either as a tensor (--input) or as files, not both")
 	case (f.input != "") != (f.out != ""):
@@ -135,7 +145,7 @@ func (r predictions) write(w io.Writer) {
 			if i > 0 {
 				file = ""
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\n", file, g.Class, percent(g.Probability))
+			fmt.Fprintf(t, "%s\t%s\t%s\n", plain(file), plain(g.Class), percent(g.Probability))
 		}
 	}
 	t.Flush()

@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8"
@@ -44,8 +42,8 @@ func (p *program) acceptsData(c *cobra.Command) {
 // progress returns an observer that shows the progress of a run, and a function that ends the display. On
 // a terminal it is a progress bar with the remaining time, otherwise one structured line for each epoch.
 func progress(w io.Writer, name string) (observe func(run.Progress), end func()) {
-	if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		return bar(w, name)
+	if f, ok := terminal(w); ok {
+		return bar(f, plain(name))
 	}
 	log := zerolog.New(w).With().Timestamp().Str("run", name).Logger()
 	return func(p run.Progress) {

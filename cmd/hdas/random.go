@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -36,20 +35,21 @@ write them to random-1.yaml, random-2.yaml, ... in a folder.`,
 			if err != nil {
 				return err
 			}
+			var files []string
+			for _, g := range drawn {
+				file := filepath.Join(out, g.Name+".yaml")
+				if err := aGenotype.may(file, append(genotypeInputs(config.Search.Cells), s.File)...); err != nil {
+					return usageError{err}
+				}
+				files = append(files, file)
+			}
 			if err := os.MkdirAll(out, 0o755); err != nil {
 				return err
 			}
-			var files []string
-			for _, g := range drawn {
-				var text bytes.Buffer
-				file := filepath.Join(out, g.Name+".yaml")
-				if err := g.Encode(&text); err != nil {
+			for i, g := range drawn {
+				if err := writeGenotype(files[i], g); err != nil {
 					return err
 				}
-				if err := os.WriteFile(file, text.Bytes(), 0o644); err != nil {
-					return err
-				}
-				files = append(files, file)
 			}
 			return p.print(files, func(w io.Writer) {
 				for _, f := range files {

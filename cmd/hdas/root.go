@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/models/genotype"
+	"hdas/run"
 )
 
 // program is one call of the command: its outputs, and the flags of all commands.
@@ -17,22 +20,23 @@ type program struct {
 	out, err   io.Writer
 	json       bool
 	acceptData bool // data may have changed since a run began
+	part       bool // the run is one of several, whose program says how to resume all
 }
 
 // execute runs the command line and returns the exit code.
 func execute(ctx context.Context, args []string, out, errs io.Writer) int {
-	results := &output{to: out}
-	p := &program{out: results, err: errs}
+	written := &results{to: out}
+	p := &program{out: plainWriter{written}, err: plainWriter{errs}}
 	root := p.root()
 	root.SetArgs(args)
-	root.SetOut(results)
-	root.SetErr(errs)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
 	err := root.ExecuteContext(ctx)
-	if err == nil && results.err != nil {
-		err = fmt.Errorf("the result could not be written: %w", results.err)
+	if err == nil && written.err != nil {
+		err = fmt.Errorf("the result could not be written: %w", written.err)
 	}
-	if err != nil {
-		report(errs, err)
+	if err != nil && !(p.part && errors.Is(err, run.ErrStopped)) {
+		report(p.err, err)
 	}
 	return exitCode(err)
 }
@@ -45,37 +49,31 @@ func (p *program) root() *cobra.Command {
 descent (H-DAS), and trains, evaluates, shows and draws the networks found.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or configuration,
-130 stopped by Ctrl-C, SIGTERM or SIGHUP with a checkpoint, from which --resume
-continues. A second signal ends the program at once, without a checkpoint.`,
+130 stopped by Ctrl-C, SIGTERM or SIGHUP; searches and trainings save a
+checkpoint, from which --resume continues. A second signal ends the program at
+once, without a checkpoint.`,
 		SilenceUsage: true, SilenceErrors: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("command %q is unknown; hdas --help lists them", args[0])}
-			}
-			return nil
-		},
+		Args: commandOf("command"),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
-	})
+	c.SetFlagErrorFunc(flagError)
 	c.PersistentFlags().BoolVar(&p.json, "json", false, "print results as JSON")
 	c.AddCommand(p.search(), p.train(), p.eval(), p.predict(), p.compare(), p.space(), p.show(), p.draw(), p.importing(), p.export(), p.data(), p.demo(), p.doctor(), p.bench())
 	bound(c)
 	return c
 }
 
-// output is the standard output. It keeps the first error of a write, because tables are written without a
+// results is the standard output. It keeps the first error of a write, because tables are written without a
 // check of each line.
-type output struct {
+type results struct {
 	to  io.Writer
 	err error
 }
 
-func (o *output) Write(p []byte) (int, error) {
-	n, err := o.to.Write(p)
-	if o.err == nil {
-		o.err = err
+func (r *results) Write(p []byte) (int, error) {
+	n, err := r.to.Write(p)
+	if r.err == nil {
+		r.err = err
 	}
 	return n, err
 }
@@ -88,6 +86,11 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// genotypeNames completes the name of a genotype on the command line.
+func genotypeNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return genotype.Names(), cobra.ShellCompDirectiveDefault
 }
 
 // print writes a result, with --json as JSON and otherwise as the text that f writes.

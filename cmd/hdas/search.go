@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
+	"hdas/datasets"
 	"hdas/lab"
+	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/search"
 )
@@ -20,7 +24,7 @@ func (p *program) search() *cobra.Command {
 		Long: `Search an architecture. The run folder will hold the configuration, the genotype
 and all architecture parameters of every epoch, checkpoints, the genotype found
 and its drawing.`,
-		Args: args(cobra.MaximumNArgs(0)),
+		Args: commandOf("search"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return usageError{fmt.Errorf("name what to search: %v, or random", configs.Kinds)}
 		},
@@ -49,13 +53,14 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 			if dry {
 				return p.estimate(c, kind, &s, &r)
 			}
-			if err := many.check(c, &r); err != nil {
+			if err := many.check(c, kind, &r); err != nil {
 				return err
 			}
 			var config configs.Search
-			dir, err := r.open(c, &s, "search-"+string(kind), func() (err error) {
+			dir, err := r.open(c, &s, "search-"+string(kind), func() (datasets.Spec, error) {
+				var err error
 				config, err = configs.LoadSearch(kind, s.overrides(c))
-				return err
+				return config.Data.Spec, err
 			})
 			if err != nil {
 				return err
@@ -68,18 +73,53 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(found, func(w io.Writer) { describeResult(w, found, dir) })
+			return p.print(found, func(w io.Writer) { describeResult(w, found, dir, nextSearch(s.File, config, found)) })
 		},
 	}
 	s.flags(c)
 	r.flags(c)
 	p.acceptsData(c)
 	many.flags(c)
+	c.Flags().BoolVar(&p.part, partFlag, false, "")
+	c.Flags().MarkHidden(partFlag)
 	c.Flags().BoolVar(&dry, "dry-run", false, "predict time and memory of the search from one measured step; writes no file")
 	return c
 }
 
-func describeResult(w io.Writer, found search.Result, dir *run.Dir) {
+// partFlag is the flag of searches that are one of several seeds.
+const partFlag = "part-of-seeds"
+
+// nextSearch returns the command that searches the connections of the stages whose lengths a distribution
+// search found, with its other settings; it is empty for other searches. file is the configuration.
+func nextSearch(file string, c configs.Search, found search.Result) string {
+	if c.Search.Kind != configs.DistributionSearch {
+		return ""
+	}
+	base := strings.Replace(file, string(configs.DistributionSearch), string(configs.StageSearch), 1)
+	if !slices.Contains(configs.Names(), base) {
+		base = "stage-search"
+	}
+	lengths := "search.lengths=" + list(lengths(found.Genotype))
+	begin, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: base, Set: []string{lengths}, Alone: true})
+	if err != nil {
+		return ""
+	}
+	words := []string{"hdas search", string(configs.StageSearch), "--config", base, "--set", lengths}
+	for _, set := range begin.Changes(c) {
+		words = append(words, "--set", quoted(set))
+	}
+	return strings.Join(words, " ")
+}
+
+// lengths returns the number of cells of each stage.
+func lengths(g genotype.Genotype) (ns []int) {
+	for _, s := range g.Stages {
+		ns = append(ns, len(s.Nodes))
+	}
+	return ns
+}
+
+func describeResult(w io.Writer, found search.Result, dir *run.Dir, next string) {
 	fmt.Fprintf(w, "found %s\n", dir.Path(run.GenotypeFile))
 	if err := found.Genotype.Encode(w); err != nil {
 		fmt.Fprintln(w, err)
@@ -88,6 +128,9 @@ func describeResult(w io.Writer, found search.Result, dir *run.Dir) {
 		fmt.Fprintf(w, "\nstopped after epoch %d: the curvature of the validation loss grows fast (search.stop); the genotype is that of epoch %d\n", found.Epoch.Epoch, at)
 	}
 	fmt.Fprintf(w, "\nvalidation accuracy of the supernet %s\ndrawing %s\n", percent(found.Epoch.Valid.Top1), dir.Path(run.DrawingFile))
+	if next != "" {
+		fmt.Fprintf(w, "\ncells of each stage %s; search their connections: %s\n", list(lengths(found.Genotype)), next)
+	}
 }
 
 // estimate prints the predicted time and memory of a search.

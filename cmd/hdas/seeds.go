@@ -32,7 +32,7 @@ func (s *seeds) flags(c *cobra.Command) {
 }
 
 // check returns an error for invalid flags. With --resume it sets the number of seeds to that of the folder.
-func (s *seeds) check(c *cobra.Command, r *place) error {
+func (s *seeds) check(c *cobra.Command, kind configs.Kind, r *place) error {
 	if r.resume {
 		n, err := lab.BegunSeeds(r.out)
 		for _, flag := range []string{"seeds", "select", "select-set"} {
@@ -54,7 +54,7 @@ func (s *seeds) check(c *cobra.Command, r *place) error {
 		return usageError{errors.New("--select-set changes the training of --select; --select is missing")}
 	}
 	if s.name != "" {
-		t, err := configs.LoadTrain(configs.Overrides{File: s.name, Set: s.set})
+		t, err := configs.LoadTrain(configs.Overrides{File: s.name, Set: s.set, Form: configs.FormOf(kind.FindsStages())})
 		if err != nil {
 			return usageError{err}
 		}
@@ -70,7 +70,7 @@ func (p *program) searchSeeds(cmd *cobra.Command, c configs.Search, s seeds, dir
 		return err
 	}
 	sum, err := lab.SearchSeeds(cmd.Context(), c, lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection, Command: func(folder string) []string {
-		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder}
+		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder, "--" + partFlag}
 		if p.acceptData {
 			again = append(again, "--"+acceptFlag)
 		}

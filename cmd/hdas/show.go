@@ -22,13 +22,15 @@ func (p *program) show() *cobra.Command {
 	var cells string
 	var notation bool
 	c := &cobra.Command{
-		Use: "show NAME|FILE|CELLS+STAGES|RUN, or show genotypes", Short: "Print the size and the stages of a network",
+		Use: "show NAME|FILE|CELLS+STAGES|RUN|CHECKPOINT, or show genotypes", Short: "Print the size and the stages of a network",
 		Long: `Print the parameters, multiply-adds and stages of a genotype's network, or list
 the published genotypes with their sizes under both presets or under --preset.
-Presets: cifar is C=36, 20 layers, 10 classes, 32x32; imagenet is C=48, 14 layers,
-1000 classes, 224x224. Stages without cells get the cells of --cells. Errors are
-published ones, of networks that were trained elsewhere.`,
-		Example: "  hdas show DARTS_V2 --preset imagenet --json\n  hdas show DARTS_V1+Hs_DAS_CIFAR_stages\n  hdas show FairDARTS_b --text",
+Presets: cifar is C=36, 20 layers, 10 classes, 32x32; imagenet is C=48, 14 layers
+(with stages: C=39), 1000 classes, 224x224. A run or a checkpoint has its own
+sizes, unless --preset is given; of a search, the network is that of its genotype.
+Stages without cells get the cells of --cells. Errors are published ones, of
+networks that were trained elsewhere.`,
+		Example: "  hdas show DARTS_V2 --preset imagenet --json\n  hdas show DARTS_V1+Hs_DAS_CIFAR_stages\n  hdas show FairDARTS_b --text\n  hdas show runs/trained",
 		Args:    args(cobra.ExactArgs(1)),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return append(genotype.Names(), "genotypes"), cobra.ShellCompDirectiveDefault
@@ -46,7 +48,11 @@ published ones, of networks that were trained elsewhere.`,
 				}
 				return p.list(c, m, preset, cells)
 			}
-			g, err := run.LoadGenotype(a[0])
+			d, ofRun, err := lab.Describe(a[0])
+			g := d.Genotype
+			if !ofRun {
+				g, err = run.LoadGenotype(a[0])
+			}
 			if err != nil {
 				return usageError{err}
 			}
@@ -64,11 +70,17 @@ published ones, of networks that were trained elsewhere.`,
 			} else if c.Flags().Changed("cells") {
 				return usageError{fmt.Errorf("%s has cells of its own; --cells is for stages without cells", g.Name)}
 			}
-			r, err := measure(c, g, m)
+			var r shown
+			if ofRun && !c.Flags().Changed("preset") {
+				r.Run = &described{a[0], d.Kind, d.Dataset, d.State}
+				r.Size, err = measureRun(c, d, m)
+			} else {
+				r.Size, err = measure(c, g, m)
+			}
 			if err != nil {
 				return usageError{err}
 			}
-			return p.print(r, func(w io.Writer) { writeSize(w, r, g) })
+			return p.print(r, func(w io.Writer) { r.write(w, g) })
 		},
 	}
 	f := c.Flags()
@@ -84,18 +96,57 @@ published ones, of networks that were trained elsewhere.`,
 	return c
 }
 
-// measure returns the size of a network with the sizes of the preset, unless flags change them.
-func measure(c *cobra.Command, g genotype.Genotype, m plan.Macro) (lab.Size, error) {
+// shown is the output of show.
+type shown struct {
+	lab.Size
+	Run *described `json:"run,omitempty"`
+}
+
+// described is the run whose network is shown.
+type described struct {
+	Path    string `json:"path"`
+	Kind    string `json:"kind"`
+	Dataset string `json:"dataset"`
+	lab.Progress
+}
+
+// checkShape returns an error for flags that the network of a genotype has no use for.
+func checkShape(c *cobra.Command, g genotype.Genotype) error {
 	staged := len(g.Stages) > 0
 	if staged && c.Flags().Changed("layers") {
-		return lab.Size{}, fmt.Errorf("%s has stages with their own number of cells; --layers is for chains", g.Name)
+		return fmt.Errorf("%s has stages with their own number of cells; --layers is for chains", g.Name)
 	}
 	for _, flag := range []string{"wiring", "stage-output"} {
 		if !staged && c.Flags().Changed(flag) {
-			return lab.Size{}, fmt.Errorf("%s is a chain, without stages to wire; --%s is for genotypes with stages", g.Name, flag)
+			return fmt.Errorf("%s is a chain, without stages to wire; --%s is for genotypes with stages", g.Name, flag)
 		}
 	}
-	published, _ := lab.Published(m.Preset)
+	return nil
+}
+
+// measureRun returns the size of a run's network, with what the flags change.
+func measureRun(c *cobra.Command, d lab.Described, m plan.Macro) (lab.Size, error) {
+	if err := checkShape(c, d.Genotype); err != nil {
+		return lab.Size{}, err
+	}
+	for flag, set := range map[string]func(){
+		"channels": func() { d.Macro.Channels = m.Channels }, "layers": func() { d.Macro.Layers = m.Layers },
+		"classes": func() { d.Macro.Classes = m.Classes }, "wiring": func() { d.Macro.Wiring = m.Wiring },
+		"stage-output": func() { d.Macro.StageOutput = m.StageOutput }, "pool-norm": func() { d.Macro.PoolNorm = m.PoolNorm },
+	} {
+		if c.Flags().Changed(flag) {
+			set()
+		}
+	}
+	return lab.MeasureFor(d.Genotype, d.Macro, d.Image)
+}
+
+// measure returns the size of a network with the sizes of the preset, unless flags change them.
+func measure(c *cobra.Command, g genotype.Genotype, m plan.Macro) (lab.Size, error) {
+	if err := checkShape(c, g); err != nil {
+		return lab.Size{}, err
+	}
+	published := m.Preset.Size(len(g.Stages) > 0)
 	if !c.Flags().Changed("channels") {
 		m.Channels = published.Channels
 	}
@@ -108,13 +159,20 @@ func measure(c *cobra.Command, g genotype.Genotype, m plan.Macro) (lab.Size, err
 	return lab.Measure(g, m)
 }
 
-func writeSize(w io.Writer, r lab.Size, g genotype.Genotype) {
-	fmt.Fprintf(w, "%s\n", r.Name)
+func (r shown) write(w io.Writer, g genotype.Genotype) {
+	fmt.Fprintf(w, "%s\n", plain(r.Name))
+	if r.Run != nil {
+		state := ""
+		if r.Run.Epochs > 0 {
+			state = ", " + r.Run.Progress.String()
+		}
+		fmt.Fprintf(w, "  %-22s %s, on %s%s\n", r.Run.Kind, r.Run.Path, r.Run.Dataset, state)
+	}
 	if g.Source != "" {
-		fmt.Fprintf(w, "  source                 %s\n", g.Source)
+		fmt.Fprintf(w, "  source                 %s\n", plain(g.Source))
 	}
 	if r.Reported != nil {
-		fmt.Fprintf(w, "  reported error         CIFAR-10 %s, ImageNet %s (%s)\n", errorRate(r.Reported.CIFAR10), errorRate(r.Reported.ImageNet), r.Reported.Source)
+		fmt.Fprintf(w, "  reported error         CIFAR-10 %s, ImageNet %s (%s)\n", errorRate(r.Reported.CIFAR10), errorRate(r.Reported.ImageNet), plain(r.Reported.Source))
 	}
 	wiring := "chain"
 	if r.Wiring != "" {

@@ -10,6 +10,7 @@ import (
 
 	"hdas/configs"
 	"hdas/lab"
+	"hdas/setting"
 )
 
 func (p *program) space() *cobra.Command {
@@ -73,7 +74,7 @@ func named(c *cobra.Command, s *lab.Shape, k configs.Kind) error {
 		err = refuse(configs.CellSearch, "cells", "nodes", "cell-primitives")
 	case configs.JointSearch:
 	default:
-		err = fmt.Errorf("space %q is unknown; known are %v", k, configs.Kinds)
+		err = fmt.Errorf("space %q %s", k, setting.Unknown(string(k), configs.Kinds))
 	}
 	if k == configs.StageSearch && c.Flags().Changed("min-cells") {
 		err = fmt.Errorf("--min-cells is for a distribution or joint space")

@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"torch/optim":           {"torch", "torch/nn"},
 	"torch/optim/schedule":  {},
 	"internal/looptest":     {"torch"},
-	"models/genotype":       {"internal/filekind"},
+	"models/genotype":       {"internal/filekind", "setting"},
 	"models/genotype/text":  {"internal/filekind", "models/genotype"},
 	"models/layer":          {},
 	"models/ops":            {"models/layer", "torch/kernel"},

@@ -1,6 +1,7 @@
 package filekind
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,6 +24,7 @@ func Open(path string, most int64) (f *os.File, size int64, err error) {
 
 // Read reads a file of at most the given number of bytes. Folders and devices are errors. Pipes are allowed,
 // because <(COMMAND) of a shell is one; if a pipe has no writer, Read does not wait and returns no bytes.
+// With the error for a larger file it returns the first bytes.
 func Read(path string, most int64) ([]byte, error) {
 	f, info, err := open(path, func(mode os.FileMode) bool { return mode.IsRegular() || mode&os.ModeNamedPipe != 0 })
 	if err != nil {
@@ -30,11 +32,13 @@ func Read(path string, most int64) ([]byte, error) {
 	}
 	defer f.Close()
 	if info.Size() > most {
-		return nil, tooLarge(path, most)
+		head := make([]byte, min(most, 4096))
+		n, err := io.ReadFull(f, head)
+		return head[:n], errors.Join(err, tooLarge(path, most))
 	}
 	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(data)) > most {
-		return nil, tooLarge(path, most)
+		return data[:most], tooLarge(path, most)
 	}
 	return data, err
 }

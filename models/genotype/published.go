@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"hdas/internal/filekind"
+	"hdas/setting"
 )
 
 // To add a published genotype, add a file with the name of the genotype.
@@ -29,15 +30,31 @@ func Names() []string {
 	return files
 }
 
-// errUnknown is the cause of the error for a name that no published genotype has.
-var errUnknown = errors.New("unknown")
+// unknownError is the error for a name that no published genotype has.
+type unknownError struct {
+	name   string
+	known  []string
+	noFile bool // nor is it a file
+}
+
+// Error lists the known names if none of them is similar.
+func (e *unknownError) Error() string {
+	text := fmt.Sprintf("genotype %.200q is unknown", e.name)
+	if e.noFile {
+		text += ": none is published under this name, and there is no such file"
+	}
+	if hint := setting.Meant(e.name, e.known); hint != "" {
+		return text + hint
+	}
+	return text + "; known are " + strings.Join(e.known, ", ")
+}
 
 // Published returns the published genotype with the given name. It ignores letter case and does not
 // distinguish - and _. For an unknown name it returns an error that lists the known ones.
 func Published(name string) (Genotype, error) {
 	known := Names()
 	for _, n := range known {
-		if plainName(n) == plainName(name) {
+		if setting.Plain(n) == setting.Plain(name) {
 			f, err := published.Open("published/" + n + ".yaml")
 			if err != nil {
 				return Genotype{}, err
@@ -46,50 +63,7 @@ func Published(name string) (Genotype, error) {
 			return Decode(f)
 		}
 	}
-	hint := ""
-	if n, ok := nearest(name, known); ok {
-		hint = fmt.Sprintf("; did you mean %s?", n)
-	}
-	return Genotype{}, fmt.Errorf("genotype %q is %w%s; known are %s", name, errUnknown, hint, strings.Join(known, ", "))
-}
-
-func plainName(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
-
-// nearest returns the known name that begins with the given one, or else the one with the smallest edit
-// distance. ok is false if even that is too different.
-func nearest(name string, known []string) (best string, ok bool) {
-	least := 1 + len(name)/3
-	for _, n := range known {
-		if name != "" && strings.HasPrefix(plainName(n), plainName(name)) {
-			return n, true
-		}
-		if d := distance(plainName(name), plainName(n)); d <= least && (d < least || !ok) {
-			best, ok, least = n, true, d
-		}
-	}
-	return best, ok
-}
-
-// distance returns the Levenshtein distance of a and b: the number of letters to insert, remove or
-// replace.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := diagonal
-			if a[i] != b[j] {
-				changed++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return Genotype{}, &unknownError{name: name, known: known}
 }
 
 // Load returns the published genotype with that name, the genotype in the YAML file with that name, or,
@@ -99,11 +73,12 @@ func Load(nameOrFile string) (Genotype, error) { return LoadFrom(nameOrFile, rea
 
 // LoadFrom is like Load, but files are read by the given function.
 func LoadFrom(nameOrFile string, read func(file string) (Genotype, error)) (Genotype, error) {
-	g, unknown := Published(nameOrFile)
-	if !errors.Is(unknown, errUnknown) {
-		return g, unknown
+	g, err := Published(nameOrFile)
+	var unknown *unknownError
+	if !errors.As(err, &unknown) {
+		return g, err
 	}
-	g, err := read(nameOrFile)
+	g, err = read(nameOrFile)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return g, err
 	}
@@ -115,7 +90,8 @@ func LoadFrom(nameOrFile string, read func(file string) (Genotype, error)) (Geno
 		}
 		return Combine(c, s)
 	}
-	return Genotype{}, fmt.Errorf("%w; and there is no such file", unknown)
+	unknown.noFile = true
+	return Genotype{}, unknown
 }
 
 func read(file string) (Genotype, error) {

@@ -19,6 +19,26 @@ var Presets = []Preset{CIFAR, ImageNet}
 // UnmarshalText reads one of Presets.
 func (p *Preset) UnmarshalText(text []byte) error { return setting.Parse(p, text, Presets) }
 
+// Size is the size at which the networks of a preset are trained.
+type Size struct {
+	Channels int64 // C
+	Layers   int   // cells of a chain
+	Image    int64 // height and width of the images
+	Classes  int64 // of the preset's data set
+}
+
+// Size returns the size of a preset's networks with or without stages: that of DARTS and of the paper
+// (section 6.4).
+func (p Preset) Size(staged bool) Size {
+	switch {
+	case p == ImageNet && staged:
+		return Size{Channels: 39, Layers: 14, Image: 224, Classes: 1000}
+	case p == ImageNet:
+		return Size{Channels: 48, Layers: 14, Image: 224, Classes: 1000}
+	}
+	return Size{Channels: 36, Layers: 20, Image: 32, Classes: 10}
+}
+
 // Wiring selects how the edges of a stage feed the two inputs of a cell.
 type Wiring string
 

@@ -23,7 +23,7 @@ func Load(name string) (genotype.Genotype, error) {
 
 // loadFile reads a genotype from a file in YAML or in the notation of DARTS.
 func loadFile(file string) (genotype.Genotype, error) {
-	data, err := filekind.Read(file, genotype.MostFile)
+	data, err := filekind.ReadText(file, genotype.MostFile)
 	if err != nil {
 		return genotype.Genotype{}, err
 	}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"hdas/configs"
+	"hdas/setting"
+)
+
+// commandOf returns the check of the arguments of a command that only has subcommands: a word is a misspelt
+// one.
+func commandOf(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, a []string) error {
+		if len(a) == 0 {
+			return nil
+		}
+		var known []string
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() {
+				known = append(known, sub.Name())
+			}
+		}
+		more := "usage: " + c.UseLine()
+		if !c.HasParent() {
+			more = c.CommandPath() + " --help lists them"
+		}
+		return usageError{fmt.Errorf("%s %q %s; %s", what, a[0], setting.Unknown(a[0], known), more)}
+	}
+}
+
+// flagError returns the error for flags that cannot be read, with the flag or the setting that is meant.
+func flagError(c *cobra.Command, err error) error {
+	meant := ""
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1 {
+		meant = flagMeant(c, unknown.GetSpecifiedName())
+	}
+	return usageError{fmt.Errorf("%w%s; %s --help lists the flags", err, meant, c.CommandPath())}
+}
+
+// flagMeant returns what may be meant by an unknown flag: a setting of that name, or a similar flag or setting.
+func flagMeant(c *cobra.Command, name string) string {
+	keys := map[string]string{} // by their last word
+	if c.Flags().Lookup("set") != nil {
+		other := "train."
+		if c.Name() == "train" || c.Name() == "compare" {
+			other = "search."
+		}
+		for _, key := range configs.Keys() {
+			word := key[strings.LastIndex(key, ".")+1:]
+			nested := func(key string) int { return strings.Count(key, ".") }
+			if before := keys[word]; !strings.HasPrefix(key, other) && (before == "" || nested(key) < nested(before)) {
+				keys[word] = key
+			}
+		}
+	}
+	if key := keys[setting.Plain(name)]; key != "" {
+		return fmt.Sprintf("; did you mean --set %s=...?", key)
+	}
+	var known []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			known = append(known, f.Name)
+		}
+	})
+	slices.Sort(known)
+	if n, ok := setting.Nearest(name, known); ok {
+		return fmt.Sprintf("; did you mean --%s?", n)
+	}
+	if word, ok := setting.Nearest(name, slices.Sorted(maps.Keys(keys))); ok {
+		return fmt.Sprintf("; did you mean --set %s=...?", keys[word])
+	}
+	return ""
+}
