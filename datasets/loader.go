@@ -73,6 +73,27 @@ func (l *Loader) Batches() int {
 	return whole + 1
 }
 
+// With returns a copy of the loader with another number of images in a batch.
+func (l *Loader) With(batch int) *Loader {
+	other := *l
+	other.Batch = batch
+	return &other
+}
+
+// Ahead returns the memory of the batches that Epoch makes ahead, in bytes for each image of a batch: one batch
+// for each worker and that of the reader, and as much again until Go's garbage collector runs.
+func (l *Loader) Ahead() int64 {
+	return 2 * int64(min(l.workers(), l.Batches())+1) * int64(l.Dataset.Info().Size()) * 4
+}
+
+// workers returns the number of workers, the default filled in.
+func (l *Loader) workers() int {
+	if l.Workers == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return l.Workers
+}
+
 // Validate returns an error that lists every invalid value.
 func (l *Loader) Validate() error {
 	faults := []error{l.Transform.Validate()}

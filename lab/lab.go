@@ -33,6 +33,8 @@ type Watch struct {
 	// Changed is called with a run and how its data has changed since that was begun. It reports whether the
 	// run may be resumed or evaluated with that data; without it no run may.
 	Changed func(run, text string) bool
+	// Measured is called with each measurement of an estimate, one sentence.
+	Measured func(text string)
 	// Line is called with each line that a run in a separate process writes to its standard error.
 	Line func(job, line string)
 }

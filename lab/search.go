@@ -9,6 +9,7 @@ import (
 	"hdas/datasets"
 	"hdas/run"
 	"hdas/search"
+	"hdas/torch"
 )
 
 // Search runs a search in a folder, from its start or from the newest checkpoint in the folder, and
@@ -31,6 +32,9 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 	if c.Search.Kind.FindsCells() && c.Search.PartialChannels > 1 {
 		w.note("with search.partial_channels the cells are computed edge by edge, not each as one program of the kernels, and a step is slower")
 	}
+	if err := w.warnSearch(ctx, c, s); err != nil {
+		return search.Result{}, err
+	}
 	progress, end := w.begin(fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed))
 	defer end()
 	found, err := search.Run(ctx, s, d, progress)
@@ -38,15 +42,6 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 		return found, stopped(err, searchKind(c), d)
 	}
 	return found, writeGenotype(d, found.Genotype)
-}
-
-// Estimate returns the predicted time and memory of a search, from one measured step. It writes no file.
-func Estimate(ctx context.Context, c configs.Search, w Watch) (search.Estimate, error) {
-	s, _, err := w.search(c, memory{})
-	if err != nil {
-		return search.Estimate{}, err
-	}
-	return search.Measure(ctx, s)
 }
 
 func searchKind(c configs.Search) string { return "search " + string(c.Search.Kind) }
@@ -78,15 +73,22 @@ func (w Watch) search(c configs.Search, mem memory) (search.Setup, run.Basis, er
 	if err != nil {
 		return fail(err)
 	}
+	s := w.searchSetup(c, o, autocast, weights, arch)
+	s.Resolved = resolved
+	return s, computed(now, o), nil
+}
+
+// searchSetup returns the setup of a search on the halves of the training data.
+func (w Watch) searchSetup(c configs.Search, o torch.Options, autocast torch.DType, weights, arch datasets.Dataset) search.Setup {
 	m := c.Network
-	m.Classes = int64(len(learn.Info().Classes))
+	m.Classes = int64(len(weights.Info().Classes))
 	s := search.Setup{
-		Config: c.Search, Macro: m, Options: o, Autocast: autocast, Seed: c.Seed, Resolved: resolved,
+		Config: c.Search, Macro: m, Options: o, Autocast: autocast, Seed: c.Seed,
 		Name:  fmt.Sprintf("%s-search-%s-seed%d", c.Search.Kind, c.Data.Name, c.Seed),
 		Train: w.loader(c.Common, weights, c.Search.Batch, true),
 		Valid: w.loader(c.Common, arch, c.Search.Batch, true),
 		Test:  w.loader(c.Common, arch, 2*c.Search.Batch, false),
 	}
 	s.Valid.Seed ^= 1 << 63 // so that images of the same number in the two halves are augmented differently
-	return s, computed(now, o), nil
+	return s
 }

@@ -55,19 +55,23 @@ type begun struct {
 	Threads int `json:"threads,omitempty"` // of each search
 }
 
-// threads returns the number of threads of each search: that of the configuration, or that of the folder where
-// the searches have begun, or a share of the processors.
-func (s Seeds) threads(c configs.Search, folder string) int {
-	b, _ := readBegun(folder)
+// share returns the configuration of one of the searches, with its number of threads: that of the configuration,
+// or that of the folder where the searches have begun, or a share of the processors. folder may be empty.
+func (s Seeds) share(c configs.Search, folder string) configs.Search {
+	var b begun
+	if folder != "" {
+		b, _ = readBegun(folder)
+	}
 	switch {
 	case c.Threads > 0:
-		return c.Threads
 	case b.Threads > 0:
-		return b.Threads
+		c.Threads = b.Threads
 	case s.Jobs > 1:
-		return max(1, runtime.NumCPU()/s.Jobs)
+		c.Threads = max(1, runtime.NumCPU()/s.Jobs)
+	default:
+		c.Threads = defaultThreads()
 	}
-	return defaultThreads()
+	return c
 }
 
 // BegunSeeds returns the number of seeds of a folder, 0 if it is not a folder of several seeds.
@@ -109,7 +113,7 @@ func (s Seeds) keep(c configs.Search, d *run.Dir) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(begun{s.N, s.threads(c, d.Path())})
+	text, err := json.Marshal(begun{s.N, s.share(c, d.Path()).Threads})
 	if err != nil {
 		return err
 	}
@@ -187,6 +191,9 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 	if err != nil {
 		return Summary{}, err
 	}
+	if err := w.warnSeeds(ctx, c, s, d.Path()); err != nil {
+		return Summary{}, err
+	}
 	if err := s.searchAll(ctx, c, d, w, basis); err != nil {
 		return Summary{}, stopped(err, searchKind(c), d)
 	}
@@ -238,14 +245,17 @@ func (w Watch) beginSeeds(c configs.Search, s Seeds, d *run.Dir) (run.Basis, err
 
 func seedFolder(d *run.Dir, seed uint64) string { return d.Path(fmt.Sprintf("seed-%d", seed)) }
 
+// atOnce returns the number of searches that run at once.
+func (s Seeds) atOnce() int { return min(max(1, s.Jobs), s.N) }
+
 // searchAll runs the searches, at most Jobs at once.
 func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Watch, basis run.Basis) error {
 	var list []jobs.Job
 	basis.Machine, basis.Later = basis.Last(), nil
-	basis.Threads = s.threads(c, d.Path())
+	basis.Threads = s.share(c, d.Path()).Threads
 	for i := range s.N {
-		one := c
-		one.Seed, one.Threads = one.Seed+uint64(i), basis.Threads
+		one := s.share(c, d.Path())
+		one.Seed += uint64(i)
 		folder := seedFolder(d, one.Seed)
 		list = append(list, jobs.Job{Name: fmt.Sprintf("seed %d", one.Seed), Command: s.Command(folder), Prepare: func() error { return beginSearch(one, basis, folder) }})
 	}

@@ -3,12 +3,14 @@ package lab
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"hdas/configs"
 	"hdas/datasets"
 	"hdas/metric"
 	"hdas/models/genotype"
 	"hdas/run"
+	"hdas/torch"
 	"hdas/train"
 )
 
@@ -66,19 +68,26 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err := errors.Join(writeGenotype(d, g), d.WriteConfig(resolved)); err != nil {
 		return train.Epoch{}, err
 	}
-	learn, test := x.parts[datasets.Train], x.parts[datasets.Test]
-	m := c.Network
-	m.Classes = int64(len(learn.Info().Classes))
-	s := train.Setup{
-		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, Seed: c.Seed, Resolved: resolved,
-		Data: c.Data.Spec, Basis: basis,
-		Train: w.loader(c.Common, learn, c.Train.Batch, true),
-		Test:  w.loader(c.Common, test, 2*c.Train.Batch, false),
+	s := w.trainSetup(c, o, autocast, g, x.parts[datasets.Train], x.parts[datasets.Test])
+	s.Resolved, s.Basis = resolved, basis
+	if err := w.warnTrain(ctx, s); err != nil {
+		return train.Epoch{}, err
 	}
 	progress, end := w.begin("training of " + g.Name)
 	defer end()
 	last, err := train.Run(ctx, s, d, progress)
 	return last, stopped(err, "train", d)
+}
+
+// trainSetup returns the setup of a training on one part of the data that is evaluated on another.
+func (w Watch) trainSetup(c configs.Train, o torch.Options, autocast torch.DType, g genotype.Genotype, learn, test datasets.Dataset) train.Setup {
+	m := c.Network
+	m.Classes = int64(len(learn.Info().Classes))
+	return train.Setup{
+		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, Seed: c.Seed, Data: c.Data.Spec,
+		Train: w.loader(c.Common, learn, c.Train.Batch, true),
+		Test:  w.loader(c.Common, test, 2*c.Train.Batch, false),
+	}
 }
 
 // EvalOptions says how Evaluate evaluates a trained network.
@@ -141,5 +150,5 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 		l.Damaged = w.skipped()
 	}
 	score, err := metric.Evaluate(ctx, m.Logits, l, m.Weights.Options(), nil)
-	return Evaluation{m.Genotype.Name, m.Dataset, t.Split, score, progressOf(meta)}, err
+	return Evaluation{m.Genotype.Name, m.Dataset, t.Split, score, progressOf(meta)}, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math"
 	"os"
+	"strings"
 	"testing"
 
 	"hdas/run"
@@ -242,6 +243,49 @@ func TestFaultsOfALoop(t *testing.T) {
 
 // A scalar that is infinite ends the loop, at once or where the scalars are checked late. The error
 // names the first such step, and no checkpoint is saved after it.
+// If memory runs out in a step or in the evaluation, the loop ends with an error that says what needs less and
+// which checkpoint is left, and the run can be resumed from that.
+func TestALoopOutOfMemory(t *testing.T) {
+	unbroken := create(t)
+	check(t, loop(t, context.Background(), unbroken, &sum{}))
+	huge := func() error {
+		return torch.Do(func(*torch.Scope) error { torch.Zeros(torch.Options{}, 1<<20, 1<<30); return nil })
+	}
+	for name, s := range map[string]*sum{
+		"epoch 2, step 3": {step: func(epoch, batch int) error {
+			if epoch == 1 && batch == 2 {
+				return huge()
+			}
+			return nil
+		}},
+		"epoch 2": {endEpoch: func(epoch int) error {
+			if epoch == 1 {
+				return huge()
+			}
+			return nil
+		}},
+	} {
+		d := create(t)
+		err := run.ShortOfMemory(loop(t, context.Background(), d, s), "fewer numbers")
+		if !errors.Is(err, torch.ErrOutOfMemory) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, words := range []string{name + ":", "can't allocate memory", d.Path(newest), "needs less: fewer numbers"} {
+			if !strings.Contains(err.Error(), words) {
+				t.Errorf("%q is not in %q", words, err)
+			}
+		}
+		d = reopen(t, d)
+		check(t, loop(t, context.Background(), d, &sum{}))
+		if whole(t, d) != whole(t, unbroken) {
+			t.Errorf("%s: resumed, it ends elsewhere", name)
+		}
+	}
+	if other := errors.New("other"); run.ShortOfMemory(other, "less") != other || run.ShortOfMemory(nil, "less") != nil {
+		t.Error("other errors are changed")
+	}
+}
+
 func TestADivergedLoop(t *testing.T) {
 	live := torch.Live()
 	for _, every := range []int{0, 1, 2, 3} {

@@ -39,8 +39,7 @@ type Epoch struct {
 func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	r := Epoch{Epoch: epoch + 1, LR: t.rate(epoch)}
 	var err error
-	r.Valid, err = metric.Evaluate(ctx, t.net.Logits, t.Test, t.Options, nil)
-	if err != nil {
+	if r.Valid, err = t.evaluate(ctx, nil); err != nil {
 		return nil, false, err
 	}
 	var g genotype.Genotype
@@ -68,6 +67,11 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 		}
 	}
 	return r, r.StopAt > 0, t.dir.WriteEpoch(epoch, g)
+}
+
+// evaluate returns the score of the supernet on the half of the data for the architecture.
+func (t *task) evaluate(ctx context.Context, step func()) (metric.Score, error) {
+	return metric.Evaluate(ctx, t.net.Logits, t.Test, t.Options, step)
 }
 
 // describe fills in the fields that depend on the architecture parameters alone.

@@ -103,10 +103,16 @@ func due(s configs.EarlyStop, values []float64) bool {
 // alone) with respect to the architecture parameters, by power iteration. A product with the Hessian
 // is a central difference of gradients over a step of 0.01. The step is long enough for float32, and
 // kinks of ReLU within it count as curvature. Weights, statistics and parameters are left unchanged.
-func (n *Supernet) Eigenvalue(valid Sample) float64 { return n.eigenvalue(valid, 0.01) }
+func (n *Supernet) Eigenvalue(valid Sample) float64 {
+	return n.eigenvalue(valid, eigenvalueStep, eigenvalueMost)
+}
 
-func (n *Supernet) eigenvalue(valid Sample, step float64) float64 {
-	most := 30             // largest number of iterations
+const (
+	eigenvalueStep = 0.01
+	eigenvalueMost = 30 // largest number of iterations
+)
+
+func (n *Supernet) eigenvalue(valid Sample, step float64, most int) float64 {
 	const tolerance = 1e-3 // relative change of the eigenvalue at which the iteration ends
 	defer preserve(n.Weights)()
 	defer preserve(n.Arch.Store)()

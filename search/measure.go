@@ -4,77 +4,103 @@ import (
 	"context"
 	"time"
 
-	"hdas/internal/proc"
+	"hdas/configs"
+	"hdas/estimate"
 	"hdas/metric"
+	"hdas/models/plan"
 	"hdas/run"
+	"hdas/search/space"
 	"hdas/torch"
-	"hdas/torch/nn"
 )
 
-// Estimate is the predicted time and memory of a search on this device, from one measured step.
-type Estimate struct {
-	Weights           int64   `json:"weights"`      // number of weights of the supernet
-	Arch              int64   `json:"architecture"` // number of architecture parameters
-	Epochs            int     `json:"epochs"`
-	Steps             int     `json:"steps"`              // in an epoch
-	StepSeconds       float64 `json:"step_seconds"`       // of the second step; the first one is a warm-up
-	EvaluationSeconds float64 `json:"evaluation_seconds"` // of an epoch, extrapolated from one batch
-	EpochSeconds      float64 `json:"epoch_seconds"`
-	SearchSeconds     float64 `json:"search_seconds"`
-	PeakBytes         int64   `json:"peak_bytes"` // peak memory of this process so far; on CUDA, of the device; 0: unknown
+// Probe returns what is needed to estimate the time and the memory of the search. Invalid settings are
+// returned as setting.Fault errors.
+func (s Setup) Probe(name string) (estimate.Probe, estimate.Run, error) {
+	none := func(err error) (estimate.Probe, estimate.Run, error) { return nil, estimate.Run{}, err }
+	if err := s.validate(); err != nil {
+		return none(err)
+	}
+	sp, err := s.Config.Space()
+	if err != nil {
+		return none(err)
+	}
+	weights, arch, err := s.counts(sp)
+	if err != nil {
+		return none(err)
+	}
+	s.Config.Theta = configs.ThetaOne // latencies are measured once, and the time of a step does not depend on them
+	start := func(batch int) (*task, error) {
+		of := s
+		of.Config.Batch = batch
+		of.Train, of.Valid, of.Test = s.Train.With(batch), s.Valid.With(batch), s.Test.With(2*batch)
+		return start(of)
+	}
+	r := estimate.Run{
+		Name: name, Weights: weights, Arch: arch, Batch: s.Config.Batch,
+		Images: min(s.Train.Dataset.Len(), s.Valid.Dataset.Len()), Steps: min(s.Train.Batches(), s.Valid.Batches()), Evaluations: s.Test.Batches(),
+		Phases: []estimate.Phase{{Epochs: s.Config.Epochs - s.Config.Alpha.Warmup, At: s.Config.Epochs - 1}},
+		Image:  s.Train.Ahead() + s.Valid.Ahead(),
+	}
+	if n := s.Config.Alpha.Warmup; n > 0 { // in these epochs only the weights learn
+		r.Phases = append([]estimate.Phase{{Epochs: n, At: 0}}, r.Phases...)
+	}
+	if s.Config.Stop.Ratio > 0 {
+		r.Extra = func(ctx context.Context, batch int) (estimate.Seconds, error) {
+			t, err := start(batch)
+			if err != nil {
+				return estimate.Seconds{}, err
+			}
+			defer t.Free()
+			return t.eigenvalueTime(ctx)
+		}
+	}
+	return run.Probe[pair]{Device: s.Options.Device, Epoch: s.Config.Epochs - 1, Start: func(batch int) (run.Measured[pair], error) { return start(batch) }}, r, nil
 }
 
-// Measure returns the estimate for a search: it builds the supernet, runs two steps and evaluates one
-// batch. It writes no file and leaves no tensor.
-func Measure(ctx context.Context, s Setup) (Estimate, error) {
-	t, err := start(s)
+// counts returns the number of weights and of architecture parameters. It builds no supernet.
+func (s Setup) counts(sp space.Space) (weights, arch int64, err error) {
+	macro := s.Macro
+	macro.Auxiliary = false
+	network, err := plan.New(sp.Dense, macro, s.image(), sp.Candidates)
 	if err != nil {
-		return Estimate{}, err
+		return 0, 0, err
 	}
-	defer t.free()
-	e := Estimate{Weights: t.net.Weights.Count(nil), Arch: t.net.Arch.Store.Count(nil), Epochs: s.Config.Epochs, Steps: t.batches()}
-	epoch := s.Config.Epochs - 1 // after the epochs in which only the weights learn, if any
-	for p, err := range t.Batches(ctx, epoch, 0) {
-		if err != nil {
-			return e, err
+	for _, p := range network.Params() {
+		if !p.Buffer {
+			weights += p.Numel()
 		}
-		for range 2 {
-			began := time.Now()
-			if err := torch.Do(func(*torch.Scope) (err error) {
-				step := func() { err = run.Finite(t.Step(epoch, p)) }
-				if device := s.Options.Device; device.IsCUDA() {
-					e.PeakBytes = max(e.PeakBytes, torch.PeakMemory(device, step))
-				} else {
-					step()
-				}
-				return err
-			}); err != nil {
-				return e, err
-			}
-			e.StepSeconds = time.Since(began).Seconds()
-		}
-		break
 	}
+	err = torch.Do(func(*torch.Scope) error {
+		a := NewArch(s.Options, sp, s.Config)
+		arch = a.Store.Count(nil)
+		a.Store.Free()
+		return nil
+	})
+	return weights, arch, err
+}
+
+// Evaluate implements run.Measured.
+func (t *task) Evaluate(ctx context.Context, step func()) error {
+	_, err := t.evaluate(ctx, step)
+	return err
+}
+
+// eigenvalueTime returns the time of the eigenvalue after an epoch: one iteration is measured, and between two
+// and all of them are needed.
+func (t *task) eigenvalueTime(ctx context.Context) (s estimate.Seconds, err error) {
 	for b, err := range t.Test.Epoch(ctx, 0, 0) {
 		if err != nil {
-			return e, err
+			return s, err
 		}
 		began := time.Now()
 		err := torch.Do(func(*torch.Scope) error {
-			images, _ := metric.Tensors(b, t.Options)
-			torch.NoGrad(func() { t.net.Logits(&nn.Ctx{}, images).Sum().Item() })
+			var valid Sample
+			valid.Images, valid.Labels = metric.Tensors(b, t.Options)
+			t.net.eigenvalue(valid, eigenvalueStep, 1)
 			return nil
 		})
-		if err != nil {
-			return e, err
-		}
-		e.EvaluationSeconds = time.Since(began).Seconds() * float64(t.Test.Batches())
-		break
+		one := time.Since(began).Seconds()
+		return estimate.Seconds{Median: eigenvalueMost / 2 * one, Low: 2 * one, High: eigenvalueMost * one}, err
 	}
-	e.EpochSeconds = e.StepSeconds*float64(e.Steps) + e.EvaluationSeconds
-	e.SearchSeconds = e.EpochSeconds * float64(e.Epochs)
-	if !s.Options.Device.IsCUDA() {
-		e.PeakBytes = proc.Process("VmHWM")
-	}
-	return e, nil
+	return s, nil
 }

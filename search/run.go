@@ -3,9 +3,11 @@ package search
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hdas/configs"
 	"hdas/setting"
 	"iter"
+	"strings"
 
 	"hdas/datasets"
 	"hdas/metric"
@@ -37,6 +39,24 @@ func (s Setup) validate() error {
 	return setting.In("search", errors.Join(s.Config.Validate(), s.Config.Fits(s.Macro.Channels, s.Autocast != torch.Float32)))
 }
 
+// Less names the settings with which the search would need less memory.
+func (s Setup) Less() string {
+	list := []string{fmt.Sprintf("a smaller search.batch (it is %d)", s.Config.Batch)}
+	if s.Config.Recompute == "none" {
+		list = append(list, "search.recompute=edge or cell")
+	}
+	if s.Config.Kind.FindsCells() && s.Config.PartialChannels == 1 {
+		list = append(list, "search.partial_channels=4")
+	}
+	if s.Config.Order == configs.SecondOrder {
+		list = append(list, "search.order=first")
+	}
+	if s.Options.Device.IsCUDA() && s.Autocast == torch.Float32 {
+		list = append(list, "precision=bf16")
+	}
+	return strings.Join(append(list, "fewer network.channels"), ", ")
+}
+
 // Result is the result of a search.
 type Result struct {
 	Genotype genotype.Genotype // of the last epoch; if the search stopped early, of the epoch StopAt
@@ -47,12 +67,13 @@ type Result struct {
 // Run runs a search, from its start or from the newest checkpoint in dir, and returns its result. If
 // ctx is cancelled, it saves a checkpoint and returns run.ErrStopped. Invalid settings are returned as
 // setting.Fault errors before anything is computed. observe may be nil.
-func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (Result, error) {
+func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (r Result, err error) {
+	defer func() { err = run.ShortOfMemory(err, s.Less()) }()
 	t, err := start(s)
 	if err != nil {
 		return Result{}, err
 	}
-	defer t.free()
+	defer t.Free()
 	t.dir = dir
 	span := run.Span{Epochs: s.Config.Epochs, Batches: t.batches(), Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
 		Diverged: "the search has diverged; lower search.weights.lr, search.alpha.lr or search.weights.clip"}
@@ -69,6 +90,12 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	return t.result()
 }
 
+// image returns the shape of the images.
+func (s Setup) image() layer.Shape {
+	info := s.Train.Dataset.Info()
+	return layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)}
+}
+
 // task is a running search; it implements run.Task.
 type task struct {
 	Setup
@@ -82,7 +109,7 @@ type task struct {
 	bestAt int     // epoch of best, from 0
 }
 
-// start returns a search before its first step. The caller calls free.
+// start returns a search before its first step. The caller calls Free.
 func start(s Setup) (t *task, err error) {
 	if err := s.validate(); err != nil {
 		return nil, err
@@ -91,11 +118,9 @@ func start(s Setup) (t *task, err error) {
 	if err != nil {
 		return nil, err
 	}
-	info := s.Train.Dataset.Info()
 	w := s.Config.Weights
-	t = &task{Setup: s, best: -1,
-		image: layer.Shape{C: int64(info.Channels), H: int64(info.Height), W: int64(info.Width)},
-		rate:  schedule.Cosine(w.LR, w.MinLR, s.Config.Epochs)}
+	t = &task{Setup: s, best: -1, image: s.image(),
+		rate: schedule.Cosine(w.LR, w.MinLR, s.Config.Epochs)}
 	err = torch.Do(func(*torch.Scope) (err error) {
 		torch.Seed(s.Seed)
 		if t.net, err = NewSupernet(sp, s.Config, s.Macro, t.image, s.Options); err != nil {
@@ -114,7 +139,8 @@ func start(s Setup) (t *task, err error) {
 	return t, nil
 }
 
-func (t *task) free() {
+// Free frees the tensors of the search.
+func (t *task) Free() {
 	torch.Do(func(*torch.Scope) error {
 		t.net.Free()
 		t.learn.Free()

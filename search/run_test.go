@@ -87,7 +87,7 @@ func TestWarmup(t *testing.T) {
 	}
 	var want map[string][]float64
 	torch.Do(func(*torch.Scope) error { want = snapshot(begin.net, false); return nil })
-	begin.free()
+	begin.Free()
 	folder := t.TempDir()
 	search(t, s, folder, 0)
 	for i, line := range strings.Split(strings.TrimSpace(string(runtest.Content(t, folder, "epochs.jsonl"))), "\n") {
@@ -130,7 +130,7 @@ func TestRefusedSettings(t *testing.T) {
 	} {
 		s := setup(t, configs.StageSearch)
 		set(&s)
-		_, measured := Measure(context.Background(), s)
+		_, _, measured := s.Probe("search")
 		_, run := Run(context.Background(), s, nil, nil)
 		for _, err := range []error{measured, run} {
 			var f *setting.Fault

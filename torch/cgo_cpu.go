@@ -9,5 +9,5 @@ package torch
 // threads of its own.
 
 // #cgo CXXFLAGS: -std=c++17 -Wall -Wno-unused-local-typedefs -Wno-sign-compare -Wno-psabi -O3 -fopenmp
-// #cgo LDFLAGS: -Wl,--no-as-needed -ltorch_cpu -lc10 -lgomp_torch
+// #cgo LDFLAGS: -Wl,--no-as-needed -ltorch_cpu -lc10 -lgomp_torch -ldl
 import "C"

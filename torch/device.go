@@ -114,6 +114,14 @@ func Synchronize(d Device) {
 	}
 }
 
+// FreeMemory returns the number of bytes of a CUDA device that no process uses.
+func FreeMemory(d Device) int64 {
+	enter("free_memory")
+	var free C.int64_t
+	check("free_memory", nil, C.hdas_free_memory(C.int(d.c()), &free))
+	return int64(free)
+}
+
 // PeakMemory runs f and returns the peak memory of tensors on devices of d's kind meanwhile, in bytes.
 // On CUDA it counts all tensors of this process, on the CPU only those made during a PeakMemory call.
 func PeakMemory(d Device, f func()) int64 {

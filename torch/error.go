@@ -38,6 +38,22 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// ErrOutOfMemory is the cause of an Error if there was not enough memory, on the host or on the device.
+var ErrOutOfMemory = errors.New("out of memory")
+
+// cause returns the error of a message of libtorch, or of this package's C++.
+func cause(words string) error {
+	// gotch's messages end with a C++ stack trace, which is dropped.
+	words, _, _ = strings.Cut(words, "\nException raised from")
+	words = strings.TrimSpace(words)
+	for _, sign := range []string{"DefaultCPUAllocator: ", "CUDA out of memory", "_ALLOC_FAILED", "std::bad_alloc"} {
+		if at := strings.Index(words, sign); at >= 0 {
+			return fmt.Errorf("%w: %s", ErrOutOfMemory, words[at:])
+		}
+	}
+	return errors.New(words)
+}
+
 // enter panics if the caller is not inside Do, where the tensor thread and a scope are available.
 func enter(op string) {
 	if !onThread() || current == nil {
@@ -53,9 +69,7 @@ func check(op string, operands []Tensor, text *C.char) {
 	}
 	words := C.GoString(text)
 	C.free(unsafe.Pointer(text))
-	// gotch's messages end with a C++ stack trace, which is dropped.
-	words, _, _ = strings.Cut(words, "\nException raised from")
-	e := &Error{Op: op, Err: errors.New(strings.TrimSpace(words))}
+	e := &Error{Op: op, Err: cause(words)}
 	for _, t := range operands {
 		if t.Defined() {
 			e.Shapes = append(e.Shapes, t.Shape())

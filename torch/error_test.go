@@ -138,6 +138,25 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// Too little memory is told apart from other failures, and leaves nothing behind.
+func TestOutOfMemory(t *testing.T) {
+	before := torch.Live()
+	err := torch.Do(func(*torch.Scope) error {
+		torch.Zeros(float32s, 1<<20, 1<<30)
+		return nil
+	})
+	if !errors.Is(err, torch.ErrOutOfMemory) || !strings.Contains(err.Error(), "zeros: out of memory: DefaultCPUAllocator: can't allocate memory") {
+		t.Errorf("error %v", err)
+	}
+	if left := torch.Live() - before; left != 0 {
+		t.Errorf("%d tensors left behind", left)
+	}
+	err = torch.Do(func(*torch.Scope) error { torch.Zeros(float32s, 2).Add(torch.Zeros(float32s, 3)); return nil })
+	if err == nil || errors.Is(err, torch.ErrOutOfMemory) {
+		t.Errorf("another failure is %v", err)
+	}
+}
+
 func TestErrorText(t *testing.T) {
 	err := &torch.Error{Op: "conv2d", Shapes: [][]int64{{1, 2}, {}, nil}, Err: errors.New("words")}
 	if got, want := err.Error(), "torch: conv2d [1 2], [], undefined: words"; got != want {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <c10/core/Allocator.h>
 #include <cstring>
+#include <dlfcn.h>
 #include <malloc.h>
 #include <mutex>
 #include <torch/torch.h>
@@ -287,5 +288,19 @@ char *hdas_watched_memory(int64_t *peak) {
   return hdas_guard([&] {
     auto watch = c10::ThreadLocalDebugInfo::_pop(c10::DebugInfoKind::PROFILER_STATE);
     *peak = static_cast<Watch &>(*watch).peak;
+  });
+}
+
+char *hdas_free_memory(int device, int64_t *free) {
+  return hdas_guard([&] {
+    // CUDA's runtime is loaded with libtorch; the headers that declare this function are not needed to build.
+    using Info = int (*)(size_t *, size_t *);
+    auto info = reinterpret_cast<Info>(dlsym(RTLD_DEFAULT, "cudaMemGetInfo"));
+    TORCH_CHECK(info, "this build has no CUDA");
+    at::Tensor current = at::empty({0}, at::Device(at::kCUDA, device)); // initialises the device
+    c10::DeviceGuard guard(current.device());
+    size_t left = 0, total = 0;
+    TORCH_CHECK(info(&left, &total) == 0, "the free memory of the device cannot be read");
+    *free = int64_t(left);
   });
 }

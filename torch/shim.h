@@ -88,6 +88,8 @@ char *hdas_synchronize(int device);
 // sets *peak to the largest number of bytes that were allocated at once.
 char *hdas_watch_memory(int device);
 char *hdas_watched_memory(int64_t *peak);
+// Sets *free to the number of bytes of a CUDA device that no process uses.
+char *hdas_free_memory(int device, int64_t *free);
 
 #ifdef __cplusplus
 }

@@ -36,6 +36,15 @@ type Setup struct {
 	Basis       *run.Basis // what the run was begun with, stored in the checkpoint; nil if unknown
 }
 
+// Less names the settings with which the training would need less memory.
+func (s Setup) Less() string {
+	less := fmt.Sprintf("a smaller train.batch (it is %d), ", s.Config.Batch)
+	if s.Options.Device.IsCUDA() && s.Autocast == torch.Float32 {
+		less += "precision=bf16, "
+	}
+	return less + "fewer network.channels"
+}
+
 // Epoch is the record of one epoch, as it is stored in the run folder. The last one is the result of a training.
 type Epoch struct {
 	Epoch    int          `json:"epoch"` // from 1
@@ -50,6 +59,7 @@ type Epoch struct {
 // run.ErrStopped. Invalid settings are returned as setting.Fault errors before anything is computed.
 // observe may be nil.
 func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (last Epoch, err error) {
+	defer func() { err = run.ShortOfMemory(err, s.Less()) }()
 	if err := setting.In("train", s.Config.Validate()); err != nil {
 		return last, err
 	}
@@ -57,7 +67,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	if err != nil {
 		return last, err
 	}
-	defer t.free()
+	defer t.Free()
 	span := run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch, Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
 		Diverged: "the network has diverged; lower train.lr or train.clip"}
 	if err := run.Loop(ctx, dir, t, span, observe); err != nil {
@@ -76,6 +86,8 @@ type task struct {
 	meter metric.Meter
 }
 
+// start returns a training and the epoch and the batch to begin with: those of the newest checkpoint in dir,
+// which may be nil, or 0. The caller calls Free.
 func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 	d := model.Describe(s.Macro, s.Train.Dataset.Info(), s.Data)
 	t = &task{Setup: s, rate: Rate(s.Config)}
@@ -88,19 +100,22 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 		if s.Autocast == torch.Float16 {
 			t.step.Scaler = optim.NewScaler()
 		}
-		epoch, batch, err = t.restore(dir)
+		if dir != nil {
+			epoch, batch, err = t.restore(dir)
+		}
 		return err
 	})
 	if err != nil {
 		if t.model != nil {
-			t.free()
+			t.Free()
 		}
 		return nil, 0, 0, err
 	}
 	return t, epoch, batch, nil
 }
 
-func (t *task) free() {
+// Free frees the tensors of the training.
+func (t *task) Free() {
 	torch.Do(func(*torch.Scope) error {
 		t.model.Free()
 		if t.step.Learner != nil {
@@ -138,13 +153,18 @@ func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
 // EndEpoch evaluates the network on the test set and returns the record of the epoch.
 func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	r := Epoch{Epoch: epoch + 1, LR: t.rate(epoch), DropPath: t.dropPath(epoch)}
-	test, err := metric.Evaluate(ctx, t.model.Logits, t.Test, t.Options, nil)
+	test, err := t.evaluate(ctx, nil)
 	if err != nil {
 		return nil, false, err
 	}
 	r.Test = test
 	err = torch.Do(func(*torch.Scope) error { r.Train = t.meter.Score(); return nil })
 	return r, false, errors.Join(err, r.Train.Finite(), r.Test.Finite())
+}
+
+// evaluate returns the score of the network on the test set.
+func (t *task) evaluate(ctx context.Context, step func()) (metric.Score, error) {
+	return metric.Evaluate(ctx, t.model.Logits, t.Test, t.Options, step)
 }
 
 // Checkpoint returns the whole state of the training: weights, optimizer, random number generators and

@@ -10,6 +10,7 @@ import (
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/estimate"
 	"hdas/lab"
 )
 
@@ -17,6 +18,7 @@ func (p *program) compare() *cobra.Command {
 	var s settings
 	var r place
 	var b lab.Baseline
+	var dry bool
 	c := &cobra.Command{
 		Use: "compare RUN|NAME|FILE|CELLS+STAGES", Short: "Compare a found genotype with random genotypes of its space",
 		Long: `Train the genotype that a search found, and genotypes drawn uniformly from the
@@ -38,7 +40,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 			}
 			var config configs.Train
 			var drawn lab.ComparePlan
-			dir, err := r.open(c, &s, "compare", func() (data datasets.Spec, err error) {
+			load := func() (data datasets.Spec, err error) {
 				if r.resume {
 					config, err = configs.LoadTrain(s.overrides(c))
 					return data, err
@@ -53,7 +55,11 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 				}
 				drawn, err = comparePlan(found, b, c.Flags().Changed("window"), config.Seed)
 				return config.Data.Spec, err
-			})
+			}
+			if dry {
+				return p.dryRun(&r, load, func() (estimate.Estimate, error) { return lab.EstimateCompare(c.Context(), config, drawn, p.watch()) })
+			}
+			dir, err := r.open(c, &s, "compare", load)
 			if err != nil {
 				return err
 			}
@@ -73,6 +79,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 	s.flags(c)
 	r.flags(c)
 	p.acceptsData(c)
+	dryFlag(c, &dry)
 	c.Flags().IntVar(&b.Random, "random", 4, "number of random genotypes to train")
 	c.Flags().IntVar(&b.Repeats, "repeats", 1, "number of trainings of the found genotype, with consecutive seeds from --seed on")
 	c.Flags().IntVar(&b.Window, "window", 3, "for stages that are not the folder of a search: number of preceding states that a cell may read")

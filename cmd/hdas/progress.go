@@ -19,9 +19,10 @@ import (
 // watch returns callbacks that print the progress of runs to the standard error.
 func (p *program) watch() lab.Watch {
 	return lab.Watch{
-		Begin:   func(name string) (func(run.Progress), func()) { return progress(p.err, name) },
-		Skipped: func(e *datasets.DamagedError, n int) { fmt.Fprintf(p.err, "hdas: skipped (%d so far): %v\n", n, e) },
-		Note:    func(text string) { fmt.Fprintln(p.err, "hdas: "+text) },
+		Begin:    func(name string) (func(run.Progress), func()) { return progress(p.err, name) },
+		Skipped:  func(e *datasets.DamagedError, n int) { fmt.Fprintf(p.err, "hdas: skipped (%d so far): %v\n", n, e) },
+		Note:     func(text string) { fmt.Fprintln(p.err, "hdas: "+text) },
+		Measured: func(text string) { fmt.Fprintln(p.err, "hdas: measured: "+text) },
 		Changed: func(run, text string) bool {
 			if p.acceptData {
 				fmt.Fprintf(p.err, "hdas: the data of %s has changed since it was begun: %s\n", run, text)

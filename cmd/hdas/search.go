@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/estimate"
 	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -50,18 +50,23 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 		Use: string(kind), Short: short, Args: args(cobra.NoArgs),
 		Example: fmt.Sprintf("  hdas search %s --config tiny-%s --out runs/%s", kind, kind, kind),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if dry {
-				return p.estimate(c, kind, &s, &r)
-			}
 			if err := many.check(c, kind, &r); err != nil {
 				return err
 			}
 			var config configs.Search
-			dir, err := r.open(c, &s, "search-"+string(kind), func() (datasets.Spec, error) {
-				var err error
+			load := func() (data datasets.Spec, err error) {
 				config, err = configs.LoadSearch(kind, s.overrides(c))
 				return config.Data.Spec, err
-			})
+			}
+			if dry {
+				return p.dryRun(&r, load, func() (estimate.Estimate, error) {
+					if many.n > 1 {
+						return lab.EstimateSeeds(c.Context(), config, many.plan(), p.watch())
+					}
+					return lab.EstimateSearch(c.Context(), config, p.watch())
+				})
+			}
+			dir, err := r.open(c, &s, "search-"+string(kind), load)
 			if err != nil {
 				return err
 			}
@@ -80,9 +85,9 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 	r.flags(c)
 	p.acceptsData(c)
 	many.flags(c)
+	dryFlag(c, &dry)
 	c.Flags().BoolVar(&p.part, partFlag, false, "")
 	c.Flags().MarkHidden(partFlag)
-	c.Flags().BoolVar(&dry, "dry-run", false, "predict time and memory of the search from one measured step; writes no file")
 	return c
 }
 
@@ -131,29 +136,4 @@ func describeResult(w io.Writer, found search.Result, dir *run.Dir, next string)
 	if next != "" {
 		fmt.Fprintf(w, "\ncells of each stage %s; search their connections: %s\n", list(lengths(found.Genotype)), next)
 	}
-}
-
-// estimate prints the predicted time and memory of a search.
-func (p *program) estimate(c *cobra.Command, kind configs.Kind, s *settings, r *place) error {
-	if r.resume || c.Flags().Changed("seeds") {
-		return usageError{errors.New("--dry-run is for a new search with one seed; do not use it with --resume or --seeds")}
-	}
-	config, err := configs.LoadSearch(kind, s.overrides(c))
-	if err != nil {
-		return usageError{err}
-	}
-	e, err := lab.Estimate(c.Context(), config, p.watch())
-	if err != nil {
-		return err
-	}
-	return p.print(e, func(w io.Writer) {
-		fmt.Fprintf(w, "weights of the supernet  %s\narchitecture parameters  %s\n", thousands(e.Weights), thousands(e.Arch))
-		fmt.Fprintf(w, "steps                    %d in each of %d epochs\n", e.Steps, e.Epochs)
-		fmt.Fprintf(w, "a step                   %.2f s, measured\nan epoch                 %s, evaluation included\nthe search               %s\n", e.StepSeconds, duration(e.EpochSeconds), duration(e.SearchSeconds))
-		memory := "not known"
-		if e.PeakBytes > 0 {
-			memory = fmt.Sprintf("%.2f GB", float64(e.PeakBytes)/1e9)
-		}
-		fmt.Fprintf(w, "peak memory              %s\n", memory)
-	})
 }

@@ -11,7 +11,6 @@ import (
 	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
-	"hdas/search"
 )
 
 // quick makes a search of the embedded digits one of seconds: the large stem leaves 4x4 pixels.
@@ -129,22 +128,6 @@ func TestSelectionThatCannotBe(t *testing.T) {
 		if found, _ := filepath.Glob(filepath.Join(out, "seed-*")); len(found) > 0 {
 			t.Errorf("%s: searches were begun: %v", settings, found)
 		}
-	}
-}
-
-func TestDryRun(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "none")
-	var e search.Estimate
-	args := append([]string{"search", "stage", "--config", "tiny-stage", "--dry-run", "--json", "--out", out}, quick("--set", "search.epochs=7")...)
-	if err := json.Unmarshal([]byte(must(t, args...)), &e); err != nil {
-		t.Fatal(err)
-	}
-	// 2000 images a half in batches of 500; three stages of 3 cells with windows 2, 3, 3: 8 edges of 4.
-	if e.Epochs != 7 || e.Steps != 4 || e.Arch != 3*8*4 || e.StepSeconds <= 0 || e.PeakBytes <= 0 {
-		t.Errorf("%+v", e)
-	}
-	if _, err := os.Stat(out); err == nil {
-		t.Error("a dry run has made its folder")
 	}
 }
 

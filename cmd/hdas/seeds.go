@@ -63,13 +63,17 @@ func (s *seeds) check(c *cobra.Command, kind configs.Kind, r *place) error {
 	return nil
 }
 
+// plan returns the searches of the flags, without the command that runs one.
+func (s *seeds) plan() lab.Seeds { return lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection} }
+
 // searchSeeds runs a search with several seeds, each in a process of this program.
 func (p *program) searchSeeds(cmd *cobra.Command, c configs.Search, s seeds, dir *run.Dir) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	sum, err := lab.SearchSeeds(cmd.Context(), c, lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection, Command: func(folder string) []string {
+	plan := s.plan()
+	plan.Command = func(folder string) []string {
 		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder, "--" + partFlag}
 		if p.acceptData {
 			again = append(again, "--"+acceptFlag)
@@ -78,7 +82,8 @@ func (p *program) searchSeeds(cmd *cobra.Command, c configs.Search, s seeds, dir
 			again = append(again, fmt.Sprintf("--threads=%d", c.Threads))
 		}
 		return again
-	}}, dir, p.watch())
+	}
+	sum, err := lab.SearchSeeds(cmd.Context(), c, plan, dir, p.watch())
 	var cannot *lab.Untrainable
 	switch {
 	case errors.As(err, &cannot):

@@ -10,6 +10,7 @@ import (
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/estimate"
 	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -19,6 +20,7 @@ func (p *program) train() *cobra.Command {
 	var s settings
 	var r place
 	var name string
+	var dry bool
 	c := &cobra.Command{
 		Use: "train NAME|FILE|CELLS+STAGES|RUN", Short: "Train the network of a genotype",
 		Long: `Train the network of a genotype: the name of a published one, a file, CELLS+STAGES
@@ -44,7 +46,7 @@ the preset imagenet, random resized crops and 100 epochs.`,
 			}
 			var config configs.Train
 			var g genotype.Genotype
-			dir, err := r.open(c, &s, "train", func() (data datasets.Spec, err error) {
+			load := func() (data datasets.Spec, err error) {
 				if r.resume {
 					name = filepath.Join(r.out, run.GenotypeFile)
 				}
@@ -54,7 +56,11 @@ the preset imagenet, random resized crops and 100 epochs.`,
 				s.Form = configs.FormOf(len(g.Stages) > 0)
 				config, err = configs.LoadTrain(s.overrides(c))
 				return config.Data.Spec, err
-			})
+			}
+			if dry {
+				return p.dryRun(&r, load, func() (estimate.Estimate, error) { return lab.EstimateTrain(c.Context(), config, g, p.watch()) })
+			}
+			dir, err := r.open(c, &s, "train", load)
 			if err != nil {
 				return err
 			}
@@ -74,5 +80,6 @@ the preset imagenet, random resized crops and 100 epochs.`,
 	s.flags(c)
 	r.flags(c)
 	p.acceptsData(c)
+	dryFlag(c, &dry)
 	return c
 }

@@ -43,6 +43,9 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	if e.killed() { // what it wrote last is not the cause
+		return fmt.Sprintf("%s: %v, most likely by the system for lack of memory; run fewer jobs at once, or let each need less", e.Job, e.Err)
+	}
 	if e.Last == "" {
 		return fmt.Sprintf("%s: %v", e.Job, e.Err)
 	}
@@ -50,6 +53,16 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// killed reports whether SIGKILL ended the job.
+func (e *Error) killed() bool {
+	var exit *exec.ExitError
+	if !errors.As(e.Err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
 
 // Run starts the jobs in order, at most Limit at once, and returns when all have ended. If a job fails,
 // the others are stopped and Run returns the *Error of the first that failed. If ctx is cancelled, all

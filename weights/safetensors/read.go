@@ -54,7 +54,7 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if free := proc.Machine("MemAvailable"); free > 0 && size > free {
+	if free := proc.Free(); free > 0 && size > free {
 		return nil, fmt.Errorf("%s has %d bytes, and %d bytes of memory are free", path, size, free)
 	}
 	data := make([]byte, size)

@@ -1,0 +1,250 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"hdas/configs"
+	"hdas/datasets"
+	"hdas/estimate"
+	"hdas/internal/proc"
+	"hdas/models/genotype"
+	"hdas/search"
+	"hdas/torch"
+	"hdas/train"
+)
+
+// EstimateSearch predicts time and memory of a search, without writing a file. If the images are absent, it uses
+// random ones.
+func EstimateSearch(ctx context.Context, c configs.Search, w Watch) (estimate.Estimate, error) {
+	return w.estimateSearch(ctx, c, 1, 1)
+}
+
+// EstimateSeeds predicts time and memory of a search with several seeds.
+func EstimateSeeds(ctx context.Context, c configs.Search, s Seeds, w Watch) (estimate.Estimate, error) {
+	if s.N < 1 {
+		return estimate.Estimate{}, &ConfigError{fmt.Errorf("%d seeds: at least one is needed", s.N)}
+	}
+	e, err := w.estimateSearch(ctx, s.share(c, ""), s.N, s.atOnce())
+	if err != nil || s.Select == nil {
+		return e, err
+	}
+	g, err := Random(c, 1)
+	if err != nil {
+		return e, err
+	}
+	t, err := w.openTraining(*s.Select, true)
+	if err != nil {
+		return e, err
+	}
+	short, err := w.estimateTraining(ctx, *s.Select, t, g[0], s.N)
+	if err != nil {
+		return e, err
+	}
+	short.Parts[0].Name = "training that selects a genotype"
+	return estimate.Join(e, short), nil
+}
+
+// EstimateTrain predicts time and memory of a training.
+func EstimateTrain(ctx context.Context, c configs.Train, g genotype.Genotype, w Watch) (estimate.Estimate, error) {
+	x, err := w.openTraining(c, false)
+	if err != nil {
+		return estimate.Estimate{}, err
+	}
+	return w.estimateTraining(ctx, c, x, g, 1)
+}
+
+// measuredRandom is the number of random genotypes of a comparison that are measured.
+const measuredRandom = 3
+
+// EstimateCompare predicts time and memory of a comparison. It measures the found genotype and the first of
+// the random ones.
+func EstimateCompare(ctx context.Context, c configs.Train, k ComparePlan, w Watch) (estimate.Estimate, error) {
+	x, err := w.openTraining(c, false)
+	if err != nil {
+		return estimate.Estimate{}, err
+	}
+	all, err := w.estimateTraining(ctx, c, x, k.networks[0], k.Repeats)
+	if err != nil {
+		return all, err
+	}
+	random := k.networks[k.Repeats:]
+	measured := min(measuredRandom, len(random))
+	for i, g := range random[:measured] {
+		runs := (len(random) + measured - 1 - i) / measured // those that are not measured count as these
+		one, err := w.estimateTraining(ctx, c, x, g, runs)
+		if err != nil {
+			return all, err
+		}
+		all = estimate.Join(all, one)
+	}
+	if measured < len(random) {
+		all.Assumed = append(all.Assumed, fmt.Sprintf("the other %d random genotypes need as much as those that were measured", len(random)-measured))
+	}
+	return all, nil
+}
+
+func (w Watch) estimateSearch(ctx context.Context, c configs.Search, runs, atOnce int) (e estimate.Estimate, err error) {
+	x, err := openOrStandIn(c.Data.Spec, datasets.Train)
+	if err != nil {
+		return e, err
+	}
+	err = w.probeSearch(c, x.parts[datasets.Train], runs, atOnce, func(p estimate.Probe, r estimate.Run, m estimate.Machine, _ search.Setup) error {
+		m.Fixed += x.held
+		e, err = estimate.Measure(ctx, p, r, m, w.Measured)
+		return err
+	})
+	e.Assumed = x.assumed
+	return e, err
+}
+
+// warnSeeds notes that searches which run at once will probably not fit into the memory.
+func (w Watch) warnSeeds(ctx context.Context, c configs.Search, s Seeds, folder string) error {
+	if s.atOnce() == 1 {
+		return nil // each search warns
+	}
+	learn, err := c.Data.Open(datasets.Train)
+	if err != nil {
+		return err
+	}
+	return w.probeSearch(s.share(c, folder), learn, s.N, s.atOnce(), func(p estimate.Probe, r estimate.Run, m estimate.Machine, of search.Setup) error {
+		return w.warn(ctx, p, r, m, "search.batch", of.Less())
+	})
+}
+
+// probeSearch calls f with what is measured of searches with that configuration. Several run in processes of
+// their own, beside this one, whose threads are as before when f returns.
+func (w Watch) probeSearch(c configs.Search, learn datasets.Dataset, runs, atOnce int, f func(estimate.Probe, estimate.Run, estimate.Machine, search.Setup) error) error {
+	var threads int
+	torch.Do(func(*torch.Scope) error { threads = torch.Threads(); return nil })
+	defer torch.Do(func(*torch.Scope) error { torch.SetThreads(threads); return nil })
+	o, autocast, err := prepare(c.Common)
+	if err != nil {
+		return err
+	}
+	weights, arch := datasets.Halves(learn, c.Seed)
+	s := w.searchSetup(c, o, autocast, weights, arch)
+	p, r, err := s.Probe(fmt.Sprintf("%s search", c.Search.Kind))
+	if err != nil {
+		return err
+	}
+	m := machine(o)
+	if m.Runs, m.AtOnce = runs, atOnce; runs > 1 {
+		m.Free -= m.Fixed
+	}
+	return f(p, r, m, s)
+}
+
+// opened holds the parts of a data set, or their stand-ins.
+type opened struct {
+	parts   map[string]datasets.Dataset
+	assumed []string
+	held    int64
+}
+
+// openOrStandIn opens parts of a data set, or stand-ins for them if its files are absent.
+func openOrStandIn(s datasets.Spec, splits ...string) (x opened, err error) {
+	x.parts = map[string]datasets.Dataset{}
+	absent := datasets.Missing(s.Name, s.Dir) != nil
+	for _, split := range splits {
+		if !absent {
+			d, err := s.Open(split)
+			if err == nil {
+				err = datasets.Usable(d, split)
+			}
+			if err != nil {
+				return x, err
+			}
+			x.parts[split] = d
+			continue
+		}
+		d, err := s.StandIn(split)
+		if err != nil {
+			return x, err
+		}
+		x.parts[split], x.held, x.assumed = d.Dataset, x.held+d.Held, []string{d.Assumed}
+	}
+	return x, nil
+}
+
+// openTraining opens the data of a training. halved is whether it learns from one half of the training images
+// and is scored on the other.
+func (w Watch) openTraining(c configs.Train, halved bool) (opened, error) {
+	if !halved {
+		return openOrStandIn(c.Data.Spec, datasets.Train, datasets.Test)
+	}
+	x, err := openOrStandIn(c.Data.Spec, datasets.Train)
+	if err == nil {
+		x.parts[datasets.Train], x.parts[datasets.Test] = datasets.Halves(x.parts[datasets.Train], c.Seed)
+	}
+	return x, err
+}
+
+func (w Watch) estimateTraining(ctx context.Context, c configs.Train, x opened, g genotype.Genotype, runs int) (estimate.Estimate, error) {
+	o, autocast, err := prepare(c.Common)
+	if err != nil {
+		return estimate.Estimate{}, err
+	}
+	p, r, err := w.trainSetup(c, o, autocast, g, x.parts[datasets.Train], x.parts[datasets.Test]).Probe()
+	if err != nil {
+		return estimate.Estimate{}, err
+	}
+	m := machine(o)
+	m.Runs = runs
+	m.Fixed += x.held
+	e, err := estimate.Measure(ctx, p, r, m, w.Measured)
+	e.Assumed = x.assumed
+	return e, err
+}
+
+// machine returns where a run on that device computes. On the CPU, what this process holds already is part of
+// the need of the run.
+func machine(o torch.Options) estimate.Machine {
+	m := estimate.Machine{Device: o.Device.String()}
+	torch.Do(func(*torch.Scope) error {
+		m.Threads = torch.Threads()
+		if o.Device.IsCUDA() {
+			m.Free = torch.FreeMemory(o.Device)
+		}
+		return nil
+	})
+	if !o.Device.IsCUDA() {
+		runtime.GC()
+		m.Fixed = proc.Process("VmRSS")
+		if free := proc.Free(); free > 0 {
+			m.Free = free + m.Fixed
+			m.Confine = func() func() { return proc.Confine(free) }
+		}
+	}
+	return m
+}
+
+// warn notes that a run will probably not fit into the memory, if a few small steps say so. It is not stopped with
+// ctx, but ends soon: the run itself then stops with a checkpoint.
+func (w Watch) warn(ctx context.Context, p estimate.Probe, r estimate.Run, m estimate.Machine, key, less string) error {
+	e, err := estimate.Check(context.WithoutCancel(ctx), p, r, m)
+	if err != nil {
+		return err
+	}
+	if text := e.Warning(key, less); text != "" {
+		w.note(text)
+	}
+	return nil
+}
+
+func (w Watch) warnSearch(ctx context.Context, c configs.Search, s search.Setup) error {
+	p, r, err := s.Probe(fmt.Sprintf("%s search", c.Search.Kind))
+	if err != nil {
+		return err
+	}
+	return w.warn(ctx, p, r, machine(s.Options), "search.batch", s.Less())
+}
+
+func (w Watch) warnTrain(ctx context.Context, s train.Setup) error {
+	p, r, err := s.Probe()
+	if err != nil {
+		return err
+	}
+	return w.warn(ctx, p, r, machine(s.Options), "train.batch", s.Less())
+}

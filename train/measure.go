@@ -1,0 +1,44 @@
+package train
+
+import (
+	"context"
+
+	"hdas/datasets"
+	"hdas/estimate"
+	"hdas/model"
+	"hdas/run"
+	"hdas/setting"
+)
+
+// Probe returns what is needed to estimate the time and the memory of the training. Invalid settings are
+// returned as setting.Fault errors.
+func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
+	if err := setting.In("train", s.Config.Validate()); err != nil {
+		return nil, estimate.Run{}, err
+	}
+	network, err := model.Describe(s.Macro, s.Train.Dataset.Info(), s.Data).Plan(s.Genotype)
+	if err != nil {
+		return nil, estimate.Run{}, err
+	}
+	r := estimate.Run{
+		Name: "training of " + s.Genotype.Name, Weights: network.Cost.Parameters, Batch: s.Config.Batch,
+		Images: s.Train.Dataset.Len(), Steps: s.Train.Batches(), Evaluations: s.Test.Batches(),
+		Phases: []estimate.Phase{{Epochs: s.Config.Epochs, At: s.Config.Epochs - 1}}, // with drop path, if there is any
+		Image:  s.Train.Ahead(),
+	}
+	if s.Macro.Auxiliary {
+		r.Weights += network.AuxiliaryCost.Parameters
+	}
+	return run.Probe[datasets.Batch]{Device: s.Options.Device, Epoch: s.Config.Epochs - 1, Start: func(batch int) (run.Measured[datasets.Batch], error) {
+		of := s
+		of.Config.Batch, of.Train, of.Test = batch, s.Train.With(batch), s.Test.With(2*batch)
+		t, _, _, err := start(of, nil)
+		return t, err
+	}}, r, nil
+}
+
+// Evaluate implements run.Measured.
+func (t *task) Evaluate(ctx context.Context, step func()) error {
+	_, err := t.evaluate(ctx, step)
+	return err
+}
