@@ -127,22 +127,13 @@ func (l *Loader) fits() error {
 	if l.Dataset == nil || l.Batch < 1 || l.Workers < 0 {
 		return nil // another fault
 	}
-	info, n := l.Dataset.Info(), min(l.Batch, l.images())
-	bytes := 4 * float64(l.workers()+1) * float64(n) * float64(info.Size())
+	info, n, batches := l.Dataset.Info(), min(l.Batch, l.images()), min(l.workers(), l.Batches())+1
+	bytes := 4 * float64(batches) * float64(n) * float64(info.Size())
 	if memory := proc.Machine("MemTotal"); memory > 0 && bytes > float64(memory) {
 		return fmt.Errorf("%d batches of %d images of %dx%dx%d need %.1f GB, and this machine has %.1f GB; take smaller batches, smaller images or fewer workers (data.size, data.workers)",
-			l.workers()+1, n, info.Channels, info.Height, info.Width, bytes/1e9, float64(memory)/1e9)
+			batches, n, info.Channels, info.Height, info.Width, bytes/1e9, float64(memory)/1e9)
 	}
 	return nil
-}
-
-// workers returns the number of batches that are made at once.
-func (l *Loader) workers() int {
-	workers := l.Workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	return min(workers, l.Batches())
 }
 
 // Epoch yields the batches of an epoch, beginning with the batch of index `from`; they are the same as
