@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -234,6 +235,9 @@ func (w Watch) warn(ctx context.Context, p estimate.Probe, r estimate.Run, m est
 }
 
 func (w Watch) warnSearch(ctx context.Context, c configs.Search, s search.Setup) error {
+	if err := errors.Join(s.Train.Validate(), s.Valid.Validate()); err != nil {
+		return err
+	}
 	p, r, err := s.Probe(fmt.Sprintf("%s search", c.Search.Kind))
 	if err != nil {
 		return err
@@ -242,6 +246,9 @@ func (w Watch) warnSearch(ctx context.Context, c configs.Search, s search.Setup)
 }
 
 func (w Watch) warnTrain(ctx context.Context, s train.Setup) error {
+	if err := errors.Join(s.Train.Validate(), s.Test.Validate()); err != nil {
+		return err
+	}
 	p, r, err := s.Probe()
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -65,11 +64,16 @@ type bounded struct {
 	allowed string
 }
 
+// outOfRange is the error for a number that is not in the range of its flag.
+type outOfRange struct{ number, allowed string }
+
+func (e *outOfRange) Error() string { return e.number + " is not in " + e.allowed }
+
 // Set sets the number, or a list of numbers separated by commas.
 func (b bounded) Set(text string) error {
 	for part := range strings.SplitSeq(text, ",") {
 		if x, err := strconv.ParseFloat(strings.TrimSpace(part), 64); err == nil && !setting.InRange(x, b.allowed) {
-			return fmt.Errorf("%s is not in %s", strings.TrimSpace(part), b.allowed)
+			return &outOfRange{strings.TrimSpace(part), b.allowed}
 		}
 	}
 	return b.Value.Set(text)
