@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -26,7 +27,7 @@ func EstimateSeeds(ctx context.Context, c configs.Search, s Seeds, w Watch) (est
 	if s.N < 1 {
 		return estimate.Estimate{}, &ConfigError{fmt.Errorf("%d seeds: at least one is needed", s.N)}
 	}
-	e, err := w.estimateSearch(ctx, s.share(c), s.N, s.atOnce())
+	e, err := w.estimateSearch(ctx, s.share(c, ""), s.N, s.atOnce())
 	if err != nil || s.Select == nil {
 		return e, err
 	}
@@ -100,7 +101,7 @@ func (w Watch) estimateSearch(ctx context.Context, c configs.Search, runs, atOnc
 }
 
 // warnSeeds notes that searches which run at once will probably not fit into the memory.
-func (w Watch) warnSeeds(ctx context.Context, c configs.Search, s Seeds) error {
+func (w Watch) warnSeeds(ctx context.Context, c configs.Search, s Seeds, folder string) error {
 	if s.atOnce() == 1 {
 		return nil // each search warns
 	}
@@ -108,7 +109,7 @@ func (w Watch) warnSeeds(ctx context.Context, c configs.Search, s Seeds) error {
 	if err != nil {
 		return err
 	}
-	return w.probeSearch(s.share(c), learn, s.N, s.atOnce(), func(p estimate.Probe, r estimate.Run, m estimate.Machine, of search.Setup) error {
+	return w.probeSearch(s.share(c, folder), learn, s.N, s.atOnce(), func(p estimate.Probe, r estimate.Run, m estimate.Machine, of search.Setup) error {
 		return w.warn(ctx, p, r, m, "search.batch", of.Less())
 	})
 }
@@ -234,6 +235,9 @@ func (w Watch) warn(ctx context.Context, p estimate.Probe, r estimate.Run, m est
 }
 
 func (w Watch) warnSearch(ctx context.Context, c configs.Search, s search.Setup) error {
+	if err := errors.Join(s.Train.Validate(), s.Valid.Validate()); err != nil {
+		return err
+	}
 	p, r, err := s.Probe(fmt.Sprintf("%s search", c.Search.Kind))
 	if err != nil {
 		return err
@@ -242,6 +246,9 @@ func (w Watch) warnSearch(ctx context.Context, c configs.Search, s search.Setup)
 }
 
 func (w Watch) warnTrain(ctx context.Context, s train.Setup) error {
+	if err := errors.Join(s.Train.Validate(), s.Test.Validate()); err != nil {
+		return err
+	}
 	p, r, err := s.Probe()
 	if err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"hdas/internal/proc"
 )
 
 // StepCost is the time and memory of one step.
@@ -63,6 +65,7 @@ func alternate(sides []*side, rounds int) error {
 // side is a process that runs a step for every line on its standard input.
 type side struct {
 	command *exec.Cmd
+	release func() // of proc.Bind
 	in      io.WriteCloser
 	out     *bufio.Scanner
 	errs    bytes.Buffer
@@ -73,7 +76,6 @@ type side struct {
 // begin starts a process. It is killed, with the processes that it started, when the context ends.
 func begin(ctx context.Context, args []string) (*side, error) {
 	s := &side{command: exec.CommandContext(ctx, args[0], args[1:]...)}
-	s.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.command.Cancel = func() error { return syscall.Kill(-s.command.Process.Pid, syscall.SIGKILL) }
 	s.command.WaitDelay = 5 * time.Second
 	s.command.Stderr = &s.errs
@@ -85,7 +87,12 @@ func begin(ctx context.Context, args []string) (*side, error) {
 	if s.in, err = s.command.StdinPipe(); err != nil {
 		return nil, err
 	}
-	return s, s.command.Start()
+	s.release = proc.Bind(s.command)
+	if err := s.command.Start(); err != nil {
+		s.release()
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *side) step() error {
@@ -109,6 +116,7 @@ func (s *side) end() error {
 	if s.command.ProcessState != nil {
 		return nil
 	}
+	defer s.release()
 	return s.command.Wait()
 }
 

@@ -207,6 +207,7 @@ func (t Timing) Run(ctx context.Context, name string, s Size) (Timed, error) {
 			return Timed{}, err
 		}
 		if compiled, err = compile(ctx, command, t.CompileLimit); err == nil {
+			defer compiled.end()
 			sides = append(sides, compiled)
 		} else if result.Reason = err.Error(); ctx.Err() != nil {
 			return Timed{}, err
@@ -216,6 +217,7 @@ func (t Timing) Run(ctx context.Context, name string, s Size) (Timed, error) {
 	if err != nil {
 		return Timed{}, err
 	}
+	defer own.end()
 	sides = append(sides, own)
 	if t.Twin || t.Reference != "" {
 		command, err := t.Python.pace(folder, false)
@@ -225,13 +227,11 @@ func (t Timing) Run(ctx context.Context, name string, s Size) (Timed, error) {
 		if eager, err = begin(ctx, command); err != nil {
 			return Timed{}, err
 		}
+		defer eager.end()
 		sides = append(sides, eager)
 	}
 	if err := alternate(sides, t.Rounds); err != nil {
 		return Timed{}, fmt.Errorf("%s: %w", name, err)
-	}
-	for _, s := range sides {
-		s.end()
 	}
 	result.StepCost = middle(own.steps)
 	if eager != nil {
