@@ -88,7 +88,7 @@ func TestErrors(t *testing.T) {
 			torch.AdamStep([]torch.Tensor{z(2)}, []torch.Tensor{z(2)}, []torch.Tensor{z(3)}, []torch.Tensor{z(2)}, []int64{1}, torch.AdamOptions{LR: 1})
 		}},
 		{"generator_state", [][]int64{{3}}, "input RNG state size to be 3", func() { torch.SetGeneratorState(torch.CPU, make([]byte, 3)) }},
-		{"set_num_threads", nil, "positive", func() { torch.SetThreads(0) }},
+		{"set_num_threads", nil, "positive", func() { torch.SetThreads(-1) }},
 	}
 	for _, c := range cases {
 		name := c.op + " " + c.words

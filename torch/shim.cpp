@@ -232,7 +232,7 @@ char *hdas_set_generator(int device, ht state) {
 char *hdas_set_threads(int n) {
   return hdas_guard([&] {
     static const int own = at::get_num_threads();
-    at::set_num_threads(n > 0 ? n : own);
+    at::set_num_threads(n != 0 ? n : own);
   });
 }
 
