@@ -59,7 +59,7 @@ func newFake() *fake {
 }
 
 func runOf(batch int) Run {
-	return Run{Name: "search", Batch: batch, Images: 1000, Steps: 10, Evaluations: 4, Phases: []Phase{{2, 0}, {3, 1}}, Image: 10}
+	return Run{Name: "search", Key: "search.batch", Less: "recompute", Batch: batch, Images: 1000, Steps: 10, Evaluations: 4, Phases: []Phase{{2, 0}, {3, 1}}, Image: 10}
 }
 
 // The memory follows from small batches, and the largest batch that fits is the one before the first that does
@@ -114,9 +114,15 @@ func TestTooLittleMemory(t *testing.T) {
 		if err != nil || e.Fits || e.Parts[0].LargestBatch != 0 || len(f.timed) > 0 {
 			t.Errorf("%+v, %v", e, err)
 		}
-		if text := e.Warning("search.batch", "less"); !strings.Contains(text, "no batch would fit") {
+		if text := e.Warning(); !strings.Contains(text, "no batch would fit") {
 			t.Errorf("warning %q", text)
 		}
+	}
+	f = newFake()
+	f.most = 30 * f.image // less than is said to be free
+	e, err := Measure(t.Context(), f, runOf(100), machineOf(f), nil)
+	if p := e.Parts[0]; err != nil || e.Fits || p.Timed.Batch > 30 || p.LargestBatch > 30 || p.LargestBatch < 8 || math.Abs(p.Step.Median-2*3*1) > 1e-6 {
+		t.Errorf("%+v, %v", e, err)
 	}
 	other := errors.New("other")
 	if _, err := Check(t.Context(), failing{other}, runOf(64), Machine{Free: 1}); !errors.Is(err, other) {
@@ -141,7 +147,7 @@ func TestCheck(t *testing.T) {
 		if len(f.peaks) > peaks || len(f.timed) > 0 {
 			t.Errorf("batch %d: measured with %v and %v", batch, f.peaks, f.timed)
 		}
-		text := e.Warning("search.batch", "recompute")
+		text := e.Warning()
 		if fits := batch < 180; fits != (text == "") {
 			t.Errorf("batch %d: the warning is %q", batch, text)
 		} else if !fits && (!strings.Contains(text, fmt.Sprintf("search.batch=%d would fit", e.Parts[0].LargestBatch)) || !strings.Contains(text, "recompute")) {
@@ -149,7 +155,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	f := newFake()
-	if e, err := Check(t.Context(), f, runOf(1000), Machine{Device: "cpu"}); err != nil || !e.Fits || e.Warning("", "") != "" {
+	if e, err := Check(t.Context(), f, runOf(1000), Machine{Device: "cpu"}); err != nil || !e.Fits || e.Warning() != "" {
 		t.Errorf("without knowing the free memory: %+v, %v", e, err)
 	}
 }
@@ -222,7 +228,7 @@ func TestSeveralRuns(t *testing.T) {
 	}
 	m.AtOnce = 8
 	e, err := Check(t.Context(), newFake(), runOf(60), m)
-	if text := e.Warning("search.batch", "less"); err != nil || !strings.Contains(text, "8 runs at once") || !strings.Contains(text, "fewer at once") {
+	if text := e.Warning(); err != nil || !strings.Contains(text, "search, 8 at once, will") || !strings.Contains(text, "fewer at once, recompute") {
 		t.Errorf("%q, %v", text, err)
 	}
 	one.Assumed, many.Assumed = []string{"a", "b"}, []string{"b"}

@@ -25,6 +25,7 @@ type Probe interface {
 // Run is what is known of a run without measuring.
 type Run struct {
 	Name          string
+	Key, Less     string // the key of the batch; what would need less memory
 	Weights, Arch int64
 	Batch         int
 	Images        int     // in an epoch; no batch can be larger
@@ -93,13 +94,18 @@ func Measure(ctx context.Context, p Probe, r Run, m Machine, note func(string)) 
 	if !e.Fits {
 		longest = quick
 	}
-	for batch > least && (m.over(part.Memory.At(batch).High) || seconds*float64(batch) > longest) {
-		batch = max(least, batch/2)
+	done := part.Memory.Points[len(part.Memory.Points)-1].Batch
+	for batch > done && (m.over(part.Memory.At(batch).High) || seconds*float64(batch) > longest) {
+		batch = max(done, batch/2)
 	}
-	if err := e.time(ctx, p, r, batch, note); err != nil {
-		return e, err
+	err := e.time(ctx, p, r, batch, note)
+	for ; errors.Is(err, ErrNoMemory) && batch > done; err = e.time(ctx, p, r, batch, note) {
+		note(fmt.Sprintf("batch %d: there is not enough memory", batch))
+		e.Fits = false // the prediction, or what is free, is wrong
+		batch = max(done, batch/2)
+		e.Parts[0].LargestBatch = batch
 	}
-	return e, nil
+	return e, err
 }
 
 // Check predicts the memory alone, in the time of a few small steps: of one if the weights, counted for each
@@ -132,7 +138,7 @@ func (m Machine) confine() (undo func()) {
 func (m Machine) over(bytes int64) bool { return m.Free > 0 && bytes*int64(max(1, m.AtOnce)) > m.Free }
 
 func (m Machine) part(r Run) Part {
-	p := Part{Name: r.Name, Runs: max(1, m.Runs), AtOnce: max(1, m.AtOnce), Weights: r.Weights, Arch: r.Arch, Steps: r.Steps, Batch: r.Batch,
+	p := Part{Name: r.Name, Key: r.Key, Less: r.Less, Runs: max(1, m.Runs), AtOnce: max(1, m.AtOnce), Weights: r.Weights, Arch: r.Arch, Steps: r.Steps, Batch: r.Batch,
 		Memory: Memory{Fixed: m.Fixed, Image: r.Image}}
 	for _, phase := range r.Phases {
 		p.Epochs += phase.Epochs
@@ -175,6 +181,7 @@ func (m *Memory) measure(ctx context.Context, p Probe, batch int) (seconds float
 // it.
 func (e *Estimate) time(ctx context.Context, p Probe, r Run, batch int, note func(string)) error {
 	part := &e.Parts[0]
+	part.Run = Seconds{}
 	measure := func(run func(ctx context.Context, batch int, lap func(float64) bool) error, what string) (Seconds, int, error) {
 		whole, n, err := repeat(ctx, run, batch)
 		if err != nil {
