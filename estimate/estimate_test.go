@@ -52,7 +52,7 @@ func (f *fake) Evaluate(ctx context.Context, batch int, lap func(float64) bool) 
 
 const free = 10_000_000
 
-func machineOf(f *fake) Machine { return Machine{Device: "cpu", Free: free, Fixed: 1000} }
+func machineOf(*fake) Machine { return Machine{Device: "cpu", Free: free, Fixed: 1000} }
 
 func newFake() *fake {
 	return &fake{fixed: 2000, image: 50_000, beyond: 1 << 30, most: free, second: 1e-2}
@@ -153,6 +153,11 @@ func TestCheck(t *testing.T) {
 		} else if !fits && (!strings.Contains(text, fmt.Sprintf("search.batch=%d would fit", e.Parts[0].LargestBatch)) || !strings.Contains(text, "recompute")) {
 			t.Errorf("batch %d: %q", batch, text)
 		}
+	}
+	few := runOf(1000) // no batch is larger than the data set
+	few.Images = 100
+	if e, err := Check(t.Context(), newFake(), few, machineOf(nil)); err != nil || !e.Fits || e.Parts[0].Batch != 100 {
+		t.Errorf("%+v, %v", e, err)
 	}
 	f := newFake()
 	if e, err := Check(t.Context(), f, runOf(1000), Machine{Device: "cpu"}); err != nil || !e.Fits || e.Warning() != "" {

@@ -67,6 +67,7 @@ func Measure(ctx context.Context, p Probe, r Run, m Machine, note func(string)) 
 		note = func(string) {}
 	}
 	defer m.confine()()
+	r.Batch = min(r.Batch, r.Images)
 	part := m.part(r)
 	var seconds float64 // of an image in a step, roughly
 	for batch := min(least, r.Batch); ; batch = min(2*batch, r.Batch) {
@@ -112,6 +113,7 @@ func Measure(ctx context.Context, p Probe, r Run, m Machine, note func(string)) 
 // image, would fit as well.
 func Check(ctx context.Context, p Probe, r Run, m Machine) (Estimate, error) {
 	defer m.confine()()
+	r.Batch = min(r.Batch, r.Images)
 	part := m.part(r)
 	for batch := min(least, r.Batch); len(part.Memory.Points) < 3; batch = min(2*batch, r.Batch) {
 		if _, err := part.Memory.measure(ctx, p, batch); err != nil {
