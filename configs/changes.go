@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // Changes returns the settings, as key=value, that make c like another search in all that c has a use for,
@@ -25,14 +23,11 @@ func (c Search) Changes(other Search) (list []string) {
 
 // saved returns the values that YAML saves, by key.
 func (c Search) saved() map[string]any {
-	list := map[string]any{}
 	text, err := c.YAML()
-	if err == nil {
-		var tree map[string]any
-		if yaml.Unmarshal(text, &tree) == nil {
-			flatten(list, "", tree)
-		}
+	if err != nil {
+		return nil
 	}
+	list, _ := parse(text)
 	return list
 }
 

@@ -267,10 +267,5 @@ func flatYAML(c any) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tree map[string]any
-	if err := yaml.Unmarshal(text, &tree); err != nil {
-		return nil, err
-	}
-	list := map[string]any{}
-	return list, flatten(list, "", tree).Err()
+	return parse(text)
 }

@@ -32,7 +32,7 @@ type Progress struct {
 	Epoch  int  `json:"epoch"`
 	Step   int  `json:"step,omitempty"` // steps of the epoch after that
 	Epochs int  `json:"epochs"`         // 0: unknown, as of imported weights
-	Done   bool `json:"-"`
+	Done   bool `json:"done"`
 }
 
 // String returns "epoch 3 of 9", and within an epoch "step 7 of epoch 4 of 9".

@@ -8,6 +8,7 @@ import (
 	"hdas/configs"
 	"hdas/datasets"
 	"hdas/metric"
+	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/torch"
@@ -52,6 +53,10 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err != nil {
 		return train.Epoch{}, err
 	}
+	learn, test := x.parts[datasets.Train], x.parts[datasets.Test]
+	if _, err := model.Describe(c.Network, learn.Info(), c.Data.Spec).Plan(g); err != nil {
+		return train.Epoch{}, err // before anything is written
+	}
 	c.Form = configs.FormOf(len(g.Stages) > 0)
 	resolved, err := c.YAML()
 	if err != nil {
@@ -68,7 +73,7 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err := errors.Join(writeGenotype(d, g), d.WriteConfig(resolved)); err != nil {
 		return train.Epoch{}, err
 	}
-	s := w.trainSetup(c, o, autocast, g, x.parts[datasets.Train], x.parts[datasets.Test])
+	s := w.trainSetup(c, o, autocast, g, learn, test)
 	s.Resolved, s.Basis = resolved, basis
 	p, r, err := s.Probe()
 	if err != nil {

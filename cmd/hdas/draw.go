@@ -4,12 +4,21 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"hdas/draw"
 	"hdas/run"
 )
+
+// inFileName returns a letter of a name as it is in the name of a file: - for what shells and folders use.
+func inFileName(r rune) rune {
+	if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_+-.", r) {
+		return r
+	}
+	return '-'
+}
 
 func (p *program) draw() *cobra.Command {
 	var out string
@@ -27,7 +36,7 @@ func (p *program) draw() *cobra.Command {
 				return draw.Genotype(p.out, g)
 			}
 			if out == "" {
-				out = strings.ReplaceAll(g.Name, "/", "-") + ".svg"
+				out = strings.TrimLeft(strings.Map(inFileName, g.Name), ".") + ".svg"
 			}
 			if err := aDrawing.may(out, genotypeInputs(a[0])...); err != nil {
 				return usageError{err}

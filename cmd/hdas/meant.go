@@ -35,12 +35,25 @@ func commandOf(what string) cobra.PositionalArgs {
 	}
 }
 
+// types holds what a flag of each type takes.
+var types = map[string]string{
+	"int": "an integer", "int64": "an integer", "uint64": "an integer of at least 0", "float64": "a number", "bool": "true or false",
+	"intSlice": "a list of integers, as 1,2", "int64Slice": "a list of integers, as 1,2",
+}
+
 // flagError returns the error for flags that cannot be read, with the flag or the setting that is meant.
 func flagError(c *cobra.Command, err error) error {
 	meant := ""
 	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1 {
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1:
 		meant = flagMeant(c, unknown.GetSpecifiedName())
+	case errors.As(err, &invalid):
+		f := invalid.GetFlag()
+		if is, ok := types[f.Value.Type()]; ok {
+			return usageError{fmt.Errorf("--%s %q is not %s; %s --help describes the flag", f.Name, invalid.GetValue(), is, c.CommandPath())}
+		}
 	}
 	return usageError{fmt.Errorf("%w%s; %s --help lists the flags", err, meant, c.CommandPath())}
 }

@@ -41,6 +41,11 @@ func TestMisspelt(t *testing.T) {
 		"train DARTS_V2 --set trian.epochs=1": "did you mean train.epochs?",
 		"train DARTS_V2 --genotype PDARTS":    "name one",
 		"import x --genotype DARTS_V2 --dataset cifar -o x.safetensors": "did you mean cifar10?",
+		"train DARTS_V2 --seed abc":                                     `--seed "abc" is not an integer of at least 0`,
+		"predict x y --top 1.5":                                         `--top "1.5" is not an integer`,
+		"space stage --lengths a,b":                                     `is not a list of integers, as 1,2`,
+		"train DARTS_V2 --resume=perhaps":                               `--resume "perhaps" is not true or false`,
+		"data check --test-fraction x":                                  `--test-fraction "x" is not a number`,
 		"compare pytorch --only chian":                                  "did you mean chain?",
 	} {
 		code, _, errs := call(t, strings.Fields(args)...)
@@ -97,6 +102,11 @@ func TestNamesDoNotControlTheTerminal(t *testing.T) {
 				t.Errorf("%q: %q", args, text)
 			}
 		}
+	}
+	t.Chdir(t.TempDir())
+	must(t, "draw", at("g.yaml"))
+	if files, err := os.ReadDir("."); err != nil || len(files) != 1 || files[0].Name() != "a--31m-2J--b--forged.svg" {
+		t.Errorf("the drawing is %v, %v", files, err)
 	}
 	for s, want := range map[string]string{"a\xffb": `a\xffb`, "\ufffd": "\ufffd", "tschüß\t漢": "tschüß\t漢", "\x00\n": `\u0000` + "\n", "\xc2": `\xc2`} {
 		var b bytes.Buffer
