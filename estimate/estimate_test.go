@@ -59,7 +59,7 @@ func newFake() *fake {
 }
 
 func runOf(batch int) Run {
-	return Run{Name: "search", Key: "search.batch", Less: "recompute", Batch: batch, Images: 1000, Steps: 10, Evaluations: 4, Phases: []Phase{{2, 0}, {3, 1}}, Image: 10}
+	return Run{Name: "search", Key: "search.batch", Less: "recompute", Batch: batch, Images: 1000, Steps: 10, Evaluations: 4, Phases: []Phase{{2, 0}, {3, 1}}, Image: 10, Heap: Storing}
 }
 
 // The memory follows from small batches, and the largest batch that fits is the one before the first that does
@@ -73,7 +73,7 @@ func TestMeasureMemory(t *testing.T) {
 		}
 		m := e.Parts[0].Memory
 		want := 1000 + 10*int64(batch) + f.peak(batch)
-		if got := e.Bytes.Predicted; math.Abs(float64(got)-(1+usual)*float64(want)) > 0.01*float64(want) || e.Bytes.High < got {
+		if got := e.Bytes.Predicted; math.Abs(float64(got)-(1+Storing.Usual)*float64(want)) > 0.01*float64(want) || e.Bytes.High < got {
 			t.Errorf("batch %d: %+v predicted of %d, from %v", batch, e.Bytes, want, m.Points)
 		}
 		largest := e.Parts[0].LargestBatch
@@ -91,7 +91,7 @@ func TestMeasureMemory(t *testing.T) {
 
 // Where the memory of larger batches grows faster, the upper end of the prediction covers what was seen of that.
 func TestMemoryThatGrowsFaster(t *testing.T) {
-	m := Memory{Points: []Point{{2, 200}, {4, 300}, {8, 700}}}
+	m := Memory{Heap: Storing, Points: []Point{{2, 200}, {4, 300}, {8, 700}}}
 	if at := m.At(16); at.High < int64(float64(at.Predicted)*1.1) || at.Predicted < 1500 || at.High < at.Predicted+2*200 {
 		t.Errorf("%+v", at)
 	}

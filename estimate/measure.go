@@ -33,6 +33,7 @@ type Run struct {
 	Evaluations   int     // batches of the evaluation after an epoch
 	Phases        []Phase // in order
 	Image         int64   // bytes of the batches that the loaders make ahead, for each image of a batch
+	Heap          Heap
 	// Extra measures what else is done after each epoch, with that batch; it may be nil.
 	Extra func(ctx context.Context, batch int) (Seconds, error)
 }
@@ -141,7 +142,7 @@ func (m Machine) over(bytes int64) bool { return m.Free > 0 && bytes*int64(max(1
 
 func (m Machine) part(r Run) Part {
 	p := Part{Name: r.Name, Key: r.Key, Less: r.Less, Runs: max(1, m.Runs), AtOnce: max(1, m.AtOnce), Weights: r.Weights, Arch: r.Arch, Steps: r.Steps, Batch: r.Batch,
-		Memory: Memory{Fixed: m.Fixed, Image: r.Image}}
+		Memory: Memory{Fixed: m.Fixed, Image: r.Image, Heap: r.Heap}}
 	for _, phase := range r.Phases {
 		p.Epochs += phase.Epochs
 	}

@@ -40,7 +40,10 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 		Name: fmt.Sprintf("%s search", s.Config.Kind), Key: "search.batch", Less: s.Less(), Weights: weights, Arch: arch, Batch: s.Config.Batch,
 		Images: min(s.Train.Dataset.Len(), s.Valid.Dataset.Len()), Steps: min(s.Train.Batches(), s.Valid.Batches()), Evaluations: s.Test.Batches(),
 		Phases: []estimate.Phase{{Epochs: s.Config.Epochs - s.Config.Alpha.Warmup, At: s.Config.Epochs - 1}},
-		Image:  s.Train.Ahead() + s.Valid.Ahead(),
+		Image:  s.Train.Ahead() + s.Valid.Ahead(), Heap: estimate.Storing,
+	}
+	if s.Config.Recompute != "none" {
+		r.Heap = estimate.Recomputing
 	}
 	if n := s.Config.Alpha.Warmup; n > 0 { // in these epochs only the weights learn
 		r.Phases = append([]estimate.Phase{{Epochs: n, At: 0}}, r.Phases...)

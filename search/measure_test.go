@@ -30,7 +30,7 @@ func TestMemoryOfALargeBatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var m estimate.Memory
+		m := estimate.Memory{Heap: estimate.Storing}
 		for _, batch := range []int{3, 6, 12} {
 			bytes, err := p.Peak(t.Context(), batch)
 			if err != nil {

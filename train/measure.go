@@ -24,7 +24,7 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 		Name: "training of " + s.Genotype.Name, Key: "train.batch", Less: s.Less(), Weights: network.Cost.Parameters, Batch: s.Config.Batch,
 		Images: s.Train.Dataset.Len(), Steps: s.Train.Batches(), Evaluations: s.Test.Batches(),
 		Phases: []estimate.Phase{{Epochs: s.Config.Epochs, At: s.Config.Epochs - 1}}, // with drop path, if there is any
-		Image:  s.Train.Ahead(),
+		Image:  s.Train.Ahead(), Heap: estimate.Storing,
 	}
 	if s.Macro.Auxiliary {
 		r.Weights += network.AuxiliaryCost.Parameters
