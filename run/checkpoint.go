@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"hdas/internal/filekind"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/weights/safetensors"
@@ -164,6 +165,11 @@ func ContentOf(path string) (what string, names []string) {
 func inspect(path string) (Meta, []safetensors.Tensor, error) {
 	f, err := safetensors.Read(path)
 	if err != nil {
+		if text, other := filekind.ReadText(path, 1<<20); other == nil && len(text) > 0 {
+			err = fmt.Errorf("%s is a text, not a checkpoint", path)
+		} else if head, _ := filekind.Read(path, 1<<10); !filekind.IsSafetensors(head) && filekind.Name(head) != "" {
+			err = fmt.Errorf("%s is %s, not a checkpoint", path, filekind.Name(head))
+		}
 		return Meta{}, nil, err
 	}
 	text, ok := f.Texts[metaKey]

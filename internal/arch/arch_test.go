@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"datasets":              {"internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster", "setting"},
 	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
 	"metric/score":          {},
-	"run":                   {"estimate", "models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
+	"run":                   {"internal/filekind", "estimate", "models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype", "setting"},
 	"weights":               {"internal/filekind", "internal/pickle", "torch/dtype", "weights/safetensors"},
 	"weights/safetensors":   {"torch/dtype"},
