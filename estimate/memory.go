@@ -34,7 +34,7 @@ type Heap struct {
 // freed between those that are kept.
 var (
 	Storing     = Heap{0.08, 0.15}
-	Recomputing = Heap{0.8, 1.1}
+	Recomputing = Heap{0.6, 1.1}
 )
 
 // At predicts the peak memory with a batch. The peak is the largest of functions that are linear in the batch,
