@@ -16,9 +16,9 @@ import (
 // Common holds the settings that every configuration has.
 type Common struct {
 	Seed      uint64     `mapstructure:"seed" yaml:"seed"`
-	Device    string     `mapstructure:"device" yaml:"device"`       // auto, cpu, cuda, cuda:N
-	Threads   int        `mapstructure:"threads" yaml:"threads"`     // threads of tensor operations on the CPU; 0: libtorch's default
-	Precision string     `mapstructure:"precision" yaml:"precision"` // float32 (fp32), float64; bf16, fp16: mixed precision, with float32 weights and convolutions in that type
+	Device    string     `mapstructure:"device" yaml:"device"`                   // auto, cpu, cuda, cuda:N
+	Threads   int        `mapstructure:"threads" yaml:"threads" range:"0..1024"` // threads of tensor operations on the CPU; 0: libtorch's default
+	Precision string     `mapstructure:"precision" yaml:"precision"`             // float32 (fp32), float64; bf16, fp16: mixed precision, with float32 weights and convolutions in that type
 	Data      Data       `mapstructure:"data" yaml:"data"`
 	Network   plan.Macro `mapstructure:"network" yaml:"network"`
 }
@@ -26,8 +26,8 @@ type Common struct {
 // Data holds the settings of the data set, of the augmentation and of the loader.
 type Data struct {
 	datasets.Spec      `mapstructure:",squash" yaml:",inline"`
-	Workers            int     `mapstructure:"workers" yaml:"workers"` // workers of the loader; 0: one for each processor
-	Damaged            Damaged `mapstructure:"damaged" yaml:"damaged"` // what a run does if an image file cannot be decoded: fail, skip
+	Workers            int     `mapstructure:"workers" yaml:"workers" range:"0..1024"` // workers of the loader; 0: one for each processor
+	Damaged            Damaged `mapstructure:"damaged" yaml:"damaged"`                 // what a run does if an image file cannot be decoded: fail, skip
 	datasets.Transform `mapstructure:",squash" yaml:",inline"`
 }
 
@@ -66,8 +66,8 @@ func (d Data) idle() map[string]string {
 // Validate returns all faults of the section.
 func (d Data) Validate() error {
 	var f setting.Faults
-	f.Check(d.Workers >= 0 && d.Workers <= 1024, "workers", d.Workers, "is not in 0..1024")
 	setting.Word(&f, "damaged", d.Damaged, damageds)
+	f.Ranges(d, nil)
 	return errors.Join(f.Err(), d.Spec.Validate(), d.Transform.Validate())
 }
 
@@ -153,7 +153,7 @@ func (c *Train) settle(given func(string) bool) {
 
 func (c Common) validate() error {
 	var f setting.Faults
-	f.Check(c.Threads >= 0 && c.Threads <= 1024, "threads", c.Threads, "is not in 0..1024")
+	f.Ranges(c, nil)
 	_, err := c.parsePrecision()
 	f.Check(err == nil, "precision", c.Precision, "%s", setting.Unknown(c.Precision, dtype.Precisions))
 	m := c.Network

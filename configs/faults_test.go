@@ -196,7 +196,7 @@ func TestSaysWhatIsMeant(t *testing.T) {
 		{"train", "data.colour_jitter.hue=0", "did you mean data.color_jitter.hue?"},
 		{"train", "train=3", "train: unknown key; it is a section; known are train.auxiliary_weight, "},
 		{"train", "xyzzy.plugh=3", "known are device, precision, seed, threads, data.*, network.*, train.*"},
-		{"train", "train.epochs=abc", `train.epochs "abc" is not an integer; it must be at least 1`},
+		{"train", "train.epochs=abc", `train.epochs "abc" is not an integer; it must be in 1..100000`},
 		{"train", "train.drop_path=abc", "is not a number; it must be in [0,1)"},
 		{"train", "train.schedule=3", "is not a string; known are cosine, linear, step"},
 		{"train", "train.schedule=cosinus", "known are cosine, linear, step; did you mean cosine?"},

@@ -161,14 +161,14 @@ func TestRefused(t *testing.T) {
 
 		{"stage", "search.cells=NOPE", "search.cells", `search.cells "NOPE": genotype "NOPE" is unknown`},
 		{"stage", "search.cells=Hs_DAS_CIFAR_stages", "search.cells", "has no cells"},
-		{"stage", "search.lengths=[1,6,6]", "search.lengths", "search.lengths [1 6 6] has a stage of 1 cells"},
-		{"stage", "search.lengths=[6,6,1001]", "search.lengths", "at most 1000"},
+		{"stage", "search.lengths=[1,6,6]", "search.lengths", "search.lengths [1 6 6] holds 1, which is not in 2..1000"},
+		{"stage", "search.lengths=[6,6,1001]", "search.lengths", "holds 1001, which is not in 2..1000"},
 		{"stage", "search.window=8", "search.window", "search.window 8 is not in 2..7 for a stage of 6 cells"},
 		{"distribution", "search.min_cells=9", "search.min_cells", "is not in 2..8"},
 		{"joint", "search.stage_specific=true search.lengths=[6,6,6,6]", "search.lengths", "normal4"},
 		{"cell", "search.partial_channels=3", "search.partial_channels", "does not divide the network's 16 channels"},
 		{"train", "train.min_lr=1", "train.min_lr", "is not in 0..0.025, the first learning rate"},
-		{"train", "train.clip=0", "train.clip", "is not positive"},
+		{"train", "train.clip=0", "train.clip", "train.clip 0 is not in (0,1e12]"},
 		{"train", "threads=-1", "threads", "threads -1 is not in 0..1024"},
 		{"train", "data.workers=1025", "data.workers", "is not in 0..1024"},
 

@@ -96,34 +96,34 @@ func (d *Derivation) UnmarshalText(text []byte) error { return setting.Parse(d, 
 // data and of the supernet's size. Idle returns the keys that a kind of search does not use.
 type SearchSection struct {
 	Kind   Kind  `mapstructure:"kind" yaml:"kind"`
-	Epochs int   `mapstructure:"epochs" yaml:"epochs"`
-	Batch  int   `mapstructure:"batch" yaml:"batch"` // samples of each half of the data in a step
-	Order  Order `mapstructure:"order" yaml:"order"` // order of the architecture's gradient: first, second
+	Epochs int   `mapstructure:"epochs" yaml:"epochs" range:"1..100000"`
+	Batch  int   `mapstructure:"batch" yaml:"batch" range:"2..65536; batch norm needs at least 2"` // samples of each half of the data in a step
+	Order  Order `mapstructure:"order" yaml:"order"`                                               // order of the architecture's gradient: first, second
 	// CheckpointSteps is the number of steps between two checkpoints within an epoch; 0: only at its end.
-	CheckpointSteps int `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps"`
+	CheckpointSteps int `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps" range:"0..1000000000"`
 
 	// The search space.
-	StageSpecific     bool     `mapstructure:"stage_specific" yaml:"stage_specific"`         // true: cells normal1 reduce1 normal2 reduce2 normal3 (Hc-DAS); false: normal reduce (DARTS)
-	Nodes             int      `mapstructure:"nodes" yaml:"nodes"`                           // nodes of a cell
-	CellPrimitives    []string `mapstructure:"cell_primitives" yaml:"cell_primitives"`       // candidate operations of a cell's edge
-	Cells             string   `mapstructure:"cells" yaml:"cells"`                           // stage and distribution searches: the genotype whose cells are used, by name or file
-	Lengths           []int    `mapstructure:"lengths" yaml:"lengths"`                       // number of cells of each stage; if it is searched, the largest number
-	Window            int      `mapstructure:"window" yaml:"window"`                         // number of preceding states that a cell of a stage may read (Rule 3)
-	MinCells          int      `mapstructure:"min_cells" yaml:"min_cells"`                   // smallest number of cells of a stage; joint search: 0 keeps all cells
-	Shared            bool     `mapstructure:"shared" yaml:"shared"`                         // all stages are one DAG (Hs-DAS*, Table 3)
-	StagePrimitives   []string `mapstructure:"stage_primitives" yaml:"stage_primitives"`     // candidate operations of a stage's edge
-	PartialChannels   int      `mapstructure:"partial_channels" yaml:"partial_channels"`     // k: only 1/k of a cell's channels goes through the mixed operations (PC-DARTS); 1: all
-	EdgeNormalization bool     `mapstructure:"edge_normalization" yaml:"edge_normalization"` // parameters for the edges of a node, with a softmax over them (PC-DARTS)
+	StageSpecific     bool     `mapstructure:"stage_specific" yaml:"stage_specific"`                   // true: cells normal1 reduce1 normal2 reduce2 normal3 (Hc-DAS); false: normal reduce (DARTS)
+	Nodes             int      `mapstructure:"nodes" yaml:"nodes" range:"1..16"`                       // nodes of a cell
+	CellPrimitives    []string `mapstructure:"cell_primitives" yaml:"cell_primitives"`                 // candidate operations of a cell's edge
+	Cells             string   `mapstructure:"cells" yaml:"cells"`                                     // stage and distribution searches: the genotype whose cells are used, by name or file
+	Lengths           []int    `mapstructure:"lengths" yaml:"lengths" range:"2..1000"`                 // number of cells of each stage; if it is searched, the largest number
+	Window            int      `mapstructure:"window" yaml:"window" range:"2..1001"`                   // number of preceding states that a cell of a stage may read (Rule 3)
+	MinCells          int      `mapstructure:"min_cells" yaml:"min_cells" range:"0..1000"`             // smallest number of cells of a stage; joint search: 0 keeps all cells
+	Shared            bool     `mapstructure:"shared" yaml:"shared"`                                   // all stages are one DAG (Hs-DAS*, Table 3)
+	StagePrimitives   []string `mapstructure:"stage_primitives" yaml:"stage_primitives"`               // candidate operations of a stage's edge
+	PartialChannels   int      `mapstructure:"partial_channels" yaml:"partial_channels" range:"1..64"` // k: only 1/k of a cell's channels goes through the mixed operations (PC-DARTS); 1: all
+	EdgeNormalization bool     `mapstructure:"edge_normalization" yaml:"edge_normalization"`           // parameters for the edges of a node, with a softmax over them (PC-DARTS)
 
 	// The loss of the architecture: cross-entropy + delta * depth + gamma * complexity (eq. 6).
-	Delta        float64      `mapstructure:"delta" yaml:"delta"`
+	Delta        float64      `mapstructure:"delta" yaml:"delta" range:"[-1e6,1e6]"`
 	DepthWeights DepthWeights `mapstructure:"depth_weights" yaml:"depth_weights"` // weight of an edge in the depth loss: softmax, raw, edge_softmax
-	Gamma        float64      `mapstructure:"gamma" yaml:"gamma"`
+	Gamma        float64      `mapstructure:"gamma" yaml:"gamma" range:"[-1e6,1e6]"`
 	Theta        Theta        `mapstructure:"theta" yaml:"theta"` // cost of a cell in the complexity loss: one, flops, parameters, latency
 
 	// The derivation of the genotype.
-	Derivation Derivation `mapstructure:"derivation" yaml:"derivation"` // compare the softmax of the alphas or the alphas: softmax, raw
-	MaxSkips   int        `mapstructure:"max_skips" yaml:"max_skips"`   // largest number of skips in a normal cell (P-DARTS); -1: no limit
+	Derivation Derivation `mapstructure:"derivation" yaml:"derivation"`                                  // compare the softmax of the alphas or the alphas: softmax, raw
+	MaxSkips   int        `mapstructure:"max_skips" yaml:"max_skips" range:"-1..1000; -1 is any number"` // largest number of skips in a normal cell (P-DARTS); -1: no limit
 	Stop       EarlyStop  `mapstructure:"stop" yaml:"stop"`
 
 	// Recompute says what is recomputed in the backward pass instead of stored: none, edge, cell.
@@ -139,27 +139,27 @@ type EarlyStop struct {
 	// Ratio is a threshold in [0,1). Let now be the mean of the dominant eigenvalue over the last Window
 	// epochs and before that over the Window epochs before. The search ends if before/now < Ratio. The
 	// paper uses 0.75. 0: the search does not stop early, and no eigenvalue is computed.
-	Ratio  float64 `mapstructure:"ratio" yaml:"ratio"`
-	Window int     `mapstructure:"window" yaml:"window"` // in epochs; the result is the genotype of Window epochs before the last
+	Ratio  float64 `mapstructure:"ratio" yaml:"ratio" range:"[0,1)"`
+	Window int     `mapstructure:"window" yaml:"window" range:"1..100000"` // in epochs; the result is the genotype of Window epochs before the last
 }
 
 // SGD holds the settings of the optimizer of a supernet's weights. The learning rate follows a cosine
 // and changes from epoch to epoch.
 type SGD struct {
-	LR          float64 `mapstructure:"lr" yaml:"lr"`
-	MinLR       float64 `mapstructure:"min_lr" yaml:"min_lr"`
-	Momentum    float64 `mapstructure:"momentum" yaml:"momentum"`
-	WeightDecay float64 `mapstructure:"weight_decay" yaml:"weight_decay"`
-	Clip        float64 `mapstructure:"clip" yaml:"clip"` // largest gradient norm
+	LR          float64 `mapstructure:"lr" yaml:"lr" range:"(0,1000]"`
+	MinLR       float64 `mapstructure:"min_lr" yaml:"min_lr" range:"[0,1000]"`
+	Momentum    float64 `mapstructure:"momentum" yaml:"momentum" range:"[0,1)"`
+	WeightDecay float64 `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]"`
+	Clip        float64 `mapstructure:"clip" yaml:"clip" range:"(0,1e12]"` // largest gradient norm
 }
 
 // Adam holds the settings of the optimizer of the architecture parameters. The learning rate is constant.
 type Adam struct {
-	LR          float64 `mapstructure:"lr" yaml:"lr"`
-	Beta1       float64 `mapstructure:"beta1" yaml:"beta1"`
-	Beta2       float64 `mapstructure:"beta2" yaml:"beta2"`
-	WeightDecay float64 `mapstructure:"weight_decay" yaml:"weight_decay"`
-	Warmup      int     `mapstructure:"warmup" yaml:"warmup"` // number of first epochs in which only the weights learn
+	LR          float64 `mapstructure:"lr" yaml:"lr" range:"(0,1000]"`
+	Beta1       float64 `mapstructure:"beta1" yaml:"beta1" range:"[0,1)"`
+	Beta2       float64 `mapstructure:"beta2" yaml:"beta2" range:"[0,1)"`
+	WeightDecay float64 `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]"`
+	Warmup      int     `mapstructure:"warmup" yaml:"warmup" range:"0..100000"` // number of first epochs in which only the weights learn
 }
 
 // DefaultSearchSection returns the paper's settings of a search of that kind (section 6.4).

@@ -20,18 +20,16 @@ func (c SearchSection) Validate() error {
 	c.checkLearning(&f)
 	c.checkDerivation(&f)
 	if c.Kind.FindsCells() {
-		f.Check(c.Nodes >= 1 && c.Nodes <= 16, "nodes", c.Nodes, "is not in 1..16")
 		checkCandidates(&f, "cell_primitives", c.CellPrimitives, ops.InCell)
-		f.Check(c.PartialChannels >= 1 && c.PartialChannels <= 64, "partial_channels", c.PartialChannels, "is not in 1..64")
 	}
 	if c.Kind.FindsStages() {
 		checkCandidates(&f, "stage_primitives", c.StagePrimitives, ops.InStage)
-		f.Check(len(c.Lengths) >= 2, "lengths", c.Lengths, "are not at least two stages")
+		f.Check(len(c.Lengths) >= 2 && len(c.Lengths) <= 16, "lengths", c.Lengths, "are not 2 to 16 stages")
 		f.Check(c.Kind != DistributionSearch || c.MinCells > 0, "min_cells", c.MinCells, "must be at least 2 in a distribution search, which decides the number of cells")
 		f.Check(!c.EdgeNormalization || c.DepthWeights == DepthSoftmax, "depth_weights", c.DepthWeights, "reads alphas alone, but edge_normalization multiplies them by weights of the edges; use %s", DepthSoftmax)
 	}
 	f.Check(c.Kind != JointSearch || c.least() == 0 || c.Theta == ThetaOne, "theta", c.Theta, "needs the cost of a cell, which a joint search does not know before it has found the cell; use %s", ThetaOne)
-	f.Finite(c)
+	f.Ranges(c, c.Idle())
 	if len(f) > 0 {
 		return f.Err()
 	}
@@ -40,30 +38,17 @@ func (c SearchSection) Validate() error {
 }
 
 func (c SearchSection) checkLearning(f *setting.Faults) {
-	f.Check(c.Epochs >= 1, "epochs", c.Epochs, "is not at least 1")
-	f.Check(c.Batch >= 2, "batch", c.Batch, "is not at least 2, which batch norm needs")
-	f.Check(c.CheckpointSteps >= 0, "checkpoint_steps", c.CheckpointSteps, "is not at least 0")
-	w, a := c.Weights, c.Alpha
-	checkRates(f, "weights.lr", w.LR, "weights.min_lr", w.MinLR)
-	checkShare(f, "weights.momentum", w.Momentum)
-	checkNotNegative(f, "weights.weight_decay", w.WeightDecay)
-	checkPositive(f, "weights.clip", w.Clip)
-	checkPositive(f, "alpha.lr", a.LR)
-	checkNotNegative(f, "alpha.weight_decay", a.WeightDecay)
-	checkShare(f, "alpha.beta1", a.Beta1)
-	checkShare(f, "alpha.beta2", a.Beta2)
-	f.Check(a.Warmup >= 0 && a.Warmup < c.Epochs, "alpha.warmup", a.Warmup, "is not in 0..%d: of %d epochs at least one is for the architecture", c.Epochs-1, c.Epochs)
+	checkRates(f, c.Weights.LR, "weights.min_lr", c.Weights.MinLR)
+	warmup := c.Alpha.Warmup
+	f.Check(warmup >= 0 && warmup < c.Epochs, "alpha.warmup", warmup, "is not in 0..%d: of %d epochs at least one is for the architecture", c.Epochs-1, c.Epochs)
 }
 
 func (c SearchSection) checkDerivation(f *setting.Faults) {
 	f.Check(c.Derivation != DerivationRaw || !c.EdgeNormalization, "derivation", c.Derivation, "compares alphas, which may be negative, so that the weights of edge_normalization cannot scale them; use %s", DerivationSoftmax)
-	checkShare(f, "stop.ratio", c.Stop.Ratio)
 	if c.Stop.Ratio > 0 {
-		f.Check(c.Stop.Window >= 1, "stop.window", c.Stop.Window, "is not at least 1")
-		f.Check(c.Epochs > 2*c.Stop.Window, "stop.window", c.Stop.Window, "needs more than %d epochs to compare two windows before the end, not %d", 2*c.Stop.Window, c.Epochs)
+		f.Check(c.Stop.Window < 1 || (c.Epochs-1)/c.Stop.Window >= 2, "stop.window", c.Stop.Window, "needs more than %d epochs to compare two windows before the end, not %d", 2*c.Stop.Window, c.Epochs)
 	}
 	if c.Kind.FindsCells() {
-		f.Check(c.MaxSkips >= -1, "max_skips", c.MaxSkips, "is not at least 0, or -1 for any number")
 		other := slices.ContainsFunc(c.CellPrimitives, func(op string) bool { return !ops.IsNull(op) && !ops.IsSkip(op) })
 		f.Check(c.MaxSkips < 0 || other, "max_skips", c.MaxSkips, "leaves no operation in cell_primitives %v that could replace a skip", c.CellPrimitives)
 	}
@@ -120,21 +105,7 @@ func checkCandidates(f *setting.Faults, key string, list []string, fits func(str
 	f.Check(carries, key, list, "holds no operation other than none")
 }
 
-// checkRates checks the first and the last learning rate.
-func checkRates(f *setting.Faults, key string, lr float64, minKey string, minLR float64) {
-	checkPositive(f, key, lr)
+// checkRates checks the last learning rate against the first.
+func checkRates(f *setting.Faults, lr float64, minKey string, minLR float64) {
 	f.Check(minLR >= 0 && minLR <= lr, minKey, minLR, "is not in 0..%v, the first learning rate", lr)
-}
-
-func checkPositive(f *setting.Faults, key string, x float64) {
-	f.Check(x > 0, key, x, "is not positive")
-}
-
-func checkNotNegative(f *setting.Faults, key string, x float64) {
-	f.Check(x >= 0, key, x, "is not at least 0")
-}
-
-// checkShare checks that x is in [0,1).
-func checkShare(f *setting.Faults, key string, x float64) {
-	f.Check(x >= 0 && x < 1, key, x, "is not in [0,1)")
 }

@@ -4,23 +4,23 @@ import "hdas/setting"
 
 // TrainSection is the section "train" of a configuration: how a network is trained.
 type TrainSection struct {
-	Epochs          int      `mapstructure:"epochs" yaml:"epochs"`
-	Batch           int      `mapstructure:"batch" yaml:"batch"`
-	LR              float64  `mapstructure:"lr" yaml:"lr"`
-	MinLR           float64  `mapstructure:"min_lr" yaml:"min_lr"`     // last learning rate of the cosine and linear schedules
-	Schedule        Schedule `mapstructure:"schedule" yaml:"schedule"` // of the learning rate, which changes from epoch to epoch: cosine, linear, step
-	StepFactor      float64  `mapstructure:"step_factor" yaml:"step_factor"`
-	StepEvery       int      `mapstructure:"step_every" yaml:"step_every"`   // in epochs
-	Warmup          int      `mapstructure:"warmup" yaml:"warmup"`           // in epochs
-	WarmupFrom      float64  `mapstructure:"warmup_from" yaml:"warmup_from"` // the learning rate of the first epoch, as a share of lr
-	Momentum        float64  `mapstructure:"momentum" yaml:"momentum"`
+	Epochs          int      `mapstructure:"epochs" yaml:"epochs" range:"1..100000"`
+	Batch           int      `mapstructure:"batch" yaml:"batch" range:"2..65536; batch norm needs at least 2"`
+	LR              float64  `mapstructure:"lr" yaml:"lr" range:"(0,1000]"`
+	MinLR           float64  `mapstructure:"min_lr" yaml:"min_lr" range:"[0,1000]"` // last learning rate of the cosine and linear schedules
+	Schedule        Schedule `mapstructure:"schedule" yaml:"schedule"`              // of the learning rate, which changes from epoch to epoch: cosine, linear, step
+	StepFactor      float64  `mapstructure:"step_factor" yaml:"step_factor" range:"(0,1]"`
+	StepEvery       int      `mapstructure:"step_every" yaml:"step_every" range:"1..100000"` // in epochs
+	Warmup          int      `mapstructure:"warmup" yaml:"warmup" range:"0..100000"`         // in epochs
+	WarmupFrom      float64  `mapstructure:"warmup_from" yaml:"warmup_from" range:"[0,1]"`   // the learning rate of the first epoch, as a share of lr
+	Momentum        float64  `mapstructure:"momentum" yaml:"momentum" range:"[0,1)"`
 	Nesterov        bool     `mapstructure:"nesterov" yaml:"nesterov"`
-	WeightDecay     float64  `mapstructure:"weight_decay" yaml:"weight_decay"`
-	Clip            float64  `mapstructure:"clip" yaml:"clip"`                         // largest gradient norm
-	AuxiliaryWeight float64  `mapstructure:"auxiliary_weight" yaml:"auxiliary_weight"` // weight of the auxiliary head's loss
-	DropPath        float64  `mapstructure:"drop_path" yaml:"drop_path"`               // probability of drop path at the end; it grows linearly from 0
-	LabelSmoothing  float64  `mapstructure:"label_smoothing" yaml:"label_smoothing"`
-	CheckpointSteps int      `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps"` // steps between two checkpoints within an epoch; 0: only at its end
+	WeightDecay     float64  `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]"`
+	Clip            float64  `mapstructure:"clip" yaml:"clip" range:"(0,1e12]"`                         // largest gradient norm
+	AuxiliaryWeight float64  `mapstructure:"auxiliary_weight" yaml:"auxiliary_weight" range:"[0,1000]"` // weight of the auxiliary head's loss
+	DropPath        float64  `mapstructure:"drop_path" yaml:"drop_path" range:"[0,1)"`                  // probability of drop path at the end; it grows linearly from 0
+	LabelSmoothing  float64  `mapstructure:"label_smoothing" yaml:"label_smoothing" range:"[0,1)"`
+	CheckpointSteps int      `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps" range:"0..1000000000"` // steps between two checkpoints within an epoch; 0: only at its end
 }
 
 // Schedule says how the learning rate changes from epoch to epoch.
@@ -84,24 +84,10 @@ func (c Train) idle() map[string]string {
 // Validate returns all faults of the section.
 func (c TrainSection) Validate() error {
 	var f setting.Faults
-	f.Check(c.Epochs >= 1, "epochs", c.Epochs, "is not at least 1")
-	f.Check(c.Batch >= 2, "batch", c.Batch, "is not at least 2, which batch norm needs")
-	checkRates(&f, "lr", c.LR, "min_lr", c.MinLR)
+	checkRates(&f, c.LR, "min_lr", c.MinLR)
 	setting.Word(&f, "schedule", c.Schedule, schedules)
-	if c.Schedule == StepSchedule {
-		f.Check(c.StepFactor > 0 && c.StepFactor <= 1, "step_factor", c.StepFactor, "is not in (0,1]")
-		f.Check(c.StepEvery >= 1, "step_every", c.StepEvery, "is not at least 1")
-	}
 	f.Check(c.Warmup >= 0 && c.Warmup <= c.Epochs, "warmup", c.Warmup, "is not in 0..%d epochs", c.Epochs)
-	f.Check(c.WarmupFrom >= 0 && c.WarmupFrom <= 1, "warmup_from", c.WarmupFrom, "is not in [0,1]")
-	checkShare(&f, "momentum", c.Momentum)
 	f.Check(!c.Nesterov || c.Momentum > 0, "nesterov", c.Nesterov, "needs momentum")
-	checkNotNegative(&f, "weight_decay", c.WeightDecay)
-	checkPositive(&f, "clip", c.Clip)
-	checkNotNegative(&f, "auxiliary_weight", c.AuxiliaryWeight)
-	checkShare(&f, "drop_path", c.DropPath)
-	checkShare(&f, "label_smoothing", c.LabelSmoothing)
-	f.Check(c.CheckpointSteps >= 0, "checkpoint_steps", c.CheckpointSteps, "is not at least 0")
-	f.Finite(c)
+	f.Ranges(c, nil)
 	return f.Err()
 }

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"encoding"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -26,7 +27,7 @@ func TestImpossibleConfigurations(t *testing.T) {
 		{CellSearch, func(c *SearchSection) { c.Alpha.Warmup = 50 }, "at least one is for the architecture"},
 		{CellSearch, func(c *SearchSection) { c.Stop.Ratio = 1 }, "[0,1)"},
 		{CellSearch, func(c *SearchSection) { c.Stop.Ratio, c.Epochs = 0.75, 10 }, "more than 10 epochs"},
-		{CellSearch, func(c *SearchSection) { c.CheckpointSteps = -1 }, "at least 0"},
+		{CellSearch, func(c *SearchSection) { c.CheckpointSteps = -1 }, "is not in 0.."},
 		{CellSearch, func(c *SearchSection) { c.CellPrimitives = []string{"sep_conv_3x3"} }, "one candidate only"},
 		{StageSearch, func(c *SearchSection) { c.Window = 8 }, "window 8"},
 		{StageSearch, func(c *SearchSection) { c.Window = 1 }, "window 1"},
@@ -115,6 +116,78 @@ func TestNumbersAreFinite(t *testing.T) {
 	}
 	if tested < 300 {
 		t.Errorf("only %d numbers", tested)
+	}
+}
+
+// Every number of a configuration has a range, which its fault says, in a Go program and where it is read.
+// Numbers that are used together fit into 64 bits.
+func TestEveryNumberHasARange(t *testing.T) {
+	others := []string{"data.mean", "data.std", "data.resize", "data.test_fraction", "data.crop_scale", "data.crop_ratio", "data.cutmix", "data.mixup",
+		"search.alpha.warmup", "search.weights.min_lr", "search.partial_channels", "train.min_lr", "train.warmup"}
+	tested := map[string]bool{}
+	check := func(kind string, c configuration, idle map[string]string) {
+		var visit func(key, allowed string, v reflect.Value)
+		visit = func(key, allowed string, v reflect.Value) {
+			if _, unused := idle[key]; unused {
+				return
+			}
+			was := reflect.New(v.Type()).Elem()
+			was.Set(v)
+			switch v.Kind() {
+			case reflect.Struct:
+				for i := range v.NumField() {
+					if name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ","); name != "-" {
+						visit(strings.Trim(key+"."+name, "."), v.Type().Field(i).Tag.Get("range"), v.Field(i))
+					}
+				}
+				return
+			case reflect.Int, reflect.Int64:
+				v.SetInt(math.MaxInt64)
+			case reflect.Float64:
+				v.SetFloat(1e300)
+			case reflect.Slice:
+				switch list := v.Addr().Interface().(type) {
+				case *[]int:
+					*list = []int{3, math.MaxInt64}
+				case *[]float64:
+					*list = []float64{0.1, 1e300}
+				default:
+					return
+				}
+			default:
+				return
+			}
+			tested[key] = true
+			if allowed == "" {
+				t.Errorf("%s: %s has no range", kind, key)
+			}
+			text := "9223372036854775807"
+			if v.Kind() == reflect.Float64 {
+				text = "1e300"
+			} else if v.Kind() == reflect.Slice {
+				text = strings.ReplaceAll(fmt.Sprint(v), " ", ",")
+			}
+			_, loaded := loaders()[kind](Overrides{Set: []string{key + "=" + text}})
+			for how, err := range map[string]error{"in Go": c.Validate(), "read": loaded} {
+				if !slices.ContainsFunc(setting.All(err), func(f *setting.Fault) bool {
+					// Some have another fault beside it, which is said first.
+					return f.Key == key && (strings.Contains(f.Why, "not in "+allowed) || slices.Contains(others, key))
+				}) {
+					t.Errorf("%s, %s=%s %s: %v does not say that it is not in %s", kind, key, text, how, err, allowed)
+				}
+			}
+			v.Set(was)
+		}
+		visit("", "", reflect.ValueOf(c).Elem())
+	}
+	train := DefaultTrain()
+	check("train", &train, train.idle())
+	for _, k := range Kinds {
+		c := DefaultSearch(k)
+		check(string(k), &c, c.idle())
+	}
+	if len(tested) < 50 {
+		t.Errorf("only the keys %v", tested)
 	}
 }
 

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
+
+	"hdas/internal/filekind"
 )
 
 // cifarFile is the content of a file, or the error from reading it.
@@ -59,10 +62,16 @@ func (p cifarPlace) unpack(names []string) (map[string]cifarFile, error) {
 	return files, nil
 }
 
+// The largest sizes of a .tar.gz archive and of its content, in bytes. Those of CIFAR have 0.2 GB.
+const (
+	packedLargest   = 4 << 30
+	unpackedLargest = 4 << 30
+)
+
 // unpack calls visit with the name of each file in a .tar.gz, until visit returns false or the archive
 // ends. data reads the current file; name is the name for its errors.
 func unpack(file string, visit func(full string, data func(name string) ([]byte, error)) (more bool, err error)) error {
-	packed, err := os.Open(file)
+	packed, _, err := filekind.Open(file, packedLargest)
 	if err != nil {
 		return err
 	}
@@ -71,7 +80,7 @@ func unpack(file string, visit func(full string, data func(name string) ([]byte,
 	if err != nil {
 		return fmt.Errorf("%s is not a gzip archive: %w", file, err)
 	}
-	entries := tar.NewReader(z)
+	entries := tar.NewReader(io.LimitReader(z, unpackedLargest))
 	for more := true; more; {
 		head, err := entries.Next()
 		if err == io.EOF {
@@ -105,7 +114,7 @@ var errForeign = errors.New("it belongs to something else")
 
 // isPickle reports whether a file begins as a pickle of protocol 2 or newer.
 func isPickle(path string) bool {
-	f, err := os.Open(path)
+	f, _, err := filekind.Open(path, math.MaxInt64)
 	if err != nil {
 		return false
 	}
@@ -118,11 +127,10 @@ func isPickle(path string) bool {
 // readRegular returns the content of a file. It is an error if it is not a regular file or is larger
 // than cifarLargest.
 func readRegular(path string) ([]byte, error) {
-	size, err := regular(path)
-	if err != nil {
+	if _, err := regular(path); err != nil {
 		return nil, err
 	}
-	file, err := os.Open(path)
+	file, size, err := filekind.Open(path, math.MaxInt64)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,9 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"hdas/internal/filekind"
+	"hdas/internal/imagefile"
 )
 
 // list holds the names and labels of many files in little memory: all names are in one slice, without a
@@ -79,16 +82,12 @@ func (d *fileset) At(i int, dst []byte) (int, error) { return viewAt(d, i, dst) 
 
 // readInto reads a file into buf, or into a new slice if buf is too short, and returns the content.
 func readInto(path string, buf []byte) ([]byte, error) {
-	f, err := os.Open(path)
+	f, size, err := filekind.Open(path, imagefile.MostFile)
 	if err != nil {
 		return buf, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return buf, err
-	}
-	buf = slices.Grow(buf[:0], int(info.Size()))[:info.Size()]
+	buf = slices.Grow(buf[:0], int(size))[:size]
 	if _, err := io.ReadFull(f, buf); err != nil {
 		return buf, &os.PathError{Op: "read", Path: path, Err: err}
 	}

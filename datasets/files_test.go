@@ -151,12 +151,12 @@ func TestFolderRefuses(t *testing.T) {
 		}
 	}
 	for want, s := range map[string]datasets.Spec{
-		"resize 20 is not in 32":            {Name: "folder", Size: 32, Resize: 20},
-		"set size instead":                  {Name: "cifar10", Resize: 40, Size: 32},
-		"has its own split":                 {Name: "imagenet", TestFraction: 0.5},
-		"interpolation \"cubic\"":           {Name: "folder", Interpolation: "cubic"},
-		"three numbers":                     {Name: "folder", Mean: []float64{1}},
-		"std 0 is not above 0":              {Name: "folder", Mean: []float64{1, 1, 1}, Std: []float64{1, 0, 1}},
+		"resize 20 is less than size, 32 pixels":     {Name: "folder", Size: 32, Resize: 20},
+		"set size instead":                           {Name: "cifar10", Resize: 40, Size: 32},
+		"has its own split":                          {Name: "imagenet", TestFraction: 0.5},
+		"interpolation \"cubic\"":                    {Name: "folder", Interpolation: "cubic"},
+		"three numbers":                              {Name: "folder", Mean: []float64{1}},
+		"std [1 0 1] holds 0, which is not in (0,1]": {Name: "folder", Mean: []float64{1, 1, 1}, Std: []float64{1, 0, 1}},
 		"size -1":                           {Name: "folder", Size: -1},
 		"known are cifar10, cifar100, digi": {Name: "folders"},
 	} {

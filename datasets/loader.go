@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"hdas/internal/proc"
 	"hdas/internal/raster"
 )
 
@@ -114,10 +115,25 @@ func (l *Loader) Validate() error {
 	if l.Workers < 0 {
 		faults = append(faults, fmt.Errorf("%d workers; at least 1 is needed, or 0 for one for each processor", l.Workers))
 	}
+	faults = append(faults, l.fits())
 	if l.World < 0 || l.Rank < 0 || l.Rank >= max(1, l.World) {
 		faults = append(faults, fmt.Errorf("rank %d of %d loaders; ranks count from 0", l.Rank, max(1, l.World)))
 	}
 	return errors.Join(faults...)
+}
+
+// fits returns an error if the batches that are in memory at once need more than this machine has.
+func (l *Loader) fits() error {
+	if l.Dataset == nil || l.Batch < 1 || l.Workers < 0 {
+		return nil // another fault
+	}
+	info, n, batches := l.Dataset.Info(), min(l.Batch, l.images()), min(l.workers(), l.Batches())+1
+	bytes := 4 * float64(batches) * float64(n) * float64(info.Size())
+	if memory := proc.Machine("MemTotal"); memory > 0 && bytes > float64(memory) {
+		return fmt.Errorf("%d batches of %d images of %dx%dx%d need %.1f GB, and this machine has %.1f GB; take smaller batches, smaller images or fewer workers (data.size, data.workers)",
+			batches, n, info.Channels, info.Height, info.Width, bytes/1e9, float64(memory)/1e9)
+	}
+	return nil
 }
 
 // Epoch yields the batches of an epoch, beginning with the batch of index `from`; they are the same as

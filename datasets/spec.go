@@ -13,27 +13,27 @@ import (
 // Spec selects a data set and the size of its images.
 type Spec struct {
 	Name string `mapstructure:"name" yaml:"name" json:"name"`
-	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir"`    // folder of the files; empty means Dir()
-	Size int    `mapstructure:"size" yaml:"size" json:"size"` // height and width in pixels; 0 means the data set's own size, and 224 for image files
+	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir"`                    // folder of the files; empty means Dir()
+	Size int    `mapstructure:"size" yaml:"size" json:"size" range:"0..2048"` // height and width in pixels; 0 means the data set's own size, and 224 for image files
 
 	// For image files (imagenet, folder): in evaluation, the shorter side is resized to Resize pixels and
 	// the central Size x Size pixels are cropped.
-	Resize        int    `mapstructure:"resize" yaml:"resize" json:"resize"`                      // 0 means Size * 256/224
+	Resize        int    `mapstructure:"resize" yaml:"resize" json:"resize" range:"0..4096"`      // 0 means Size * 256/224
 	Interpolation string `mapstructure:"interpolation" yaml:"interpolation" json:"interpolation"` // bilinear or bicubic; empty means bilinear
 
 	// For a user's folder without a test folder: a random part of each class is used for testing.
-	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction"` // fraction for testing, in (0,1); 0 means a fifth
-	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed"`          // seed of that random split
+	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction" range:"[0,1)"` // fraction for testing, in (0,1); 0 means a fifth
+	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed"`                        // seed of that random split
 
 	// Cut is the recorded split of such a folder by a run; nil means that the folder is split now.
 	Cut Cut `mapstructure:"-" yaml:"-" json:"-"`
 
-	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty"` // per-channel mean for normalisation; empty means the data set's own, and ImageNet's for a folder
-	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty"`    // the same for the standard deviation
+	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty" range:"[0,1]"` // per-channel mean for normalisation; empty means the data set's own, and ImageNet's for a folder
+	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty" range:"(0,1]"`    // the same for the standard deviation
 }
 
 const (
-	maxSize      = 4096 // pixels
+	maxSize      = 2048 // pixels, as in the tag of Size
 	ownSize      = 224  // default Size for image files
 	ownResize    = 256  // default Resize for ownSize
 	testFraction = 0.2
@@ -95,12 +95,10 @@ func (s Spec) Validate() error {
 	var f setting.Faults
 	src, known := sources[s.Name]
 	setting.Word(&f, "name", s.Name, Names())
-	f.Check(s.Size >= 0 && s.Size <= maxSize, "size", s.Size, "is not in 0..%d", maxSize)
 	if s.Interpolation != "" {
 		setting.Word(&f, "interpolation", s.Interpolation, slices.Sorted(maps.Keys(filters)))
 	}
-	f.Check(s.Resize == 0 || s.Resize >= s.View().Size && s.Resize <= maxSize, "resize", s.Resize, "is not in %d..%d: size pixels are cut out of it", s.View().Size, maxSize)
-	f.Check(s.TestFraction >= 0 && s.TestFraction < 1, "test_fraction", s.TestFraction, "is not in [0,1)")
+	f.Check(s.Resize <= 0 || s.Resize >= s.View().Size, "resize", s.Resize, "is less than size, %d pixels, which are cut out of it", s.View().Size)
 	if known {
 		f.Check(src.files || s.Resize == 0, "resize", s.Resize, "is for image files, but the images of %s have a fixed size; set size instead", s.Name)
 		f.Check(src.own || s.TestFraction == 0, "test_fraction", s.TestFraction, "is for a folder of your own, but %s has its own split", s.Name)
@@ -108,14 +106,11 @@ func (s Spec) Validate() error {
 	}
 	f.Check(len(s.Mean) == 0 || len(s.Mean) == 3, "mean", s.Mean, "is not three numbers, or none")
 	f.Check(len(s.Std) == len(s.Mean), "std", s.Std, "is not as many numbers as mean, %d", len(s.Mean))
-	for _, v := range s.Std {
-		f.Check(v > 0, "std", v, "is not above 0")
-	}
 	const scale = "is above 1, as of pixels in 0..255; they are in 0..1 here, so divide by 255"
 	f.Check(!slices.ContainsFunc(s.Mean, func(v float64) bool { return v > 1 }), "mean", s.Mean, scale)
 	f.Check(!slices.ContainsFunc(s.Std, func(v float64) bool { return v > 1 }), "std", s.Std, scale)
 	f.Check(!slices.ContainsFunc(s.Mean, func(v float64) bool { return v < 0 }), "mean", s.Mean, "is below 0, and pixels are in 0..1")
-	f.Finite(s)
+	f.Ranges(s, nil)
 	return f.Err()
 }
 

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"hdas/internal/filekind"
 	"hdas/internal/imagefile"
 )
 
@@ -47,11 +48,14 @@ type savedIndex struct {
 	Sizes      []uint32
 }
 
+// indexLargest is the largest size of a saved index in bytes. That of ImageNet has 50 MB.
+const indexLargest = 1 << 30
+
 // openTar opens an archive of images, or of archives of images. label returns the class of an image,
 // which must be one of classes, a sorted list. If classes is nil, all classes that label returns are
 // used.
 func openTar(file string, classes []string, label func(archive, name string) (string, error)) (*tarIndex, error) {
-	f, err := os.Open(file)
+	f, _, err := filekind.Open(file, math.MaxInt64)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +64,7 @@ func openTar(file string, classes []string, label func(archive, name string) (st
 		f.Close()
 		return nil, err
 	}
-	if saved, err := os.ReadFile(file + indexSuffix); err == nil {
+	if saved, err := filekind.Read(file+indexSuffix, indexLargest); err == nil {
 		if x, err := decodeIndex(saved, info.Size(), info.ModTime().UnixNano()); err == nil {
 			x.file = f
 			return x, nil
@@ -103,8 +107,8 @@ func (x *tarIndex) build(f io.ReaderAt, size int64, label func(archive, name str
 		if err != nil {
 			return err
 		}
-		if size > math.MaxUint32 {
-			return fmt.Errorf("%s has %d bytes", name, size)
+		if size > imagefile.MostFile {
+			return fmt.Errorf("%s has %d bytes, where %d are allowed", name, size, imagefile.MostFile)
 		}
 		n, known := labels[class]
 		if !known {

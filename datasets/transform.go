@@ -7,46 +7,42 @@ import "hdas/setting"
 // Finally the images of a batch are mixed. All steps work as in torchvision. The zero Transform only
 // normalises.
 type Transform struct {
-	Padding     int       `mapstructure:"padding" yaml:"padding"`           // pixels added on each side before a random crop to the original size; 0 for no such crop
-	Fill        byte      `mapstructure:"fill" yaml:"fill"`                 // value of the added pixels in all channels, 0 to 255
-	ResizedCrop bool      `mapstructure:"resized_crop" yaml:"resized_crop"` // RandomResizedCrop: crop a part of random area and aspect ratio, and resize it
-	CropScale   []float64 `mapstructure:"crop_scale" yaml:"crop_scale"`     // for resized_crop: smallest and largest area, relative to the image
-	CropRatio   []float64 `mapstructure:"crop_ratio" yaml:"crop_ratio"`     // for resized_crop: smallest and largest ratio of width to height
-	Flip        bool      `mapstructure:"flip" yaml:"flip"`                 // mirror left to right with probability 1/2
+	Padding     int       `mapstructure:"padding" yaml:"padding" range:"0..256"`             // pixels added on each side before a random crop to the original size; 0 for no such crop
+	Fill        byte      `mapstructure:"fill" yaml:"fill"`                                  // value of the added pixels in all channels, 0 to 255
+	ResizedCrop bool      `mapstructure:"resized_crop" yaml:"resized_crop"`                  // RandomResizedCrop: crop a part of random area and aspect ratio, and resize it
+	CropScale   []float64 `mapstructure:"crop_scale" yaml:"crop_scale" range:"(0,1]"`        // for resized_crop: smallest and largest area, relative to the image
+	CropRatio   []float64 `mapstructure:"crop_ratio" yaml:"crop_ratio" range:"[0.001,1000]"` // for resized_crop: smallest and largest ratio of width to height
+	Flip        bool      `mapstructure:"flip" yaml:"flip"`                                  // mirror left to right with probability 1/2
 
 	AutoAugment string      `mapstructure:"autoaugment" yaml:"autoaugment"` // none, cifar10, imagenet: the policy found on that data set (arXiv:1805.09501)
 	RandAugment RandAugment `mapstructure:"randaugment" yaml:"randaugment"`
 	ColorJitter ColorJitter `mapstructure:"color_jitter" yaml:"color_jitter"`
 
-	Cutout  int     `mapstructure:"cutout" yaml:"cutout"`   // side in pixels, rounded down to an even number, of a square around a random pixel that is set to 0 after normalisation; 0 for none
-	Erasing float64 `mapstructure:"erasing" yaml:"erasing"` // probability that a random rectangle is set to 0, after normalisation (arXiv:1708.04896)
+	Cutout  int     `mapstructure:"cutout" yaml:"cutout" range:"0..4096"` // side in pixels, rounded down to an even number, of a square around a random pixel that is set to 0 after normalisation; 0 for none
+	Erasing float64 `mapstructure:"erasing" yaml:"erasing" range:"[0,1]"` // probability that a random rectangle is set to 0, after normalisation (arXiv:1708.04896)
 
 	// Mixing of pairs of images in a batch. If both are on, each batch uses one of them, with probability 1/2.
-	Mixup  float64 `mapstructure:"mixup" yaml:"mixup"`   // a of the distribution Beta(a,a) of the mixing weight (arXiv:1710.09412); 0 for none
-	Cutmix float64 `mapstructure:"cutmix" yaml:"cutmix"` // the same for the area of a rectangle copied from the other image (arXiv:1905.04899); 0 for none
+	Mixup  float64 `mapstructure:"mixup" yaml:"mixup" range:"[0,100]"`   // a of the distribution Beta(a,a) of the mixing weight (arXiv:1710.09412); 0 for none
+	Cutmix float64 `mapstructure:"cutmix" yaml:"cutmix" range:"[0,100]"` // the same for the area of a rectangle copied from the other image (arXiv:1905.04899); 0 for none
 }
 
 // RandAugment (arXiv:1909.13719) applies Ops random operations, drawn for each image.
 type RandAugment struct {
-	Ops       int `mapstructure:"ops" yaml:"ops"`             // number of operations; 0 for no RandAugment
-	Magnitude int `mapstructure:"magnitude" yaml:"magnitude"` // 0 to 30
+	Ops       int `mapstructure:"ops" yaml:"ops" range:"0..8"`              // number of operations; 0 for no RandAugment
+	Magnitude int `mapstructure:"magnitude" yaml:"magnitude" range:"0..30"` // 0 to 30
 }
 
 // ColorJitter changes brightness, contrast, saturation and hue in a random order: the first three by a
 // factor in [max(0,1-x), 1+x], and hue by a shift in [-x, x], where 1 is the full circle of hues.
 type ColorJitter struct {
-	Brightness float64 `mapstructure:"brightness" yaml:"brightness"`
-	Contrast   float64 `mapstructure:"contrast" yaml:"contrast"`
-	Saturation float64 `mapstructure:"saturation" yaml:"saturation"`
-	Hue        float64 `mapstructure:"hue" yaml:"hue"` // up to 0.5
+	Brightness float64 `mapstructure:"brightness" yaml:"brightness" range:"[0,10]"`
+	Contrast   float64 `mapstructure:"contrast" yaml:"contrast" range:"[0,10]"`
+	Saturation float64 `mapstructure:"saturation" yaml:"saturation" range:"[0,10]"`
+	Hue        float64 `mapstructure:"hue" yaml:"hue" range:"[0,0.5]"` // up to 0.5
 }
 
 const (
 	maxPadding = 256
-	maxCutout  = 4096
-	maxJitter  = 10
-	maxMagnify = 1000 // largest aspect ratio of a crop
-	maxBeta    = 100
 	noPolicy   = "none"
 	maxRandOps = 8
 	randBins   = 31 // number of RandAugment's magnitudes
@@ -74,29 +70,16 @@ func between(list []float64, otherwise [2]float64) [2]float64 {
 // Validate returns an error that lists every invalid value and every setting without effect.
 func (t Transform) Validate() error {
 	var f setting.Faults
-	f.Check(t.Padding >= 0 && t.Padding <= maxPadding, "padding", t.Padding, "is not in 0..%d", maxPadding)
 	f.Check(t.Padding == 0 || !t.ResizedCrop, "padding", t.Padding, "and resized_crop are two kinds of crop; set padding=0 or resized_crop=false")
 	f.Check(t.Fill == 0 || t.Padding > 0, "fill", t.Fill, "is the grey of padding, of which there is none")
 	scale, ratio := between(t.CropScale, defaultScale), between(t.CropRatio, defaultRatio)
-	f.Check(len(t.CropScale) == 0 || len(t.CropScale) == 2 && scale[0] > 0 && scale[0] <= scale[1] && scale[1] <= 1, "crop_scale", t.CropScale, "is not two rising numbers in (0,1]")
-	f.Check(len(t.CropRatio) == 0 || len(t.CropRatio) == 2 && ratio[0] >= 1./maxMagnify && ratio[0] <= ratio[1] && ratio[1] <= maxMagnify,
-		"crop_ratio", t.CropRatio, "is not two rising numbers in [1/%d,%d]", maxMagnify, maxMagnify)
+	f.Check(len(t.CropScale) == 0 || len(t.CropScale) == 2 && !(scale[0] > scale[1]), "crop_scale", t.CropScale, "is not two rising numbers")
+	f.Check(len(t.CropRatio) == 0 || len(t.CropRatio) == 2 && !(ratio[0] > ratio[1]), "crop_ratio", t.CropRatio, "is not two rising numbers")
 	f.Check(t.ResizedCrop || len(t.CropScale) == 0, "crop_scale", t.CropScale, "is of resized_crop, which is off")
 	f.Check(t.ResizedCrop || len(t.CropRatio) == 0, "crop_ratio", t.CropRatio, "is of resized_crop, which is off")
 	setting.Word(&f, "autoaugment", t.policy(), append([]string{noPolicy}, policyNames()...))
 	f.Check(t.policy() == noPolicy || t.RandAugment.Ops == 0, "autoaugment", t.AutoAugment, "and randaugment are two policies; choose one")
-	f.Check(t.RandAugment.Ops >= 0 && t.RandAugment.Ops <= maxRandOps, "randaugment.ops", t.RandAugment.Ops, "is not in 0..%d", maxRandOps)
-	f.Check(t.RandAugment.Magnitude >= 0 && t.RandAugment.Magnitude < randBins, "randaugment.magnitude", t.RandAugment.Magnitude, "is not in 0..%d", randBins-1)
-	within := func(key string, x, most float64) { f.Check(x >= 0 && x <= most, key, x, "is not in [0,%v]", most) }
-	within("color_jitter.brightness", t.ColorJitter.Brightness, maxJitter)
-	within("color_jitter.contrast", t.ColorJitter.Contrast, maxJitter)
-	within("color_jitter.saturation", t.ColorJitter.Saturation, maxJitter)
-	within("color_jitter.hue", t.ColorJitter.Hue, 0.5)
-	f.Check(t.Cutout >= 0 && t.Cutout <= maxCutout, "cutout", t.Cutout, "is not in 0..%d", maxCutout)
-	within("erasing", t.Erasing, 1)
-	within("mixup", t.Mixup, maxBeta)
-	within("cutmix", t.Cutmix, maxBeta)
-	f.Finite(t)
+	f.Ranges(t, nil)
 	return f.Err()
 }
 

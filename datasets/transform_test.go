@@ -135,12 +135,12 @@ func TestNormalise(t *testing.T) {
 }
 
 func TestTransformValidate(t *testing.T) {
-	for _, good := range []Transform{{}, {Padding: 4, Fill: 128, Flip: true, Cutout: 16}, {Padding: maxPadding, Cutout: maxCutout}} {
+	for _, good := range []Transform{{}, {Padding: 4, Fill: 128, Flip: true, Cutout: 16}, {Padding: maxPadding, Cutout: 4096}} {
 		if err := good.Validate(); err != nil {
 			t.Errorf("%+v: %v", good, err)
 		}
 	}
-	for _, bad := range []Transform{{Padding: -1}, {Padding: maxPadding + 1}, {Cutout: -1}, {Cutout: maxCutout + 1}} {
+	for _, bad := range []Transform{{Padding: -1}, {Padding: maxPadding + 1}, {Cutout: -1}, {Cutout: 4097}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is found good", bad)
 		}

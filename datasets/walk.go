@@ -159,6 +159,9 @@ func readImage(file string, buf []byte) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return buf, &DamagedError{file, fmt.Errorf("it is not a regular file (%s)", info.Mode().Type())}
 	}
+	if info.Size() > imagefile.MostFile {
+		return buf, &DamagedError{file, fmt.Errorf("it has %d bytes, where %d are allowed", info.Size(), imagefile.MostFile)}
+	}
 	return readInto(file, buf)
 }
 

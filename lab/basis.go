@@ -90,10 +90,13 @@ func (x data) basis(resolved []byte) (run.Basis, error) {
 	return b, nil
 }
 
-// computed returns b with the device, the threads and libtorch.
+// computed returns b with the machine that computes now.
 func computed(b run.Basis, o torch.Options) run.Basis {
-	b.Device, b.Libtorch = o.Device.String(), torch.Version()
-	torch.Do(func(*torch.Scope) error { b.Threads = torch.Threads(); return nil })
+	b.Machine = run.Machine{Device: o.Device.String(), Libtorch: torch.Version()}
+	torch.Do(func(*torch.Scope) error {
+		b.Threads, b.Instructions = torch.Threads(), torch.Instructions()
+		return nil
+	})
 	return b
 }
 
@@ -109,6 +112,9 @@ func (w Watch) keep(d *run.Dir, m memory, now run.Basis) (run.Basis, error) {
 	if m.known {
 		if err := w.allow(d.Path(), m.was.Differences(now)); err != nil {
 			return b, err
+		}
+		if text := run.Texts(m.was.Differences(now), run.Noted); text != "" {
+			w.note(fmt.Sprintf("%s is continued with what rounds sums differently (%s); its result will not be that of an uninterrupted run", d.Path(), text))
 		}
 		b = m.was.Update(now)
 	}
@@ -153,7 +159,7 @@ func inherit(d *run.Dir, b run.Basis) error {
 	if ok || old || err != nil {
 		return err
 	}
-	b.Config = ""
+	b.Config, b.Machine, b.Later = "", b.Last(), nil
 	return d.WriteBasis(b)
 }
 

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"hdas/configs"
+	"hdas/internal/filekind"
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/run"
@@ -35,7 +36,7 @@ func LoadFound(name string) (f Found, err error) {
 		return f, nil
 	}
 	file := filepath.Join(name, run.ConfigFile)
-	text, err := os.ReadFile(file)
+	text, err := filekind.Read(file, mostPlan)
 	if err != nil {
 		return f, err
 	}
@@ -79,6 +80,13 @@ type Baseline struct {
 	Window int `json:"-"`
 }
 
+func (b Baseline) check() error {
+	if b.Random < 1 || b.Repeats < 1 || b.Random > MostRuns || b.Repeats > MostRuns {
+		return fmt.Errorf("%d random genotypes and %d trainings of the found one are not 1 to %d of each", b.Random, b.Repeats, MostRuns)
+	}
+	return nil
+}
+
 // SpaceSize is the number of genotypes of a space.
 type SpaceSize struct {
 	Kind string `json:"kind"`
@@ -96,8 +104,8 @@ type ComparePlan struct {
 // NewComparePlan returns a plan with random genotypes, drawn from the space of f. Numbers below 1 are a
 // *ConfigError.
 func NewComparePlan(f Found, b Baseline, seed uint64) (ComparePlan, error) {
-	if b.Random < 1 || b.Repeats < 1 {
-		return ComparePlan{}, &ConfigError{fmt.Errorf("%d random genotypes and %d trainings of the found one: at least one of each is needed", b.Random, b.Repeats)}
+	if err := b.check(); err != nil {
+		return ComparePlan{}, &ConfigError{err}
 	}
 	kind, s, err := f.space(b.Window)
 	if err != nil {
@@ -169,11 +177,14 @@ type Scored struct {
 func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Comparison, error) {
 	r := Comparison{Folder: d.Path()}
 	var k ComparePlan
-	text, err := os.ReadFile(d.Path(planFile))
+	text, err := filekind.Read(d.Path(planFile), mostPlan)
 	if err != nil {
 		return r, err
 	}
-	if err := json.Unmarshal(text, &k); err != nil {
+	if err = json.Unmarshal(text, &k); err == nil {
+		err = k.check()
+	}
+	if err != nil {
 		return r, fmt.Errorf("%s: %w", d.Path(planFile), err)
 	}
 	r.Space = k.Space
@@ -223,7 +234,11 @@ func (w Watch) beginTrainings(c configs.Train, d *run.Dir, k ComparePlan) (run.B
 	if err != nil {
 		return run.Basis{}, err
 	}
-	return w.keep(d, m, now)
+	o, _, err := Watch{}.again(c.Common, m.was.Last())
+	if err != nil {
+		return run.Basis{}, err
+	}
+	return w.keep(d, m, computed(now, o))
 }
 
 // folders returns the folders of the trainings.

@@ -33,11 +33,12 @@ func (s Shape) Count() (*big.Int, error) {
 }
 
 func (s Shape) space() (space.Space, error) {
-	if s.Cells < 1 || s.Nodes < 1 || s.Nodes > 1000 || s.Cells > 1000 {
-		return space.Space{}, fmt.Errorf("cells %d and nodes %d are to be in 1..1000", s.Cells, s.Nodes)
+	const most = 100
+	if s.Cells < 1 || s.Nodes < 1 || s.Nodes > most || s.Cells > most {
+		return space.Space{}, fmt.Errorf("cells %d and nodes %d are not in 1..%d", s.Cells, s.Nodes, most)
 	}
-	if s.CellOps < 2 || s.StageOps < 2 {
-		return space.Space{}, fmt.Errorf("%d and %d primitives: there must be at least one beside none", s.CellOps, s.StageOps)
+	if s.CellOps < 2 || s.StageOps < 2 || s.CellOps > most || s.StageOps > most {
+		return space.Space{}, fmt.Errorf("%d and %d primitives are not in 2..%d: there must be at least one beside none", s.CellOps, s.StageOps, most)
 	}
 	sp := space.Fixed(genotype.Genotype{Version: 1, Name: "fixed", Cells: map[string]genotype.DAG{"normal": {}, "reduce": {}}})
 	if s.SearchCells {

@@ -2,7 +2,7 @@ package lab
 
 import (
 	"fmt"
-	"os"
+	"math"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -93,7 +93,7 @@ func Describe(path string) (d Described, ok bool, err error) {
 
 // isCheckpoint reports whether a file begins as a checkpoint does.
 func isCheckpoint(file string) bool {
-	f, err := os.Open(file)
+	f, _, err := filekind.Open(file, math.MaxInt64)
 	if err != nil {
 		return false
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -24,7 +25,7 @@ func EstimateSeeds(ctx context.Context, c configs.Search, s Seeds, w Watch) (est
 	if s.N < 1 {
 		return estimate.Estimate{}, &ConfigError{fmt.Errorf("%d seeds: at least one is needed", s.N)}
 	}
-	e, err := w.estimateSearch(ctx, s.share(c), s.N, s.atOnce())
+	e, err := w.estimateSearch(ctx, s.share(c, ""), s.N, s.atOnce())
 	if err != nil || s.Select == nil {
 		return e, err
 	}
@@ -97,7 +98,7 @@ func (w Watch) estimateSearch(ctx context.Context, c configs.Search, runs, atOnc
 }
 
 // warnSeeds notes that searches which run at once will probably not fit into the memory.
-func (w Watch) warnSeeds(ctx context.Context, c configs.Search, s Seeds) error {
+func (w Watch) warnSeeds(ctx context.Context, c configs.Search, s Seeds, folder string) error {
 	if s.atOnce() == 1 {
 		return nil // each search warns
 	}
@@ -105,7 +106,7 @@ func (w Watch) warnSeeds(ctx context.Context, c configs.Search, s Seeds) error {
 	if err != nil {
 		return err
 	}
-	return w.probeSearch(s.share(c), learn, 0, s.N, s.atOnce(), func(p estimate.Probe, r estimate.Run, m estimate.Machine) error { return w.warn(ctx, p, r, m) })
+	return w.probeSearch(s.share(c, folder), learn, 0, s.N, s.atOnce(), func(p estimate.Probe, r estimate.Run, m estimate.Machine) error { return w.warn(ctx, p, r, m) })
 }
 
 // probeSearch calls f with what is measured of searches with that configuration. Several run in processes of

@@ -96,6 +96,28 @@ func stopped(err error, kind string, d *run.Dir) error {
 	return err
 }
 
+// again is prepare for a run that was computed with that machine before. Because sums depend on the number of
+// threads, it is that of the record, unless the settings have one.
+func (w Watch) again(c configs.Common, was run.Machine) (o torch.Options, autocast torch.DType, err error) {
+	if c.Threads == 0 && was.Threads > 0 {
+		c.Threads = was.Threads
+		if own := defaultThreads(); own != c.Threads {
+			w.note(fmt.Sprintf("the run goes on with its recorded number of threads, %d; the default here is %d (--threads changes it)", c.Threads, own))
+		}
+	}
+	return prepare(c)
+}
+
+// defaultThreads sets the number of libtorch's threads to its default and returns it.
+func defaultThreads() (n int) {
+	torch.Do(func(*torch.Scope) error {
+		torch.SetThreads(0)
+		n = torch.Threads()
+		return nil
+	})
+	return n
+}
+
 // prepare sets the number of libtorch's threads and returns the type and the device of tensors. autocast
 // is the type of convolutions while learning; evaluations use the type of the options.
 func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error) {
@@ -108,9 +130,7 @@ func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error
 		return o, 0, &ConfigError{err}
 	}
 	return torch.Options{DType: p.DType, Device: d}, p.Autocast, torch.Do(func(*torch.Scope) error {
-		if c.Threads > 0 {
-			torch.SetThreads(c.Threads)
-		}
+		torch.SetThreads(c.Threads)
 		return nil
 	})
 }

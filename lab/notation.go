@@ -1,13 +1,14 @@
 package lab
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"hdas/internal/filekind"
 	"hdas/models/genotype"
 	"hdas/models/genotype/text"
 	"hdas/models/ops"
@@ -18,12 +19,11 @@ import (
 func ImportGenotype(in io.Reader, file, name string) (g genotype.Genotype, err error) {
 	stem, source := "", "standard input"
 	if file != "-" {
-		f, err := os.Open(file)
+		data, err := filekind.Read(file, genotype.MostFile)
 		if err != nil {
 			return g, err
 		}
-		defer f.Close()
-		in, source = f, filepath.Base(file)
+		in, source = bytes.NewReader(data), filepath.Base(file)
 		stem = strings.TrimSuffix(source, filepath.Ext(source))
 	}
 	if g, err = text.Parse(in, cmp.Or(stem, "imported"), text.Known{Cell: ops.Names(), Stage: ops.Stage}); err != nil {

@@ -53,7 +53,7 @@ func searchKind(c configs.Search) string { return "search " + string(c.Search.Ki
 // search returns the setup of a search and its basis now: it opens the data set and the device.
 func (w Watch) search(c configs.Search, mem memory) (search.Setup, run.Basis, error) {
 	fail := func(err error) (search.Setup, run.Basis, error) { return search.Setup{}, run.Basis{}, err }
-	o, autocast, err := prepare(c.Common)
+	o, autocast, err := w.again(c.Common, mem.was.Last())
 	if err != nil {
 		return fail(err)
 	}

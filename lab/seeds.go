@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/internal/filekind"
 	"hdas/lab/jobs"
 	"hdas/metric"
 	"hdas/model"
@@ -41,23 +43,59 @@ const (
 	summaryFile   = "summary.json"
 )
 
+// MostRuns is the largest number of runs that are begun at once: of seeds, and of genotypes to compare.
+const MostRuns = 1000
+
+// mostPlan is the largest size in bytes of a file that lists such runs.
+const mostPlan = 1 << 20
+
 // begun is the content of seedsFile.
 type begun struct {
-	Seeds int `json:"seeds"`
+	Seeds   int `json:"seeds"`
+	Threads int `json:"threads,omitempty"` // of each search
+}
+
+// share returns the configuration of one of the searches, with its number of threads: that of the configuration,
+// or that of the folder where the searches have begun, or a share of the processors. folder may be empty.
+func (s Seeds) share(c configs.Search, folder string) configs.Search {
+	var b begun
+	if folder != "" {
+		b, _ = readBegun(folder)
+	}
+	switch {
+	case c.Threads > 0:
+	case b.Threads > 0:
+		c.Threads = b.Threads
+	case s.Jobs > 1:
+		c.Threads = max(1, runtime.NumCPU()/s.Jobs)
+	default:
+		c.Threads = defaultThreads()
+	}
+	return c
 }
 
 // BegunSeeds returns the number of seeds of a folder, 0 if it is not a folder of several seeds.
 func BegunSeeds(folder string) (int, error) {
+	b, err := readBegun(folder)
+	return b.Seeds, err
+}
+
+func readBegun(folder string) (b begun, err error) {
 	file := filepath.Join(folder, seedsFile)
-	text, err := os.ReadFile(file)
+	text, err := filekind.Read(file, mostPlan)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &b)
+	}
+	if err == nil && (b.Seeds < 1 || b.Seeds > MostRuns || b.Threads < 0 || b.Threads > 1024) {
+		err = fmt.Errorf("%d seeds are not in 1..%d, or %d threads not in 0..1024", b.Seeds, MostRuns, b.Threads)
+	}
 	if err != nil {
-		return 0, nil
+		return begun{}, fmt.Errorf("%s: %w", file, err)
 	}
-	var b begun
-	if err := json.Unmarshal(text, &b); err != nil {
-		return 0, fmt.Errorf("%s: %w", file, err)
-	}
-	return b.Seeds, nil
+	return b, nil
 }
 
 // Untrainable is the error for a selecting training that cannot train the genotypes of the search.
@@ -75,7 +113,7 @@ func (s Seeds) keep(c configs.Search, d *run.Dir) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(begun{s.N})
+	text, err := json.Marshal(begun{s.N, s.share(c, d.Path()).Threads})
 	if err != nil {
 		return err
 	}
@@ -143,8 +181,8 @@ type Summary struct {
 // returns their summary. If a selecting training is given, it also selects the best genotype. If a search
 // fails or ctx is cancelled, all searches are stopped with a checkpoint; for ctx the error is a *Stopped.
 func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w Watch) (Summary, error) {
-	if s.N < 1 || s.Command == nil {
-		return Summary{}, &ConfigError{fmt.Errorf("seeds: %d of them, with a command: %t; at least one and a command are needed", s.N, s.Command != nil)}
+	if s.N < 1 || s.N > MostRuns || s.Command == nil {
+		return Summary{}, &ConfigError{fmt.Errorf("seeds: %d of them, with a command: %t; 1 to %d and a command are needed", s.N, s.Command != nil, MostRuns)}
 	}
 	if err := s.keep(c, d); err != nil {
 		return Summary{}, err
@@ -153,7 +191,7 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 	if err != nil {
 		return Summary{}, err
 	}
-	if err := w.warnSeeds(ctx, c, s); err != nil {
+	if err := w.warnSeeds(ctx, c, s, d.Path()); err != nil {
 		return Summary{}, err
 	}
 	if err := s.searchAll(ctx, c, d, w, basis); err != nil {
@@ -198,18 +236,14 @@ func (w Watch) beginSeeds(c configs.Search, s Seeds, d *run.Dir) (run.Basis, err
 	if err != nil {
 		return run.Basis{}, err
 	}
-	return w.keep(d, m, now)
+	o, _, err := Watch{}.again(c.Common, m.was.Last())
+	if err != nil {
+		return run.Basis{}, err
+	}
+	return w.keep(d, m, computed(now, o))
 }
 
 func seedFolder(d *run.Dir, seed uint64) string { return d.Path(fmt.Sprintf("seed-%d", seed)) }
-
-// share returns the configuration of a search with its share of the processors.
-func (s Seeds) share(c configs.Search) configs.Search {
-	if s.Jobs > 1 && c.Threads == 0 {
-		c.Threads = max(1, runtime.NumCPU()/s.Jobs)
-	}
-	return c
-}
 
 // atOnce returns the number of searches that run at once.
 func (s Seeds) atOnce() int { return min(max(1, s.Jobs), s.N) }
@@ -217,8 +251,10 @@ func (s Seeds) atOnce() int { return min(max(1, s.Jobs), s.N) }
 // searchAll runs the searches, at most Jobs at once.
 func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Watch, basis run.Basis) error {
 	var list []jobs.Job
+	basis.Machine, basis.Later = basis.Last(), nil
+	basis.Threads = s.share(c, d.Path()).Threads
 	for i := range s.N {
-		one := s.share(c)
+		one := s.share(c, d.Path())
 		one.Seed += uint64(i)
 		folder := seedFolder(d, one.Seed)
 		list = append(list, jobs.Job{Name: fmt.Sprintf("seed %d", one.Seed), Command: s.Command(folder), Prepare: func() error { return beginSearch(one, basis, folder) }})
@@ -310,6 +346,10 @@ func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
 	if err != nil {
 		return err
 	}
+	searches, _, _, err := run.ReadBasis(d.Path())
+	if err != nil {
+		return err
+	}
 	spec, err := m.spec(c.Data.Spec)
 	if err != nil {
 		return err
@@ -333,6 +373,9 @@ func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
 			own, err := w.remember(d.Path())
 			if err != nil {
 				return err
+			}
+			if !own.known {
+				own.was.Machine = searches.Last()
 			}
 			last, err = w.train(ctx, c, r.genotype, x, own, d)
 			return err

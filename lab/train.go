@@ -49,7 +49,7 @@ func openBoth(s datasets.Spec, m memory) (x data, err error) {
 
 // train trains on one part of the data and evaluates on the other. mem is the basis of the run in the folder.
 func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, x data, mem memory, d *run.Dir) (train.Epoch, error) {
-	o, autocast, err := prepare(c.Common)
+	o, autocast, err := w.again(c.Common, mem.was.Last())
 	if err != nil {
 		return train.Epoch{}, err
 	}

@@ -150,6 +150,11 @@ func DescriptionOf(m run.Meta) (g genotype.Genotype, d Description, err error) {
 			d.Mean, d.Std = info.Mean, info.Std
 		}
 	}
+	if err == nil && d.Data.Name != "" {
+		if err = d.Data.Validate(); err == nil && datasets.OfFiles(d.Data.Name) && int64(d.Data.View().Size) != d.Image.W {
+			err = fmt.Errorf("the checkpoint has images of %v and of %d pixels", d.Image, d.Data.View().Size)
+		}
+	}
 	return g, d, err
 }
 

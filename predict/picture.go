@@ -2,9 +2,10 @@ package predict
 
 import (
 	"fmt"
-	"os"
 
 	"hdas/datasets"
+	"hdas/internal/filekind"
+	"hdas/internal/imagefile"
 	"hdas/model"
 	"hdas/models/plan"
 )
@@ -13,7 +14,7 @@ import (
 // was trained on image files gets the image as in its evaluation (resized, then cropped); one that was
 // trained on images of a fixed size gets the whole image.
 func picture(path string, d model.Description) ([]byte, error) {
-	file, err := os.ReadFile(path)
+	file, err := filekind.Read(path, imagefile.MostFile)
 	if err != nil {
 		return nil, err
 	}

@@ -72,16 +72,13 @@ func Find(paths []string) (files []string, faults []error) {
 	return files, faults
 }
 
-// mostFile is the largest size of an image file in bytes.
-const mostFile = 1 << 30
-
 // checkFile returns an error if a path is not a regular file or is too large. Pipes and devices may never end.
 func checkFile(path string, info os.FileInfo) error {
 	switch {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is no regular file", path)
-	case info.Size() > mostFile:
-		return fmt.Errorf("%s has %d bytes, where %d are allowed", path, info.Size(), mostFile)
+	case info.Size() > imagefile.MostFile:
+		return fmt.Errorf("%s has %d bytes, where %d are allowed", path, info.Size(), imagefile.MostFile)
 	}
 	return nil
 }

@@ -8,10 +8,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"hdas/internal/filekind"
 )
 
 // Basis is what a run was begun with. Differences says which of it must be the same when the run is
@@ -22,10 +25,38 @@ type Basis struct {
 	Data    map[string]Part              `json:"data"`           // by the name of the part
 	Cuts    map[string]map[string]uint64 `json:"cuts,omitempty"` // the hashes at which data was cut in parts, by what was cut and by class
 
-	Device   string `json:"device,omitempty"`
-	Threads  int    `json:"threads,omitempty"`
-	Libtorch string `json:"libtorch,omitempty"`
-	DataDir  string `json:"data_dir,omitempty"`
+	Machine           // with which it was begun
+	Later   []Machine `json:"later,omitempty"` // with which it was continued, each that differs from the one before
+	DataDir string    `json:"data_dir,omitempty"`
+}
+
+// Machine is what a run computes with. Another one rounds sums differently.
+type Machine struct {
+	Device       string `json:"device,omitempty"`
+	Threads      int    `json:"threads,omitempty"`
+	Libtorch     string `json:"libtorch,omitempty"`     // its version
+	Instructions string `json:"instructions,omitempty"` // the instruction sets of the processor that are used; empty if unknown
+}
+
+// Last returns the machine with which the run was computed last.
+func (b Basis) Last() Machine {
+	if n := len(b.Later); n > 0 {
+		return b.Later[n-1]
+	}
+	return b.Machine
+}
+
+// changes returns how m differs from the machine of before, as far as both are known.
+func (m Machine) changes(before Machine) (texts []string) {
+	for _, r := range []struct {
+		what    string
+		was, is any
+	}{{"device", before.Device, m.Device}, {"number of threads", before.Threads, m.Threads}, {"version of libtorch", before.Libtorch, m.Libtorch}, {"instruction set", before.Instructions, m.Instructions}} {
+		if r.was != r.is && !reflect.ValueOf(r.was).IsZero() && !reflect.ValueOf(r.is).IsZero() {
+			texts = append(texts, fmt.Sprintf("the %s: %v, before %v", r.what, r.is, r.was))
+		}
+	}
+	return texts
 }
 
 // Part is what a part of the data held.
@@ -42,6 +73,7 @@ type Rule int
 const (
 	MustMatch Rule = iota // never: its results would have no meaning
 	MayChange             // only if the user accepts that its results have another meaning
+	Noted                 // always; the user is told, because the numbers are rounded differently
 	Recorded              // always: it is recorded, and has no effect or a known one
 )
 
@@ -77,23 +109,23 @@ func (b Basis) Differences(now Basis) []Difference {
 			list = append(list, Difference{MayChange, name + " images: " + b.Data[name].changes(part, b.Classes)})
 		}
 	}
-	for _, r := range []struct {
-		what    string
-		was, is any
-	}{{"device", b.Device, now.Device}, {"number of threads", b.Threads, now.Threads}, {"libtorch", b.Libtorch, now.Libtorch}, {"data folder", b.DataDir, now.DataDir}} {
-		if r.was != r.is {
-			add(Recorded, r.was, r.is, "the %s", r.what)
-		}
+	for _, text := range now.Machine.changes(b.Last()) {
+		list = append(list, Difference{Noted, text})
+	}
+	if b.DataDir != now.DataDir {
+		add(Recorded, b.DataDir, now.DataDir, "the data folder")
 	}
 	return list
 }
 
 // Update returns the basis of a run that is resumed with the data and the settings of now. It keeps what b
-// alone has, and the device, threads, libtorch and data folder of b.
+// alone has, and the data folder of b. If the machine is another one than the last, it is added.
 func (b Basis) Update(now Basis) Basis {
 	b.Config, b.Classes = now.Config, now.Classes
-	if b.Device == "" {
-		b.Device, b.Threads, b.Libtorch = now.Device, now.Threads, now.Libtorch
+	if b.Machine == (Machine{}) {
+		b.Machine = now.Machine
+	} else if len(now.Machine.changes(b.Last())) > 0 {
+		b.Later = append(slices.Clone(b.Later), now.Machine)
 	}
 	b.Data, b.Cuts = maps.Clone(b.Data), maps.Clone(b.Cuts)
 	if b.Data == nil {
@@ -299,7 +331,7 @@ func BasisOf(path string, m Meta) (*Basis, error) {
 
 func basisIn(folder string) (b Basis, ok bool, err error) {
 	file := filepath.Join(folder, basisFile)
-	text, err := os.ReadFile(file)
+	text, err := filekind.Read(file, mostRecord)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return b, false, nil

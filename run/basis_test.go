@@ -12,7 +12,7 @@ import (
 
 func basis() run.Basis {
 	return run.Basis{
-		Config: "seed: 1\nthreads: 0\ntrain:\n    epochs: 2\n", Classes: []string{"a", "b"}, Device: "cpu", Threads: 2, Libtorch: "2.1.2", DataDir: "photos",
+		Config: "seed: 1\nthreads: 0\ntrain:\n    epochs: 2\n", Classes: []string{"a", "b"}, Machine: run.Machine{Device: "cpu", Threads: 2, Libtorch: "2.1.2"}, DataDir: "photos",
 		Data: map[string]run.Part{"train": {Images: 3, Counts: []int{2, 1}, Digest: "sha256:1", Files: map[string]int64{"a/1.png": 10, "a/2.png": 10, "b/1.png": 10}}},
 		Cuts: map[string]map[string]uint64{"test": {"a": 1<<64 - 1, "b": 7}, "halves": {}},
 	}
@@ -35,9 +35,9 @@ func TestRulesOfABasis(t *testing.T) {
 		"files": {func(b *run.Basis) {
 			b.Data["train"] = run.Part{Images: 3, Digest: "sha256:2", Files: map[string]int64{"a/1.png": 11, "b/1.png": 10, "b/2.png": 10}}
 		}, run.MayChange, `3, begun with 3: 1 added ("b/2.png"), 1 removed ("a/2.png"), 1 changed ("a/1.png")`},
-		"the device":  {func(b *run.Basis) { b.Device = "cuda:0" }, run.Recorded, "the device: cuda:0, begun with cpu"},
-		"the threads": {func(b *run.Basis) { b.Threads = 8 }, run.Recorded, "the number of threads: 8, begun with 2"},
-		"libtorch":    {func(b *run.Basis) { b.Libtorch = "2.2" }, run.Recorded, "the libtorch: 2.2"},
+		"the device":  {func(b *run.Basis) { b.Device = "cuda:0" }, run.Noted, "the device: cuda:0, before cpu"},
+		"the threads": {func(b *run.Basis) { b.Threads = 8 }, run.Noted, "the number of threads: 8, before 2"},
+		"libtorch":    {func(b *run.Basis) { b.Libtorch = "2.2" }, run.Noted, "the version of libtorch: 2.2, before 2.1.2"},
 		"the folder":  {func(b *run.Basis) { b.DataDir = "pictures" }, run.Recorded, "the data folder: pictures"},
 	} {
 		now := basis()
@@ -55,8 +55,16 @@ func TestRulesOfABasis(t *testing.T) {
 	}
 	now.Cuts = map[string]map[string]uint64{"selection": {"a": 3}}
 	now.Device = "cuda:0"
-	if b := basis().Update(now); len(b.Data) != 2 || len(b.Cuts) != 3 || b.Device != "cpu" || b.Config != now.Config {
+	b := basis().Update(now)
+	if len(b.Data) != 2 || len(b.Cuts) != 3 || b.Device != "cpu" || b.Last() != now.Machine || b.Config != now.Config {
 		t.Errorf("updated: %+v", b)
+	}
+	if again := b.Update(now); len(again.Later) != 1 || len(b.Differences(now)) != 0 {
+		t.Errorf("updated twice: %+v", again)
+	}
+	now.Instructions = "avx2" // not recorded by the version that began the run
+	if again := b.Update(now); len(again.Later) != 1 {
+		t.Errorf("%+v", again)
 	}
 }
 

@@ -26,6 +26,9 @@ const (
 	lockFile       = ".lock"
 )
 
+// mostRecord is the largest size in bytes of a file of records of a run.
+const mostRecord = 4 << 30
+
 // written lists the files that a run writes to its folder, except its basis and its lock, which one that did
 // not begin may leave, and the genotypes of epochs after the first.
 var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, bestFile, fmt.Sprintf(epochFiles, 1), records}

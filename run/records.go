@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"hdas/internal/filekind"
 )
 
 // Append appends the record of an epoch, a JSON object whose key "epoch" is its number. Records of the
@@ -79,7 +81,7 @@ func (d *Dir) repairRecords() error {
 // readRecords returns the content of the file, nil if there is none, and its complete lines, each with
 // its line end. Only the last line may be half-written; any other invalid line is an error.
 func (d *Dir) readRecords() (file []byte, lines [][]byte, err error) {
-	file, err = os.ReadFile(d.Path(records))
+	file, err = filekind.Read(d.Path(records), mostRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	} else if err != nil {

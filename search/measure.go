@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // returned as setting.Fault errors.
 func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	none := func(err error) (estimate.Probe, estimate.Run, error) { return nil, estimate.Run{}, err }
-	if err := s.validate(); err != nil {
+	if err := errors.Join(s.validate(), s.Train.Validate(), s.Valid.Validate()); err != nil {
 		return none(err)
 	}
 	sp, err := s.Config.Space()

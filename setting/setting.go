@@ -9,6 +9,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -51,27 +52,80 @@ func (f *Faults) Check(ok bool, key string, value any, why string, args ...any) 
 	}
 }
 
-// Finite adds a fault for every number in section, a struct with yaml tags, that is NaN or infinite,
-// unless its key already has a fault.
-func (f *Faults) Finite(section any) {
-	f.finite("", reflect.ValueOf(section))
+// Ranges adds a fault for every number in section, a struct with yaml tags, that is not finite or not in the
+// range of its field, unless its key already has a fault. Numbers whose keys are in idle need only be finite. The tag "range" of a field is its
+// range, and what to say about it: "1..4096" for integers, "[0,1)" for other numbers, "2..64; a reason". That
+// of a list is for each of its numbers. Structs within section that have a Validate method are left to that.
+func (f *Faults) Ranges(section any, idle map[string]string) {
+	f.ranges("", "", reflect.ValueOf(section), idle)
 }
 
-func (f *Faults) finite(key string, v reflect.Value) {
+func (f *Faults) ranges(key, allowed string, v reflect.Value, idle map[string]string) {
+	if _, unused := idle[key]; unused {
+		allowed = ""
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			f.finite(join(key, keyOf(v.Type().Field(i))), v.Field(i))
+			field := v.Type().Field(i)
+			if name := keyOf(field); name != "-" && !validates(field.Type) {
+				f.ranges(join(key, name), field.Tag.Get("range"), v.Field(i), idle)
+			}
 		}
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			f.finite(key, v.Index(i))
+			if x, ok := number(v.Index(i)); ok {
+				f.within(key, v.Interface(), x, fmt.Sprintf("holds %v, which is", v.Index(i)), allowed)
+			}
 		}
-	case reflect.Float64:
-		x := v.Float()
-		known := slices.ContainsFunc(*f, func(g *Fault) bool { return g.Key == key })
-		f.Check(known || !math.IsNaN(x) && !math.IsInf(x, 0), key, x, "is not a finite number")
+	default:
+		if x, ok := number(v); ok {
+			f.within(key, v.Interface(), x, "is", allowed)
+		}
 	}
+}
+
+// within adds a fault if x, the number of a value, is not in the allowed range. is begins its text.
+func (f *Faults) within(key string, value any, x float64, is, allowed string) {
+	known := slices.ContainsFunc(*f, func(g *Fault) bool { return g.Key == key })
+	f.Check(known || !math.IsNaN(x) && !math.IsInf(x, 0), key, value, "%s not a finite number", is)
+	known = known || math.IsNaN(x) || math.IsInf(x, 0)
+	f.Check(known || allowed == "" || InRange(x, allowed), key, value, "%s not in %s", is, allowed)
+}
+
+func validates(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[interface{ Validate() error }]())
+}
+
+// number returns the value of a number, and false for other values. Numbers of 64 bits without a sign are
+// seeds, all of which are allowed.
+func number(v reflect.Value) (float64, bool) {
+	switch {
+	case v.CanFloat():
+		return v.Float(), true
+	case v.CanInt():
+		return float64(v.Int()), true
+	case v.Kind() == reflect.Uint8:
+		return float64(v.Uint()), true
+	}
+	return 0, false
+}
+
+// InRange reports whether x is in a range as the tags have it: "1..4096", "[0,1)".
+func InRange(x float64, allowed string) bool {
+	text, _, _ := strings.Cut(allowed, ";")
+	least, most, closed := strings.Cut(text, "..")
+	low, high := closed, closed
+	if !closed {
+		least, most, _ = strings.Cut(text[1:len(text)-1], ",")
+		low, high = text[0] == '[', text[len(text)-1] == ']'
+	}
+	a, err := strconv.ParseFloat(least, 64)
+	b, err2 := strconv.ParseFloat(most, 64)
+	if err != nil || err2 != nil {
+		panic(fmt.Sprintf("setting: %q is no range", allowed)) // a mistake in this program's source
+	}
+	return (x > a || low && x == a) && (x < b || high && x == b)
 }
 
 // keyOf returns the key of a field, "" for an inline section.

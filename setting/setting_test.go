@@ -78,23 +78,49 @@ func TestWords(t *testing.T) {
 	}
 }
 
-func TestFinite(t *testing.T) {
+type own struct {
+	X int `yaml:"x" range:"1..2"`
+}
+
+func (own) Validate() error { return nil }
+
+func TestRanges(t *testing.T) {
 	type Inline struct {
 		Deep struct {
-			X float64 `yaml:"x"`
+			X float64 `yaml:"x" range:"[0,1)"`
 		} `yaml:"deep"`
 	}
 	var s struct {
 		Inline `yaml:",inline"`
-		List   []float64 `yaml:"list,omitempty"`
-		Count  int       `yaml:"count"`
-		Known  float64   `yaml:"known"`
+		List   []float64 `yaml:"list,omitempty" range:"(0,1]"`
+		Counts []int     `yaml:"counts" range:"2..9"`
+		Count  int       `yaml:"count" range:"2..64; a batch needs two"`
+		Free   float64   `yaml:"free"`
+		Known  float64   `yaml:"known" range:"[0,1]"`
+		Unused int       `yaml:"unused" range:"1..2"`
+		Seed   uint64    `yaml:"seed"`
+		Own    own       `yaml:"own"`
+		Hidden int       `yaml:"-" range:"1..2"`
 	}
-	s.Deep.X, s.List, s.Known = math.Inf(-1), []float64{1, math.NaN(), math.NaN()}, math.NaN()
-	var f setting.Faults
-	f.Check(false, "known", s.Known, "is negative")
-	f.Finite(s)
-	if got := strings.ReplaceAll(f.Err().Error(), "\n", "; "); got != "known NaN is negative; deep.x -Inf is not a finite number; list NaN is not a finite number" {
+	text := func() string {
+		var f setting.Faults
+		f.Check(s.Known <= 1, "known", s.Known, "is too large")
+		f.Ranges(s, map[string]string{"unused": "for a reason"})
+		if f.Err() == nil {
+			return ""
+		}
+		return strings.ReplaceAll(f.Err().Error(), "\n", "; ")
+	}
+	s.Deep.X, s.List, s.Counts, s.Count, s.Known = 0, []float64{1, 0.5}, []int{2, 9}, 64, 1
+	if got := text(); got != "" {
 		t.Error(got)
+	}
+	s.Deep.X, s.List, s.Counts, s.Count, s.Known, s.Free = 1, []float64{0, 2}, []int{9, 10}, 1, 2, math.NaN()
+	if got, want := text(), "known 2 is too large; deep.x 1 is not in [0,1); list [0 2] holds 0, which is not in (0,1]; counts [9 10] holds 10, which is not in 2..9; count 1 is not in 2..64; a batch needs two; free NaN is not a finite number"; got != want {
+		t.Errorf("%s\nnot\n%s", got, want)
+	}
+	s.Deep.X, s.List, s.Counts, s.Count, s.Known, s.Free = math.Inf(-1), []float64{1, math.NaN()}, nil, math.MaxInt, 0, 1e300
+	if got, want := text(), "deep.x -Inf is not a finite number; list [1 NaN] holds NaN, which is not a finite number; count 9223372036854775807 is not in 2..64; a batch needs two"; got != want {
+		t.Errorf("%s\nnot\n%s", got, want)
 	}
 }

@@ -97,6 +97,14 @@ func InstructionSet() string {
 	return C.GoString(name)
 }
 
+// Instructions returns the instruction sets that decide how sums are rounded on the CPU: that of the kernels
+// and that of libtorch's own operations, as in "kernels avx2, libtorch AVX2".
+func Instructions() string {
+	var libtorch *C.char
+	check("instruction set", nil, C.hdas_libtorch_instruction_set(&libtorch))
+	return fmt.Sprintf("kernels %s, libtorch %s", InstructionSet(), C.GoString(libtorch))
+}
+
 // Synchronize waits until a CUDA device has finished all work submitted to it. For the CPU it returns
 // at once.
 func Synchronize(d Device) {

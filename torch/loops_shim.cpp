@@ -4,6 +4,7 @@
 #include "loops.h"
 #include "shim.h"
 
+#include <ATen/Version.h>
 #include <stdexcept>
 #include <tuple>
 #include <type_traits>
@@ -62,6 +63,13 @@ template <class T> void named(const std::string &set, const std::string &loop, c
 
 char *hdas_instruction_set(const char **name) {
   return hdas_guard([&] { *name = hdas::instruction_set(); });
+}
+
+char *hdas_libtorch_instruction_set(const char **name) {
+  return hdas_guard([&] {
+    static const std::string own = at::get_cpu_capability();
+    *name = own.c_str();
+  });
 }
 
 // Calls a loop. Package looptest declares this function itself. `size` is the size of an element, 4 or 8

@@ -38,8 +38,8 @@ func SetGeneratorState(d Device, state []byte) {
 	})
 }
 
-// SetThreads sets the number of threads that one operation on the CPU may use. Different numbers of
-// threads can change the last bits of libtorch's results.
+// SetThreads sets the number of threads that one operation on the CPU may use; 0 means libtorch's default.
+// Different numbers of threads can change the last bits of libtorch's results.
 func SetThreads(n int) {
 	enter("set_num_threads")
 	check("set_num_threads", nil, C.hdas_set_threads(C.int(n)))

@@ -239,7 +239,10 @@ char *hdas_set_generator(int device, ht state) {
 }
 
 char *hdas_set_threads(int n) {
-  return hdas_guard([&] { at::set_num_threads(n); });
+  return hdas_guard([&] {
+    static const int own = at::get_num_threads();
+    at::set_num_threads(n > 0 ? n : own);
+  });
 }
 
 int hdas_threads(void) { return at::get_num_threads(); }

@@ -73,11 +73,13 @@ char *hdas_seed(uint64_t seed);
 char *hdas_get_generator(int device, ht *state);
 char *hdas_set_generator(int device, ht state);
 
-char *hdas_set_threads(int n);
+char *hdas_set_threads(int n); // 0: libtorch's default
 int hdas_threads(void);
 // Sets *name to the name of the instruction set that the CPU kernels use (loops.h); it must not be
 // freed.
 char *hdas_instruction_set(const char **name);
+// Sets *name to the name of the instruction set that libtorch's own operations use; it must not be freed.
+char *hdas_libtorch_instruction_set(const char **name);
 const char *hdas_version(void);
 int hdas_cuda_devices(void);
 // Waits for all work on a CUDA device.

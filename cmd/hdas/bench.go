@@ -84,9 +84,6 @@ func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error
 			}
 		}
 	}
-	if b.rounds < 2 {
-		return usageError{fmt.Errorf("--rounds %d: the first step is not counted, so at least 2", b.rounds)}
-	}
 	if b.pytorch && b.reference != "" {
 		return usageError{errors.New("--pytorch compares with the twin, --reference with another program: choose one")}
 	}

@@ -84,7 +84,7 @@ func TestBenchUsage(t *testing.T) {
 		{"darts --cells 4", "at least 5"},
 		{"darts --window 3", "a window is of the stage and distribution searches"},
 		{"distribution --cells 3", "distribution: "},
-		{"darts --rounds 1", "at least 2"},
+		{"darts --rounds 1", "is not in 2.."},
 		{"darts --recompute all", "known are none, edge, cell"},
 		{"darts --pytorch --reference x", "choose one"},
 		{"stage --reference x", "quark0/darts is timed in its search alone"},

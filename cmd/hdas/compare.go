@@ -33,9 +33,6 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 			if r.resume == (len(a) == 1) {
 				return usageError{errors.New("name either a genotype to compare, or a comparison to resume with --resume --out DIR")}
 			}
-			if b.Random < 1 || b.Repeats < 1 {
-				return usageError{fmt.Errorf("--random %d and --repeats %d must be at least 1", b.Random, b.Repeats)}
-			}
 			for _, flag := range []string{"random", "repeats", "window"} {
 				if r.resume && c.Flags().Changed(flag) {
 					return usageError{fmt.Errorf("--resume continues the comparison in the folder, which --%s cannot change", flag)}

@@ -58,9 +58,6 @@ libraries.`,
 			if side != "" {
 				return parity.RunHDAS(side)
 			}
-			if tolerance < 0 {
-				return usageError{fmt.Errorf("--tolerance %v is negative", tolerance)}
-			}
 			if s.Orders = []string{order}; order == "both" {
 				s.Orders = []string{parity.First, parity.Second}
 			}

@@ -83,7 +83,7 @@ func TestComparePyTorchUsage(t *testing.T) {
 		{"--batch 1 --steps 0 --precision half --order third", "batch 1 is not at least 2"},
 		{"--preset tiny --only chain", "preset"},
 		{"--only cell --layers 4", "at least 5"},
-		{"--tolerance -1", "negative"},
+		{"--tolerance -1", "is not in [0,"},
 		{"--reference " + t.TempDir(), "no checkout of quark0/darts"},
 		{"--reference x --only distribution", "has no distribution network"},
 		{"more", "usage"},

@@ -22,9 +22,6 @@ images may be among the test images, the evaluation is refused, unless
 		Example: "  hdas eval runs/darts",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
-			if t.Batch < 1 {
-				return usageError{fmt.Errorf("--batch %d is not at least 1", t.Batch)}
-			}
 			r, err := lab.Evaluate(c.Context(), a[0], t, p.watch())
 			if err != nil {
 				return err

@@ -47,6 +47,7 @@ func process(t *testing.T, environment string, args ...string) (*exec.Cmd, *byte
 	if err != nil {
 		t.Fatal(err)
 	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // so that the program does not ignore it where nohup runs the tests
 	c, errs := exec.Command(self, args...), new(bytes.Buffer)
 	c.Env = append(os.Environ(), asProgram+"="+environment)
 	c.Stderr = errs

@@ -153,7 +153,7 @@ func TestUsageErrors(t *testing.T) {
 		{"search cell --resume", "--out"},
 		{"search cell --config nowhere --out " + out + "1", "tiny-cell"},
 		{"search cell --set search.epoch=1 --out " + out + "2", "search.epochs"},
-		{"search cell --set search.epochs=0 --out " + out + "3", "at least 1"},
+		{"search cell --set search.epochs=0 --out " + out + "3", "is not in 1.."},
 		{"search cell --set search.epochs=1.5 --out " + out + "4", "integer"},
 		{"search cell --set search.gamma=1 --out " + out + "5", "distribution search only"},
 		{"search stage --set network.layers=8 --out " + out + "6", "search.lengths"},

@@ -51,6 +51,10 @@ func flagError(c *cobra.Command, err error) error {
 		meant = flagMeant(c, unknown.GetSpecifiedName())
 	case errors.As(err, &invalid):
 		f := invalid.GetFlag()
+		var out *outOfRange
+		if errors.As(err, &out) {
+			return usageError{fmt.Errorf("--%s %w; %s --help describes the flag", f.Name, out, c.CommandPath())}
+		}
 		if is, ok := types[f.Value.Type()]; ok {
 			return usageError{fmt.Errorf("--%s %q is not %s; %s --help describes the flag", f.Name, invalid.GetValue(), is, c.CommandPath())}
 		}

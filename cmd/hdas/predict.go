@@ -82,10 +82,6 @@ func (f *predictor) flags(c *cobra.Command) {
 
 func (f *predictor) check(c *cobra.Command, images []string) error {
 	switch {
-	case f.top < 1:
-		return fmt.Errorf("--top %d is not at least 1", f.top)
-	case f.batch < 1:
-		return fmt.Errorf("--batch %d is not at least 1", f.batch)
 	case !slices.Contains(precisions, f.common.Precision):
 		return fmt.Errorf("--precision %q %s", f.common.Precision, setting.Unknown(f.common.Precision, precisions))
 	case f.input != "" && len(images) > 0:

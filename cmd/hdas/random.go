@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,8 +28,8 @@ write them to random-1.yaml, random-2.yaml, ... in a folder.`,
 			if err != nil {
 				return usageError{err}
 			}
-			if n < 1 || out == "" {
-				return usageError{fmt.Errorf("--n %d, --out %q: at least one genotype and a folder are needed", n, out)}
+			if out == "" {
+				return usageError{errors.New("--out is missing: the folder to write the genotypes to")}
 			}
 			drawn, err := lab.Random(config, n)
 			if err != nil {

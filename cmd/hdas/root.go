@@ -25,12 +25,16 @@ type program struct {
 
 // execute runs the command line and returns the exit code.
 func execute(ctx context.Context, args []string, out, errs io.Writer) int {
-	p := &program{out: plainWriter{out}, err: plainWriter{errs}}
+	written := &results{to: out}
+	p := &program{out: plainWriter{written}, err: plainWriter{errs}}
 	root := p.root()
 	root.SetArgs(args)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	err := root.ExecuteContext(ctx)
+	if err == nil && written.err != nil {
+		err = fmt.Errorf("the result could not be written: %w", written.err)
+	}
 	if err != nil && !(p.part && errors.Is(err, run.ErrStopped)) {
 		report(p.err, err)
 	}
@@ -45,8 +49,9 @@ func (p *program) root() *cobra.Command {
 descent (H-DAS), and trains, evaluates, shows and draws the networks found.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or configuration,
-130 stopped by Ctrl-C or SIGTERM; searches and trainings save a checkpoint, from
-which --resume continues.`,
+130 stopped by Ctrl-C, SIGTERM or SIGHUP; searches and trainings save a
+checkpoint, from which --resume continues. A second signal ends the program at
+once, without a checkpoint.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: commandOf("command"),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -54,7 +59,23 @@ which --resume continues.`,
 	c.SetFlagErrorFunc(flagError)
 	c.PersistentFlags().BoolVar(&p.json, "json", false, "print results as JSON")
 	c.AddCommand(p.search(), p.train(), p.eval(), p.predict(), p.compare(), p.space(), p.show(), p.draw(), p.importing(), p.export(), p.data(), p.demo(), p.doctor(), p.bench())
+	bound(c)
 	return c
+}
+
+// results is the standard output. It keeps the first error of a write, because tables are written without a
+// check of each line.
+type results struct {
+	to  io.Writer
+	err error
+}
+
+func (r *results) Write(p []byte) (int, error) {
+	n, err := r.to.Write(p)
+	if r.err == nil {
+		r.err = err
+	}
+	return n, err
 }
 
 // args turns cobra's errors about arguments into usage errors.
@@ -98,7 +119,7 @@ func (s *settings) flags(c *cobra.Command) {
 	f.StringArrayVar(&s.Set, "set", nil, "change one setting, as in --set train.epochs=10 (repeatable)")
 	f.Uint64Var(&s.seed, "seed", 0, "seed of the initial weights, the order of images and the augmentation")
 	f.StringVar(&s.device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	f.IntVar(&s.threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
+	f.IntVar(&s.threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default, or with --resume the number of the run")
 	f.StringVar(&s.dataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
 	c.RegisterFlagCompletionFunc("config", cobra.FixedCompletions(configs.Names(), cobra.ShellCompDirectiveDefault))
 }
@@ -117,9 +138,10 @@ func (s *settings) overrides(c *cobra.Command) configs.Overrides {
 	return o
 }
 
-// changed returns the name of a configuration flag that was given, "" if there is none.
+// changed returns the name of a flag that was given and changes more of the configuration than the number of
+// threads, "" if there is none.
 func (s *settings) changed(c *cobra.Command) string {
-	for _, flag := range []string{"config", "set", "seed", "device", "threads", "data-dir"} {
+	for _, flag := range []string{"config", "set", "seed", "device", "data-dir"} {
 		if c.Flags().Changed(flag) {
 			return flag
 		}

@@ -72,7 +72,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 			}
 			defer dir.Close()
 			if many.n > 1 {
-				return p.searchSeeds(c.Context(), config, many, dir)
+				return p.searchSeeds(c, config, many, dir)
 			}
 			found, err := lab.Search(c.Context(), config, dir, p.watch())
 			if err != nil {

@@ -104,7 +104,7 @@ func TestSeeds(t *testing.T) {
 func TestFailingSeed(t *testing.T) {
 	t.Setenv(asProgram, "yes")
 	out := filepath.Join(t.TempDir(), "seeds")
-	args := append([]string{"search", "stage", "--config", "tiny-stage", "--seeds", "2", "--out", out}, quick("--set", "search.weights.lr=1e30", "--set", "search.weights.weight_decay=1e30", "--set", "search.epochs=2")...)
+	args := append([]string{"search", "stage", "--config", "tiny-stage", "--seeds", "2", "--out", out}, quick("--set", "search.weights.lr=1000", "--set", "search.weights.weight_decay=1000", "--set", "search.epochs=6")...)
 	if code, _, errs := call(t, args...); code != exitFailed || !strings.Contains(errs, "seed 0") || !strings.Contains(errs, "training loss") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
@@ -156,7 +156,7 @@ func TestSpaceSizes(t *testing.T) {
 		"stage --min-cells 3":          "distribution or joint",
 		"stage --window 9":             "window 9",
 		"--window 3":                   "the name of a space",
-		"cell --cell-primitives 1":     "at least one beside none",
+		"cell --cell-primitives 1":     "is not in 2..",
 		"distribution --min-cells 100": "min_cells 100",
 	} {
 		line := append([]string{"space"}, strings.Fields(args)...)
@@ -220,7 +220,7 @@ func TestCompare(t *testing.T) {
 	for args, words := range map[string]string{
 		"compare":                                       "--resume",
 		"compare NOTHING":                               "DARTS_V1",
-		"compare DARTS_V1 --random 0":                   "at least 1",
+		"compare DARTS_V1 --random 0":                   "is not in 1..",
 		"compare DARTS_V1 --window 3":                   "is for stages",
 		"compare --resume --out " + out + " --random 3": "cannot change",
 	} {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +33,6 @@ func (s *seeds) flags(c *cobra.Command) {
 
 // check returns an error for invalid flags. With --resume it sets the number of seeds to that of the folder.
 func (s *seeds) check(c *cobra.Command, kind configs.Kind, r *place) error {
-	if s.n < 1 || s.jobs < 1 {
-		return usageError{fmt.Errorf("--seeds %d and --jobs %d must be at least 1", s.n, s.jobs)}
-	}
 	if r.resume {
 		n, err := lab.BegunSeeds(r.out)
 		for _, flag := range []string{"seeds", "select", "select-set"} {
@@ -71,7 +67,7 @@ func (s *seeds) check(c *cobra.Command, kind configs.Kind, r *place) error {
 func (s *seeds) plan() lab.Seeds { return lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection} }
 
 // searchSeeds runs a search with several seeds, each in a process of this program.
-func (p *program) searchSeeds(ctx context.Context, c configs.Search, s seeds, dir *run.Dir) error {
+func (p *program) searchSeeds(cmd *cobra.Command, c configs.Search, s seeds, dir *run.Dir) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -82,9 +78,12 @@ func (p *program) searchSeeds(ctx context.Context, c configs.Search, s seeds, di
 		if p.acceptData {
 			again = append(again, "--"+acceptFlag)
 		}
+		if cmd.Flags().Changed("threads") { // the searches that have begun have another number in their configuration
+			again = append(again, fmt.Sprintf("--threads=%d", c.Threads))
+		}
 		return again
 	}
-	sum, err := lab.SearchSeeds(ctx, c, plan, dir, p.watch())
+	sum, err := lab.SearchSeeds(cmd.Context(), c, plan, dir, p.watch())
 	var cannot *lab.Untrainable
 	switch {
 	case errors.As(err, &cannot):

@@ -21,26 +21,26 @@ var allowed = map[string][]string{
 	"torch/optim":           {"torch", "torch/nn"},
 	"torch/optim/schedule":  {},
 	"internal/looptest":     {"torch"},
-	"models/genotype":       {"setting"},
+	"models/genotype":       {"internal/filekind", "setting"},
 	"models/genotype/text":  {"internal/filekind", "models/genotype"},
 	"models/layer":          {},
 	"models/ops":            {"models/layer", "torch/kernel"},
 	"models":                {"models/layer", "models/ops", "models/plan", "torch", "torch/nn"},
 	"draw":                  {"internal/layered", "models/genotype"},
-	"datasets":              {"internal/fetch", "internal/imagefile", "internal/pickle", "internal/raster", "setting"},
+	"datasets":              {"internal/fetch", "internal/filekind", "internal/imagefile", "internal/proc", "internal/pickle", "internal/raster", "setting"},
 	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
 	"metric/score":          {},
-	"run":                   {"internal/filekind", "estimate", "models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
+	"run":                   {"estimate", "internal/filekind", "models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype", "setting"},
 	"weights":               {"internal/filekind", "internal/pickle", "torch/dtype", "weights/safetensors"},
-	"weights/safetensors":   {"torch/dtype"},
+	"weights/safetensors":   {"internal/filekind", "internal/proc", "torch/dtype"},
 	"search":                {"configs", "datasets", "estimate", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "setting", "torch", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
 	"model":                 {"datasets", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "weights"},
 	"train":                 {"configs", "datasets", "estimate", "metric", "model", "models", "models/genotype", "models/plan", "run", "setting", "torch", "torch/dtype", "torch/nn", "torch/optim", "torch/optim/schedule"},
-	"predict":               {"datasets", "internal/imagefile", "model", "models/plan", "run", "torch", "torch/nn"},
+	"predict":               {"datasets", "internal/filekind", "internal/imagefile", "model", "models/plan", "run", "torch", "torch/nn"},
 	"configs":               {"datasets", "internal/filekind", "models/genotype", "models/genotype/text", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
 	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "metric", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "torch/dtype", "train"},
-	"lab/jobs":              {},
+	"lab/jobs":              {"internal/proc"},
 	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "setting", "torch"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
@@ -104,6 +104,39 @@ func TestPurePackages(t *testing.T) {
 			if slices.Contains(packages[via].own, "torch") {
 				t.Errorf("%s reaches torch through %s", pkg, via)
 			}
+		}
+	}
+}
+
+// Every child process ends with this one and gets no Ctrl-C besides it. Files that a user names are opened by
+// filekind, which bounds their size and does not wait for pipes.
+func TestChildrenAndFilesOfUsers(t *testing.T) {
+	own := []string{ // what these open is written by this program, or bounded by them
+		"internal/filekind/read.go", "run/file.go", "run/dir.go", "run/records.go", "internal/proc/proc.go", "internal/parity/", "internal/golden/", "internal/runtest/", "internal/fetch/fetch.go", "models/genotype/published/generate.go",
+	}
+	starts, binds := map[string]bool{}, map[string]bool{}
+	walk(t, func(file string) {
+		if strings.HasSuffix(file, "_test.go") {
+			return
+		}
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		starts[filepath.Dir(file)] = starts[filepath.Dir(file)] || strings.Contains(string(text), "exec.Command")
+		binds[filepath.Dir(file)] = binds[filepath.Dir(file)] || strings.Contains(string(text), "proc.Bind(")
+		if slices.ContainsFunc(own, func(p string) bool { return strings.HasPrefix(file, p) }) {
+			return
+		}
+		for _, word := range []string{"os.ReadFile(", "os.Open(", "os.OpenFile("} {
+			if strings.Contains(string(text), word) {
+				t.Errorf("%s has %s, where filekind.Read or filekind.Open is to be used", file, word)
+			}
+		}
+	})
+	for pkg, does := range starts {
+		if does && !binds[pkg] {
+			t.Errorf("%s starts commands without proc.Bind", pkg)
 		}
 	}
 }

@@ -23,6 +23,9 @@ type Image struct {
 // Extensions lists the file name extensions of images, in lower case.
 var Extensions = []string{".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"}
 
+// MostFile is the largest size of an image file in bytes.
+const MostFile = 1 << 30
+
 // Decode returns the whole image in a file.
 func Decode(file []byte) (Image, error) {
 	var d Decoder

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"hdas/internal/golden/pytorch"
+	"hdas/internal/proc"
 )
 
 // Python is a Python interpreter with PyTorch 2.1.
@@ -51,6 +52,7 @@ print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "torch": version("to
 	var found struct{ Python, Torch, Numpy, Safetensors string }
 	var errs bytes.Buffer
 	c := exec.CommandContext(ctx, full, "-c", probe)
+	defer proc.Bind(c)()
 	c.Stderr = &errs
 	out, err := c.Output()
 	if err != nil {
@@ -131,6 +133,7 @@ func (p Python) command(program, folder string) ([]string, error) {
 func child(c *exec.Cmd, side string) error {
 	var errs bytes.Buffer
 	c.Stdout, c.Stderr = &errs, &errs
+	defer proc.Bind(c)()
 	if err := c.Run(); err != nil {
 		return fmt.Errorf("%s: %w: %s", side, err, cause(errs.String()))
 	}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"os/exec"
 	"slices"
+
+	"hdas/internal/proc"
 )
 
 // StepCost is the time and memory of one step.
@@ -60,6 +62,7 @@ func alternate(ctx context.Context, commands [][]string, rounds int) (steps [][]
 // side is a process that runs a step for every line on its standard input.
 type side struct {
 	command *exec.Cmd
+	release func() // of proc.Bind
 	in      io.WriteCloser
 	out     *bufio.Scanner
 	errs    bytes.Buffer
@@ -76,7 +79,12 @@ func begin(ctx context.Context, args []string) (*side, error) {
 	if s.in, err = s.command.StdinPipe(); err != nil {
 		return nil, err
 	}
-	return s, s.command.Start()
+	s.release = proc.Bind(s.command)
+	if err := s.command.Start(); err != nil {
+		s.release()
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *side) step() (t StepCost, err error) {
@@ -93,6 +101,7 @@ func (s *side) end() error {
 	if s.command.ProcessState != nil {
 		return nil
 	}
+	defer s.release()
 	return s.command.Wait()
 }
 

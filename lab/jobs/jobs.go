@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"hdas/internal/proc"
 )
 
 // Job is a command that runs in a process of its own.
@@ -130,12 +131,9 @@ func (r Runner) start(ctx context.Context, j Job, lines *sync.Mutex) (last strin
 	}}
 	c := exec.CommandContext(ctx, j.Command[0], j.Command[1:]...)
 	c.Stderr = out // not the terminal, on which the progress bars of several jobs would overwrite each other
-	// A job that outlives this process would keep its folder locked, so it gets a signal when the thread
-	// that started it ends; therefore the goroutine keeps this thread. The job has a process group of its
-	// own: otherwise it would get a Ctrl-C in addition to the SIGTERM, and a second signal ends it at once.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	// A job that outlives this process would keep its folder locked. One that got a Ctrl-C in addition to the
+	// SIGTERM would end without a checkpoint.
+	defer proc.Bind(c)()
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	if c.WaitDelay = r.Grace; c.WaitDelay == 0 {
 		c.WaitDelay = 10 * time.Minute

@@ -87,7 +87,7 @@ func TestDecodeWithstandsHostileFiles(t *testing.T) {
 	for c := 'b'; c <= 'z'; c++ {
 		bomb += fmt.Sprintf("%c: &%c [*%c, *%[3]c, *%[3]c, *%[3]c, *%[3]c, *%[3]c, *%[3]c, *%[3]c]\n", c, c, c-1)
 	}
-	many := func(s string) string { return strings.Repeat(s, maxFile/len(s)) }
+	many := func(s string) string { return strings.Repeat(s, MostFile/len(s)) }
 	for name, text := range map[string]string{
 		"alias bomb":          bomb,
 		"alias to itself":     "version: &a {x: *a}\n",
@@ -98,7 +98,7 @@ func TestDecodeWithstandsHostileFiles(t *testing.T) {
 		"deep blocks":         many("- "),
 		"deep keys":           many("? "),
 		"many faults":         "stages:\n" + strings.Repeat("- 1\n", 200_000),
-		"many keys":           "cells: {" + many("a: 1, ")[:maxFile-20] + "b: 1}",
+		"many keys":           "cells: {" + many("a: 1, ")[:MostFile-20] + "b: 1}",
 		"a number too large":  "version: 1" + many("0")[:1000],
 		"a large state":       "version: 1\nname: x\nstages: [{cell: c, nodes: [[a: 9223372036854775807]], out: [9223372036854775807]}]",
 		"too large":           many("#") + "# #",

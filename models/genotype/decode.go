@@ -12,19 +12,19 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxFile limits the size of a file in bytes. A cell takes a few hundred bytes.
-const maxFile = 1 << 20
+// MostFile is the largest size of a genotype's file in bytes. A cell takes a few hundred bytes.
+const MostFile = 1 << 20
 
 // Decode reads a genotype from YAML. Unknown or repeated keys, values of the wrong kind, aliases, a
 // second document, and everything that Validate refuses are errors, except that Decode does not check
 // the names of operations. One error lists all faults of the file with their lines and places.
 func Decode(r io.Reader) (Genotype, error) {
-	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	data, err := io.ReadAll(io.LimitReader(r, MostFile+1))
 	if err != nil {
 		return Genotype{}, err
 	}
-	if len(data) > maxFile {
-		return Genotype{}, fmt.Errorf("genotype: the file is larger than %d bytes", maxFile)
+	if len(data) > MostFile {
+		return Genotype{}, fmt.Errorf("genotype: the file is larger than %d bytes", MostFile)
 	}
 	root, err := parse(data)
 	if err != nil {

@@ -1,6 +1,7 @@
 package genotype
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"hdas/internal/filekind"
 	"hdas/setting"
 )
 
@@ -93,12 +95,11 @@ func LoadFrom(nameOrFile string, read func(file string) (Genotype, error)) (Geno
 }
 
 func read(file string) (Genotype, error) {
-	f, err := os.Open(file)
+	data, err := filekind.Read(file, MostFile)
 	if err != nil {
 		return Genotype{}, err
 	}
-	defer f.Close()
-	g, err := Decode(f)
+	g, err := Decode(bytes.NewReader(data))
 	if err != nil {
 		return Genotype{}, fmt.Errorf("%s: %w", file, err)
 	}

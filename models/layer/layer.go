@@ -4,6 +4,7 @@ package layer
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -19,8 +20,15 @@ type Cost struct {
 	MACs       int64 // number of multiply-adds in convolutions and fully connected layers
 }
 
-// Add returns the sum of both costs.
-func (c Cost) Add(d Cost) Cost { return Cost{c.Parameters + d.Parameters, c.MACs + d.MACs} }
+// Add returns the sum of both costs; a sum that does not fit into 64 bits is math.MaxInt64.
+func (c Cost) Add(d Cost) Cost { return Cost{sum(c.Parameters, d.Parameters), sum(c.MACs, d.MACs)} }
+
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
 
 // Param describes a parameter, or a buffer such as a running mean, and its initial values. If FanIn is
 // not 0, they are uniform in (-b, b) with b = 1/sqrt(FanIn), PyTorch's default for convolutions and

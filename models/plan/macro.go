@@ -92,10 +92,10 @@ func (p *PoolNorm) UnmarshalText(text []byte) error { return setting.Parse(p, te
 // section "network" of a configuration.
 type Macro struct {
 	Preset      Preset      `mapstructure:"preset" yaml:"preset"`
-	Channels    int64       `mapstructure:"channels" yaml:"channels"`   // C: channels of the nodes in the cells before the first reduction
-	Layers      int         `mapstructure:"layers" yaml:"layers"`       // number of cells in a chain; not used if the genotype has stages
-	Classes     int64       `mapstructure:"-" yaml:"-"`                 // number of classes in the data set
-	Auxiliary   bool        `mapstructure:"auxiliary" yaml:"auxiliary"` // has an auxiliary head
+	Channels    int64       `mapstructure:"channels" yaml:"channels" range:"1..4096"` // C: channels of the nodes in the cells before the first reduction
+	Layers      int         `mapstructure:"layers" yaml:"layers" range:"0..1000"`     // number of cells in a chain; not used if the genotype has stages
+	Classes     int64       `mapstructure:"-" yaml:"-"`                               // number of classes in the data set
+	Auxiliary   bool        `mapstructure:"auxiliary" yaml:"auxiliary"`               // has an auxiliary head
 	PoolNorm    PoolNorm    `mapstructure:"pool_norm" yaml:"pool_norm"`
 	Wiring      Wiring      `mapstructure:"wiring" yaml:"wiring"` // wiring of stages
 	StageOutput StageOutput `mapstructure:"stage_output" yaml:"stage_output"`
@@ -105,15 +105,14 @@ type Macro struct {
 func (m Macro) Validate() error {
 	var f setting.Faults
 	setting.Word(&f, "preset", m.Preset, Presets)
-	f.Check(m.Channels >= 1 && m.Channels <= 4096, "channels", m.Channels, "is not in 1..4096")
 	f.Check(m.Preset != ImageNet || m.Channels != 1, "channels", m.Channels, "leaves the %s stem, whose first convolution has C/2, without any; at least 2", ImageNet)
-	f.Check(m.Layers >= 0 && m.Layers <= 1000, "layers", m.Layers, "is not in 2..1000")
 	f.Check(m.Classes >= 1 && m.Classes <= 1_000_000, "classes", m.Classes, "is not in 1..1000000")
 	setting.Word(&f, "pool_norm", m.PoolNorm, poolNorms)
 	setting.Word(&f, "wiring", m.Wiring, wirings)
 	if m.StageOutput != "" {
 		setting.Word(&f, "stage_output", m.StageOutput, stageOutputs)
 	}
+	f.Ranges(m, nil)
 	f.Check(m.StageOutput != Last || m.Wiring != Summed, "stage_output", m.StageOutput, "is for the wiring %s; the output of a %s stage is its last two cells (Rule 2)", Paired, Summed)
 	return f.Err()
 }

@@ -1,12 +1,13 @@
 package plan_test
 
 import (
-	"hdas/models/plan"
+	"runtime"
 	"strings"
 	"testing"
 
 	"hdas/models/genotype"
 	"hdas/models/layer"
+	"hdas/models/plan"
 )
 
 var (
@@ -105,5 +106,61 @@ func TestPlanErrors(t *testing.T) {
 		if _, err := plan.New(c.g, c.m, c.image, genotype.Candidates{}); err == nil || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: error %v does not say %q", name, err, c.words)
 		}
+	}
+}
+
+// A small file can describe a network of any size. It is refused before a plan is made, in little memory, and
+// no number overflows.
+func TestNetworksThatAreTooLarge(t *testing.T) {
+	edges := func(n int) genotype.Genotype {
+		g := load(t, "DARTS_V1")
+		dag := genotype.DAG{Out: []int{2}, Nodes: []genotype.Node{{}}}
+		for range n {
+			dag.Nodes[0].In = append(dag.Nodes[0].In, genotype.Edge{Op: "skip_connect"})
+		}
+		g.Cells = map[string]genotype.DAG{"normal": dag, "reduce": dag}
+		return g
+	}
+	stages := func(n int) genotype.Genotype {
+		g := load(t, "DARTS_V1")
+		for i := range n {
+			s := genotype.Stage{Cell: "normal", DAG: genotype.DAG{Out: []int{1, 2}, Nodes: []genotype.Node{{In: []genotype.Edge{{Op: "skip_connect"}}}}}}
+			if i < n-1 {
+				s.Reduce = "reduce"
+			}
+			g.Stages = append(g.Stages, s)
+		}
+		return g
+	}
+	largest := plan.Macro{Preset: plan.CIFAR, Channels: 4096, Layers: 1000, Classes: 10, PoolNorm: plan.PoolNormAuto, Wiring: plan.Summed, StageOutput: plan.LastTwo}
+	tiny := largest
+	tiny.Channels, tiny.Layers = 4, 8
+	for what, c := range map[string]struct {
+		g     genotype.Genotype
+		m     plan.Macro
+		image layer.Shape
+		words string
+	}{
+		"edges":       {edges(50_000), tiny, small, "operations"},
+		"many layers": {edges(140), largest, small, "operations"},
+		"stages":      {stages(60), tiny, small, "channels"},
+		"channels":    {stages(5), largest, small, "channels"},
+		"no image":    {load(t, "DARTS_V1"), tiny, layer.Shape{C: 3, H: 0, W: 32}, "1 to 2048 pixels"},
+		"huge image":  {load(t, "DARTS_V1"), tiny, layer.Shape{C: 3, H: 1 << 40, W: 1 << 40}, "1 to 2048 pixels"},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := plan.New(c.g, c.m, c.image, genotype.Candidates{})
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s: %v does not say %q", what, err, c.words)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+			t.Errorf("%s: %d bytes were allocated", what, n)
+		}
+	}
+	n, err := plan.New(load(t, "DARTS_V1"), largest, layer.Shape{C: 3, H: 2048, W: 2048}, genotype.Candidates{})
+	if err == nil && (n.Cost.MACs < 1<<50 || n.Cost.Parameters < 1<<30) {
+		t.Errorf("the largest chain has the cost %+v", n.Cost)
 	}
 }

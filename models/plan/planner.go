@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"hdas/models/genotype"
@@ -25,6 +26,9 @@ type state struct {
 }
 
 func (p *planner) network() error {
+	if err := p.bound(); err != nil {
+		return err
+	}
 	in := p.stem()
 	plan, stages := p.summed, len(p.g.Stages)
 	if p.Macro.Wiring == Paired {
@@ -50,6 +54,9 @@ func (p *planner) network() error {
 	}
 	p.Classifier = layer.Named{Name: "classifier", Layer: layer.Linear{In: in[1].C, Out: p.Macro.Classes}}
 	p.add(in[1], p.Classifier)
+	if p.Cost.MACs == math.MaxInt64 || p.Cost.Parameters == math.MaxInt64 {
+		return errors.New("the number of its multiply-adds does not fit into 64 bits; take fewer channels or smaller images")
+	}
 	return nil
 }
 
@@ -83,6 +90,54 @@ func (p *planner) stem() [2]state {
 		first = second
 	}
 	return [2]state{first, second}
+}
+
+// The largest sizes of a network. Within them, the cost of a layer fits into 64 bits, and a plan takes little
+// memory, whatever a small file asks for.
+const (
+	maxSide       = 2048    // height and width of an image, in pixels
+	maxChannels   = 1 << 17 // of a tensor
+	maxOperations = 1 << 17 // of all cells and stages; a mixture has several
+)
+
+// bound returns an error if the network is too large. It is called before the plan is made.
+func (p *planner) bound() error {
+	if i := p.Image; i.C < 1 || i.C > maxChannels || i.H < 1 || i.H > maxSide || i.W < 1 || i.W > maxSide {
+		return fmt.Errorf("images need 1 to %d channels, and 1 to %d pixels in height and width", maxChannels, maxSide)
+	}
+	var outputs, parts, total, largest int64 = 1, 1, 0, 0
+	operations := map[string]int64{}
+	for name, d := range p.g.Cells {
+		operations[name] = count(d, p.search.Cell) + genotype.Inputs
+		outputs, largest = max(outputs, int64(len(d.Out))), max(largest, operations[name])
+	}
+	for _, s := range p.g.Stages {
+		parts = max(parts, int64(len(s.Out)))
+		total = min(maxOperations+1, total+count(s.DAG, p.search.Stage)+int64(len(s.Nodes))*operations[s.Cell]+operations[s.Reduce])
+	}
+	reductions := len(p.g.Stages) - 1
+	if reductions < 0 {
+		reductions, total = 2, min(maxOperations+1, int64(p.Macro.Layers)*largest)
+	}
+	switch {
+	case total > maxOperations:
+		return fmt.Errorf("it has more than %d operations; take fewer cells, nodes or candidates", maxOperations)
+	case reductions > 12 || outputs*parts > maxChannels || p.Macro.Channels<<reductions > maxChannels/(outputs*parts):
+		return fmt.Errorf("its last cells have more than %d channels: C=%d doubles at each of %d reductions; take fewer channels or stages", maxChannels, p.Macro.Channels, reductions)
+	}
+	return nil
+}
+
+// count returns the number of operations of a DAG, whose undecided edges have all the candidates.
+func count(d genotype.DAG, candidates []string) (n int64) {
+	for _, node := range d.Nodes {
+		for _, e := range node.In {
+			if n++; e.Op == genotype.Any {
+				n += int64(len(candidates))
+			}
+		}
+	}
+	return n
 }
 
 // add adds the cost of a layer outside the cells, and returns the layer's output.

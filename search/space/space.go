@@ -49,10 +49,16 @@ func Fixed(cells genotype.Genotype) Space {
 // is a setting.Fault.
 func (s Space) Under(lengths []int, window int, c genotype.Candidates) (Space, error) {
 	s.Stage, s.MinCells, s.Shared = c.Stage, c.MinCells, c.Shared
+	edges := 0
 	g := genotype.Genotype{Version: 1, Name: "stages"}
 	for i, n := range lengths {
 		if err := check(lengths, window, c, i); err != nil {
 			return s, err
+		}
+		var f setting.Faults
+		edges += n * window
+		if f.Check(edges <= maxEdges, "lengths", lengths, "have more than %d edges with window=%d", maxEdges, window); len(f) > 0 {
+			return s, f[0]
 		}
 		stage := genotype.Stage{Cell: "normal", DAG: dense(n, window, []int{n, n + 1})}
 		if i < len(lengths)-1 {
@@ -65,8 +71,10 @@ func (s Space) Under(lengths []int, window int, c genotype.Candidates) (Space, e
 	return s, err
 }
 
-// maxCells is the largest number of cells of a stage.
-const maxCells = 1000
+const (
+	maxCells = 1000    // of a stage
+	maxEdges = 1 << 17 // of all stages
+)
 
 // check returns the first fault of stage i, under the key of the search's configuration.
 func check(lengths []int, window int, c genotype.Candidates, i int) error {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"hdas/internal/filekind"
+	"hdas/internal/proc"
 	"hdas/torch/dtype"
 )
 
@@ -47,17 +49,19 @@ func Read(path string) (File, error) {
 // ReadFile returns the content of a file of any format. It returns an error for a folder, a pipe or a
 // device.
 func ReadFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a file", path)
-	}
-	if err == nil && info.Size() > mostFile {
-		err = fmt.Errorf("%s has %d bytes, where %d are allowed", path, info.Size(), int64(mostFile))
-	}
+	f, size, err := filekind.Open(path, mostFile)
 	if err != nil {
 		return nil, err
 	}
-	return os.ReadFile(path)
+	defer f.Close()
+	if free := proc.Free(); free > 0 && size > free {
+		return nil, fmt.Errorf("%s has %d bytes, and %d bytes of memory are free", path, size, free)
+	}
+	data := make([]byte, size)
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, &os.PathError{Op: "read", Path: path, Err: err}
+	}
+	return data, nil
 }
 
 // Parse reads the content of a safetensors file. The returned tensors share the memory of data. It

@@ -12,9 +12,6 @@ import (
 	"hdas/models/genotype"
 )
 
-// maxFile is the largest size in bytes of a file that Load reads.
-const maxFile = 1 << 20
-
 // Load is like genotype.Load, but name may also be a genotype in the notation of DARTS, and files may contain one
 // instead of YAML.
 func Load(name string) (genotype.Genotype, error) {
@@ -26,7 +23,7 @@ func Load(name string) (genotype.Genotype, error) {
 
 // loadFile reads a genotype from a file in YAML or in the notation of DARTS.
 func loadFile(file string) (genotype.Genotype, error) {
-	data, err := filekind.ReadText(file, maxFile)
+	data, err := filekind.ReadText(file, genotype.MostFile)
 	if err != nil {
 		return genotype.Genotype{}, err
 	}

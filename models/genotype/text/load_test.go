@@ -94,7 +94,7 @@ func TestLoadRefuses(t *testing.T) {
 	if err := syscall.Mkfifo(path("pipe"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path("huge.txt"), make([]byte, maxFile+1), 0o600); err != nil {
+	if err := os.WriteFile(path("huge.txt"), make([]byte, genotype.MostFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	const cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|"
@@ -124,7 +124,7 @@ func TestLoadRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v does not say %q", given, err, want)
 		}
-		if n := after.TotalAlloc - before.TotalAlloc; n > 8*maxFile {
+		if n := after.TotalAlloc - before.TotalAlloc; n > 8*genotype.MostFile {
 			t.Errorf("%.60q: %d bytes were allocated", given, n)
 		}
 	}
