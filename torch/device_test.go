@@ -2,6 +2,7 @@ package torch_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -246,6 +247,16 @@ func TestToDevice(t *testing.T) {
 			equal(t, "copied", read(y), array{[]int64{2, 3}, []float64{1, 2, 3, 1, 2, 3}}, 0)
 		})
 	})
+}
+
+// Without CUDA the free memory of a device is an error, not the end of the process.
+func TestFreeMemory(t *testing.T) {
+	var free int64
+	err := torch.Do(func(*torch.Scope) error { free = torch.FreeMemory(torch.CUDA(0)); return nil })
+	var e *torch.Error
+	if there := torch.CUDADevices() > 0; there != (err == nil) || there != (free > 0) || !there && !errors.As(err, &e) {
+		t.Errorf("%d bytes, %v, with %d devices", free, err, torch.CUDADevices())
+	}
 }
 
 // The peak counts tensors that exist at the same time, not all that are made, and is known also if f panics.
