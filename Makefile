@@ -4,10 +4,10 @@ RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
 PURE := ./setting ./estimate ./configs ./draw ./datasets ./weights/... ./search/space ./metric/score ./models/genotype/... ./models/layer ./models/ops ./models/plan \
-	./torch/dtype ./torch/kernel ./torch/optim/schedule ./internal/arch ./internal/fetch ./internal/filekind ./internal/imagefile ./internal/layered ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed ./lab/jobs
+	./torch/dtype ./torch/kernel ./torch/optim/schedule ./torch/versions ./internal/arch ./internal/fetch ./internal/filekind ./internal/imagefile ./internal/layered ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed ./lab/jobs
 
 .DEFAULT_GOAL := build
-.PHONY: help build setup env demo test check race-pure race soak bench golden parity lint clean
+.PHONY: help build wheel setup env demo test check race-pure race soak bench versions golden parity lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -15,7 +15,10 @@ help: ## list the targets
 build: ## compile bin/hdas (the default)
 	$(RUN) go build -o bin/hdas ./cmd/hdas
 
-setup: ## prepare libtorch (CUDA=0|1, LIBTORCH=DIR, HDAS_CACHE=DIR; LIBJPEG=0|1)
+wheel: ## a Python wheel of hdas for each supported PyTorch, in dist/ (VERSIONS="2.11.0 2.15.0")
+	python3 scripts/wheel.py $(VERSIONS)
+
+setup: ## prepare libtorch (LIBTORCH=python|DIR|VERSION, CUDA=0|1, HDAS_CACHE=DIR; LIBJPEG=0|1)
 	@scripts/setup.sh
 
 env: ## print the cgo flags, for eval "$(make -s env)"
@@ -39,8 +42,8 @@ race: ## every test under the race detector
 bench: build ## steps beside PyTorch (prepared as for golden; REFERENCE=checkout of quark0/darts), scaling, data (PYTHON=python with torchvision)
 	scripts/setup.sh pytorch --version
 	$(if $(REFERENCE),bin/hdas bench darts --reference $(REFERENCE))
-	bin/hdas bench darts cell distribution stage train eval --pytorch
-	bin/hdas bench imagenet --batch 16 --pytorch
+	bin/hdas bench darts cell distribution stage train eval --pytorch --compile
+	bin/hdas bench imagenet --batch 16 --pytorch --compile
 	bin/hdas bench darts stage train --recompute none,edge,cell --path kernels,operations --batch 16
 	bin/hdas bench darts --batch 16,32,64,128
 	bin/hdas bench darts --cells 5,8,11,14
@@ -53,7 +56,10 @@ bench: build ## steps beside PyTorch (prepared as for golden; REFERENCE=checkout
 soak: ## kill a search at 200 random instants and resume it
 	$(RUN) go test -timeout 2h -run TestKilledAnywhere -v ./cmd/hdas -kills 200
 
-golden: ## make what can be made anew of the golden numbers, by PyTorch (4.4 GB, prepared once; PYTHON=COMMAND, HDAS_CACHE=DIR)
+versions: ## goldens, resumed runs and steps beside PyTorch on each supported libtorch (VERSIONS="2.1.2 2.15.0"; 4 GB each)
+	scripts/versions.sh $(VERSIONS)
+
+golden: ## make what can be made anew of the golden numbers, by PyTorch (4.4 GB, prepared once; LIBTORCH, PYTHON=COMMAND, HDAS_CACHE=DIR)
 	scripts/setup.sh pytorch internal/golden/data/pieces/make.py
 	scripts/setup.sh pytorch internal/golden/networks.py
 	scripts/setup.sh pytorch internal/golden/options.py
@@ -69,4 +75,4 @@ lint: setup ## gofmt, go vet, staticcheck
 	$(RUN) go tool staticcheck ./...
 
 clean: ## remove what was compiled here; libtorch and Go's build cache stay
-	rm -rf bin
+	rm -rf bin dist

@@ -8,34 +8,19 @@ import (
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/viper"
 
 	"hdas/setting"
 )
 
 // decode puts the values into c, a pointer to a configuration.
 func (g values) decode(c any) error {
-	tree := map[string]any{}
-	for key, v := range g {
-		at := tree
-		words := strings.Split(key, ".")
-		for _, section := range words[:len(words)-1] {
-			inner, ok := at[section].(map[string]any)
-			if !ok {
-				inner = map[string]any{}
-				at[section] = inner
-			}
-			at = inner
-		}
-		at[words[len(words)-1]] = v.is
+	v := viper.New()
+	for key, value := range g {
+		v.Set(key, value.is)
 	}
-	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result: c, ErrorUnused: true,
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.DecodeHookFuncType(typed), mapstructure.TextUnmarshallerHookFunc()),
-	})
-	if err != nil {
-		return err
-	}
-	return faultsOf(d.Decode(tree))
+	hook := viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(mapstructure.DecodeHookFuncType(typed), mapstructure.TextUnmarshallerHookFunc()))
+	return faultsOf(v.UnmarshalExact(c, hook, func(d *mapstructure.DecoderConfig) { d.WeaklyTypedInput = false }))
 }
 
 // faultsOf returns the errors of mapstructure as faults.

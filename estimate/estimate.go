@@ -3,9 +3,9 @@
 package estimate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Estimate is the prediction for one or several runs.
@@ -37,7 +37,9 @@ type Part struct {
 	Memory     Memory  `json:"memory"`     // of one run
 	// LargestBatch is the largest batch with which the runs fit into the free memory, at most the number of
 	// images of an epoch. 0: none fits, or the free memory is unknown.
-	LargestBatch int `json:"largest_batch"`
+	LargestBatch int    `json:"largest_batch"`
+	Key          string `json:"batch_key"` // of the batch in the configuration
+	Less         string `json:"less"`      // the settings with which a run would need less memory
 }
 
 // Timed says from how many steps of which batch a time follows.
@@ -93,42 +95,26 @@ func Join(parts ...Estimate) Estimate {
 	return e
 }
 
-// Warning returns a sentence that says that the runs do not fit into the memory and which batch would, or an
-// empty text if they fit.
-func (e Estimate) Warning(batchKey, less string) string {
+// Warning returns a sentence that says that the runs will not fit into the memory, which batch would and what
+// else needs less, or an empty text if they fit.
+func (e Estimate) Warning() string {
 	if e.Fits {
 		return ""
 	}
-	p := slices.MaxFunc(e.Parts, func(a, b Part) int {
-		return compare(a.Memory.Bytes.High*int64(a.AtOnce), b.Memory.Bytes.High*int64(b.AtOnce))
-	})
-	of := ""
+	p := slices.MaxFunc(e.Parts, func(a, b Part) int { return cmp.Compare(a.needs(), b.needs()) })
+	name, fewer := p.Name, ""
 	if p.AtOnce > 1 {
-		of = fmt.Sprintf(" (%d runs at once)", p.AtOnce)
+		name, fewer = fmt.Sprintf("%s, %d at once,", p.Name, p.AtOnce), "fewer at once, "
 	}
-	var cure []string
-	switch {
-	case p.LargestBatch > 0:
-		cure = append(cure, fmt.Sprintf("%s=%d would fit", batchKey, p.LargestBatch))
-	default:
-		cure = append(cure, "no batch would fit")
+	cure := "no batch would fit"
+	if p.LargestBatch > 0 {
+		cure = fmt.Sprintf("%s=%d would fit", p.Key, p.LargestBatch)
 	}
-	if p.AtOnce > 1 {
-		cure = append(cure, "or run fewer at once")
-	}
-	return fmt.Sprintf("%s needs about %s of memory%s, but %s are free on %s: it will probably not fit; %s; needing less: %s",
-		p.Name, Size(e.Bytes.Predicted), of, Size(e.Free), e.Device, strings.Join(cure, ", "), less)
+	return fmt.Sprintf("%s will probably not fit into memory: about %s are needed, and %s are free on %s; %s; less is needed with %s%s",
+		name, Size(e.Bytes.Predicted), Size(e.Free), e.Device, cure, fewer, p.Less)
 }
 
-func compare(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
+func (p Part) needs() int64 { return p.Memory.Bytes.High * int64(p.AtOnce) }
 
 // Size formats a number of bytes.
 func Size(bytes int64) string { return fmt.Sprintf("%.2f GB", float64(bytes)/1e9) }

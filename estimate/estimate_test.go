@@ -52,14 +52,14 @@ func (f *fake) Evaluate(ctx context.Context, batch int, lap func(float64) bool) 
 
 const free = 10_000_000
 
-func machineOf(f *fake) Machine { return Machine{Device: "cpu", Free: free, Fixed: 1000} }
+func machineOf(*fake) Machine { return Machine{Device: "cpu", Free: free, Fixed: 1000} }
 
 func newFake() *fake {
 	return &fake{fixed: 2000, image: 50_000, beyond: 1 << 30, most: free, second: 1e-2}
 }
 
 func runOf(batch int) Run {
-	return Run{Name: "search", Batch: batch, Images: 1000, Steps: 10, Evaluations: 4, Phases: []Phase{{2, 0}, {3, 1}}, Image: 10}
+	return Run{Name: "search", Key: "search.batch", Less: "recompute", Batch: batch, Images: 1000, Steps: 10, Evaluations: 4, Phases: []Phase{{2, 0}, {3, 1}}, Image: 10, Heap: Storing}
 }
 
 // The memory follows from small batches, and the largest batch that fits is the one before the first that does
@@ -73,7 +73,7 @@ func TestMeasureMemory(t *testing.T) {
 		}
 		m := e.Parts[0].Memory
 		want := 1000 + 10*int64(batch) + f.peak(batch)
-		if got := e.Bytes.Predicted; math.Abs(float64(got)-(1+usual)*float64(want)) > 0.01*float64(want) || e.Bytes.High < got {
+		if got := e.Bytes.Predicted; math.Abs(float64(got)-(1+Storing.Usual)*float64(want)) > 0.01*float64(want) || e.Bytes.High < got {
 			t.Errorf("batch %d: %+v predicted of %d, from %v", batch, e.Bytes, want, m.Points)
 		}
 		largest := e.Parts[0].LargestBatch
@@ -91,7 +91,7 @@ func TestMeasureMemory(t *testing.T) {
 
 // Where the memory of larger batches grows faster, the upper end of the prediction covers what was seen of that.
 func TestMemoryThatGrowsFaster(t *testing.T) {
-	m := Memory{Points: []Point{{2, 200}, {4, 300}, {8, 700}}}
+	m := Memory{Heap: Storing, Points: []Point{{2, 200}, {4, 300}, {8, 700}}}
 	if at := m.At(16); at.High < int64(float64(at.Predicted)*1.1) || at.Predicted < 1500 || at.High < at.Predicted+2*200 {
 		t.Errorf("%+v", at)
 	}
@@ -114,9 +114,15 @@ func TestTooLittleMemory(t *testing.T) {
 		if err != nil || e.Fits || e.Parts[0].LargestBatch != 0 || len(f.timed) > 0 {
 			t.Errorf("%+v, %v", e, err)
 		}
-		if text := e.Warning("search.batch", "less"); !strings.Contains(text, "no batch would fit") {
+		if text := e.Warning(); !strings.Contains(text, "no batch would fit") {
 			t.Errorf("warning %q", text)
 		}
+	}
+	f = newFake()
+	f.most = 30 * f.image // less than is said to be free
+	e, err := Measure(t.Context(), f, runOf(100), machineOf(f), nil)
+	if p := e.Parts[0]; err != nil || e.Fits || p.Timed.Batch > 30 || p.LargestBatch > 30 || p.LargestBatch < 8 || math.Abs(p.Step.Median-2*3*1) > 1e-6 {
+		t.Errorf("%+v, %v", e, err)
 	}
 	other := errors.New("other")
 	if _, err := Check(t.Context(), failing{other}, runOf(64), Machine{Free: 1}); !errors.Is(err, other) {
@@ -141,15 +147,20 @@ func TestCheck(t *testing.T) {
 		if len(f.peaks) > peaks || len(f.timed) > 0 {
 			t.Errorf("batch %d: measured with %v and %v", batch, f.peaks, f.timed)
 		}
-		text := e.Warning("search.batch", "recompute")
+		text := e.Warning()
 		if fits := batch < 180; fits != (text == "") {
 			t.Errorf("batch %d: the warning is %q", batch, text)
 		} else if !fits && (!strings.Contains(text, fmt.Sprintf("search.batch=%d would fit", e.Parts[0].LargestBatch)) || !strings.Contains(text, "recompute")) {
 			t.Errorf("batch %d: %q", batch, text)
 		}
 	}
+	few := runOf(1000) // no batch is larger than the data set
+	few.Images = 100
+	if e, err := Check(t.Context(), newFake(), few, machineOf(nil)); err != nil || !e.Fits || e.Parts[0].Batch != 100 {
+		t.Errorf("%+v, %v", e, err)
+	}
 	f := newFake()
-	if e, err := Check(t.Context(), f, runOf(1000), Machine{Device: "cpu"}); err != nil || !e.Fits || e.Warning("", "") != "" {
+	if e, err := Check(t.Context(), f, runOf(1000), Machine{Device: "cpu"}); err != nil || !e.Fits || e.Warning() != "" {
 		t.Errorf("without knowing the free memory: %+v, %v", e, err)
 	}
 }
@@ -222,7 +233,7 @@ func TestSeveralRuns(t *testing.T) {
 	}
 	m.AtOnce = 8
 	e, err := Check(t.Context(), newFake(), runOf(60), m)
-	if text := e.Warning("search.batch", "less"); err != nil || !strings.Contains(text, "8 runs at once") || !strings.Contains(text, "fewer at once") {
+	if text := e.Warning(); err != nil || !strings.Contains(text, "search, 8 at once, will") || !strings.Contains(text, "fewer at once, recompute") {
 		t.Errorf("%q, %v", text, err)
 	}
 	one.Assumed, many.Assumed = []string{"a", "b"}, []string{"b"}

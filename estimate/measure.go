@@ -25,6 +25,7 @@ type Probe interface {
 // Run is what is known of a run without measuring.
 type Run struct {
 	Name          string
+	Key, Less     string // the key of the batch; what would need less memory
 	Weights, Arch int64
 	Batch         int
 	Images        int     // in an epoch; no batch can be larger
@@ -32,6 +33,7 @@ type Run struct {
 	Evaluations   int     // batches of the evaluation after an epoch
 	Phases        []Phase // in order
 	Image         int64   // bytes of the batches that the loaders make ahead, for each image of a batch
+	Heap          Heap
 	// Extra measures what else is done after each epoch, with that batch; it may be nil.
 	Extra func(ctx context.Context, batch int) (Seconds, error)
 }
@@ -66,6 +68,7 @@ func Measure(ctx context.Context, p Probe, r Run, m Machine, note func(string)) 
 		note = func(string) {}
 	}
 	defer m.confine()()
+	r.Batch = min(r.Batch, r.Images)
 	part := m.part(r)
 	var seconds float64 // of an image in a step, roughly
 	for batch := min(least, r.Batch); ; batch = min(2*batch, r.Batch) {
@@ -93,19 +96,25 @@ func Measure(ctx context.Context, p Probe, r Run, m Machine, note func(string)) 
 	if !e.Fits {
 		longest = quick
 	}
-	for batch > least && (m.over(part.Memory.At(batch).High) || seconds*float64(batch) > longest) {
-		batch = max(least, batch/2)
+	done := part.Memory.Points[len(part.Memory.Points)-1].Batch
+	for batch > done && (m.over(part.Memory.At(batch).High) || seconds*float64(batch) > longest) {
+		batch = max(done, batch/2)
 	}
-	if err := e.time(ctx, p, r, batch, note); err != nil {
-		return e, err
+	err := e.time(ctx, p, r, batch, note)
+	for ; errors.Is(err, ErrNoMemory) && batch > done; err = e.time(ctx, p, r, batch, note) {
+		note(fmt.Sprintf("batch %d: there is not enough memory", batch))
+		e.Fits = false // the prediction, or what is free, is wrong
+		batch = max(done, batch/2)
+		e.Parts[0].LargestBatch = batch
 	}
-	return e, nil
+	return e, err
 }
 
 // Check predicts the memory alone, in the time of a few small steps: of one if the weights, counted for each
 // image, would fit as well.
 func Check(ctx context.Context, p Probe, r Run, m Machine) (Estimate, error) {
 	defer m.confine()()
+	r.Batch = min(r.Batch, r.Images)
 	part := m.part(r)
 	for batch := min(least, r.Batch); len(part.Memory.Points) < 3; batch = min(2*batch, r.Batch) {
 		if _, err := part.Memory.measure(ctx, p, batch); err != nil {
@@ -132,8 +141,8 @@ func (m Machine) confine() (undo func()) {
 func (m Machine) over(bytes int64) bool { return m.Free > 0 && bytes*int64(max(1, m.AtOnce)) > m.Free }
 
 func (m Machine) part(r Run) Part {
-	p := Part{Name: r.Name, Runs: max(1, m.Runs), AtOnce: max(1, m.AtOnce), Weights: r.Weights, Arch: r.Arch, Steps: r.Steps, Batch: r.Batch,
-		Memory: Memory{Fixed: m.Fixed, Image: r.Image}}
+	p := Part{Name: r.Name, Key: r.Key, Less: r.Less, Runs: max(1, m.Runs), AtOnce: max(1, m.AtOnce), Weights: r.Weights, Arch: r.Arch, Steps: r.Steps, Batch: r.Batch,
+		Memory: Memory{Fixed: m.Fixed, Image: r.Image, Heap: r.Heap}}
 	for _, phase := range r.Phases {
 		p.Epochs += phase.Epochs
 	}
@@ -175,6 +184,7 @@ func (m *Memory) measure(ctx context.Context, p Probe, batch int) (seconds float
 // it.
 func (e *Estimate) time(ctx context.Context, p Probe, r Run, batch int, note func(string)) error {
 	part := &e.Parts[0]
+	part.Run = Seconds{}
 	measure := func(run func(ctx context.Context, batch int, lap func(float64) bool) error, what string) (Seconds, int, error) {
 		whole, n, err := repeat(ctx, run, batch)
 		if err != nil {

@@ -17,16 +17,24 @@ type Point struct {
 // Memory is the peak memory of one run, as a function of the batch.
 type Memory struct {
 	Bytes  Bytes   `json:"bytes"`
-	Fixed  int64   `json:"fixed"`    // without tensors: of the program, the libraries and the images that the data set holds
-	Image  int64   `json:"image"`    // of the batches that the loaders make ahead, for each image of a batch
+	Fixed  int64   `json:"fixed"` // without tensors: of the program, the libraries and the images that the data set holds
+	Image  int64   `json:"image"` // of the batches that the loaders make ahead, for each image of a batch
+	Heap   Heap    `json:"heap"`
 	Points []Point `json:"measured"` // with small batches, ascending
 }
 
-// Besides its tensors a process holds freed blocks that are too small for the next tensor, and scratch memory of
-// the kernels: this share of the tensors, usually and at most, in the measurements of docs/performance.md.
-const (
-	usual = 0.08
-	most  = 0.15
+// Heap is what a process holds besides its tensors, as a share of them: freed blocks that do not fit the next
+// tensor, and scratch memory of the kernels.
+type Heap struct {
+	Usual float64 `json:"usual"`
+	Most  float64 `json:"most"`
+}
+
+// The shares in the measurements of docs/performance.md. Where intermediate results are recomputed, many blocks are
+// freed between those that are kept.
+var (
+	Storing     = Heap{0.08, 0.18}
+	Recomputing = Heap{0.6, 1.1}
 )
 
 // At predicts the peak memory with a batch. The peak is the largest of functions that are linear in the batch,
@@ -35,7 +43,7 @@ const (
 func (m Memory) At(batch int) Bytes {
 	tensors, miss := m.tensors(batch)
 	fixed := m.Fixed + int64(batch)*m.Image
-	return Bytes{fixed + int64((1+usual)*float64(tensors)), fixed + int64((1+most)*float64(tensors+miss))}
+	return Bytes{fixed + int64((1+m.Heap.Usual)*float64(tensors)), fixed + int64((1+m.Heap.Most)*float64(tensors+miss))}
 }
 
 func (m Memory) tensors(batch int) (bytes, miss int64) {

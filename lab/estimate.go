@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 
@@ -11,9 +10,7 @@ import (
 	"hdas/estimate"
 	"hdas/internal/proc"
 	"hdas/models/genotype"
-	"hdas/search"
 	"hdas/torch"
-	"hdas/train"
 )
 
 // EstimateSearch predicts time and memory of a search, without writing a file. If the images are absent, it uses
@@ -91,8 +88,7 @@ func (w Watch) estimateSearch(ctx context.Context, c configs.Search, runs, atOnc
 	if err != nil {
 		return e, err
 	}
-	err = w.probeSearch(c, x.parts[datasets.Train], runs, atOnce, func(p estimate.Probe, r estimate.Run, m estimate.Machine, _ search.Setup) error {
-		m.Fixed += x.held
+	err = w.probeSearch(c, x.parts[datasets.Train], x.held, runs, atOnce, func(p estimate.Probe, r estimate.Run, m estimate.Machine) error {
 		e, err = estimate.Measure(ctx, p, r, m, w.Measured)
 		return err
 	})
@@ -109,14 +105,12 @@ func (w Watch) warnSeeds(ctx context.Context, c configs.Search, s Seeds, folder 
 	if err != nil {
 		return err
 	}
-	return w.probeSearch(s.share(c, folder), learn, s.N, s.atOnce(), func(p estimate.Probe, r estimate.Run, m estimate.Machine, of search.Setup) error {
-		return w.warn(ctx, p, r, m, "search.batch", of.Less())
-	})
+	return w.probeSearch(s.share(c, folder), learn, 0, s.N, s.atOnce(), func(p estimate.Probe, r estimate.Run, m estimate.Machine) error { return w.warn(ctx, p, r, m) })
 }
 
 // probeSearch calls f with what is measured of searches with that configuration. Several run in processes of
 // their own, beside this one, whose threads are as before when f returns.
-func (w Watch) probeSearch(c configs.Search, learn datasets.Dataset, runs, atOnce int, f func(estimate.Probe, estimate.Run, estimate.Machine, search.Setup) error) error {
+func (w Watch) probeSearch(c configs.Search, learn datasets.Dataset, held int64, runs, atOnce int, f func(estimate.Probe, estimate.Run, estimate.Machine) error) error {
 	var threads int
 	torch.Do(func(*torch.Scope) error { threads = torch.Threads(); return nil })
 	defer torch.Do(func(*torch.Scope) error { torch.SetThreads(threads); return nil })
@@ -125,16 +119,13 @@ func (w Watch) probeSearch(c configs.Search, learn datasets.Dataset, runs, atOnc
 		return err
 	}
 	weights, arch := datasets.Halves(learn, c.Seed)
-	s := w.searchSetup(c, o, autocast, weights, arch)
-	p, r, err := s.Probe(fmt.Sprintf("%s search", c.Search.Kind))
+	p, r, err := w.searchSetup(c, o, autocast, weights, arch).Probe()
 	if err != nil {
 		return err
 	}
-	m := machine(o)
-	if m.Runs, m.AtOnce = runs, atOnce; runs > 1 {
-		m.Free -= m.Fixed
-	}
-	return f(p, r, m, s)
+	m := machine(o, held, runs > 1)
+	m.Runs, m.AtOnce = runs, atOnce
+	return f(p, r, m)
 }
 
 // opened holds the parts of a data set, or their stand-ins.
@@ -191,17 +182,16 @@ func (w Watch) estimateTraining(ctx context.Context, c configs.Train, x opened, 
 	if err != nil {
 		return estimate.Estimate{}, err
 	}
-	m := machine(o)
+	m := machine(o, x.held, false)
 	m.Runs = runs
-	m.Fixed += x.held
 	e, err := estimate.Measure(ctx, p, r, m, w.Measured)
 	e.Assumed = x.assumed
 	return e, err
 }
 
-// machine returns where a run on that device computes. On the CPU, what this process holds already is part of
-// the need of the run.
-func machine(o torch.Options) estimate.Machine {
+// machine returns where a run computes whose data set holds that many bytes besides what this process holds
+// already. apart is whether runs are in processes of their own, beside this one.
+func machine(o torch.Options, held int64, apart bool) estimate.Machine {
 	m := estimate.Machine{Device: o.Device.String()}
 	torch.Do(func(*torch.Scope) error {
 		m.Threads = torch.Threads()
@@ -210,48 +200,30 @@ func machine(o torch.Options) estimate.Machine {
 		}
 		return nil
 	})
-	if !o.Device.IsCUDA() {
-		runtime.GC()
-		m.Fixed = proc.Process("VmRSS")
-		if free := proc.Free(); free > 0 {
-			m.Free = free + m.Fixed
-			m.Confine = func() func() { return proc.Confine(free) }
+	if o.Device.IsCUDA() {
+		return m
+	}
+	runtime.GC()
+	here := proc.Process("VmRSS")
+	m.Fixed = here + held
+	if free := proc.Free(); free > 0 {
+		if m.Free = free; !apart {
+			m.Free += here
 		}
+		m.Confine = func() func() { return proc.Confine(free) }
 	}
 	return m
 }
 
 // warn notes that a run will probably not fit into the memory, if a few small steps say so. It is not stopped with
 // ctx, but ends soon: the run itself then stops with a checkpoint.
-func (w Watch) warn(ctx context.Context, p estimate.Probe, r estimate.Run, m estimate.Machine, key, less string) error {
+func (w Watch) warn(ctx context.Context, p estimate.Probe, r estimate.Run, m estimate.Machine) error {
 	e, err := estimate.Check(context.WithoutCancel(ctx), p, r, m)
 	if err != nil {
 		return err
 	}
-	if text := e.Warning(key, less); text != "" {
+	if text := e.Warning(); text != "" {
 		w.note(text)
 	}
 	return nil
-}
-
-func (w Watch) warnSearch(ctx context.Context, c configs.Search, s search.Setup) error {
-	if err := errors.Join(s.Train.Validate(), s.Valid.Validate()); err != nil {
-		return err
-	}
-	p, r, err := s.Probe(fmt.Sprintf("%s search", c.Search.Kind))
-	if err != nil {
-		return err
-	}
-	return w.warn(ctx, p, r, machine(s.Options), "search.batch", s.Less())
-}
-
-func (w Watch) warnTrain(ctx context.Context, s train.Setup) error {
-	if err := errors.Join(s.Train.Validate(), s.Test.Validate()); err != nil {
-		return err
-	}
-	p, r, err := s.Probe()
-	if err != nil {
-		return err
-	}
-	return w.warn(ctx, p, r, machine(s.Options), "train.batch", s.Less())
 }

@@ -32,7 +32,11 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 	if c.Search.Kind.FindsCells() && c.Search.PartialChannels > 1 {
 		w.note("with search.partial_channels the cells are computed edge by edge, not each as one program of the kernels, and a step is slower")
 	}
-	if err := w.warnSearch(ctx, c, s); err != nil {
+	p, r, err := s.Probe()
+	if err != nil {
+		return search.Result{}, err
+	}
+	if err := w.warn(ctx, p, r, machine(s.Options, 0, false)); err != nil {
 		return search.Result{}, err
 	}
 	progress, end := w.begin(fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed))

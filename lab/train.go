@@ -75,7 +75,11 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	}
 	s := w.trainSetup(c, o, autocast, g, learn, test)
 	s.Resolved, s.Basis = resolved, basis
-	if err := w.warnTrain(ctx, s); err != nil {
+	p, r, err := s.Probe()
+	if err != nil {
+		return train.Epoch{}, err
+	}
+	if err := w.warn(ctx, p, r, machine(s.Options, 0, false)); err != nil {
 		return train.Epoch{}, err
 	}
 	progress, end := w.begin("training of " + g.Name)

@@ -1,25 +1,27 @@
 #!/usr/bin/env python3
-"""Prepares a Python with the PyTorch that hdas is compared with, once for each user, in the cache folder of setup.py.
+"""Prepares a Python with the PyTorch that hdas is compared with, once for each user and version, in the cache folder of setup.py.
 
     setup.sh pytorch        prepare, and print the path of that Python
     setup.sh pytorch ARGS   prepare, and run that Python with ARGS
 
-PYTHON=COMMAND  the Python 3.8 to 3.11 to use; default: the first one that is found
-HDAS_CACHE=DIR  see setup.py
+LIBTORCH=python   use the installed PyTorch instead, of $PYTHON or python3
+LIBTORCH=2.11.0   the version of PyTorch; default: the one of the libtorch that setup.py prepares
+PYTHON=COMMAND    the Python to use; default: the first one for which this PyTorch is published
+HDAS_CACHE=DIR    see setup.py
 """
 import json
 import os
-import pathlib
+import re
 import shutil
 import subprocess
 import sys
 
-from setup import STAMP, VERSION, cache, check_machine, fail, locked, say, wheels_of
+from setup import HERE, STAMP, cache, check_machine, choose, fail, installed, locked, of, own, say, supported
 
 LAYOUT = 1  # version of the prepared folder's layout; folders of another version are prepared again
-NEED = 8e9  # disk space in bytes: the wheels, their unpacked content, and pip's temporary copy
+NEED = 9e9  # disk space in bytes: the wheels, their unpacked content, and pip's temporary copy
 TRIAL = "import torch, numpy, safetensors.torch, yaml; torch.optim.SGD([torch.zeros(1)], 0.1).step()"
-PINS = pathlib.Path(__file__).resolve().parent / "pytorch.txt"
+PACKAGES = "numpy safetensors PyYAML"  # what the comparison needs beside PyTorch
 
 
 def version_of(command):
@@ -31,16 +33,17 @@ def version_of(command):
         return None
 
 
-def base():
-    """Returns the Python to use. PyTorch 2.1 was published for 3.8 to 3.11."""
+def base(version):
+    """Returns the Python to use and its version."""
+    oldest, newest = version.pythons
     asked = os.environ.get("PYTHON")
-    tried = [asked] if asked else ["python3", "python3.11", "python3.10", "python3.9", "python3.8"]
+    tried = [asked] if asked else ["python3"] + ["python3.%d" % minor for minor in range(newest[1], oldest[1] - 1, -1)]
     found = {c: version_of(c) for c in tried if shutil.which(c)}
-    for command, version in found.items():
-        if version and (3, 8) <= version <= (3, 11):
-            return shutil.which(command), version
+    for command, have in found.items():
+        if have and oldest <= have <= newest:
+            return shutil.which(command), have
     have = ", ".join("%s is %s" % (c, "%d.%d" % v if v else "broken") for c, v in found.items()) or "%s is not installed" % " or ".join(tried)
-    fail("PyTorch %s needs a Python 3.8 to 3.11, and %s" % (VERSION, have), "Install one with pip, and name it with PYTHON=COMMAND.")
+    fail("PyTorch %s needs a Python %d.%d to %d.%d, and %s" % ((version.number,) + oldest + newest + (have,)), "Install one with pip, and name it with PYTHON=COMMAND.")
 
 
 def run(command, what, cure):
@@ -57,16 +60,29 @@ def complete(folder, pins):
         return False
 
 
-def prepare():
+def pins_file(version):
+    return HERE / "libtorch" / (version.number + "-pytorch.txt")
+
+
+def wanted():
+    """Returns the version of PyTorch that belongs to the libtorch of a build."""
+    asked = os.environ.get("LIBTORCH")
+    version = choose("")[0] if not asked else of(asked) if re.fullmatch(r"[\d.]+", asked) else own(asked)[-1]
+    if not version or not pins_file(version).exists():
+        have = ", ".join(v.number for v in supported() if pins_file(v).exists())
+        fail("LIBTORCH=%s names no PyTorch that can be prepared" % asked, "Choose one of %s, set LIBTORCH=python to use the installed one, or leave LIBTORCH out." % have)
+    return version
+
+
+def prepare(version):
     """Returns the prepared Python. Its folder is built under another name and renamed, so that a folder of this name is complete."""
     home = cache()
-    folder = home / ("pytorch-" + VERSION)
-    pins = ["%s==%s" % (w.name, w.version) for w in wheels_of("cuda")]
-    pins += [line for line in PINS.read_text().splitlines() if not line.startswith("#")]
+    folder = home / ("pytorch-" + version.number)
+    pins = [line for line in pins_file(version).read_text().splitlines() if not line.startswith("#")]
     if complete(folder, pins):
         return folder / "bin" / "python"
     check_machine()
-    python, version = base()
+    python, number = base(version)
     if subprocess.run([python, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
         fail("%s has no pip" % python, "Install it (Debian, Ubuntu: apt-get install python3-pip), or name another Python with PYTHON=COMMAND.")
     with locked(home):
@@ -78,11 +94,11 @@ def prepare():
                  "Free some space, or name a folder on a larger disk with HDAS_CACHE.")
         work = home / (".unfinished-" + folder.name)
         shutil.rmtree(str(work), ignore_errors=True)
-        say("PyTorch %s for %s, to compare with: 2.6 GB to download into %s" % (VERSION, python, home))
+        say("PyTorch %s for %s, to compare with: about 3 GB to download into %s" % (version.number, python, home))
         try:
             # The environment has no pip, because Debian's Python cannot install one. The pip of the Python it is made from installs its packages.
             run([python, "-m", "venv", "--without-pip", str(work / "tree")], "%s -m venv" % python, "Install Python's venv module, or name another Python with PYTHON=COMMAND.")
-            packages = work / "tree" / "lib" / ("python%d.%d" % version) / "site-packages"
+            packages = work / "tree" / "lib" / ("python%d.%d" % number) / "site-packages"
             (work / "tmp").mkdir()
             os.environ["TMPDIR"] = str(work / "tmp")
             quiet = [] if sys.stderr.isatty() else ["--quiet"]
@@ -102,8 +118,19 @@ def prepare():
     return folder / "bin" / "python"
 
 
+def present():
+    """Returns the Python of the installed PyTorch."""
+    installed()
+    python = shutil.which(os.environ.get("PYTHON") or "python3")
+    p = subprocess.run([python, "-c", TRIAL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    if p.returncode:
+        fail("the installed PyTorch cannot be compared with: %s" % (p.stderr.strip().splitlines() or ["it does not run"])[-1],
+             "Install what is missing there: %s -m pip install %s" % (python, PACKAGES))
+    return python
+
+
 def main(args):
-    python = str(prepare())
+    python = str(present() if os.environ.get("LIBTORCH") == "python" else prepare(wanted()))
     if not args:
         print(python)
         return

@@ -28,12 +28,10 @@ func (s *setup) makePyTorch() {
 		"safetensors": {"safetensors/__init__.py": "", "safetensors/torch.py": ""},
 		"numpy":       {"numpy/__init__.py": ""}, "PyYAML": {"yaml/__init__.py": ""},
 	}
-	cuda := readFile(s.t, "libtorch-cuda.txt")
-	pins := readFile(s.t, "pytorch.txt")
-	writeFile(s.t, filepath.Join(s.dir, "libtorch-cuda.txt"), []byte(cuda))
-	writeFile(s.t, filepath.Join(s.dir, "pytorch.txt"), []byte(pins))
+	pins := readFile(s.t, "libtorch/2.1.2-pytorch.txt")
+	writeFile(s.t, filepath.Join(s.dir, "libtorch", "2.1.2-pytorch.txt"), []byte(pins))
 	copyFile(s.t, "pytorch.py", filepath.Join(s.dir, "pytorch.py"))
-	for line := range strings.Lines(cuda + pins) {
+	for line := range strings.Lines(pins) {
 		requirement, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		name, version, ok := strings.Cut(requirement, "==")
 		if !ok {
@@ -84,7 +82,7 @@ func TestPyTorch(t *testing.T) {
 	// Other pins, or a Python below that is gone, have it prepared anew.
 	remove(t, filepath.Join(home, "bin", "python"))
 	s.passes([]string{"pytorch"})
-	list := filepath.Join(s.dir, "pytorch.txt")
+	list := filepath.Join(s.dir, "libtorch", "2.1.2-pytorch.txt")
 	writeFile(t, list, []byte(readFile(t, list)+"absent==1\n"))
 	s.fails([]string{"pytorch"}, "pip failed")
 	if _, err := os.Stat(filepath.Join(home, "complete.json")); err != nil {
@@ -99,7 +97,7 @@ func TestPyTorchNeedsAPython(t *testing.T) {
 	s.fails([]string{"pytorch"}, "none-such is not installed", "PYTHON=none-such")
 	other := filepath.Join(t.TempDir(), "python")
 	writeFile(t, other, []byte("#!/bin/sh\necho 3 13\n"))
-	s.fails([]string{"pytorch"}, "needs a Python 3.8 to 3.11, and "+other+" is 3.13", "PYTHON="+other)
+	s.fails([]string{"pytorch"}, "PyTorch 2.1.2 needs a Python 3.8 to 3.11, and "+other+" is 3.13", "PYTHON="+other)
 	writeFile(t, other, []byte("#!/bin/sh\nexit 1\n"))
 	s.fails([]string{"pytorch"}, other+" is broken", "PYTHON="+other)
 	writeFile(t, other, []byte("#!/bin/sh\ntest \"$1\" = -c && echo 3 11\n"))

@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
-"""Prepares libtorch 2.1 for cgo, once for each user. The cgo flags are defined here only.
+"""Prepares libtorch for cgo, once for each user. The cgo flags are defined here only.
 
-    setup.py               prepare, and say where libtorch is
+    setup.py               prepare, and say which libtorch is used, where it is, and why
     setup.py env           prepare, then print the environment of a build, for eval "$(make -s env)"
     setup.py run -- CMD    prepare, then run CMD in that environment
 
-LIBTORCH=DIR   use this libtorch 2.1 instead (the folder with include/ and lib/)
-CUDA=0|1       without or with CUDA; default: with CUDA if nvidia-smi runs
-LIBJPEG=0|1    without or with libjpeg-turbo; default: with it if the compiler finds it
-HDAS_CACHE=DIR the folder for libtorch; default: hdas in $XDG_CACHE_HOME or ~/.cache
+LIBTORCH=python  use the libtorch of the installed PyTorch (of $PYTHON, default python3)
+LIBTORCH=DIR     use this libtorch (the folder with include/ and lib/; of a PyTorch, its folder torch)
+LIBTORCH=2.11.0  prepare this version; default: the newest supported one that runs here
+CUDA=0|1         prepare a libtorch without or with CUDA; default: with CUDA if nvidia-smi finds a GPU. A program
+                 that is built with CUDA=0 uses no GPU
+LIBJPEG=0|1      without or with libjpeg-turbo; default: with it if the compiler finds it
+HDAS_CACHE=DIR   the folder for libtorch; default: hdas in $XDG_CACHE_HOME or ~/.cache
+
+The supported versions are listed in torch/versions/versions.txt.
 """
 import contextlib
 import errno
@@ -24,15 +29,19 @@ import subprocess
 import sys
 import tempfile
 
-VERSION = "2.1.2"
 LAYOUT = 1  # version of the prepared folder's layout; folders of another version are prepared again
 HERE = pathlib.Path(__file__).resolve().parent
 STAMP = "complete.json"
+COMPAT = HERE / "gotch.h"  # with this header, gotch, which was made for libtorch 2.1, compiles on newer ones
+
+# The platforms of the wheels, as pip's options.
+PLATFORMS = [word for name in ["1", "2010", "2014"] + ["_2_%d" % minor for minor in range(5, 29)]
+             for word in ("--platform", "manylinux%s_x86_64" % name)]
 
 # gotch names these libraries in its linker flags. An empty archive of that name satisfies the linker if the library does not exist,
 # and avoids that a library which libtorch loads itself becomes one without which the program cannot start.
-NAMED = "cuda cudart cublas cudnn caffe2_nvrtc nvrtc-builtins nvrtc nvToolsExt".split()
-NAMED_CPU = NAMED + "torch c10_cuda torch_cuda".split()
+# The program loads the CUDA libraries itself where there is a GPU.
+NAMED = "cuda cudart cublas cudnn caffe2_nvrtc nvrtc-builtins nvrtc nvToolsExt torch c10_cuda torch_cuda".split()
 
 
 def fail(cause, cure):
@@ -58,23 +67,89 @@ def check_path(path, variable):
         fail("the path %r has a space or a sign that compiler flags do not allow" % os.path.abspath(path), "Name another folder with %s." % variable)
 
 
-def variant():
+class Version:
+    """A line of versions.txt."""
+
+    def __init__(self, line):
+        self.number, standard, self.cuda, driver, capability, python, self.passed = line.split()
+        self.standard, self.driver = int(standard), int(driver)
+        self.oldest, self.newest = (tuple(map(int, c.split("."))) for c in capability.split("-"))
+        self.pythons = [tuple(map(int, c.split("."))) for c in python.split("-")]
+
+    def missing(self, gpus):
+        """Returns what the GPUs lack for the published wheel of this version, "" if nothing."""
+        for driver, capability in gpus:
+            if driver < self.driver:
+                return "CUDA %s needs the NVIDIA driver %d, and %d is installed" % (self.cuda, self.driver, driver)
+            if not self.oldest <= capability <= self.newest:
+                return "its wheel has code for compute capabilities %d.%d to %d.%d, and a GPU here has %d.%d" % (self.oldest + self.newest + capability)
+        return ""
+
+
+def supported():
+    """Returns the supported versions, the oldest first."""
+    lines = (HERE.parent / "torch" / "versions" / "versions.txt").read_text().splitlines()
+    return [Version(line) for line in lines if not line.startswith("#")]
+
+
+def names(versions):
+    return ", ".join(v.number for v in versions)
+
+
+def of(version):
+    """Returns the supported version with the major and minor number of a version, None if there is none."""
+    return next((v for v in supported() if v.number.split(".")[:2] == version.split(".")[:2]), None)
+
+
+def gpus():
+    """Returns (major version of the driver, compute capability) of each NVIDIA GPU, [] if nvidia-smi finds none."""
+    try:
+        p = subprocess.run(["nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"], stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, timeout=60, universal_newlines=True)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    found = re.findall(r"^(\d+)[\d.]*, *(\d+)\.(\d+) *$", p.stdout, re.M) if p.returncode == 0 else []
+    return [(int(driver), (int(major), int(minor))) for driver, major, minor in found]
+
+
+def choose(asked):
+    """Returns the version and the variant ("cpu" or "cuda") to prepare, and why. asked is the number of a version, or empty."""
     cuda = os.environ.get("CUDA", "")
     if cuda not in ("", "0", "1"):
         fail("CUDA=%s is neither 0 nor 1" % cuda, "Set CUDA=1 for NVIDIA GPUs, CUDA=0 for none, or leave it out.")
-    if cuda == "" and shutil.which("nvidia-smi"):
-        try:
-            p = subprocess.run(["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
-            cuda = "1" if p.returncode == 0 and b"GPU" in p.stdout else ""
-        except (OSError, subprocess.TimeoutExpired):
-            pass
-    return "cuda" if cuda == "1" else "cpu"
+    here = [] if cuda == "0" else gpus()
+    kind = "cuda" if cuda == "1" or here else "cpu"
+    if asked:
+        version = next(v for v in supported() if v.number == asked)
+        if not wheels_file(version, kind).exists():
+            fail("libtorch %s for %s is not among those that setup can prepare" % (asked, kind.upper()),
+                 "Install it (pip install torch==%s) and set LIBTORCH=python, or choose one of %s." % (asked, names(prepared(kind))))
+        if version.missing(here):
+            fail("libtorch %s does not run here: %s" % (asked, version.missing(here)), "Leave LIBTORCH out, set CUDA=0, or install a newer driver.")
+        return version, kind, "LIBTORCH=%s" % asked
+    newest = prepared(kind)[-1]
+    for version in reversed(prepared(kind)):
+        if not version.missing(here):
+            why = "the newest for %s" % ("GPUs" if kind == "cuda" else "CPUs")
+            if version.number != newest.number:
+                why = "the newest that runs here; %s does not: %s" % (newest.number, newest.missing(here))
+            return version, kind, why
+    fail("no supported libtorch runs on this GPU: %s: %s" % (newest.number, newest.missing(here)), "Install a newer driver, or set CUDA=0 to use the CPU.")
+
+
+def wheels_file(version, kind):
+    return HERE / "libtorch" / ("%s-%s.txt" % (version.number, kind))
+
+
+def prepared(kind):
+    """Returns the supported versions whose wheels are listed, the oldest first."""
+    return [v for v in supported() if wheels_file(v, kind).exists()]
 
 
 def check_machine():
     system, _, _, _, machine = os.uname()
     if (system, machine) != ("Linux", "x86_64"):
-        fail("this is %s on %s, and libtorch %s is prepared for Linux on x86_64 only" % (system, machine, VERSION), "Use such a machine or container.")
+        fail("this is %s on %s, and libtorch is prepared for Linux on x86_64 only" % (system, machine), "Use such a machine or container.")
     try:
         libc = os.confstr("CS_GNU_LIBC_VERSION")
     except (OSError, ValueError):
@@ -105,11 +180,15 @@ def check_go():
     return have
 
 
-def check_compiler(cxx):
-    p = subprocess.run(shlex.split(cxx) + ["-std=c++17", "-fopenmp", "-x", "c++", "-fsyntax-only", "-"], input=b"#include <optional>\n", stderr=subprocess.PIPE)
+def check_compiler(cxx, version):
+    header = {17: "optional", 20: "concepts"}[version.standard]
+    p = subprocess.run(shlex.split(cxx) + ["-std=c++%d" % version.standard, "-fopenmp", "-x", "c++", "-fsyntax-only", "-"],
+                       input=b"#include <%s>\n" % header.encode(), stderr=subprocess.PIPE)
     if p.returncode:
-        fail("%s does not compile C++17 with OpenMP: %s" % (cxx, p.stderr.decode(errors="replace").strip()[:300]),
-             "Install g++ 8 or newer (Debian, Ubuntu: apt-get install g++), or name a compiler with CXX.")
+        older = [v for v in supported() if v.standard < version.standard]
+        fail("%s does not compile C++%d with OpenMP: %s" % (cxx, version.standard, p.stderr.decode(errors="replace").strip()[:300]),
+             "Install g++ %d or newer (Debian, Ubuntu: apt-get install g++), or name a compiler with CXX%s." % (
+                 {17: 8, 20: 11}[version.standard], ", or an older libtorch with LIBTORCH=%s" % older[-1].number if older else ""))
 
 
 def check_pip():
@@ -117,7 +196,7 @@ def check_pip():
     import importlib.util
     if not importlib.util.find_spec("pip"):
         fail("%s has no pip, and libtorch comes as a Python package" % sys.executable,
-             "Install pip (Debian, Ubuntu: apt-get install python3-pip), or set LIBTORCH to a libtorch 2.1.")
+             "Install pip (Debian, Ubuntu: apt-get install python3-pip), or name an existing libtorch with LIBTORCH.")
     try:
         version = importlib.metadata.version("pip")
     except importlib.metadata.PackageNotFoundError:
@@ -142,7 +221,7 @@ def check_space(home, kind, wheels):
 
 
 class Wheel:
-    """A line of libtorch-*.txt: NAME==VERSION --hash=sha256:HASH  # SIZE bytes, KEPT kept."""
+    """A line of libtorch/*.txt: NAME==VERSION --hash=sha256:HASH  # SIZE bytes, KEPT kept."""
 
     def __init__(self, line):
         m = re.match(r"((\S+)==(\S+) --hash=sha256:([0-9a-f]{64}))  # (\d+) bytes, (\d+) kept$", line)
@@ -152,8 +231,8 @@ class Wheel:
         self.size, self.kept = int(m.group(5)), int(m.group(6))
 
 
-def wheels_of(kind):
-    lines = (HERE / ("libtorch-%s.txt" % kind)).read_text().splitlines()
+def wheels_of(version, kind):
+    lines = wheels_file(version, kind).read_text().splitlines()
     return [Wheel(line) for line in lines if line and not line.startswith("#")]
 
 
@@ -161,8 +240,8 @@ def download(wheel, folder):
     """Downloads one wheel with pip, which verifies the hash and uses the user's proxy and mirror."""
     (folder / "list.txt").write_text(wheel.requirement + "\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--implementation", "cp",
-               "--python-version", "3.11", "--abi", "cp311", "--platform", "manylinux1_x86_64", "--require-hashes",
-               "--disable-pip-version-check", "-r", str(folder / "list.txt"), "-d", str(folder)]
+               "--python-version", "3.11", "--abi", "cp311"] + PLATFORMS + ["--require-hashes", "--disable-pip-version-check",
+               "-r", str(folder / "list.txt"), "-d", str(folder)]
     if not sys.stderr.isatty():
         command.append("--quiet")
     # pip writes its temporary files to the disk whose space was checked; /tmp may be on another one.
@@ -180,22 +259,22 @@ def download(wheel, folder):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if p.returncode == 0 or b"DO NOT MATCH THE HASHES" in words:
         fail("what pip downloaded for %s %s is not the file that is pinned" % (wheel.name, wheel.version),
-             "Run again. If it stays so, a proxy or mirror serves another file: see PIP_INDEX_URL and HTTPS_PROXY, or set LIBTORCH to a libtorch 2.1.")
+             "Run again. If it stays so, a proxy or mirror serves another file: see PIP_INDEX_URL and HTTPS_PROXY, or name an existing libtorch with LIBTORCH.")
     fail("pip could not download %s %s; its own words are above" % (wheel.name, wheel.version),
-         "Check the network and pip's settings (a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run again, or set LIBTORCH to a libtorch 2.1.")
+         "Check the network and pip's settings (a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run again, or name an existing libtorch with LIBTORCH.")
 
 
 def target(name, kind):
     """Returns the path for a file of a wheel, None if it is not needed for compiling, linking or running and is no licence."""
     licence = re.match(r"([^/]+)-[^/]+\.dist-info/(?:.*/)?((?:LICENSE|License|NOTICE)[^/]*)$", name)
     if licence:
-        package = re.sub(r"^nvidia_(.*)_cu12$", r"nvidia/\1", licence.group(1))
+        package = re.sub(r"^nvidia_(.*?)(_cu\d+)?$", r"nvidia/\1", licence.group(1))
         return "%s/%s" % (package, licence.group(2))
     keep = [r"torch/include/", r"torch/version\.py$", r"torch/lib/lib(c10|torch_cpu)\.so$", r"torch/lib/libgomp"]
     if kind == "cpu":
-        keep += [r"nvidia/cuda_(runtime|cupti)/lib/lib(cudart|cupti)\.so"]  # libtorch_cpu.so names them
+        keep += [r"nvidia/[^/]+/lib/lib(cudart|cupti)\.so"]  # libtorch_cpu.so names them
     else:
-        keep += [r"torch/lib/lib(torch|torch_cuda|torch_cuda_linalg|c10_cuda|caffe2_nvrtc)\.so$", r"nvidia/[^/]+/lib/lib", r"nvidia/cuda_runtime/include/"]
+        keep += [r"torch/lib/lib(torch|torch_cuda|torch_cuda_linalg|torch_nvshmem|c10_cuda|caffe2_nvrtc)\.so$", r"nvidia/[^/]+/lib/lib"]
     if not name.endswith("/") and any(re.match(k, name) for k in keep):
         return name
     return None
@@ -241,13 +320,13 @@ def needed(path):
         return (names,) + (own[0] if own else (None, 0))
 
 
-def stand_ins(torch, kind):
+def stand_ins(torch):
     """Returns the content of stand-in files by name: empty archives, and libgomp_torch.so, which links to the OpenMP runtime of libtorch.
 
     PyTorch's wheel renames the file of libgomp, but not the name in it (DT_SONAME). A program linked with that file would load the
     system's libgomp.so.1 and run with two OpenMP runtimes. The linker uses the name of the file if there is none in it.
     """
-    files = {"lib%s.a" % name: b"!<arch>\n" for name in (NAMED_CPU if kind == "cpu" else NAMED)}
+    files = {"lib%s.a" % name: b"!<arch>\n" for name in NAMED}
     libraries, _, _ = needed(torch / "lib" / "libtorch_cpu.so")
     omp = next((n for n in libraries if re.match(r"lib(gomp|iomp|omp)\b", n)), "")
     script = "INPUT(-lgomp)\n"  # the compiler's OpenMP runtime
@@ -262,9 +341,9 @@ def stand_ins(torch, kind):
     return files
 
 
-def write_stand_ins(folder, torch, kind):
+def write_stand_ins(folder, torch):
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in sorted(stand_ins(torch, kind).items()):
+    for name, data in sorted(stand_ins(torch).items()):
         part = folder / ("%s.%d" % (name, os.getpid()))
         part.write_bytes(data)
         part.rename(folder / name)
@@ -276,7 +355,7 @@ def check_loads(torch, kind):
         p = subprocess.run(load, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
         if p.returncode:
             fail("%s does not load on this machine: %s" % (torch / "lib" / name, (p.stderr.strip().splitlines() or ["signal %d" % -p.returncode])[-1]),
-                 "Install the library that is named, or set LIBTORCH to a libtorch 2.1 that runs here.")
+                 "Install the library that is named, or name another libtorch with LIBTORCH.")
 
 
 def sizes(folder):
@@ -284,11 +363,11 @@ def sizes(folder):
             if f.is_file()}
 
 
-def complete(folder, kind):
+def complete(folder, version, kind):
     """Reports whether the folder is complete and still has every library."""
     try:
         stamp = json.loads((folder / STAMP).read_text())
-        return (stamp["version"], stamp["kind"], stamp["layout"]) == (VERSION, kind, LAYOUT) and \
+        return (stamp["version"], stamp["kind"], stamp["layout"]) == (version.number, kind, LAYOUT) and \
             all(os.stat(str(folder / name)).st_size == size for name, size in stamp["libraries"].items())
     except (OSError, ValueError, KeyError):
         return False
@@ -313,26 +392,26 @@ def locked(home):
         yield
 
 
-def prepare(kind, cxx):
+def prepare(version, kind, cxx):
     """Returns the folder of the prepared libtorch. It is built under another name and renamed, so that a folder of this name is complete."""
     home = cache()
-    folder = home / ("libtorch-%s-%s" % (VERSION, kind))
-    if complete(folder, kind):
+    folder = home / ("libtorch-%s-%s" % (version.number, kind))
+    if complete(folder, version, kind):
         return folder
-    check_compiler(cxx)
+    check_compiler(cxx, version)
     check_pip()
     with locked(home):
-        if complete(folder, kind):
+        if complete(folder, version, kind):
             return folder
         work = home / (".unfinished-%s-%d" % (folder.name, LAYOUT))
         for leftover in home.glob(".unfinished-*"):
             if leftover != work:
                 shutil.rmtree(str(leftover), ignore_errors=True)
         try:
-            fetch(home, work, kind)
+            fetch(home, work, version, kind)
             check_loads(work / "tree" / "torch", kind)
-            write_stand_ins(work / "tree" / "empty", work / "tree" / "torch", kind)
-            stamp = {"version": VERSION, "kind": kind, "layout": LAYOUT, "libraries": sizes(work / "tree")}
+            write_stand_ins(work / "tree" / "empty", work / "tree" / "torch")
+            stamp = {"version": version.number, "kind": kind, "layout": LAYOUT, "libraries": sizes(work / "tree")}
             os.sync()  # a power cut after the rename must not find empty files
             (work / "tree" / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
             if folder.exists():
@@ -347,17 +426,17 @@ def prepare(kind, cxx):
     return folder
 
 
-def fetch(home, work, kind):
+def fetch(home, work, version, kind):
     """Downloads and unpacks the wheels one by one. After an interruption it continues with the first wheel that is not finished."""
     done = work / "done"
     done.mkdir(parents=True, exist_ok=True)
-    wheels = wheels_of(kind)
+    wheels = wheels_of(version, kind)
     left = [w for w in wheels if not (done / w.hash).exists()]
     for rest in work.glob("wheel-*"):
         shutil.rmtree(str(rest), ignore_errors=True)
     check_space(home, kind, left)
     if left:
-        say("libtorch %s for %s: %.1f GB to download into %s" % (VERSION, kind.upper(), sum(w.size for w in left) / 1e9, home))
+        say("libtorch %s for %s: %.1f GB to download into %s" % (version.number, kind.upper(), sum(w.size for w in left) / 1e9, home))
     for w in left:
         say("%s %s, %.0f MB (%d of %d)" % (w.name, w.version, w.size / 1e6, wheels.index(w) + 1, len(wheels)))
         with tempfile.TemporaryDirectory(prefix="wheel-", dir=str(work)) as part:
@@ -365,24 +444,49 @@ def fetch(home, work, kind):
         (done / w.hash).touch()
 
 
+def installed():
+    """Returns the folder torch of the PyTorch that is installed for $PYTHON or python3."""
+    python = os.environ.get("PYTHON") or "python3"
+    python = os.path.abspath(shutil.which(python) or python)
+    find = "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
+    try:
+        # Not in the current folder: Python would take a folder torch there for PyTorch.
+        p = subprocess.run([python, "-c", find], cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    except OSError as e:
+        fail("LIBTORCH=python: %s does not run: %s" % (python, e.strerror), "Name the Python that has PyTorch with PYTHON=COMMAND, or leave LIBTORCH out.")
+    if p.returncode or not p.stdout.strip():
+        fail("LIBTORCH=python: %s has no PyTorch" % python,
+             "Activate the environment that has it, name its Python with PYTHON=COMMAND, or leave LIBTORCH out.")
+    return p.stdout.strip()
+
+
+def abi_of(torch):
+    """Returns the C++ ABI of a libtorch: 1 with the strings of C++11, else 0."""
+    # The constructor of c10::Error takes a std::string; its symbol tells the ABI of the string.
+    symbols = (torch / "lib" / "libc10.so").read_bytes()
+    constructor = b"_ZN3c105ErrorC1ENS_14SourceLocationE"
+    if constructor + b"NSt7__cxx1112basic_string" in symbols:
+        return 1
+    if constructor + b"Ss\0" not in symbols:
+        fail("the C++ ABI of %s cannot be found out" % (torch / "lib" / "libc10.so"), "Name a libtorch as PyTorch publishes it, or leave LIBTORCH out.")
+    return 0
+
+
 def own(path):
-    """Returns (torch folder, folder of stand-ins, C++ ABI, kind) for a libtorch that the user names."""
+    """Returns (torch folder, folder of stand-ins, C++ ABI, kind, version) for a libtorch that the user has."""
     check_path(os.path.expanduser(path), "LIBTORCH")
     torch = pathlib.Path(os.path.abspath(os.path.expanduser(path)))
     header, c10, cpu = "include/torch/csrc/api/include/torch/version.h", "lib/libc10.so", "lib/libtorch_cpu.so"
     for file in header, c10, cpu:
         if not (torch / file).is_file():
-            fail("LIBTORCH=%s has no %s" % (path, file), "Name the folder of a libtorch 2.1 that has include/ and lib/, or leave LIBTORCH out.")
-    found = re.search(r'define\s+TORCH_VERSION\s[\s\\]*"([^"]+)"', (torch / header).read_text())
-    version = found.group(1) if found else "of an unknown version"
-    if not version.startswith("2.1."):
-        fail("LIBTORCH=%s is %s, and 2.1 is needed" % (path, version), "Name a libtorch 2.1, or leave LIBTORCH out.")
-    # The constructor of c10::Error takes a std::string; its symbol tells the ABI of the string.
-    symbols = (torch / c10).read_bytes()
-    constructor = b"_ZN3c105ErrorC1ENS_14SourceLocationE"
-    abi = 1 if constructor + b"NSt7__cxx1112basic_string" in symbols else 0 if constructor + b"Ss\0" in symbols else None
-    if abi is None:
-        fail("the C++ ABI of %s cannot be found out" % (torch / c10), "Name a libtorch 2.1 as PyTorch publishes it, or leave LIBTORCH out.")
+            fail("LIBTORCH=%s has no %s" % (path, file), "Name the folder of a libtorch that has include/ and lib/, or leave LIBTORCH out.")
+    headers = [torch / header, torch / "include/torch/headeronly/version.h"]  # newer versions have the number in the second
+    found = re.search(r'define\s+TORCH_VERSION\s[\s\\]*"([^"]+)"', "".join(h.read_text() for h in headers if h.is_file()))
+    number = found.group(1) if found else "of an unknown version"
+    version = of(number)
+    if not version:
+        fail("LIBTORCH=%s is %s, and the supported versions are %s" % (path, number, names(supported())), "Name one of these, or leave LIBTORCH out.")
+    abi = abi_of(torch)
     asked = os.environ.get("CUDA", "")
     kind = "cuda" if (torch / "lib/libtorch_cuda.so").exists() and asked != "0" else "cpu"
     if asked == "1" and kind == "cpu":
@@ -393,11 +497,46 @@ def own(path):
     if not (folder / STAMP).exists():
         check_loads(torch, kind)
         try:
-            write_stand_ins(folder, torch, kind)
-            (folder / STAMP).write_text(json.dumps({"libtorch": str(torch), "version": version, "kind": kind, "abi": abi}) + "\n")
+            write_stand_ins(folder, torch)
+            (folder / STAMP).write_text(json.dumps({"libtorch": str(torch), "version": number, "kind": kind, "abi": abi}) + "\n")
         except OSError as e:
             fail("%s cannot be written: %s" % (folder, e.strerror), "Name another folder with HDAS_CACHE.")
-    return torch, folder, abi, kind
+    return torch, folder, abi, kind, version
+
+
+def generated(folder, name, text):
+    """Returns the path of a file with this text, whose name changes with the text, because Go's build cache does not see edits of such files."""
+    stem, suffix = os.path.splitext(name)
+    path = folder / ("%s-%s%s" % (stem, hashlib.sha256(text.encode()).hexdigest()[:12], suffix))
+    if not path.exists():
+        part = folder / ("%s.%d" % (path.name, os.getpid()))
+        try:
+            part.write_text(text)
+            part.chmod(0o755)
+            part.rename(path)
+        except OSError as e:
+            fail("%s cannot be written: %s" % (folder, e.strerror), "Name another folder with HDAS_CACHE.")
+    return path
+
+
+# gotch and package torch name C++17 after CGO_CXXFLAGS, and the compiler uses the last standard that is named. Go tries the
+# linker's flags with the first word of CXX alone, so that it must be one word.
+CXX20 = """#!/bin/sh
+# Compiles as C++20 what asks for C++17.
+for a; do
+	shift
+	[ "$a" = -std=c++17 ] && a=-std=c++20
+	set -- "$@" "$a"
+done
+exec %s "$@"
+"""
+
+
+def compiler(cxx):
+    """Returns the compiler behind a wrapper of CXX20, where one setup runs within the environment of another."""
+    if re.search(r"/cxx20-\w+\.sh$", cxx) and os.path.exists(cxx):
+        return pathlib.Path(cxx).read_text().splitlines()[-1][len("exec "):-len(' "$@"')]
+    return cxx
 
 
 JPEG = b"""#include <stdio.h>
@@ -439,46 +578,48 @@ def goflags(flags, **wanted):
 
 
 def environment():
-    """Prepares; returns the torch folder and the variables. The -l flags stand in package torch: here they would be
+    """Prepares; returns the variables and what to say of the libtorch. The -l flags stand in package torch: here they would be
     linked into every test binary that uses cgo at all."""
     check_machine()
     go = check_go()
     jpeg = libjpeg(go["CC"] or "gcc")
-    abi = 0  # that of the wheel
-    if os.environ.get("LIBTORCH"):
-        torch, empty, abi, kind = own(os.environ["LIBTORCH"])
+    asked, cxx = os.environ.get("LIBTORCH"), compiler(go["CXX"] or "g++")
+    if asked and asked not in [v.number for v in supported()]:
+        torch, empty, abi, kind, version = own(installed() if asked == "python" else asked)
+        check_compiler(cxx, version)
+        why = "LIBTORCH=%s" % asked
     else:
-        kind = variant()
-        folder = prepare(kind, go["CXX"])
+        version, kind, why = choose(asked)
+        folder = prepare(version, kind, cxx)
         torch, empty = folder / "torch", folder / "empty"
-    include = "-I%s/include -I%s/include/torch/csrc/api/include" % (torch, torch)
-    if kind == "cuda":
-        homes = [torch.parent / "nvidia" / "cuda_runtime", pathlib.Path(os.environ.get("CUDA_HOME") or "/usr/local/cuda")]
-        include += "".join([" -I%s/include" % h for h in homes if (h / "include" / "cuda_runtime_api.h").is_file()][:1])
-    env = {
-        "CGO_CXXFLAGS": "-O2 -D_GLIBCXX_USE_CXX11_ABI=%d %s" % (abi, include),
-        "CGO_LDFLAGS": "-L%s -L%s/lib -Wl,-rpath,%s/lib" % (empty, torch, torch),
-    }
-    flags = goflags(go["GOFLAGS"], cuda=kind == "cuda", libjpeg=jpeg)
+        abi = abi_of(torch)
+    flags = "-O2 -D_GLIBCXX_USE_CXX11_ABI=%d -I%s/include -I%s/include/torch/csrc/api/include -include %s" % (
+        abi, torch, torch, generated(empty, COMPAT.name, COMPAT.read_text()))
+    env = {"CGO_CXXFLAGS": flags, "CGO_LDFLAGS": "-L%s -L%s/lib -Wl,-rpath,%s/lib" % (empty, torch, torch)}
+    if version.standard == 20:
+        env["CXX"] = str(generated(empty, "cxx20.sh", CXX20 % cxx))
+    elif cxx != (go["CXX"] or "g++"):
+        env["CXX"] = cxx
+    flags = goflags(go["GOFLAGS"], nocuda=os.environ.get("CUDA") == "0", libjpeg=jpeg)
     if flags is not None:
         env["GOFLAGS"] = flags
-    return torch, env
+    return env, "libtorch %s for %s is ready in %s (%s)" % (version.number, kind.upper(), torch, why)
 
 
 def main(args):
     if sys.version_info < (3, 8):
         fail("python3 is %d.%d, and 3.8 or newer is needed" % sys.version_info[:2], "Install a newer Python 3 with pip and put it first in PATH.")
     if args[:2] == ["run", "--"] and args[2:]:
-        env = dict(os.environ, **environment()[1])
+        env = dict(os.environ, **environment()[0])
         try:
             os.execvpe(args[2], args[2:], env)
         except OSError as e:
             fail("%s cannot be run: %s" % (args[2], e.strerror), "Install it, or put it into PATH.")
     elif args == ["env"]:
-        for key, value in environment()[1].items():
+        for key, value in environment()[0].items():
             print("export %s=%s" % (key, shlex.quote(value)))
     elif not args:
-        say("libtorch is ready in %s" % environment()[0])
+        say(environment()[1])
     else:
         sys.exit(__doc__)
 

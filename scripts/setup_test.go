@@ -27,7 +27,7 @@ func newSetup(t *testing.T) *setup {
 	t.Helper()
 	root := t.TempDir()
 	s := &setup{t, filepath.Join(root, "scripts"), filepath.Join(root, "cache"), filepath.Join(root, "wheels"), fakeLibtorch(t, 0, "2.1.2")}
-	for _, name := range []string{"setup.sh", "setup.py"} {
+	for _, name := range []string{"setup.sh", "setup.py", "gotch.h", "libtorch/2.1.2-cpu.txt", "../torch/versions/versions.txt"} {
 		copyFile(t, name, filepath.Join(s.dir, name))
 	}
 	copyFile(t, "../go.mod", filepath.Join(root, "go.mod"))
@@ -58,7 +58,7 @@ func (s *setup) makeWheels() {
 	add("torch", "2.1.2", "cp311-cp311", files)
 	add("nvidia-cuda-runtime-cu12", "12.1.105", "py3-none", map[string]string{"nvidia/cuda_runtime/lib/libcudart.so.12": "cudart"})
 	add("nvidia-cuda-cupti-cu12", "12.1.105", "py3-none", map[string]string{"nvidia/cuda_cupti/lib/libcupti.so.12": "cupti"})
-	writeFile(s.t, filepath.Join(s.dir, "libtorch-cpu.txt"), []byte("# tiny\n"+list.String()))
+	writeFile(s.t, filepath.Join(s.dir, "libtorch", "2.1.2-cpu.txt"), []byte("# tiny\n"+list.String()))
 }
 
 // run runs the setup for the CPU, with the further variables, and returns what it printed.
@@ -66,7 +66,7 @@ func (s *setup) run(args []string, env ...string) (stdout, stderr string, err er
 	c := exec.Command(filepath.Join(s.dir, "setup.sh"), args...)
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
-		if !slices.Contains([]string{"LIBTORCH", "GOFLAGS", "CGO_CXXFLAGS", "CGO_LDFLAGS", "CGO_ENABLED"}, name) {
+		if !slices.Contains([]string{"LIBTORCH", "GOFLAGS", "PYTHON", "CXX", "CGO_CXXFLAGS", "CGO_LDFLAGS", "CGO_ENABLED"}, name) {
 			c.Env = append(c.Env, v)
 		}
 	}
@@ -129,9 +129,17 @@ func TestPrepare(t *testing.T) {
 		}
 	}
 
-	// Done, it needs no wheels, and its output is what a shell evaluates.
-	want := fmt.Sprintf("export CGO_CXXFLAGS='-O2 -D_GLIBCXX_USE_CXX11_ABI=0 -I%[1]s/torch/include -I%[1]s/torch/include/torch/csrc/api/include'\n"+
-		"export CGO_LDFLAGS='-L%[1]s/empty -L%[1]s/torch/lib -Wl,-rpath,%[1]s/torch/lib'\n", home)
+	// Done, it needs no wheels, and its output is what a shell evaluates. The header that gotch is compiled with has a name
+	// that changes with its content.
+	header := func() string {
+		files, err := filepath.Glob(filepath.Join(home, "empty", "gotch-*.h"))
+		if err != nil || len(files) != 1 || readFile(t, files[0]) != readFile(t, filepath.Join(s.dir, "gotch.h")) {
+			t.Fatal(files, err)
+		}
+		return files[0]
+	}
+	want := fmt.Sprintf("export CGO_CXXFLAGS='-O2 -D_GLIBCXX_USE_CXX11_ABI=0 -I%[1]s/torch/include -I%[1]s/torch/include/torch/csrc/api/include -include %[2]s'\n"+
+		"export CGO_LDFLAGS='-L%[1]s/empty -L%[1]s/torch/lib -Wl,-rpath,%[1]s/torch/lib'\nexport GOFLAGS=-tags=nocuda\n", home, header())
 	if got, stderr := s.passes([]string{"env"}, "PIP_FIND_LINKS="); got != want || stderr != "" {
 		t.Errorf("got\n%s%swant\n%s", got, stderr, want)
 	}
@@ -145,7 +153,7 @@ func TestPrepare(t *testing.T) {
 	s.fails([]string{"env"}, "could not download torch 2.1.2", "PIP_FIND_LINKS=")
 
 	// Another file under the name of a pinned one.
-	list := filepath.Join(s.dir, "libtorch-cpu.txt")
+	list := filepath.Join(s.dir, "libtorch", "2.1.2-cpu.txt")
 	pins := readFile(t, list)
 	before, after, _ := strings.Cut(pins, "sha256:")
 	writeFile(t, list, []byte(before+"sha256:"+strings.Repeat("0", 64)+after[64:]))
@@ -182,7 +190,8 @@ func TestOwn(t *testing.T) {
 			t.Errorf("C++ ABI %d: %s", abi, got)
 		}
 	}
-	s.fails(nil, "is 2.2.0, and 2.1 is needed", "LIBTORCH="+fakeLibtorch(t, 1, "2.2.0"))
+	s.fails(nil, "is 2.2.0, and the supported versions are 2.1.2, ", "LIBTORCH="+fakeLibtorch(t, 1, "2.2.0"))
+	s.fails(nil, "of an unknown version, and the supported versions", "LIBTORCH="+fakeLibtorch(t, 1, ""))
 	s.fails(nil, "has no include/torch", "LIBTORCH="+s.cache)
 	s.fails(nil, "has no libtorch_cuda.so", "LIBTORCH="+s.libtorch, "CUDA=1")
 	s.fails(nil, "has a space", "LIBTORCH=/my libtorch")
@@ -191,9 +200,104 @@ func TestOwn(t *testing.T) {
 	s.fails(nil, "libtorch_cpu.so does not load on this machine: OSError: libgomp-a34b3233.so.1", "LIBTORCH="+broken)
 
 	compile(t, filepath.Join(s.libtorch, "lib", "libtorch_cuda.so"), "void cuda() {}")
-	got, _ := s.passes([]string{"env"}, "LIBTORCH="+s.libtorch, "CUDA=")
-	if !strings.Contains(got, "export GOFLAGS=-tags=cuda\n") {
-		t.Errorf("CUDA: %s", got)
+	for _, cuda := range []string{"", "1"} {
+		if got, _ := s.passes([]string{"env"}, "LIBTORCH="+s.libtorch, "CUDA="+cuda); strings.Contains(got, "GOFLAGS") {
+			t.Errorf("CUDA: %s", got)
+		}
+	}
+}
+
+// LIBTORCH=python is the installed PyTorch's, of $PYTHON or python3.
+func TestInstalledPyTorch(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	python := func(lines string) string {
+		file := filepath.Join(t.TempDir(), "python")
+		writeFile(t, file, []byte("#!/bin/sh\n"+lines+"\n"))
+		return "PYTHON=" + file
+	}
+	got, _ := s.passes([]string{"env"}, "LIBTORCH=python", python("echo "+s.libtorch))
+	if !strings.Contains(got, " -I"+s.libtorch+"/include ") {
+		t.Errorf("got %s", got)
+	}
+	s.fails(nil, "has no PyTorch", "LIBTORCH=python", python("echo"))
+	s.fails(nil, "has no PyTorch", "LIBTORCH=python", python("exit 1"))
+	s.fails(nil, "does not run", "LIBTORCH=python", "PYTHON=/no/such/python")
+	half := fakeLibtorch(t, 1, "2.11.0")
+	remove(t, filepath.Join(half, "lib", "libtorch_cpu.so"))
+	s.fails(nil, "has no lib/libtorch_cpu.so", "LIBTORCH=python", python("echo "+half))
+}
+
+// Headers of C++20 are compiled by a compiler that is told so, although gotch asks for C++17, also where a setup runs within the
+// environment of another.
+func TestCXX20(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	newest := fakeLibtorch(t, 1, "2.15.0")
+	probe := "echo 'int main() { return __cplusplus / 100; }' | $CXX -std=c++17 -E -x c++ - | tail -n 1"
+	inner := filepath.Join(s.dir, "setup.sh") + " run -- sh -c \"" + strings.ReplaceAll(probe, "$", "\\$") + "\""
+	for libtorch, want := range map[string]string{newest: "202002L", s.libtorch: "201703L"} {
+		for i, command := range []string{probe, "LIBTORCH=" + libtorch + " " + inner} {
+			outer := []string{libtorch, newest}[i]
+			got, _ := s.passes([]string{"run", "--", "sh", "-c", "export CXX=${CXX:-g++}; " + command}, "LIBTORCH="+outer)
+			if !strings.Contains(got, want) {
+				t.Errorf("%s with %s: %s", libtorch, command, got)
+			}
+		}
+	}
+	old := filepath.Join(t.TempDir(), "old")
+	writeFile(t, old, []byte("#!/bin/sh\ncase \"$*\" in *c++20*) echo no such standard >&2; exit 1;; esac\nexec g++ \"$@\"\n"))
+	s.fails(nil, "does not compile C++20 with OpenMP: no such standard", "LIBTORCH="+newest, "CXX="+old)
+	s.passes(nil, "LIBTORCH="+s.libtorch, "CXX="+old)
+}
+
+// The version to prepare is the newest that the driver and the GPU can use.
+func TestChoice(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	for _, name := range []string{"2.1.2-cpu", "2.1.2-cuda", "2.15.0-cpu", "2.15.0-cuda", "2.11.0-cpu"} {
+		writeFile(t, filepath.Join(s.dir, "libtorch", name+".txt"), nil)
+	}
+	choose := "import os, setup; v, kind, why = setup.choose(os.environ.get('LIBTORCH', '')); print(v.number, kind, why)"
+	for _, c := range []struct{ gpus, env, want string }{
+		{"", "", "2.15.0 cpu the newest for CPUs"},
+		{"580.95.05, 9.0", "", "2.15.0 cuda the newest for GPUs"},
+		{"580.95.05, 12.0\n580.95.05, 8.6", "", "2.15.0 cuda"},
+		{"580.95.05, 9.0", "CUDA=0", "2.15.0 cpu"},
+		{"", "CUDA=1", "2.15.0 cuda"},
+		{"535.129.03, 8.0", "", "2.1.2 cuda the newest that runs here; 2.15.0 does not: CUDA 13.2 needs the NVIDIA driver 580, and 535 is installed"},
+		{"580.95.05, 7.0", "", "2.1.2 cuda the newest that runs here; 2.15.0 does not: its wheel has code for compute capabilities 7.5 to"},
+		{"470.82.01, 8.0", "", "no supported libtorch runs on this GPU: 2.15.0: CUDA 13.2 needs the NVIDIA driver 580, and 470 is installed"},
+		{"", "LIBTORCH=2.11.0", "2.11.0 cpu LIBTORCH=2.11.0"},
+		{"580.95.05, 9.0", "LIBTORCH=2.11.0", "libtorch 2.11.0 for CUDA is not among those that setup can prepare"},
+		{"535.129.03, 8.0", "LIBTORCH=2.15.0", "libtorch 2.15.0 does not run here: CUDA 13.2 needs the NVIDIA driver 580, and 535 is installed"},
+		{"", "CUDA=2", "CUDA=2 is neither 0 nor 1"},
+	} {
+		bin := t.TempDir()
+		smi := "#!/bin/sh\necho '" + c.gpus + "'\n"
+		if c.gpus == "" {
+			smi = "#!/bin/sh\necho NVIDIA-SMI has failed; exit 9\n"
+		}
+		writeFile(t, filepath.Join(bin, "nvidia-smi"), []byte(smi))
+		p := exec.Command("python3", "-c", choose)
+		p.Dir = s.dir
+		p.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "LIBTORCH=", "CUDA=", c.env)
+		if c.env == "" {
+			p.Env = p.Env[:len(p.Env)-1]
+		}
+		if got, err := p.CombinedOutput(); !strings.Contains(string(got), c.want) {
+			t.Errorf("%+v: %v, %s", c, err, got)
+		}
+	}
+}
+
+// The lists of wheels belong to supported versions, and each supported version has one for the CPU.
+func TestLists(t *testing.T) {
+	t.Parallel()
+	check := "import setup; [setup.wheels_of(v, k) for v in setup.supported() for k in ('cpu', 'cuda') if k == 'cpu' or setup.wheels_file(v, k).exists()]; " +
+		"names = {v.number for v in setup.supported()}; print([f.name for f in (setup.HERE / 'libtorch').iterdir() if f.name.rsplit('-', 1)[0] not in names])"
+	if got, err := exec.Command("python3", "-B", "-c", check).CombinedOutput(); err != nil || string(got) != "[]\n" {
+		t.Errorf("%v: %s", err, got)
 	}
 }
 
@@ -224,12 +328,12 @@ func TestGOFLAGS(t *testing.T) {
 	s := newSetup(t)
 	compile(t, filepath.Join(s.libtorch, "lib", "libtorch_cuda.so"), "void cuda() {}")
 	for _, c := range []struct{ flags, cuda, want string }{
-		{"-mod=mod", "1", "-mod=mod -tags=cuda"},
-		{"-tags=a,b -v", "1", "-v -tags=a,b,cuda"},
-		{"-tags=cuda", "1", "-tags=cuda"},
-		{"-tags=a,cuda -v", "0", "-v -tags=a"},
-		{"-tags=cuda", "0", ""},
-		{"-v", "0", "-v"},
+		{"-mod=mod", "0", "-mod=mod -tags=nocuda"},
+		{"-tags=a,b -v", "0", "-v -tags=a,b,nocuda"},
+		{"-tags=nocuda", "0", "-tags=nocuda"},
+		{"-tags=a,nocuda -v", "1", "-v -tags=a"},
+		{"-tags=nocuda", "1", ""},
+		{"-v", "1", "-v"},
 	} {
 		got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $GOFLAGS"}, "LIBTORCH="+s.libtorch, "CUDA="+c.cuda, "GOFLAGS="+c.flags)
 		if strings.TrimSpace(got) != c.want {
@@ -294,7 +398,7 @@ func TestLibjpeg(t *testing.T) {
 	for _, c := range []struct {
 		fails       int
 		asked, want string
-	}{{0, "", "-tags=libjpeg"}, {0, "1", "-tags=libjpeg"}, {0, "0", ""}, {1, "", ""}} {
+	}{{0, "", "-tags=nocuda,libjpeg"}, {0, "1", "-tags=nocuda,libjpeg"}, {0, "0", "-tags=nocuda"}, {1, "", "-tags=nocuda"}} {
 		got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $GOFLAGS"}, "LIBTORCH="+s.libtorch, "LIBJPEG="+c.asked, "CC="+compiler(c.fails))
 		if strings.TrimSpace(got) != c.want {
 			t.Errorf("%+v: GOFLAGS=%s", c, got)
@@ -311,7 +415,14 @@ func fakeLibtorch(t *testing.T, abi int, version string) string {
 	t.Helper()
 	dir := t.TempDir()
 	lib := filepath.Join(dir, "lib")
-	writeFile(t, filepath.Join(dir, versionHeader), fmt.Appendf(nil, "#define TORCH_VERSION \\\n  %q\n", version))
+	header := versionHeader
+	if !strings.HasPrefix(version, "2.1.") { // newer ones have it elsewhere
+		writeFile(t, filepath.Join(dir, header), []byte("#include <torch/headeronly/version.h>\n"))
+		header = "include/torch/headeronly/version.h"
+	}
+	if version != "" {
+		writeFile(t, filepath.Join(dir, header), fmt.Appendf(nil, "#define TORCH_VERSION \\\n  %q\n", version))
+	}
 	source := "#include <string>\nnamespace c10 { struct SourceLocation { int line; }; struct Error { Error(SourceLocation, std::string); }; Error::Error(SourceLocation, std::string) {} }"
 	compile(t, filepath.Join(lib, "libc10.so"), source, fmt.Sprintf("-D_GLIBCXX_USE_CXX11_ABI=%d", abi))
 	omp := filepath.Join(lib, "libgomp-a34b3233.so.1")

@@ -165,7 +165,7 @@ func TestEarlyStop(t *testing.T) {
 // good checkpoint.
 func TestDivergedSearch(t *testing.T) {
 	s := setup(t, configs.DistributionSearch)
-	s.Config.Epochs, s.Config.CheckpointSteps, s.Config.Weights.LR, s.Config.Weights.WeightDecay = 4, 1, 1e12, 1e12
+	s.Config.Epochs, s.Config.CheckpointSteps, s.Config.Weights.LR, s.Config.Weights.WeightDecay = 4, 1, 1e3, 1e3
 	d, err := run.Create(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,8 @@ package search
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"hdas/configs"
@@ -15,9 +17,9 @@ import (
 
 // Probe returns what is needed to estimate the time and the memory of the search. Invalid settings are
 // returned as setting.Fault errors.
-func (s Setup) Probe(name string) (estimate.Probe, estimate.Run, error) {
+func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	none := func(err error) (estimate.Probe, estimate.Run, error) { return nil, estimate.Run{}, err }
-	if err := s.validate(); err != nil {
+	if err := errors.Join(s.validate(), s.Train.Validate(), s.Valid.Validate()); err != nil {
 		return none(err)
 	}
 	sp, err := s.Config.Space()
@@ -36,10 +38,13 @@ func (s Setup) Probe(name string) (estimate.Probe, estimate.Run, error) {
 		return start(of)
 	}
 	r := estimate.Run{
-		Name: name, Weights: weights, Arch: arch, Batch: s.Config.Batch,
+		Name: fmt.Sprintf("%s search", s.Config.Kind), Key: "search.batch", Less: s.Less(), Weights: weights, Arch: arch, Batch: s.Config.Batch,
 		Images: min(s.Train.Dataset.Len(), s.Valid.Dataset.Len()), Steps: min(s.Train.Batches(), s.Valid.Batches()), Evaluations: s.Test.Batches(),
 		Phases: []estimate.Phase{{Epochs: s.Config.Epochs - s.Config.Alpha.Warmup, At: s.Config.Epochs - 1}},
-		Image:  s.Train.Ahead() + s.Valid.Ahead(),
+		Image:  s.Train.Ahead() + s.Valid.Ahead(), Heap: estimate.Storing,
+	}
+	if s.Config.Recompute != "none" {
+		r.Heap = estimate.Recomputing
 	}
 	if n := s.Config.Alpha.Warmup; n > 0 { // in these epochs only the weights learn
 		r.Phases = append([]estimate.Phase{{Epochs: n, At: 0}}, r.Phases...)
@@ -53,6 +58,9 @@ func (s Setup) Probe(name string) (estimate.Probe, estimate.Run, error) {
 			defer t.Free()
 			return t.eigenvalueTime(ctx)
 		}
+	}
+	if s.Options.Device.IsCUDA() {
+		r.Image = 0 // it is memory of the host
 	}
 	return run.Probe[pair]{Device: s.Options.Device, Epoch: s.Config.Epochs - 1, Start: func(batch int) (run.Measured[pair], error) { return start(batch) }}, r, nil
 }

@@ -26,11 +26,11 @@ func TestMemoryOfALargeBatch(t *testing.T) {
 	} {
 		s := setup(t, c.kind)
 		s.Config.Order, s.Config.Recompute, s.Config.Batch = c.order, c.recompute, 12
-		p, r, err := s.Probe("search")
+		p, r, err := s.Probe()
 		if err != nil {
 			t.Fatal(err)
 		}
-		var m estimate.Memory
+		m := estimate.Memory{Heap: estimate.Storing}
 		for _, batch := range []int{3, 6, 12} {
 			bytes, err := p.Peak(t.Context(), batch)
 			if err != nil {
@@ -64,7 +64,7 @@ func TestTimeOfASearch(t *testing.T) {
 	live := torch.Live()
 	s := setup(t, configs.CellSearch)
 	s.Config.Epochs, s.Config.Alpha.Warmup, s.Config.Stop = 5, 2, configs.EarlyStop{Ratio: 0.75, Window: 1}
-	p, r, err := s.Probe("search")
+	p, r, err := s.Probe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestTimeOfASearch(t *testing.T) {
 	}
 	s.Config.Epochs = 0
 	var fault *setting.Fault
-	if _, _, err := s.Probe("search"); !errors.As(err, &fault) {
+	if _, _, err := s.Probe(); !errors.As(err, &fault) {
 		t.Errorf("an invalid setting is %v", err)
 	}
 }

@@ -130,7 +130,7 @@ func TestRefusedSettings(t *testing.T) {
 	} {
 		s := setup(t, configs.StageSearch)
 		set(&s)
-		_, _, measured := s.Probe("search")
+		_, _, measured := s.Probe()
 		_, run := Run(context.Background(), s, nil, nil)
 		for _, err := range []error{measured, run} {
 			var f *setting.Fault

@@ -34,8 +34,22 @@ func (d Device) String() string {
 	return "cpu"
 }
 
-// CUDADevices returns the number of CUDA devices that this build can use on this machine.
-func CUDADevices() int { return int(C.hdas_cuda_devices()) }
+// CUDADevices returns the number of CUDA devices that this program can use on this machine.
+func CUDADevices() int {
+	start()
+	return int(C.hdas_cuda_devices())
+}
+
+// NoCUDA returns why this program can use no CUDA device on this machine, an empty text if it can.
+func NoCUDA() string {
+	switch n := CUDADevices(); {
+	case n > 0:
+		return ""
+	case thread.cuda != "":
+		return thread.cuda
+	}
+	return "the NVIDIA driver finds no device that libtorch can use; see nvidia-smi and CUDA_VISIBLE_DEVICES"
+}
 
 // ParseDevice returns the device with the given name: "cpu", "cuda" (the first CUDA device),
 // "cuda:N", or "auto" (the first CUDA device if there is one, else the CPU). It returns an error for
@@ -53,7 +67,10 @@ func ParseDevice(name string) (Device, error) {
 			break
 		}
 		if index >= n {
-			return CPU, fmt.Errorf("device %q: %d CUDA devices found; a CUDA build (make CUDA=1) and an NVIDIA driver are needed, or use cpu", name, n)
+			if n == 0 {
+				return CPU, fmt.Errorf("device %q: %s; use cpu, or see hdas doctor", name, NoCUDA())
+			}
+			return CPU, fmt.Errorf("device %q: there are %d CUDA devices, counted from 0", name, n)
 		}
 		return CUDA(index), nil
 	}

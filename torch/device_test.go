@@ -2,6 +2,7 @@ package torch_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"hdas/torch"
+	"hdas/torch/versions"
 )
 
 func TestParseDevice(t *testing.T) {
@@ -18,14 +20,18 @@ func TestParseDevice(t *testing.T) {
 		first = torch.CUDA(0)
 	}
 	good := map[string]torch.Device{"cpu": torch.CPU, "auto": first}
-	bad := map[string]string{fmt.Sprintf("cuda:%d", n): fmt.Sprintf("%d CUDA devices found", n), "cuda:99": "CUDA devices found"}
+	none := torch.NoCUDA()
+	if n > 0 {
+		none = fmt.Sprintf("there are %d CUDA devices", n)
+	}
+	bad := map[string]string{fmt.Sprintf("cuda:%d", n): none, "cuda:99": none}
 	for _, name := range []string{"", "CPU", "gpu", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "cuda0", "cudax", "cuda:1.5", " cpu"} {
 		bad[name] = "known are auto, cpu, cuda, cuda:N"
 	}
 	if n > 0 {
 		good["cuda"] = torch.CUDA(0)
 	} else {
-		bad["cuda"] = "0 CUDA devices found"
+		bad["cuda"] = none
 	}
 	for i := range n {
 		good[fmt.Sprintf("cuda:%d", i)] = torch.CUDA(i)
@@ -71,8 +77,8 @@ func TestDeviceAndTypeNames(t *testing.T) {
 	if torch.DType(len(types)).Known() {
 		t.Error("an element type is not tested")
 	}
-	if !strings.HasPrefix(torch.Version(), "2.1.") {
-		t.Errorf("libtorch %s, not 2.1", torch.Version())
+	if _, ok := versions.Of(torch.Version()); !ok {
+		t.Errorf("libtorch %s is not one of the supported versions, %s", torch.Version(), versions.Names())
 	}
 }
 
@@ -88,6 +94,17 @@ func TestNoSuchDevice(t *testing.T) {
 		if err := torch.Do(func(*torch.Scope) error { f(); return nil }); err == nil || strings.Contains(err.Error(), "frame #") || torch.Live() != before {
 			t.Errorf("%s on %v: %v", name, missing, err)
 		}
+	}
+}
+
+// Without a device there is a reason, which a device's error gives, too.
+func TestNoCUDA(t *testing.T) {
+	why := torch.NoCUDA()
+	if (why == "") != (torch.CUDADevices() > 0) {
+		t.Errorf("%d devices: %q", torch.CUDADevices(), why)
+	}
+	if _, err := torch.ParseDevice("cuda"); why != "" && (err == nil || !strings.Contains(err.Error(), why)) {
+		t.Errorf("%v does not say %q", err, why)
 	}
 }
 
@@ -230,6 +247,16 @@ func TestToDevice(t *testing.T) {
 			equal(t, "copied", read(y), array{[]int64{2, 3}, []float64{1, 2, 3, 1, 2, 3}}, 0)
 		})
 	})
+}
+
+// Without CUDA the free memory of a device is an error, not the end of the process.
+func TestFreeMemory(t *testing.T) {
+	var free int64
+	err := torch.Do(func(*torch.Scope) error { free = torch.FreeMemory(torch.CUDA(0)); return nil })
+	var e *torch.Error
+	if there := torch.CUDADevices() > 0; there != (err == nil) || there != (free > 0) || !there && !errors.As(err, &e) {
+		t.Errorf("%d bytes, %v, with %d devices", free, err, torch.CUDADevices())
+	}
 }
 
 // The peak counts tensors that exist at the same time, not all that are made, and is known also if f panics.

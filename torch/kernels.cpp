@@ -1,5 +1,6 @@
 // A program's pass with the kernels, as one node of libtorch's autograd graph.
 #include "backward.h"
+#include "versions.h"
 
 #include <torch/csrc/autograd/functions/utils.h>
 
@@ -41,7 +42,7 @@ template <class T> struct Back : torch::autograd::Node {
 
 template <class T> Tensor compute(std::shared_ptr<Pass> pass) {
   const bool gradients = recorded(pass->tensors);
-  auto node = std::shared_ptr<Back<T>>(new Back<T>(), torch::autograd::deleteNode);
+  auto node = make_node<Back<T>>();
   if (gradients)
     node->set_next_edges(torch::autograd::collect_next_edges(pass->tensors));
   Kept<T> &kept = node->kept;

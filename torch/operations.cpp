@@ -3,8 +3,8 @@
 // a term is the scale of its last norm, and sums are accumulated in place.
 #include "channels.h"
 #include "program.h"
+#include "versions.h"
 
-#include <ATen/autocast_mode.h>
 #include <functional>
 #include <map>
 #include <torch/csrc/autograd/functions/utils.h>
@@ -19,13 +19,11 @@ using List = std::vector<Tensor>;
 // The autocast setting of a function's first computation, which is restored for its recomputation, but
 // without autocast's cache of converted weights.
 struct Autocast {
-  bool cpu = at::autocast::is_cpu_enabled(), cuda = at::autocast::is_enabled(), cache = at::autocast::is_autocast_cache_enabled();
-  at::ScalarType cpu_type = at::autocast::get_autocast_cpu_dtype(), cuda_type = at::autocast::get_autocast_gpu_dtype();
+  Cast cpu = get_cast(at::kCPU), cuda = get_cast(at::kCUDA);
+  bool cache = at::autocast::is_autocast_cache_enabled();
   void set(bool caching) const {
-    at::autocast::set_cpu_enabled(cpu);
-    at::autocast::set_enabled(cuda);
-    at::autocast::set_autocast_cpu_dtype(cpu_type);
-    at::autocast::set_autocast_gpu_dtype(cuda_type);
+    set_cast(at::kCPU, cpu);
+    set_cast(at::kCUDA, cuda);
     at::autocast::set_autocast_cache_enabled(caching);
   }
 };
@@ -87,7 +85,7 @@ Tensor again(Function f, const List &inputs) {
     gradients = gradients || (t.defined() && t.requires_grad());
   if (!gradients || !at::GradMode::is_enabled())
     return f(inputs, false);
-  auto node = std::shared_ptr<Again>(new Again(), torch::autograd::deleteNode);
+  auto node = make_node<Again>();
   node->set_next_edges(torch::autograd::collect_next_edges(inputs));
   Tensor y;
   {

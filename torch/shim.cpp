@@ -1,8 +1,8 @@
 #include "guard.h"
 #include "shim.h"
+#include "versions.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 #include <atomic>
 #include <c10/core/Allocator.h>
 #include <cstring>
@@ -10,7 +10,6 @@
 #include <malloc.h>
 #include <mutex>
 #include <torch/torch.h>
-#include <torch/version.h>
 
 using at::Tensor;
 
@@ -191,20 +190,12 @@ char *hdas_channels_last(ht *out, ht t) {
   return hdas_guard([&] { *out = handle(ref(t).contiguous(at::MemoryFormat::ChannelsLast)); });
 }
 
-static void autocast(const hdas_cast &c) {
-  if (c.cuda) {
-    at::autocast::set_enabled(c.enabled != 0);
-    at::autocast::set_autocast_gpu_dtype(at::ScalarType(c.type));
-  } else {
-    at::autocast::set_cpu_enabled(c.enabled != 0);
-    at::autocast::set_autocast_cpu_dtype(at::ScalarType(c.type));
-  }
-}
+static void autocast(const hdas_cast &c) { hdas::set_cast(c.cuda ? at::kCUDA : at::kCPU, {c.enabled != 0, at::ScalarType(c.type)}); }
 
 char *hdas_autocast(int cuda, int type, hdas_cast *was) {
   return hdas_guard([&] {
-    *was = cuda ? hdas_cast{1, at::autocast::is_enabled(), int(at::autocast::get_autocast_gpu_dtype())}
-                : hdas_cast{0, at::autocast::is_cpu_enabled(), int(at::autocast::get_autocast_cpu_dtype())};
+    const hdas::Cast now = hdas::get_cast(cuda ? at::kCUDA : at::kCPU);
+    *was = {cuda, now.enabled, int(now.type)};
     autocast({cuda, 1, type});
     at::autocast::increment_nesting();
   });
@@ -241,20 +232,12 @@ char *hdas_set_generator(int device, ht state) {
 char *hdas_set_threads(int n) {
   return hdas_guard([&] {
     static const int own = at::get_num_threads();
-    at::set_num_threads(n > 0 ? n : own);
+    at::set_num_threads(n != 0 ? n : own);
   });
 }
 
 int hdas_threads(void) { return at::get_num_threads(); }
 const char *hdas_version(void) { return TORCH_VERSION; }
-int hdas_cuda_devices(void) {
-  try {
-    return torch::cuda::is_available() ? int(torch::cuda::device_count()) : 0;
-  } catch (...) {
-    return 0;
-  }
-}
-
 char *hdas_synchronize(int device) {
   return hdas_guard([&] { torch::cuda::synchronize(device); });
 }

@@ -81,6 +81,9 @@ char *hdas_instruction_set(const char **name);
 // Sets *name to the name of the instruction set that libtorch's own operations use; it must not be freed.
 char *hdas_libtorch_instruction_set(const char **name);
 const char *hdas_version(void);
+// Loads libtorch's CUDA library if there is one and an NVIDIA driver, before libtorch is first used.
+// Returns why it is not loaded, empty if it is; the text must not be freed.
+const char *hdas_load_cuda(void);
 int hdas_cuda_devices(void);
 // Waits for all work on a CUDA device.
 char *hdas_synchronize(int device);

@@ -19,6 +19,7 @@ var thread struct {
 	start sync.Once
 	id    atomic.Int64 // the OS thread's id; zero until it runs
 	jobs  chan job
+	cuda  string // why libtorch's CUDA library is not loaded
 }
 
 type job struct {
@@ -38,13 +39,21 @@ func (p threadPanic) String() string { return fmt.Sprintf("%v\n\n%s", p.value, p
 // onThread reports whether the caller runs on the tensor thread.
 func onThread() bool { return int64(syscall.Gettid()) == thread.id.Load() }
 
-// run executes f on the tensor thread and returns the value that f panicked with, or nil.
-func run(f func()) any {
+// start prepares libtorch and starts the tensor thread.
+func start() {
 	thread.start.Do(func() {
 		thread.jobs = make(chan job)
+		if thread.cuda = "this program was built without CUDA (CUDA=0)"; withCUDA {
+			thread.cuda = C.GoString(C.hdas_load_cuda())
+		}
 		C.hdas_init()
 		go serve()
 	})
+}
+
+// run executes f on the tensor thread and returns the value that f panicked with, or nil.
+func run(f func()) any {
+	start()
 	if onThread() {
 		return try(f)
 	}

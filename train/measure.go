@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 
 	"hdas/datasets"
 	"hdas/estimate"
@@ -13,7 +14,7 @@ import (
 // Probe returns what is needed to estimate the time and the memory of the training. Invalid settings are
 // returned as setting.Fault errors.
 func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
-	if err := setting.In("train", s.Config.Validate()); err != nil {
+	if err := errors.Join(setting.In("train", s.Config.Validate()), s.Train.Validate(), s.Test.Validate()); err != nil {
 		return nil, estimate.Run{}, err
 	}
 	network, err := model.Describe(s.Macro, s.Train.Dataset.Info(), s.Data).Plan(s.Genotype)
@@ -21,13 +22,16 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 		return nil, estimate.Run{}, err
 	}
 	r := estimate.Run{
-		Name: "training of " + s.Genotype.Name, Weights: network.Cost.Parameters, Batch: s.Config.Batch,
+		Name: "training of " + s.Genotype.Name, Key: "train.batch", Less: s.Less(), Weights: network.Cost.Parameters, Batch: s.Config.Batch,
 		Images: s.Train.Dataset.Len(), Steps: s.Train.Batches(), Evaluations: s.Test.Batches(),
 		Phases: []estimate.Phase{{Epochs: s.Config.Epochs, At: s.Config.Epochs - 1}}, // with drop path, if there is any
-		Image:  s.Train.Ahead(),
+		Image:  s.Train.Ahead(), Heap: estimate.Storing,
 	}
 	if s.Macro.Auxiliary {
 		r.Weights += network.AuxiliaryCost.Parameters
+	}
+	if s.Options.Device.IsCUDA() {
+		r.Image = 0 // it is memory of the host
 	}
 	return run.Probe[datasets.Batch]{Device: s.Options.Device, Epoch: s.Config.Epochs - 1, Start: func(batch int) (run.Measured[datasets.Batch], error) {
 		of := s

@@ -20,7 +20,7 @@ func TestMemoryOfALargeBatch(t *testing.T) {
 	if r.Steps != 3 || r.Images != 24 || r.Evaluations != 2 || r.Weights < 1000 || len(r.Phases) != 1 || r.Phases[0].Epochs != s.Config.Epochs {
 		t.Errorf("%+v", r)
 	}
-	var m estimate.Memory
+	m := estimate.Memory{Heap: estimate.Storing}
 	for _, batch := range []int{4, 8, 16} {
 		bytes, err := p.Peak(t.Context(), batch)
 		if err != nil {

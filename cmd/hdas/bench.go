@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +38,9 @@ a process of its own, at the size in the paper:
 With --pytorch, steps alternate with those of a reimplementation of these networks
 in PyTorch (the "twin"); with --reference, with those of a checkout of
 quark0/darts (workload darts only). So other load on the machine affects both
-alike. The median, minimum and maximum of the ratios are printed.`,
+alike. The median, minimum and maximum of the ratios are printed. --compile times
+the twin with torch.compile, too; a workload whose compiling takes more than ten
+minutes, or fails, is left out with the reason.`,
 		Example: `  hdas bench darts --batch 64 --reference ../darts
   hdas bench darts stage train --pytorch
   hdas bench stage --window 2,3,4,5 --batch 16,64 --json`,
@@ -60,8 +63,9 @@ alike. The median, minimum and maximum of the ratios are printed.`,
 	f.StringVar(&b.device, "device", "cpu", "cpu, cuda, cuda:N or auto")
 	f.IntVar(&b.rounds, "rounds", 6, "number of steps, the first of which is not counted")
 	f.BoolVar(&b.pytorch, "pytorch", false, "in turns with the PyTorch twin")
+	f.BoolVar(&b.compile, "compile", false, "with --pytorch: also the twin compiled by torch.compile")
 	f.StringVar(&b.reference, "reference", "", "in turns with this checkout of quark0/darts")
-	f.StringVar(&b.python, "python", "", "Python with PyTorch 2.1; default: the one that make parity prepared, or python3")
+	f.StringVar(&b.python, "python", "", "Python with a supported PyTorch; default: $PYTHON, the one that make parity prepared, or python3")
 	f.StringVar(&b.side, "side", "", "")
 	f.MarkHidden("side")
 	return c
@@ -71,7 +75,7 @@ type benchFlags struct {
 	batch, channels                 []int64
 	threads, cells, window          []int
 	recompute, path, precision      []string
-	pytorch                         bool
+	pytorch, compile                bool
 	device, reference, python, side string
 	rounds                          int
 }
@@ -87,11 +91,15 @@ func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error
 	if b.pytorch && b.reference != "" {
 		return usageError{errors.New("--pytorch compares with the twin, --reference with another program: choose one")}
 	}
+	if b.compile && !b.pytorch {
+		return usageError{errors.New("--compile is for --pytorch")}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	timing := parity.Timing{Self: []string{self, "bench", "--side"}, Twin: b.pytorch, Reference: b.reference, Rounds: b.rounds}
+	timing := parity.Timing{Self: []string{self, "bench", "--side"}, Twin: b.pytorch, Reference: b.reference, Rounds: b.rounds,
+		Compile: b.compile, CompileLimit: 10 * time.Minute}
 	var jobs []benchJob
 	for _, name := range names {
 		if known := parity.WorkloadNames(); !slices.Contains(known, name) {
@@ -121,9 +129,16 @@ func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error
 		if err != nil {
 			return err
 		}
+		if r.Reason != "" {
+			fmt.Fprintf(p.err, "%s: torch.compile: %s\n", j.name, r.Reason)
+		}
 		results = append(results, r)
 	}
 	return p.print(results, func(w io.Writer) { printBench(w, results) })
+}
+
+func writePeer(p *parity.Peer) string {
+	return fmt.Sprintf("%.3f\t%.2f\t%.2fx (%.2f-%.2f)\t%.2fx", p.Seconds, p.Peak/1e9, p.Speed[0], p.Speed[1], p.Speed[2], p.Memory)
 }
 
 type benchJob struct {
@@ -161,10 +176,16 @@ func printBench(w io.Writer, results []parity.Timed) {
 	for _, r := range results {
 		beside := "-\t-\t-\t-"
 		if r.PyTorch != nil {
-			beside = fmt.Sprintf("%.3f\t%.2f\t%.2fx (%.2f-%.2f)\t%.2fx", r.PyTorch.Seconds, r.PyTorch.Peak/1e9, r.Speed[0], r.Speed[1], r.Speed[2], r.Memory)
+			beside = writePeer(r.PyTorch)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%.3f\t%.3f\t%.1f\t%.1f\t%.2f\t%s\n", r.Workload, own(r.Channels), own(r.Cells), own(r.Window), r.Batch, r.Threads, r.Path, r.Precision, r.Recompute,
 			r.Seconds, r.CPU, 100*r.Go/r.Seconds, float64(r.Images)/r.Seconds, r.Peak/1e9, beside)
+		switch blank := strings.Repeat("\t", 13); {
+		case r.Compiled != nil:
+			fmt.Fprintf(t, "  beside torch.compile (the first step took %.0f s)%s\t%s\n", r.Compiled.First, blank, writePeer(r.Compiled))
+		case r.Reason != "":
+			fmt.Fprintf(t, "  torch.compile: not available%s\t-\t-\t-\t-\n", blank)
+		}
 	}
 	t.Flush()
 	fmt.Fprintln(w)

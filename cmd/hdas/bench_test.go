@@ -62,11 +62,22 @@ func TestBench(t *testing.T) {
 func TestBenchBeside(t *testing.T) {
 	steps := python(t, "while read line; do echo '{\"seconds\": 1000, \"cpu\": 2000, \"peak\": 1e12}'; done\n")
 	r := benched(t, "train", "--pytorch", "--python", steps, "--rounds", "4")[0]
-	if r.PyTorch == nil || r.PyTorch.Seconds != 1000 || r.PyTorch.CPU != 2000 || r.Memory != r.Peak/1e12 {
+	if r.PyTorch == nil || r.PyTorch.Seconds != 1000 || r.PyTorch.CPU != 2000 || r.PyTorch.Memory != r.Peak/1e12 || r.Compiled != nil || r.Reason != "" {
 		t.Fatalf("%+v", r)
 	}
-	if s := r.Speed; len(s) != 3 || s[1] > s[0] || s[0] > s[2] || s[0] < 999/r.Seconds || s[0] > 1001/r.Seconds {
+	if s := r.PyTorch.Speed; len(s) != 3 || s[1] > s[0] || s[0] > s[2] || s[0] < 999/r.Seconds || s[0] > 1001/r.Seconds {
 		t.Errorf("%v of %v s", s, r.Seconds)
+	}
+	// torch.compile is a third process, whose first step is not counted; without it, the others are measured.
+	compiles := python(t, "s=1000; test \"$4\" = compile && s=500; test $s = 500 && read line && echo '{\"seconds\": 7000, \"cpu\": 1, \"peak\": 1e12}'; while read line; do echo '{\"seconds\": '$s', \"cpu\": 2000, \"peak\": 1e12}'; done\n")
+	r = benched(t, "train", "--pytorch", "--compile", "--python", compiles, "--rounds", "3")[0]
+	if r.PyTorch == nil || r.PyTorch.Seconds != 1000 || r.Compiled == nil || r.Compiled.First != 7000 || r.Compiled.Seconds != 500 || r.Compiled.Speed[0] >= r.PyTorch.Speed[0] {
+		t.Errorf("%+v", r)
+	}
+	without := python(t, "test \"$4\" = compile && echo 'InductorError: no compiler' >&2 && exit 1; while read line; do echo '{\"seconds\": 1000, \"cpu\": 2000, \"peak\": 1e12}'; done\n")
+	r = benched(t, "train", "--pytorch", "--compile", "--python", without, "--rounds", "3")[0]
+	if r.PyTorch == nil || r.Compiled != nil || !strings.Contains(r.Reason, "InductorError: no compiler") {
+		t.Errorf("%+v", r)
 	}
 	fails := python(t, "read line; echo 'ValueError: no such thing' >&2; exit 3\n")
 	code, _, errs := call(t, append(smallBench, "train", "--pytorch", "--python", fails)...)
@@ -87,6 +98,7 @@ func TestBenchUsage(t *testing.T) {
 		{"darts --rounds 1", "is not in 2.."},
 		{"darts --recompute all", "known are none, edge, cell"},
 		{"darts --pytorch --reference x", "choose one"},
+		{"darts --compile", "--compile is for --pytorch"},
 		{"stage --reference x", "quark0/darts is timed in its search alone"},
 		{"darts --reference " + t.TempDir(), "no checkout of quark0/darts"},
 		{"darts --device moon", "device \"moon\" is unknown"},

@@ -32,7 +32,7 @@ func (p *program) comparePyTorch() *cobra.Command {
 	var tolerance float64
 	c := &cobra.Command{
 		Use: "pytorch", Short: "Compare this program with PyTorch on the same weights and batches",
-		Long: `Run this program and PyTorch 2.1 on the same weights and batches, each in a
+		Long: `Run this program and PyTorch on the same weights and batches, each in a
 process of its own, and print the largest differences between logits, losses,
 gradients of the weights and of the architecture, and the results of several
 steps; and the time and memory of a step.
@@ -98,7 +98,7 @@ libraries.`,
 	f.StringVar(&s.Precision, "precision", torch.Float64.String(), "float32 or float64")
 	f.IntVar(&s.Threads, "threads", runtime.NumCPU(), "threads of tensor operations on both sides")
 	f.Uint64Var(&s.Seed, "seed", 0, "seed of the random weights and batches")
-	f.StringVar(&python, "python", "", "Python with PyTorch 2.1; default: the one that make parity prepared, or python3")
+	f.StringVar(&python, "python", "", "Python with a supported PyTorch; default: $PYTHON, the one that make parity prepared, or python3")
 	f.Float64Var(&tolerance, "tolerance", 0, "tolerance of all groups; 0: as described above")
 	f.StringVar(&side, "side", "", "")
 	f.MarkHidden("side")
@@ -192,6 +192,9 @@ func (p *program) comparePairs(c *cobra.Command, all parity.Comparison, cases []
 
 func writeParity(w io.Writer, r parity.Result) {
 	fmt.Fprintf(w, "%s, with %s\n", r.Case, r.With)
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "  note: %s\n", note)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "  \ttensors\tdifference\tat most\tworst")
 	for _, g := range r.Groups {

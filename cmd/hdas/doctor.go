@@ -12,12 +12,14 @@ import (
 	"hdas/internal/imagefile"
 	"hdas/internal/proc"
 	"hdas/torch"
+	"hdas/torch/versions"
 )
 
 // health is the output of doctor.
 type health struct {
 	Libtorch string            `json:"libtorch"`
-	Library  string            `json:"library"` // path of the loaded library
+	Library  string            `json:"library"`  // path of the loaded library
+	Versions string            `json:"versions"` // whether a newer libtorch is supported here, and how to use another
 	Devices  []string          `json:"devices"`
 	CUDA     string            `json:"cuda"`
 	Threads  int               `json:"threads"`
@@ -49,7 +51,8 @@ func (p *program) doctor() *cobra.Command {
 			for i := range torch.CUDADevices() {
 				h.Devices = append(h.Devices, torch.CUDA(i).String())
 			}
-			h.CUDA = cudaAdvice(len(h.Devices) > 1)
+			h.CUDA = cudaAdvice()
+			h.Versions = versionAdvice(h.Libtorch, proc.NVIDIADriver())
 			if h.DataDir == "" {
 				h.DataDir = datasets.Dir()
 			}
@@ -69,18 +72,37 @@ func (p *program) doctor() *cobra.Command {
 	return c
 }
 
-func cudaAdvice(found bool) string {
-	switch {
-	case found:
-		return "found"
-	case proc.Library("libtorch_cuda.so") == "":
-		return "this build is for the CPU; with an NVIDIA GPU: make CUDA=1"
+// cudaAdvice says whether CUDA can be used and, if not, why.
+func cudaAdvice() string {
+	if why := torch.NoCUDA(); why != "" {
+		return why
 	}
-	return "this build has CUDA, but no device answers; check nvidia-smi and the driver"
+	return "found"
+}
+
+// versionAdvice says whether a libtorch is the newest supported one, what a newer one needs, and how to
+// build with another. driver is the version of the NVIDIA driver, empty if there is none.
+func versionAdvice(libtorch, driver string) string {
+	newest := versions.Supported[len(versions.Supported)-1]
+	mine, ok := versions.Of(libtorch)
+	var state string
+	switch {
+	case !ok:
+		state = "not a supported version"
+	case mine == newest:
+		state = "the newest supported version"
+	default:
+		state = newest.Number + " is supported, too"
+		if driver != "" {
+			state += fmt.Sprintf("; on GPUs it needs the NVIDIA driver %d, which here is %s, and compute capability %s to %s", newest.Driver, driver, newest.Oldest, newest.Newest)
+		}
+	}
+	return fmt.Sprintf("%s; of %s, make LIBTORCH=VERSION uses another, make LIBTORCH=python the installed PyTorch's", state, versions.Names())
 }
 
 func (h health) write(w io.Writer) {
 	fmt.Fprintf(w, "libtorch  %s (%s)\n", h.Libtorch, h.Library)
+	fmt.Fprintf(w, "          %s\n", h.Versions)
 	fmt.Fprintf(w, "devices   %s\n", strings.Join(h.Devices, ", "))
 	fmt.Fprintf(w, "CUDA      %s\n", h.CUDA)
 	fmt.Fprintf(w, "threads   %d of %d CPUs\n", h.Threads, h.CPUs)

@@ -101,7 +101,7 @@ func batchThatFits(p estimate.Part) string {
 	if p.LargestBatch == 0 {
 		return "none"
 	}
-	return fmt.Sprint(p.LargestBatch)
+	return fmt.Sprintf("%s=%d", p.Key, p.LargestBatch)
 }
 
 func verdict(e estimate.Estimate) string {
@@ -112,5 +112,5 @@ func verdict(e estimate.Estimate) string {
 	case e.Fits:
 		return fmt.Sprintf("%s of %s that are free: it fits", need, estimate.Size(e.Free))
 	}
-	return fmt.Sprintf("%s of %s that are free: it does not fit; a smaller batch would, as above, or fewer runs at once", need, estimate.Size(e.Free))
+	return fmt.Sprintf("%s of %s that are free: it does not fit\n\n%s", need, estimate.Size(e.Free), e.Warning())
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"hdas/lab"
+	"hdas/torch"
+	"hdas/torch/versions"
 )
 
 // call runs a command line in process.
@@ -250,13 +252,30 @@ func TestSearchTrainEval(t *testing.T) {
 	}
 }
 
+// The advice on versions names what a newer one needs of a GPU.
+func TestVersionAdvice(t *testing.T) {
+	newest := versions.Supported[len(versions.Supported)-1]
+	for _, c := range []struct {
+		libtorch, driver, words string
+	}{
+		{newest.Number + "+cu132", "580.1", "the newest supported version; of 2.1.2, "},
+		{"2.1.2", "", newest.Number + " is supported, too; of"},
+		{"2.1.2", "535.1.2", "driver 580, which here is 535.1.2, and compute capability 7.5 to"},
+		{"2.0.0", "", "not a supported version"},
+	} {
+		if got := versionAdvice(c.libtorch, c.driver); !strings.Contains(got, c.words) {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
 func TestDoctor(t *testing.T) {
 	code, out, errs := call(t, "doctor", "--json", "--data-dir", t.TempDir())
 	var h health
 	if err := json.Unmarshal([]byte(out), &h); code != 0 || err != nil {
 		t.Fatalf("exit %d, %v, %s", code, err, errs)
 	}
-	if !strings.HasPrefix(h.Libtorch, "2.1") || h.Library == "" || h.Threads < 1 || h.MemoryGB <= 0 || h.Data["digits"] != "found" || !strings.Contains(h.Data["cifar10"], "hdas data get cifar10") {
+	if h.Libtorch != torch.Version() || !strings.Contains(h.Versions, versions.Names()) || h.Library == "" || h.Threads < 1 || h.MemoryGB <= 0 || h.Data["digits"] != "found" || !strings.Contains(h.Data["cifar10"], "hdas data get cifar10") {
 		t.Errorf("%+v", h)
 	}
 }

@@ -17,6 +17,7 @@ var allowed = map[string][]string{
 	"setting":               {},
 	"torch":                 {"torch/dtype", "torch/kernel"},
 	"torch/dtype":           {},
+	"torch/versions":        {},
 	"torch/nn":              {"torch", "torch/kernel"},
 	"torch/optim":           {"torch", "torch/nn"},
 	"torch/optim/schedule":  {},
@@ -41,7 +42,7 @@ var allowed = map[string][]string{
 	"configs":               {"datasets", "internal/filekind", "models/genotype", "models/genotype/text", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
 	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "metric", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "torch/dtype", "train"},
 	"lab/jobs":              {"internal/proc"},
-	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "setting", "torch"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "setting", "torch", "torch/versions"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
 	"internal/fetch":        {},
@@ -60,11 +61,11 @@ var allowed = map[string][]string{
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
-	"internal/parity":         {"configs", "datasets", "internal/golden/pytorch", "internal/proc", "models", "models/genotype", "models/layer", "models/plan", "run", "search", "torch", "torch/dtype", "torch/kernel", "torch/nn", "train"},
+	"internal/parity":         {"configs", "datasets", "internal/golden/pytorch", "internal/proc", "models", "models/genotype", "models/layer", "models/plan", "run", "search", "torch", "torch/dtype", "torch/kernel", "torch/nn", "torch/versions", "train"},
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
+var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
 
 // Packages with C code. All but torch, and looptest, which is for its tests, have a twin of it in Go.
 var cgo = []string{"torch", "internal/looptest", "internal/imagefile", "internal/raster"}

@@ -26,6 +26,7 @@ type measured struct {
 	Version string               `json:"version"` // of PyTorch or libtorch
 	Seconds map[string][]float64 `json:"seconds"` // of each step
 	Peak    map[string]int64     `json:"peak"`    // peak of resident memory in bytes, without the loaded libraries
+	Notes   []string             `json:"notes"`   // where PyTorch's side departs from its program
 }
 
 // Group is the comparison of several tensors of one kind, such as the gradients of all weights.
@@ -53,6 +54,8 @@ type Result struct {
 	With   string  `json:"with"` // the program on PyTorch's side, and PyTorch's version
 	Groups []Group `json:"groups"`
 	Paces  []Pace  `json:"paces"`
+	// Notes says where PyTorch's side departs from its program, and why.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Failed reports whether any group exceeds its tolerance.

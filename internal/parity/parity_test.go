@@ -13,6 +13,7 @@ import (
 
 	"hdas/models/genotype"
 	"hdas/torch"
+	"hdas/torch/versions"
 )
 
 func TestDifference(t *testing.T) {
@@ -159,48 +160,65 @@ func TestFind(t *testing.T) {
 		}
 		return file
 	}
-	versions := func(python, torch, numpy, safetensors string) string {
+	has := func(python, torch, numpy, safetensors string) string {
 		return fmt.Sprintf(`echo '{"python": %q, "torch": %q, "numpy": %q, "safetensors": %q}'`, python, torch, numpy, safetensors)
 	}
 	for _, c := range []struct{ path, words string }{
 		{filepath.Join(t.TempDir(), "none"), "no Python"},
 		{python("echo it is broken >&2; exit 3"), "exit status 3: it is broken"},
 		{python("echo Python 2.7"), `is no Python 3: it answered "Python 2.7"`},
-		{python(versions("3.13", "", "", "")), "is Python 3.13, and PyTorch 2.1 was published for 3.8 to 3.11"},
-		{python(versions("3.11", "", "1.24.4", "0.4.5")), "has no PyTorch"},
-		{python(versions("3.11", "2.4.0", "1.24.4", "0.4.5")), "has PyTorch 2.4.0, and this program stands on 2.1"},
-		{python(versions("3.11", "broken: no libcudart", "1.24.4", "0.4.5")), "PyTorch is broken: no libcudart"},
-		{python(versions("3.11", "2.1.2", "", "0.4.5")), "has no numpy"},
-		{python(versions("3.11", "2.1.2", "1.24.4", "")), "has no safetensors"},
+		{python(has("3.13", "", "", "")), "is Python 3.13 and has no PyTorch"},
+		{python(has("3.11", "2.0.1", "1.24.4", "0.4.5")), "has PyTorch 2.0.1, and the supported versions are 2.1.2, "},
+		{python(has("3.11", "broken: no libcudart", "1.24.4", "0.4.5")), "PyTorch is broken: no libcudart"},
+		{python(has("3.11", "2.1.2", "", "0.4.5")), "has no numpy"},
+		{python(has("3.11", "2.1.2", "1.24.4", "")), "has no safetensors"},
 	} {
 		_, err := Find(context.Background(), c.path)
 		if err == nil || !strings.Contains(err.Error(), c.words) || !strings.Contains(err.Error(), "make parity") {
 			t.Errorf("error %v does not say %q and make parity", err, c.words)
 		}
 	}
-	good := python(versions("3.11", "2.1.2+cu121", "1.24.4", "0.4.5"))
+	good := python(has("3.11", "2.1.2+cu121", "1.24.4", "0.4.5"))
 	if p, err := Find(context.Background(), good); err != nil || p.Path != good || p.Torch != "2.1.2+cu121" {
 		t.Errorf("%+v, %v", p, err)
 	}
 
-	// The default is the Python that make parity prepared, if it is complete.
+	// Every supported version can be compared with.
+	for _, v := range versions.Supported {
+		if p, err := Find(context.Background(), python(has("3.11", v.Number, "2.4.0", "0.5.0"))); err != nil || p.Torch != v.Number {
+			t.Errorf("%+v, %v", p, err)
+		}
+	}
+}
+
+// The default is the Python that make parity prepared, if it is complete: the one with the program's
+// version of libtorch, else the newest.
+func TestPreparedPython(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HDAS_CACHE", home)
-	if got := preparedPython(); got != "python3" {
-		t.Errorf("%s without a prepared one", got)
+	mine := versions.Supported[1].Number
+	is := func(want string) {
+		t.Helper()
+		if want != "python3" {
+			want = filepath.Join(home, "pytorch-"+want, "bin", "python")
+		}
+		if got := preparedPython(mine + "+cpu"); got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
 	}
-	folder := filepath.Join(home, "pytorch-2.1.2")
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if got := preparedPython(); got != "python3" {
-		t.Errorf("%s while there is no stamp", got)
-	}
-	if err := os.WriteFile(filepath.Join(folder, "complete.json"), []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := preparedPython(), filepath.Join(folder, "bin", "python"); got != want {
-		t.Errorf("%s, not %s", got, want)
+	is("python3")
+	for _, i := range []int{0, len(versions.Supported) - 1, 1} {
+		folder := filepath.Join(home, "pytorch-"+versions.Supported[i].Number)
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			is("python3") // without the stamp
+		}
+		if err := os.WriteFile(filepath.Join(folder, "complete.json"), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		is(versions.Supported[i].Number)
 	}
 }
 

@@ -2,6 +2,7 @@ package parity
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,14 +11,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 
 	"hdas/internal/golden/pytorch"
 	"hdas/internal/proc"
+	"hdas/torch"
+	"hdas/torch/versions"
 )
 
-// Python is a Python interpreter with PyTorch 2.1.
+// Python is a Python interpreter with a supported PyTorch.
 type Python struct {
 	Path string
 	// Torch is the version of its PyTorch.
@@ -25,16 +28,17 @@ type Python struct {
 }
 
 const (
-	prepared = "pytorch-2.1.2" // the folder that make parity prepares
 	cure     = "run make parity, which prepares one, or name one with --python"
-	packages = "pip install torch==2.1.2 'numpy<2' safetensors"
+	packages = "numpy safetensors"
 )
 
-// Find returns the Python of that path or name if it has PyTorch 2.1, and otherwise an error that says
-// what to do. An empty path means the Python that make parity prepared, or else python3.
+// Find returns the Python of that path or name if it has a supported PyTorch, and otherwise an error
+// that says what to do. An empty path means $PYTHON or, if that is not set, a Python that make parity
+// prepared, with the version of this program's libtorch if there is one, or else python3.
 func Find(ctx context.Context, path string) (Python, error) {
+	path = cmp.Or(path, os.Getenv("PYTHON"))
 	if path == "" {
-		path = preparedPython()
+		path = preparedPython(torch.Version())
 	}
 	full, err := exec.LookPath(path)
 	if err != nil {
@@ -61,28 +65,25 @@ print(json.dumps({"python": "%d.%d" % sys.version_info[:2], "torch": version("to
 	if err := json.Unmarshal(out, &found); err != nil {
 		return Python{}, fmt.Errorf("%s is no Python 3: it answered %q; %s", full, lastLine(string(out)), cure)
 	}
-	supported := regexp.MustCompile(`^3\.(8|9|10|11)$`).MatchString(found.Python)
-	switch {
-	case strings.HasPrefix(found.Torch, "2.1.") && found.Numpy != "" && found.Safetensors != "" && !strings.HasPrefix(found.Numpy+found.Safetensors, "broken"):
-		return Python{full, found.Torch}, nil
-	case !supported && found.Torch == "":
-		return Python{}, fmt.Errorf("%s is Python %s, and PyTorch 2.1 was published for 3.8 to 3.11; %s", full, found.Python, cure)
-	}
-	for _, p := range []struct{ name, version, want string }{{"PyTorch", found.Torch, "2.1."}, {"numpy", found.Numpy, ""}, {"safetensors", found.Safetensors, ""}} {
+	for _, p := range []struct{ name, version string }{{"PyTorch", found.Torch}, {"numpy", found.Numpy}, {"safetensors", found.Safetensors}} {
 		switch {
+		case p.version == "" && p.name == "PyTorch":
+			return Python{}, fmt.Errorf("%s is Python %s and has no PyTorch; %s", full, found.Python, cure)
 		case p.version == "":
-			return Python{}, fmt.Errorf("%s has no %s; %s, or install it there: %s", full, p.name, cure, packages)
+			return Python{}, fmt.Errorf("%s has no %s; %s, or install it there: %s -m pip install %s", full, p.name, cure, full, packages)
 		case strings.HasPrefix(p.version, "broken"):
-			return Python{}, fmt.Errorf("%s's %s is %s; %s, or mend it there: %s", full, p.name, p.version, cure, packages)
-		case !strings.HasPrefix(p.version, p.want):
-			return Python{}, fmt.Errorf("%s has %s %s, and this program stands on 2.1; %s, or install it there: %s", full, p.name, p.version, cure, packages)
+			return Python{}, fmt.Errorf("%s's %s is %s; %s", full, p.name, p.version, cure)
 		}
 	}
-	return Python{}, fmt.Errorf("%s: unexpected versions %+v", full, found)
+	if _, ok := versions.Of(found.Torch); !ok {
+		return Python{}, fmt.Errorf("%s has PyTorch %s, and the supported versions are %s; %s", full, found.Torch, versions.Names(), cure)
+	}
+	return Python{full, found.Torch}, nil
 }
 
-// preparedPython returns the Python that make parity prepared if it is complete, and python3 otherwise.
-func preparedPython() string {
+// preparedPython returns the Python that make parity prepared with that version of PyTorch, else one with
+// another version, the newest first, and python3 if there is none.
+func preparedPython(version string) string {
 	home := os.Getenv("HDAS_CACHE")
 	if home == "" {
 		base, err := os.UserCacheDir()
@@ -91,11 +92,18 @@ func preparedPython() string {
 		}
 		home = filepath.Join(base, "hdas")
 	}
-	folder := filepath.Join(home, prepared)
-	if _, err := os.Stat(filepath.Join(folder, "complete.json")); err != nil {
-		return "python3"
+	order := slices.Clone(versions.Supported)
+	slices.Reverse(order)
+	if same, ok := versions.Of(version); ok {
+		order = append([]versions.Version{same}, order...)
 	}
-	return filepath.Join(folder, "bin", "python")
+	for _, v := range order {
+		folder := filepath.Join(home, "pytorch-"+v.Number)
+		if _, err := os.Stat(filepath.Join(folder, "complete.json")); err == nil {
+			return filepath.Join(folder, "bin", "python")
+		}
+	}
+	return "python3"
 }
 
 // CheckReference returns an error if a folder is not a checkout of quark0/darts.
@@ -117,8 +125,15 @@ func (p Python) run(ctx context.Context, folder string) error {
 	return child(exec.CommandContext(ctx, command[0], command[1:]...), "PyTorch's side")
 }
 
-// pace returns the command that runs PyTorch's timed steps on a folder.
-func (p Python) pace(folder string) ([]string, error) { return p.command(pytorch.Pace, folder) }
+// pace returns the command that runs PyTorch's timed steps on a folder; compiled says whether
+// torch.compile compiles the networks.
+func (p Python) pace(folder string, compiled bool) ([]string, error) {
+	command, err := p.command(pytorch.Pace, folder)
+	if compiled {
+		command = append(command, "compile")
+	}
+	return command, err
+}
 
 // command writes the Python programs to a folder and returns the command that runs one of them there.
 func (p Python) command(program, folder string) ([]string, error) {

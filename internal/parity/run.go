@@ -46,7 +46,7 @@ func (c Comparison) Run(ctx context.Context, which Case) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	r = Result{Case: which.Title(), With: "the twin", Groups: groups(a, b, c.Tolerances)}
+	r = Result{Case: which.Title(), With: "the twin", Groups: groups(a, b, c.Tolerances), Notes: bm.Notes}
 	if c.Settings.Reference != "" {
 		r.With = c.Settings.Reference
 	}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"os/exec"
 	"slices"
+	"syscall"
+	"time"
 
 	"hdas/internal/proc"
 )
@@ -29,34 +31,35 @@ type StepCost struct {
 type Timed struct {
 	Workload string `json:"workload"`
 	Size
-	StepCost           // of this program
-	PyTorch  *StepCost `json:"pytorch,omitempty"`
-	// Speed is the ratio of PyTorch's seconds to this program's: median, minimum and maximum over the
-	// steps. Memory is the ratio of this program's peak memory to PyTorch's.
-	Speed  []float64 `json:"speed,omitempty"`
-	Memory float64   `json:"memory,omitempty"`
+	StepCost        // of this program
+	PyTorch  *Peer  `json:"pytorch,omitempty"`
+	Compiled *Peer  `json:"compiled,omitempty"` // PyTorch with torch.compile
+	Reason   string `json:"reason,omitempty"`   // why Compiled is missing although it was asked for
 }
 
-// alternate starts the commands and runs their steps in turns. steps[i] are the steps of command i.
-func alternate(ctx context.Context, commands [][]string, rounds int) (steps [][]StepCost, err error) {
-	steps = make([][]StepCost, len(commands))
-	sides := make([]*side, len(commands))
-	for i, args := range commands {
-		if sides[i], err = begin(ctx, args); err != nil {
-			return nil, err
-		}
-		defer sides[i].end()
-	}
-	for range rounds {
-		for i, s := range sides {
-			took, err := s.step()
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", commands[i][0], err)
+// Peer is the cost of the same steps in PyTorch.
+type Peer struct {
+	StepCost
+	First float64 `json:"first"` // seconds of the first step, which is not counted; torch.compile compiles in it
+	// Speed is the ratio of PyTorch's seconds to this program's: median, minimum and maximum over the
+	// steps. Memory is the ratio of this program's peak memory to PyTorch's.
+	Speed  []float64 `json:"speed"`
+	Memory float64   `json:"memory"`
+}
+
+// alternate lets processes take steps in turns until each has that number of them.
+func alternate(sides []*side, rounds int) error {
+	for round := range rounds {
+		for _, s := range sides {
+			if round < len(s.steps) {
+				continue
 			}
-			steps[i] = append(steps[i], took)
+			if err := s.step(); err != nil {
+				return fmt.Errorf("%s: %w", s.command.Path, err)
+			}
 		}
 	}
-	return steps, nil
+	return nil
 }
 
 // side is a process that runs a step for every line on its standard input.
@@ -66,10 +69,15 @@ type side struct {
 	in      io.WriteCloser
 	out     *bufio.Scanner
 	errs    bytes.Buffer
+	steps   []StepCost // those that it has taken
+	cancel  func()     // kills the process; nil: only the context does
 }
 
+// begin starts a process. It is killed, with the processes that it started, when the context ends.
 func begin(ctx context.Context, args []string) (*side, error) {
 	s := &side{command: exec.CommandContext(ctx, args[0], args[1:]...)}
+	s.command.Cancel = func() error { return syscall.Kill(-s.command.Process.Pid, syscall.SIGKILL) }
+	s.command.WaitDelay = 5 * time.Second
 	s.command.Stderr = &s.errs
 	out, err := s.command.StdoutPipe()
 	if err != nil {
@@ -87,17 +95,24 @@ func begin(ctx context.Context, args []string) (*side, error) {
 	return s, nil
 }
 
-func (s *side) step() (t StepCost, err error) {
-	if _, err = fmt.Fprintln(s.in); err == nil && s.out.Scan() {
-		return t, json.Unmarshal(s.out.Bytes(), &t)
+func (s *side) step() error {
+	var t StepCost
+	_, err := fmt.Fprintln(s.in)
+	if err == nil && s.out.Scan() {
+		err = json.Unmarshal(s.out.Bytes(), &t)
+		s.steps = append(s.steps, t)
+		return err
 	}
 	err = errors.Join(s.out.Err(), s.end())
-	return t, fmt.Errorf("ended early: %v: %s", err, cause(s.errs.String()))
+	return fmt.Errorf("ended early: %v: %s", err, cause(s.errs.String()))
 }
 
 // end closes the standard input of the process and waits for its end. A second call does nothing.
 func (s *side) end() error {
 	s.in.Close()
+	if s.cancel != nil {
+		defer s.cancel()
+	}
 	if s.command.ProcessState != nil {
 		return nil
 	}
@@ -105,18 +120,37 @@ func (s *side) end() error {
 	return s.command.Wait()
 }
 
-func summary(name string, size Size, steps [][]StepCost) Timed {
-	t := Timed{Workload: name, Size: size, StepCost: middle(steps[0])}
-	if len(steps) > 1 {
-		m := middle(steps[1])
-		t.PyTorch, t.Memory = &m, t.Peak/m.Peak
-		var ratios []float64
-		for i := 1; i < len(steps[0]); i++ {
-			ratios = append(ratios, steps[1][i].Seconds/steps[0][i].Seconds)
-		}
-		t.Speed = []float64{median(ratios), slices.Min(ratios), slices.Max(ratios)}
+// compile starts a process whose first step takes until PyTorch has compiled it, at most for the given
+// time. The error says why there is none.
+func compile(ctx context.Context, args []string, limit time.Duration) (*side, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	s, err := begin(ctx, args)
+	if err != nil {
+		cancel()
+		return nil, err
 	}
-	return t
+	s.cancel = cancel
+	timer := time.AfterFunc(limit, cancel)
+	err = s.step()
+	if !timer.Stop() {
+		err = fmt.Errorf("compiling had not ended after %v", limit)
+	}
+	if err != nil {
+		s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+// peer returns the cost of PyTorch's steps beside those of this program.
+func peer(own, steps []StepCost) *Peer {
+	p := Peer{StepCost: middle(steps), First: steps[0].Seconds, Memory: own[len(own)-1].Peak / steps[len(steps)-1].Peak}
+	var ratios []float64
+	for i := 1; i < len(own); i++ {
+		ratios = append(ratios, steps[i].Seconds/own[i].Seconds)
+	}
+	p.Speed = []float64{median(ratios), slices.Min(ratios), slices.Max(ratios)}
+	return &p
 }
 
 // middle returns the median of every measurement; the peak is that of the last step.

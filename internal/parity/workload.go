@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"hdas/models/genotype"
 	"hdas/torch"
@@ -133,7 +134,7 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if _, err := kernel.ParsePath(s.Path); err != nil {
 		return fail(err)
 	}
-	task := timed{task: newTask(c, settings), Device: s.Device, Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate}
+	task := timed{task: newTask(c, settings), Device: device.String(), Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate}
 	if task.Search != nil && w.plain {
 		task.Search.Of.StageSpecific = false
 	}
@@ -175,6 +176,9 @@ type Timing struct {
 	Reference string   // a checkout of quark0/darts to measure, too; empty: none
 	Python    Python   // the Python that runs the twin or the reference
 	Rounds    int      // steps of each side, with the first, which is not counted
+	Compile   bool     // measure the twin with torch.compile, too
+	// CompileLimit is the longest time that torch.compile may take; a twin that takes longer is left out.
+	CompileLimit time.Duration
 }
 
 // Run measures one workload. The steps of both sides alternate, so that other load on the machine
@@ -192,17 +196,49 @@ func (t Timing) Run(ctx context.Context, name string, s Size) (Timed, error) {
 	if err := writeTask(folder, w, c.Genotype); err != nil {
 		return Timed{}, err
 	}
-	commands := [][]string{append(slices.Clone(t.Self), folder)}
-	if t.Twin || t.Reference != "" {
-		command, err := t.Python.pace(folder)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the processes that are left
+	result := Timed{Workload: name, Size: s}
+	var sides []*side
+	var compiled, eager *side
+	if t.Compile { // before the others start, so that the compiler has the machine for itself
+		command, err := t.Python.pace(folder, true)
 		if err != nil {
 			return Timed{}, err
 		}
-		commands = append(commands, command)
+		if compiled, err = compile(ctx, command, t.CompileLimit); err == nil {
+			defer compiled.end()
+			sides = append(sides, compiled)
+		} else if result.Reason = err.Error(); ctx.Err() != nil {
+			return Timed{}, err
+		}
 	}
-	steps, err := alternate(ctx, commands, t.Rounds)
+	own, err := begin(ctx, append(slices.Clone(t.Self), folder))
 	if err != nil {
+		return Timed{}, err
+	}
+	defer own.end()
+	sides = append(sides, own)
+	if t.Twin || t.Reference != "" {
+		command, err := t.Python.pace(folder, false)
+		if err != nil {
+			return Timed{}, err
+		}
+		if eager, err = begin(ctx, command); err != nil {
+			return Timed{}, err
+		}
+		defer eager.end()
+		sides = append(sides, eager)
+	}
+	if err := alternate(sides, t.Rounds); err != nil {
 		return Timed{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return summary(name, s, steps), nil
+	result.StepCost = middle(own.steps)
+	if eager != nil {
+		result.PyTorch = peer(own.steps, eager.steps)
+	}
+	if compiled != nil {
+		result.Compiled = peer(own.steps, compiled.steps)
+	}
+	return result, nil
 }

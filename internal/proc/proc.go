@@ -4,6 +4,7 @@ package proc
 
 import (
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -21,6 +22,17 @@ func ResetPeak() { os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 // Library returns the path of the loaded library with the given file name, or an empty text if it is not
 // loaded.
 func Library(name string) string { return library(read("/proc/self/maps"), name) }
+
+// NVIDIADriver returns the version of the loaded NVIDIA driver, such as 580.95.05, or an empty text if there
+// is none.
+func NVIDIADriver() string { return nvidiaDriver(read("/proc/driver/nvidia/version")) }
+
+func nvidiaDriver(text string) string {
+	if found := regexp.MustCompile(`Kernel Module.*?\s(\d+(\.\d+)+)\s`).FindStringSubmatch(text); found != nil {
+		return found[1]
+	}
+	return ""
+}
 
 func read(path string) string {
 	text, _ := os.ReadFile(path)

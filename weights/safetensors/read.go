@@ -35,64 +35,126 @@ func largestHeader(file int64) int64 { return 4<<20 + file/4 }
 // Read reads a file into memory. The returned tensors share that memory. The error says what is wrong
 // with the file.
 func Read(path string) (File, error) {
-	data, err := ReadFile(path)
+	f, size, err := open(path)
 	if err != nil {
 		return File{}, err
 	}
-	f, err := Parse(data)
+	defer f.Close()
+	// The header is judged before the rest is read: a file may be large and empty.
+	if err := checkHeader(f, size); err != nil {
+		return File{}, fmt.Errorf("%s is not a whole safetensors file: %w", path, err)
+	}
+	data, err := content(f, size)
+	if err != nil {
+		return File{}, err
+	}
+	file, err := Parse(data)
 	if err != nil {
 		return File{}, fmt.Errorf("%s is not a whole safetensors file: %w", path, err)
 	}
-	return f, nil
+	return file, nil
 }
 
 // ReadFile returns the content of a file of any format. It returns an error for a folder, a pipe or a
 // device.
 func ReadFile(path string) ([]byte, error) {
-	f, size, err := filekind.Open(path, mostFile)
+	f, size, err := open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if free := proc.Free(); free > 0 && size > free {
-		return nil, fmt.Errorf("%s has %d bytes, and %d bytes of memory are free", path, size, free)
+	return content(f, size)
+}
+
+// open opens a file that fits into the free memory.
+func open(path string) (f *os.File, size int64, err error) {
+	if f, size, err = filekind.Open(path, mostFile); err != nil {
+		return nil, 0, err
 	}
+	if free := proc.Free(); free > 0 && size > free {
+		f.Close()
+		return nil, 0, fmt.Errorf("%s has %d bytes, and %d bytes of memory are free", path, size, free)
+	}
+	return f, size, nil
+}
+
+// content reads a whole file.
+func content(f *os.File, size int64) ([]byte, error) {
 	data := make([]byte, size)
-	if _, err := io.ReadFull(f, data); err != nil {
-		return nil, &os.PathError{Op: "read", Path: path, Err: err}
+	if _, err := io.ReadFull(io.NewSectionReader(f, 0, size), data); err != nil {
+		return nil, &os.PathError{Op: "read", Path: f.Name(), Err: err}
 	}
 	return data, nil
+}
+
+// checkHeader returns an error if the header of a file does not describe all of its bytes.
+func checkHeader(f *os.File, size int64) error {
+	var length [8]byte
+	if _, err := f.ReadAt(length[:], 0); err != nil {
+		return errNoHeader
+	}
+	n, err := headerSize(length[:], size)
+	if err != nil {
+		return err
+	}
+	header := make([]byte, n)
+	if _, err := f.ReadAt(header, 8); err != nil {
+		return err
+	}
+	_, _, err = layout(header, size-8-n)
+	return err
+}
+
+var errNoHeader = errors.New("it has no header")
+
+// headerSize returns the size of the header of a file of that size, from the first eight bytes.
+func headerSize(head []byte, size int64) (int64, error) {
+	n := binary.LittleEndian.Uint64(head)
+	if n > uint64(size-8) || n > uint64(largestHeader(size)) {
+		return 0, fmt.Errorf("a header of %d bytes is too large for a file of %d bytes", n, size)
+	}
+	return int64(n), nil
+}
+
+// layout returns the tensors that a header describes, in the order of their elements, which are rest bytes.
+func layout(header []byte, rest int64) (tensors []entry, texts map[string]string, err error) {
+	if tensors, texts, err = parseHeader(header); err != nil {
+		return nil, nil, fmt.Errorf("its header: %w", err)
+	}
+	slices.SortFunc(tensors, func(a, b entry) int { return slices.Compare(a.Offsets, b.Offsets) })
+	end := int64(0) // the end of the tensors so far
+	for _, e := range tensors {
+		size := e.size()
+		if e.Offsets[0] != end || e.Offsets[1]-end != size || e.Offsets[1] > rest {
+			return nil, nil, fmt.Errorf("tensor %.100q must have %d bytes from offset %d on, but data_offsets are %v of %d bytes", e.name, size, end, e.Offsets, rest)
+		}
+		end += size
+	}
+	if end != rest {
+		return nil, nil, fmt.Errorf("its header describes %d of %d bytes", end, rest)
+	}
+	return tensors, texts, nil
 }
 
 // Parse reads the content of a safetensors file. The returned tensors share the memory of data. It
 // returns an error if the header does not describe every byte of the content exactly once.
 func Parse(data []byte) (File, error) {
 	if len(data) < 8 {
-		return File{}, errors.New("it has no header")
+		return File{}, errNoHeader
 	}
-	n, rest := binary.LittleEndian.Uint64(data), data[8:]
-	if n > uint64(len(rest)) || n > uint64(largestHeader(int64(len(data)))) {
-		return File{}, fmt.Errorf("a header of %d bytes is too large for a file of %d bytes", n, len(data))
-	}
-	tensors, texts, err := parseHeader(rest[:n])
+	n, err := headerSize(data, int64(len(data)))
 	if err != nil {
-		return File{}, fmt.Errorf("its header: %w", err)
+		return File{}, err
 	}
-	rest = rest[n:]
-	slices.SortFunc(tensors, func(a, b entry) int { return slices.Compare(a.Offsets, b.Offsets) })
+	header, rest := data[8:8+n], data[8+n:]
+	tensors, texts, err := layout(header, int64(len(rest)))
+	if err != nil {
+		return File{}, err
+	}
 	f := File{Tensors: make([]Tensor, len(tensors)), Texts: texts}
-	end := int64(0) // the end of the tensors so far
 	for i, e := range tensors {
-		size := e.size()
-		if e.Offsets[0] != end || e.Offsets[1]-end != size || e.Offsets[1] > int64(len(rest)) {
-			return File{}, fmt.Errorf("tensor %.100q must have %d bytes from offset %d on, but data_offsets are %v of %d bytes", e.name, size, end, e.Offsets, len(rest))
-		}
-		elements := rest[end : end+size : end+size]
+		elements := rest[e.Offsets[0]:e.Offsets[1]:e.Offsets[1]]
 		f.Tensors[i] = Tensor{e.name, e.dtype, e.Shape, func() []byte { return elements }}
-		end += size
-	}
-	if end != int64(len(rest)) {
-		return File{}, fmt.Errorf("its header describes %d of %d bytes", end, len(rest))
 	}
 	slices.SortFunc(f.Tensors, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
 	for i := range len(f.Tensors) - 1 {

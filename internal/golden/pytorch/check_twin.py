@@ -54,6 +54,9 @@ def hdas(name, row=None):
         (r"cells\.(\d+)\.preproc(\d)\.net\.(.*)", r"cells.\1.preprocess\2.op.\3"),
         (r"cells\.(\d+)\.dag\.(\d)\.(\d)\.0\.net\.(\d)\.net\.(\d)\.(.*)", lambda m: "cells.%s._ops.%d.op.%d.%s" % (
             m[1], 2 * int(m[2]) + int(m[3]), 4 * int(m[4]) + int(m[5]), m[6])),
+        # A dilated convolution has one group of layers, a separable one two.
+        (r"cells\.(\d+)\.dag\.(\d)\.(\d)\.0\.net\.(\d)\.(\w+)", lambda m: "cells.%s._ops.%d.op.%s.%s" % (
+            m[1], 2 * int(m[2]) + int(m[3]), m[4], m[5])),
         (r"cells\.(\d+)\.dag\.(\d)\.(\d)\.0\.bn\.(.*)", lambda m: "cells.%s._ops.%d.1.%s" % (m[1], 2 * int(m[2]) + int(m[3]), m[4])),
     ):
         m = re.fullmatch(pattern, name)

@@ -158,7 +158,7 @@ def main(folder):
     out = Outcome()
     (search if task["search"] else train)(task, side, given, out)
     save_file(out.tensors, str(folder / "pytorch.safetensors"))
-    figures = {"version": torch.__version__, "seconds": out.seconds, "peak": out.peak}
+    figures = {"version": torch.__version__, "seconds": out.seconds, "peak": out.peak, "notes": list(side.notes)}
     (folder / "pytorch.json").write_text(json.dumps(figures))
 
 

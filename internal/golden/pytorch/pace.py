@@ -1,5 +1,6 @@
-"""Takes PyTorch's steps on random images, to be timed: pace.py FOLDER reads task.json there, and answers every line on standard
-input by one step and a line of JSON: its seconds, those of all threads, and the most memory so far in bytes."""
+"""Takes PyTorch's steps on random images, to be timed: pace.py FOLDER [compile] reads task.json there, and answers every line on
+standard input by one step and a line of JSON: its seconds, those of all threads, and the most memory so far in bytes. With
+"compile", torch.compile compiles the networks, in the first step."""
 import json
 import pathlib
 import resource
@@ -13,14 +14,14 @@ import sides
 from compare import sgd_of
 
 
-def main(folder):
+def main(folder, compile):
     task = json.loads((folder / "task.json").read_text())
     torch.set_num_threads(task["threads"])
     torch.set_default_dtype(getattr(torch, task["precision"]))
     device = torch.device(task["device"])
     side = sides.Darts(task["reference"]) if task["reference"] else sides.Twin()
     lower = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(task["autocast"])
-    step = (searching if task["search"] else evaluating if task["evaluate"] else training)(task, side, device)
+    step = (searching if task["search"] else evaluating if task["evaluate"] else training)(task, side, device, compile)
     size, classes = {"cifar": 32, "imagenet": 224}[task["net"]["preset"]], task["net"]["classes"]
 
     def sample():
@@ -40,11 +41,12 @@ def peak(device):
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def searching(task, side, device):
+def searching(task, side, device, compile):
     net = side.supernet(task["net"], task["search"])
     net.weights.to(device).train()
     for parameter in net.arch.values():
         parameter.data = parameter.data.to(device)
+    net.logits = compile(net.logits)
     adam, sgd = side.adam(net, task["alpha"]), sgd_of(net.weights, task["weights"])
 
     def step(train, valid):
@@ -52,9 +54,9 @@ def searching(task, side, device):
     return step
 
 
-def training(task, side, device):
+def training(task, side, device, compile):
     network = side.derived(task["net"]).to(device).train()
-    sgd = sgd_of(network, task["weights"])
+    sgd, network = sgd_of(network, task["weights"]), compile(network)
 
     def step(train, _):
         sgd.zero_grad()
@@ -67,8 +69,8 @@ def training(task, side, device):
     return step
 
 
-def evaluating(task, side, device):
-    network = side.derived(task["net"]).to(device).eval()
+def evaluating(task, side, device, compile):
+    network = compile(side.derived(task["net"]).to(device).eval())
 
     def step(train, _):
         with torch.no_grad():
@@ -77,4 +79,4 @@ def evaluating(task, side, device):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main(pathlib.Path(sys.argv[1]), torch.compile if sys.argv[2:] == ["compile"] else lambda module: module)

@@ -14,6 +14,7 @@ from twin import bilevel, networks, supernets
 
 class Twin:
     """Our own: every network and search."""
+    notes = ()
 
     def derived(self, net):
         return networks.build(net)
@@ -34,6 +35,7 @@ class Darts:
     torchvision and of an old PyTorch is stood in for from here."""
 
     def __init__(self, checkout):
+        self.notes = []  # where the comparison departs from the checkout
         folder = pathlib.Path(checkout) / "cnn"
         sys.path.insert(0, str(folder))
         warnings.filterwarnings("ignore", message=".*This overload of .* is deprecated")
@@ -61,6 +63,11 @@ class Darts:
         with silent():
             network = kind(net["channels"], net["classes"], net["layers"], net["auxiliary"], genotype)
         network.drop_path_prob = 0
+        if net["auxiliary"] and 2 * net["layers"] // 3 == net["layers"] - 1:
+            # In deeper networks every reader of that output applies a ReLU first, so that nothing changes.
+            network.auxiliary_head.features[0].inplace = False
+            self.notes.append("in networks of two and three cells, the auxiliary head of quark0/darts applies its ReLU in place to the output of the"
+                              " last cell and so changes the main logits of the training; compared is the program with that ReLU not in place")
         return network
 
     def supernet(self, net, search):
