@@ -32,6 +32,9 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 	if c.Search.Kind.FindsCells() && c.Search.PartialChannels > 1 {
 		w.note("with search.partial_channels the cells are computed edge by edge, not each as one program of the kernels, and a step is slower")
 	}
+	if err := errors.Join(s.Train.Validate(), s.Valid.Validate()); err != nil {
+		return search.Result{}, err
+	}
 	p, r, err := s.Probe()
 	if err != nil {
 		return search.Result{}, err

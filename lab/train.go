@@ -75,6 +75,9 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	}
 	s := w.trainSetup(c, o, autocast, g, learn, test)
 	s.Resolved, s.Basis = resolved, basis
+	if err := errors.Join(s.Train.Validate(), s.Test.Validate()); err != nil {
+		return train.Epoch{}, err
+	}
 	p, r, err := s.Probe()
 	if err != nil {
 		return train.Epoch{}, err

@@ -25,7 +25,7 @@ def build(version, program):
     os.environ.update(LIBTORCH=version.number, CUDA="", LIBJPEG="0")
     env = dict(os.environ, **setup.environment()[0])
     libraries = re.search(r"-Wl,-rpath,(\S+)", env["CGO_LDFLAGS"]).group(1).encode()
-    subprocess.run(["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(program), "./cmd/hdas"], cwd=str(ROOT), env=env, check=True)
+    subprocess.run(["go", "build", "-ldflags=-s -w", "-o", str(program), "./cmd/hdas"], cwd=str(ROOT), env=env, check=True)
     data = program.read_bytes()
     if data.count(libraries + b"\0") != 1 or len(libraries) < len(BESIDE):
         setup.fail("the path of libtorch, %s, is not in the program once, or too short to be replaced" % libraries.decode(), "Name a longer cache folder with HDAS_CACHE.")

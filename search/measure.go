@@ -2,7 +2,6 @@ package search
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 // returned as setting.Fault errors.
 func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	none := func(err error) (estimate.Probe, estimate.Run, error) { return nil, estimate.Run{}, err }
-	if err := errors.Join(s.validate(), s.Train.Validate(), s.Valid.Validate()); err != nil {
+	if err := s.validate(); err != nil {
 		return none(err)
 	}
 	sp, err := s.Config.Space()

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
 
 	"hdas/datasets"
 	"hdas/estimate"
@@ -14,7 +13,7 @@ import (
 // Probe returns what is needed to estimate the time and the memory of the training. Invalid settings are
 // returned as setting.Fault errors.
 func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
-	if err := errors.Join(setting.In("train", s.Config.Validate()), s.Train.Validate(), s.Test.Validate()); err != nil {
+	if err := setting.In("train", s.Config.Validate()); err != nil {
 		return nil, estimate.Run{}, err
 	}
 	network, err := model.Describe(s.Macro, s.Train.Dataset.Info(), s.Data).Plan(s.Genotype)

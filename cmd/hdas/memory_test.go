@@ -74,7 +74,7 @@ func TestOutOfMemory(t *testing.T) {
 		t.Fatalf("%v: %s", err, errs)
 	}
 	said := errs.String()
-	for _, words := range []string{"out of memory", ", step 1: ", checkpoint, "search.batch", "search.recompute=edge or cell", "will probably not fit"} {
+	for _, words := range []string{"out of memory", "hdas: epoch ", checkpoint, "search.batch", "search.recompute=edge or cell", "will probably not fit"} {
 		if !strings.Contains(said, words) {
 			t.Errorf("%q is not in: %s", words, said)
 		}
@@ -85,7 +85,7 @@ func TestOutOfMemory(t *testing.T) {
 		}
 	}
 	// How much an address space of that size holds differs by some megabytes; it may suffice for a step more.
-	if after, err := os.ReadFile(checkpoint); strings.Contains(said, "epoch 2, step 1") && (err != nil || !bytes.Equal(before, after)) {
+	if after, err := os.ReadFile(checkpoint); strings.Contains(said, "hdas: epoch 2") && (err != nil || !bytes.Equal(before, after)) {
 		t.Errorf("the checkpoint has changed, %v", err)
 	}
 	c, errs = process(t, "yes", resume...)
