@@ -119,7 +119,7 @@ func teach(t *testing.T, folder string, stop int) train.Epoch {
 // A loss of NaN ends the training at its step, and the error names the last good checkpoint.
 func TestDivergedTraining(t *testing.T) {
 	s := setup(t)
-	s.Config.LR, s.Config.WeightDecay, s.Config.Warmup = 1e30, 1e30, 0
+	s.Config.LR, s.Config.WeightDecay, s.Config.Warmup = 1e3, 1e3, 0
 	d, err := run.Create(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -109,7 +109,7 @@ func TestDryRunText(t *testing.T) {
 
 // The estimate of a search that cannot fit says so and names the batch that would.
 func TestDryRunThatDoesNotFit(t *testing.T) {
-	e := dryRun(t, append(brisk("data.name=imagenet", "data.size=512", "search.batch=65536"), "--data-dir", t.TempDir())...)
+	e := dryRun(t, append(brisk("data.name=imagenet", "data.size=128", "search.batch=65536"), "--data-dir", t.TempDir())...)
 	if p := e.Parts[0]; e.Fits || p.LargestBatch < 2 || p.LargestBatch >= 65536 || p.Memory.At(p.LargestBatch).High > e.Free || p.Memory.At(p.LargestBatch+1).High <= e.Free || p.Timed.Batch > p.LargestBatch {
 		t.Errorf("%+v", e)
 	}
