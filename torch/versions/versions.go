@@ -17,7 +17,7 @@ type Version struct {
 	Newest       string // the highest
 	OldestPython string // the first Python, such as 3.8, for which PyTorch of this version is published
 	NewestPython string // the last
-	Passed       string // the day on which "make versions" passed on it
+	Passed       string // the day on which its tests and steps beside PyTorch passed
 }
 
 //go:embed versions.txt
