@@ -252,9 +252,10 @@ func (s Seeds) atOnce() int { return min(max(1, s.Jobs), s.N) }
 func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Watch, basis run.Basis) error {
 	var list []jobs.Job
 	basis.Machine, basis.Later = basis.Last(), nil
-	basis.Threads = s.share(c, d.Path()).Threads
+	shared := s.share(c, d.Path())
+	basis.Threads = shared.Threads
 	for i := range s.N {
-		one := s.share(c, d.Path())
+		one := shared
 		one.Seed += uint64(i)
 		folder := seedFolder(d, one.Seed)
 		list = append(list, jobs.Job{Name: fmt.Sprintf("seed %d", one.Seed), Command: s.Command(folder), Prepare: func() error { return beginSearch(one, basis, folder) }})

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 
-from setup import HERE, STAMP, cache, check_machine, choose, fail, installed, locked, of, own, say, supported
+from setup import HERE, STAMP, asked_python, cache, check_machine, choose, fail, installed, locked, of, own, say, supported
 
 LAYOUT = 1  # version of the prepared folder's layout; folders of another version are prepared again
 NEED = 9e9  # disk space in bytes: the wheels, their unpacked content, and pip's temporary copy
@@ -121,7 +121,7 @@ def prepare(version):
 def present():
     """Returns the Python of the installed PyTorch."""
     installed()
-    python = shutil.which(os.environ.get("PYTHON") or "python3")
+    python = asked_python()
     p = subprocess.run([python, "-c", TRIAL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     if p.returncode:
         fail("the installed PyTorch cannot be compared with: %s" % (p.stderr.strip().splitlines() or ["it does not run"])[-1],

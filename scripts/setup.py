@@ -29,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 
-LAYOUT = 1  # version of the prepared folder's layout; folders of another version are prepared again
+LAYOUT = 2  # version of the prepared folder's layout; folders of another version are prepared again
 HERE = pathlib.Path(__file__).resolve().parent
 STAMP = "complete.json"
 COMPAT = HERE / "gotch.h"  # with this header, gotch, which was made for libtorch 2.1, compiles on newer ones
@@ -444,10 +444,15 @@ def fetch(home, work, version, kind):
         (done / w.hash).touch()
 
 
+def asked_python():
+    """Returns the path of $PYTHON or python3."""
+    python = os.environ.get("PYTHON") or "python3"
+    return os.path.abspath(shutil.which(python) or python)
+
+
 def installed():
     """Returns the folder torch of the PyTorch that is installed for $PYTHON or python3."""
-    python = os.environ.get("PYTHON") or "python3"
-    python = os.path.abspath(shutil.which(python) or python)
+    python = asked_python()
     find = "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
     try:
         # Not in the current folder: Python would take a folder torch there for PyTorch.
@@ -473,7 +478,7 @@ def abi_of(torch):
 
 
 def own(path):
-    """Returns (torch folder, folder of stand-ins, C++ ABI, kind, version) for a libtorch that the user has."""
+    """Returns (torch folder, folder of stand-ins, kind, version) for a libtorch that the user has."""
     check_path(os.path.expanduser(path), "LIBTORCH")
     torch = pathlib.Path(os.path.abspath(os.path.expanduser(path)))
     header, c10, cpu = "include/torch/csrc/api/include/torch/version.h", "lib/libc10.so", "lib/libtorch_cpu.so"
@@ -486,7 +491,6 @@ def own(path):
     version = of(number)
     if not version:
         fail("LIBTORCH=%s is %s, and the supported versions are %s" % (path, number, names(supported())), "Name one of these, or leave LIBTORCH out.")
-    abi = abi_of(torch)
     asked = os.environ.get("CUDA", "")
     kind = "cuda" if (torch / "lib/libtorch_cuda.so").exists() and asked != "0" else "cpu"
     if asked == "1" and kind == "cpu":
@@ -498,10 +502,10 @@ def own(path):
         check_loads(torch, kind)
         try:
             write_stand_ins(folder, torch)
-            (folder / STAMP).write_text(json.dumps({"libtorch": str(torch), "version": number, "kind": kind, "abi": abi}) + "\n")
+            (folder / STAMP).write_text(json.dumps({"libtorch": str(torch), "version": number, "kind": kind}) + "\n")
         except OSError as e:
             fail("%s cannot be written: %s" % (folder, e.strerror), "Name another folder with HDAS_CACHE.")
-    return torch, folder, abi, kind, version
+    return torch, folder, kind, version
 
 
 def generated(folder, name, text):
@@ -585,16 +589,15 @@ def environment():
     jpeg = libjpeg(go["CC"] or "gcc")
     asked, cxx = os.environ.get("LIBTORCH"), compiler(go["CXX"] or "g++")
     if asked and asked not in [v.number for v in supported()]:
-        torch, empty, abi, kind, version = own(installed() if asked == "python" else asked)
+        torch, empty, kind, version = own(installed() if asked == "python" else asked)
         check_compiler(cxx, version)
         why = "LIBTORCH=%s" % asked
     else:
         version, kind, why = choose(asked)
         folder = prepare(version, kind, cxx)
         torch, empty = folder / "torch", folder / "empty"
-        abi = abi_of(torch)
     flags = "-O2 -D_GLIBCXX_USE_CXX11_ABI=%d -I%s/include -I%s/include/torch/csrc/api/include -include %s" % (
-        abi, torch, torch, generated(empty, COMPAT.name, COMPAT.read_text()))
+        abi_of(torch), torch, torch, generated(empty, COMPAT.name, COMPAT.read_text()))
     env = {"CGO_CXXFLAGS": flags, "CGO_LDFLAGS": "-L%s -L%s/lib -Wl,-rpath,%s/lib" % (empty, torch, torch)}
     if version.standard == 20:
         env["CXX"] = str(generated(empty, "cxx20.sh", CXX20 % cxx))

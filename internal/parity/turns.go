@@ -70,7 +70,6 @@ type side struct {
 	out     *bufio.Scanner
 	errs    bytes.Buffer
 	steps   []StepCost // those that it has taken
-	cancel  func()     // kills the process; nil: only the context does
 }
 
 // begin starts a process. It is killed, with the processes that it started, when the context ends.
@@ -110,9 +109,6 @@ func (s *side) step() error {
 // end closes the standard input of the process and waits for its end. A second call does nothing.
 func (s *side) end() error {
 	s.in.Close()
-	if s.cancel != nil {
-		defer s.cancel()
-	}
 	if s.command.ProcessState != nil {
 		return nil
 	}
@@ -129,7 +125,6 @@ func compile(ctx context.Context, args []string, limit time.Duration) (*side, er
 		cancel()
 		return nil, err
 	}
-	s.cancel = cancel
 	timer := time.AfterFunc(limit, cancel)
 	err = s.step()
 	if !timer.Stop() {
