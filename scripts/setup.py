@@ -567,7 +567,7 @@ def libjpeg(cc):
 
 
 def goflags(flags, **wanted):
-    """Returns the user's GOFLAGS with build tags added or removed, None if that changes nothing."""
+    """Returns the user's GOFLAGS with build tags added or removed, and with -trimpath: then all checkouts share what is compiled."""
     words, tags = [], []
     for word in flags.split():
         m = re.match(r"--?tags=(.*)", word)
@@ -575,8 +575,8 @@ def goflags(flags, **wanted):
             tags = [t for t in m.group(1).split(",") if t]  # go uses the last one
         else:
             words.append(word)
-    if all(want == (tag in tags) for tag, want in wanted.items()):
-        return None
+    if not any(re.match("--?trimpath", word) for word in words):
+        words.append("-trimpath")
     tags = [t for t in tags if wanted.get(t, True)] + [t for t, want in wanted.items() if want and t not in tags]
     return " ".join(words + (["-tags=" + ",".join(tags)] if tags else []))
 
@@ -603,9 +603,7 @@ def environment():
         env["CXX"] = str(generated(empty, "cxx20.sh", CXX20 % cxx))
     elif cxx != (go["CXX"] or "g++"):
         env["CXX"] = cxx
-    flags = goflags(go["GOFLAGS"], nocuda=os.environ.get("CUDA") == "0", libjpeg=jpeg)
-    if flags is not None:
-        env["GOFLAGS"] = flags
+    env["GOFLAGS"] = goflags(go["GOFLAGS"], nocuda=os.environ.get("CUDA") == "0", libjpeg=jpeg)
     return env, "libtorch %s for %s is ready in %s (%s)" % (version.number, kind.upper(), torch, why)
 
 

@@ -139,7 +139,7 @@ func TestPrepare(t *testing.T) {
 		return files[0]
 	}
 	want := fmt.Sprintf("export CGO_CXXFLAGS='-O2 -D_GLIBCXX_USE_CXX11_ABI=0 -I%[1]s/torch/include -I%[1]s/torch/include/torch/csrc/api/include -include %[2]s'\n"+
-		"export CGO_LDFLAGS='-L%[1]s/empty -L%[1]s/torch/lib -Wl,-rpath,%[1]s/torch/lib'\nexport GOFLAGS=-tags=nocuda\n", home, header())
+		"export CGO_LDFLAGS='-L%[1]s/empty -L%[1]s/torch/lib -Wl,-rpath,%[1]s/torch/lib'\nexport GOFLAGS='-trimpath -tags=nocuda'\n", home, header())
 	if got, stderr := s.passes([]string{"env"}, "PIP_FIND_LINKS="); got != want || stderr != "" {
 		t.Errorf("got\n%s%swant\n%s", got, stderr, want)
 	}
@@ -186,7 +186,7 @@ func TestOwn(t *testing.T) {
 	for abi := range 2 {
 		own := fakeLibtorch(t, abi, "2.1.0")
 		got, _ := s.passes([]string{"env"}, "LIBTORCH="+own, "CUDA=")
-		if !strings.Contains(got, fmt.Sprintf("CXX11_ABI=%d -I%s/include ", abi, own)) || strings.Contains(got, "GOFLAGS") {
+		if !strings.Contains(got, fmt.Sprintf("CXX11_ABI=%d -I%s/include ", abi, own)) || !strings.HasSuffix(got, "export GOFLAGS=-trimpath\n") {
 			t.Errorf("C++ ABI %d: %s", abi, got)
 		}
 	}
@@ -201,7 +201,7 @@ func TestOwn(t *testing.T) {
 
 	compile(t, filepath.Join(s.libtorch, "lib", "libtorch_cuda.so"), "void cuda() {}")
 	for _, cuda := range []string{"", "1"} {
-		if got, _ := s.passes([]string{"env"}, "LIBTORCH="+s.libtorch, "CUDA="+cuda); strings.Contains(got, "GOFLAGS") {
+		if got, _ := s.passes([]string{"env"}, "LIBTORCH="+s.libtorch, "CUDA="+cuda); !strings.HasSuffix(got, "export GOFLAGS=-trimpath\n") {
 			t.Errorf("CUDA: %s", got)
 		}
 	}
@@ -328,12 +328,12 @@ func TestGOFLAGS(t *testing.T) {
 	s := newSetup(t)
 	compile(t, filepath.Join(s.libtorch, "lib", "libtorch_cuda.so"), "void cuda() {}")
 	for _, c := range []struct{ flags, cuda, want string }{
-		{"-mod=mod", "0", "-mod=mod -tags=nocuda"},
-		{"-tags=a,b -v", "0", "-v -tags=a,b,nocuda"},
-		{"-tags=nocuda", "0", "-tags=nocuda"},
-		{"-tags=a,nocuda -v", "1", "-v -tags=a"},
-		{"-tags=nocuda", "1", ""},
-		{"-v", "1", "-v"},
+		{"-mod=mod", "0", "-mod=mod -trimpath -tags=nocuda"},
+		{"-tags=a,b -v", "0", "-v -trimpath -tags=a,b,nocuda"},
+		{"-tags=nocuda -trimpath=false", "0", "-trimpath=false -tags=nocuda"},
+		{"-tags=a,nocuda -v", "1", "-v -trimpath -tags=a"},
+		{"-tags=nocuda", "1", "-trimpath"},
+		{"-v", "1", "-v -trimpath"},
 	} {
 		got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $GOFLAGS"}, "LIBTORCH="+s.libtorch, "CUDA="+c.cuda, "GOFLAGS="+c.flags)
 		if strings.TrimSpace(got) != c.want {
@@ -398,7 +398,7 @@ func TestLibjpeg(t *testing.T) {
 	for _, c := range []struct {
 		fails       int
 		asked, want string
-	}{{0, "", "-tags=nocuda,libjpeg"}, {0, "1", "-tags=nocuda,libjpeg"}, {0, "0", "-tags=nocuda"}, {1, "", "-tags=nocuda"}} {
+	}{{0, "", "-trimpath -tags=nocuda,libjpeg"}, {0, "1", "-trimpath -tags=nocuda,libjpeg"}, {0, "0", "-trimpath -tags=nocuda"}, {1, "", "-trimpath -tags=nocuda"}} {
 		got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $GOFLAGS"}, "LIBTORCH="+s.libtorch, "LIBJPEG="+c.asked, "CC="+compiler(c.fails))
 		if strings.TrimSpace(got) != c.want {
 			t.Errorf("%+v: GOFLAGS=%s", c, got)

@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -45,10 +44,18 @@ func ReadJSON(t testing.TB, name string, v any) {
 }
 
 // Path returns the path of a file in this package's data folder.
-func Path(name string) string {
-	_, here, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(here), "data", filepath.FromSlash(name))
-}
+func Path(name string) string { return filepath.Join(data, filepath.FromSlash(name)) }
+
+// data is the path of this package's data folder. Tests start in the folder of their package, so that it
+// is found from there upwards; a path that the compiler recorded would be that of another machine.
+var data = func() string {
+	for dir, _ := os.Getwd(); ; dir = filepath.Dir(dir) {
+		path := filepath.Join(dir, "internal", "golden", "data")
+		if _, err := os.Stat(path); err == nil || dir == filepath.Dir(dir) {
+			return path
+		}
+	}
+}()
 
 // Get returns the tensor with the given name, and fails the test if there is none.
 func (f File) Get(t testing.TB, name string) torch.Tensor {
