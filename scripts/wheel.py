@@ -3,6 +3,7 @@
 
 The wheels are written to dist/. They hold the program without libtorch: it uses the libraries of the PyTorch beside which it is
 installed, with CUDA if that has it. JPEG is decoded in Go, since libjpeg-turbo may be missing where the wheel is installed.
+The wheel does not require torch, because pip would then replace a PyTorch of another version; its entry point says what is missing.
 """
 import base64
 import hashlib
@@ -55,7 +56,7 @@ def make(version, program, folder):
         "hdas/__main__.py": b"from hdas import main\n\nmain()\n",
         "hdas/bin/hdas": program.read_bytes(),
         info + "METADATA": ("Metadata-Version: 2.1\nName: hdas\nVersion: %s\nSummary: hierarchical differentiable architecture search\n"
-                            "License: Apache-2.0\nRequires-Python: >=3.8\nRequires-Dist: torch\nDescription-Content-Type: text/markdown\n\n" % name[5:]).encode()
+                            "License: Apache-2.0\nRequires-Python: >=3.8\nDescription-Content-Type: text/markdown\n\n" % name[5:]).encode()
         + (ROOT / "README.md").read_bytes(),
         info + "LICENSE": (ROOT / "LICENSE").read_bytes(),
         info + "WHEEL": ("Wheel-Version: 1.0\nGenerator: hdas\nRoot-Is-Purelib: false\nTag: %s\n" % tag).encode(),

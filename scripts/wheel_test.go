@@ -43,3 +43,35 @@ func TestWheelEntry(t *testing.T) {
 		t.Errorf("another PyTorch: %s", got)
 	}
 }
+
+// pip installs the wheel, which needs nothing else, and its command runs the program.
+func TestWheelInstalls(t *testing.T) {
+	t.Parallel()
+	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
+		t.Skip("python3 has no pip")
+	}
+	folder, site := t.TempDir(), t.TempDir()
+	program := filepath.Join(folder, "program")
+	writeFile(t, program, []byte("#!/bin/sh\necho it got \"$@\"\nexit\n\x00GLIBC_2.5\x00GLIBC_2.17\x00"))
+	run := func(command string, args ...string) string {
+		t.Helper()
+		c := exec.Command(command, args...)
+		c.Env = append(os.Environ(), "PYTHONPATH="+site, "PYTHON=")
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %v: %v, %s", command, args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	pack := "import pathlib, runpy, sys, setup; print(runpy.run_path('wheel.py')['make'](setup.of('2.11'), *map(pathlib.Path, sys.argv[1:])))"
+	wheel := run("python3", "-B", "-c", pack, program, folder)
+	if !strings.Contains(wheel, "+torch2.11-py3-none-manylinux_2_17_x86_64.whl") {
+		t.Errorf("the wheel is %s", wheel)
+	}
+	run("python3", "-m", "pip", "install", "--quiet", "--no-index", "--target", site, wheel)
+	writeFile(t, filepath.Join(site, "torch", "__init__.py"), nil)
+	writeFile(t, filepath.Join(site, "torch", "version.py"), []byte("__version__ = '2.11.0+cpu'\n"))
+	if got := run(filepath.Join(site, "bin", "hdas"), "doctor", "--json"); got != "it got doctor --json" {
+		t.Errorf("hdas printed %q", got)
+	}
+}
