@@ -114,7 +114,7 @@ func (w Watch) keep(d *run.Dir, m memory, now run.Basis) (run.Basis, error) {
 			return b, err
 		}
 		if text := run.Texts(m.was.Differences(now), run.Noted); text != "" {
-			w.note(fmt.Sprintf("%s is continued with what rounds sums differently (%s); its result will not be that of an uninterrupted run", d.Path(), text))
+			w.note(fmt.Sprintf("%s goes on with %s: sums are rounded differently from here on, so that its result will differ from an uninterrupted run's as that of another seed does", d.Path(), text))
 		}
 		b = m.was.Update(now)
 	}

@@ -49,11 +49,11 @@ func (b Basis) Last() Machine {
 // changes returns how m differs from the machine of before, as far as both are known.
 func (m Machine) changes(before Machine) (texts []string) {
 	for _, r := range []struct {
-		what    string
+		format  string // of the value now
 		was, is any
-	}{{"device", before.Device, m.Device}, {"number of threads", before.Threads, m.Threads}, {"version of libtorch", before.Libtorch, m.Libtorch}, {"instruction set", before.Instructions, m.Instructions}} {
+	}{{"the device %v", before.Device, m.Device}, {"%v threads", before.Threads, m.Threads}, {"libtorch %v", before.Libtorch, m.Libtorch}, {"the instruction set %v", before.Instructions, m.Instructions}} {
 		if r.was != r.is && !reflect.ValueOf(r.was).IsZero() && !reflect.ValueOf(r.is).IsZero() {
-			texts = append(texts, fmt.Sprintf("the %s: %v, before %v", r.what, r.is, r.was))
+			texts = append(texts, fmt.Sprintf(r.format+" instead of %v", r.is, r.was))
 		}
 	}
 	return texts

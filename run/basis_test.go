@@ -35,9 +35,9 @@ func TestRulesOfABasis(t *testing.T) {
 		"files": {func(b *run.Basis) {
 			b.Data["train"] = run.Part{Images: 3, Digest: "sha256:2", Files: map[string]int64{"a/1.png": 11, "b/1.png": 10, "b/2.png": 10}}
 		}, run.MayChange, `3, begun with 3: 1 added ("b/2.png"), 1 removed ("a/2.png"), 1 changed ("a/1.png")`},
-		"the device":  {func(b *run.Basis) { b.Device = "cuda:0" }, run.Noted, "the device: cuda:0, before cpu"},
-		"the threads": {func(b *run.Basis) { b.Threads = 8 }, run.Noted, "the number of threads: 8, before 2"},
-		"libtorch":    {func(b *run.Basis) { b.Libtorch = "2.2" }, run.Noted, "the version of libtorch: 2.2, before 2.1.2"},
+		"the device":  {func(b *run.Basis) { b.Device = "cuda:0" }, run.Noted, "the device cuda:0 instead of cpu"},
+		"the threads": {func(b *run.Basis) { b.Threads = 8 }, run.Noted, "8 threads instead of 2"},
+		"libtorch":    {func(b *run.Basis) { b.Libtorch = "2.2" }, run.Noted, "libtorch 2.2 instead of 2.1.2"},
 		"the folder":  {func(b *run.Basis) { b.DataDir = "pictures" }, run.Recorded, "the data folder: pictures"},
 	} {
 		now := basis()

@@ -57,7 +57,7 @@ func TestResumedWithOtherThreads(t *testing.T) {
 
 	changed := filepath.Join(dir, "changed")
 	stop(changed)
-	if said := do("1", "search", "stage", "--resume", "--out", changed, "--threads", "3"); !strings.Contains(said, "the number of threads: 3, before 1") {
+	if said := do("1", "search", "stage", "--resume", "--out", changed, "--threads", "3"); !strings.Contains(said, "goes on with 3 threads instead of 1: ") {
 		t.Errorf("it says %q", said)
 	}
 	text, err := os.ReadFile(filepath.Join(changed, "basis.json"))
