@@ -96,7 +96,7 @@ func TestImpossiblePrograms(t *testing.T) {
 			"mask of others":    {[]torch.Tensor{x}, torch.Pass{Scales: scales, Masks: []torch.Tensor{torch.Ones(o, 3, 1, 1, 1)}}, "mask 0"},
 			"of another device": {[]torch.Tensor{x.To(torch.Float64)}, torch.Pass{Scales: scales}, ""},
 		} {
-			for path := kernel.Kernels; path <= kernel.Operations; path++ {
+			for path := kernel.Kernels; path <= kernel.Grouped; path++ {
 				c.how.Path = path
 				err := torch.Do(func(*torch.Scope) error { p.Run(c.in, c.how); return nil })
 				var fault *torch.Error
