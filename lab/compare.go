@@ -222,7 +222,7 @@ func (w Watch) beginTrainings(c configs.Train, d *run.Dir, k ComparePlan) (run.B
 	if err != nil {
 		return run.Basis{}, err
 	}
-	x, err := openBoth(c.Data.Spec, m)
+	x, err := openBoth(c, m)
 	if err != nil {
 		return run.Basis{}, err
 	}

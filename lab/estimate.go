@@ -163,14 +163,19 @@ func openOrStandIn(s datasets.Spec, splits ...string) (x opened, err error) {
 // openTraining opens the data of a training. halved is whether it learns from one half of the training images
 // and is scored on the other.
 func (w Watch) openTraining(c configs.Train, halved bool) (opened, error) {
-	if !halved {
-		return openOrStandIn(c.Data.Spec, datasets.Train, datasets.Test)
+	splits := []string{datasets.Train, datasets.Test}
+	if halved {
+		splits = splits[:1]
 	}
-	x, err := openOrStandIn(c.Data.Spec, datasets.Train)
-	if err == nil {
+	x, err := openOrStandIn(c.Data.Spec, splits...)
+	if err != nil {
+		return x, err
+	}
+	if halved {
 		x.parts[datasets.Train], x.parts[datasets.Test] = datasets.Halves(x.parts[datasets.Train], c.Seed)
 	}
-	return x, err
+	data{parts: x.parts, cuts: map[string]datasets.Cut{}}.validate(c, nil)
+	return x, nil
 }
 
 func (w Watch) estimateTraining(ctx context.Context, c configs.Train, x opened, g genotype.Genotype, runs int) (estimate.Estimate, error) {
@@ -178,7 +183,11 @@ func (w Watch) estimateTraining(ctx context.Context, c configs.Train, x opened, 
 	if err != nil {
 		return estimate.Estimate{}, err
 	}
-	p, r, err := w.trainSetup(c, o, autocast, g, x.parts[datasets.Train], x.parts[datasets.Test]).Probe()
+	s, err := w.trainSetup(c, o, autocast, g, x.parts)
+	if err != nil {
+		return estimate.Estimate{}, err
+	}
+	p, r, err := s.Probe()
 	if err != nil {
 		return estimate.Estimate{}, err
 	}

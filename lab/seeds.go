@@ -361,6 +361,7 @@ func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
 	}
 	learn, held, halves := datasets.HalvesAt(whole, c.Seed, m.cut(selectionCut))
 	x := data{spec.Dir, "selection ", map[string]datasets.Dataset{datasets.Train: learn, datasets.Test: held}, map[string]datasets.Cut{testCut: spec.Cut, selectionCut: halves}}
+	x.validate(c, m.cut(validCut))
 	best := -1
 	for i := range sum.Seeds {
 		r := &sum.Seeds[i]

@@ -43,6 +43,12 @@ images may be among the test images, the evaluation is refused, unless
 	f.IntVar(&t.Batch, "batch", 128, "images in a batch")
 	f.StringVar(&t.DataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
 	f.BoolVar(&t.Skip, "skip-damaged", false, "skip image files that cannot be decoded, and print their names")
+	emaFlag(c, &t.EMA)
 	f.StringVar(&t.Split, "split", datasets.Test, "train or test")
 	return c
+}
+
+// emaFlag adds the flag of commands that use the weights of a checkpoint.
+func emaFlag(c *cobra.Command, ema *bool) {
+	c.Flags().BoolVar(ema, "ema", false, "use the averaged weights, which a training with train.ema.decay keeps")
 }
