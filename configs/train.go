@@ -163,7 +163,7 @@ func (c Train) idle() map[string]string {
 	if t.Probe {
 		const why = "a linear probe (train.probe) learns from features that the whole network has computed once"
 		for _, key := range []string{"train.freeze_epochs", "train.freeze_norm", "train.backbone_lr", "train.layer_decay", "train.drop_path", "train.recompute", "train.accumulate",
-			"train.ema.decay", "train.ema.warmup", "train.auxiliary_weight", "train.patience", "network.auxiliary", "data.validation", "data.balanced", "data.padding", "data.fill", "data.resized_crop",
+			"train.ema.decay", "train.ema.warmup", "train.auxiliary_weight", "train.patience", "data.validation", "data.balanced", "data.padding", "data.fill", "data.resized_crop",
 			"data.crop_scale", "data.crop_ratio", "data.flip", "data.autoaugment", "data.randaugment.ops", "data.randaugment.magnitude", "data.color_jitter.brightness",
 			"data.color_jitter.contrast", "data.color_jitter.saturation", "data.color_jitter.hue", "data.cutout", "data.erasing", "data.mixup", "data.cutmix"} {
 			keys[key] = why

@@ -8,6 +8,7 @@ import (
 	"hdas/configs"
 	"hdas/datasets"
 	"hdas/metric"
+	"hdas/metric/score"
 	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -164,6 +165,7 @@ type Evaluation struct {
 	Dataset  string `json:"dataset"`
 	Split    string `json:"split"`
 	metric.Score
+	score.Report
 	Training Progress `json:"training"` // the epochs of the training so far
 }
 
@@ -207,6 +209,7 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 	if t.Skip {
 		l.Damaged = w.skipped()
 	}
-	score, err := metric.Evaluate(ctx, m.Logits, l, m.Weights.Options(), nil)
-	return Evaluation{m.Genotype.Name, m.Dataset, t.Split, score, progressOf(meta)}, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))
+	tally := score.NewTally(len(m.Classes))
+	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), tally)
+	return Evaluation{m.Genotype.Name, m.Dataset, t.Split, total, tally.Report(m.Classes), progressOf(meta)}, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))
 }

@@ -157,7 +157,7 @@ func (m *Model) Take(s Start) (t Taken, err error) {
 	if err := numbers(all); err != nil {
 		return t, fmt.Errorf("%s: %w", s.File, err)
 	}
-	t.File = s.File
+	t.File, t.Anew, t.Left = s.File, []string{}, []string{}
 	order := rows(m.Classes, s.Classes)
 	switch {
 	case order != nil:

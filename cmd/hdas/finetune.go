@@ -50,9 +50,6 @@ are computed once: a baseline in a small part of the time.`,
 				t.File = "finetune"
 			}
 			if probe {
-				if t.dry {
-					return usageError{errors.New("--dry-run predicts the steps of a training; a probe runs the network once over the images instead")}
-				}
 				t.Set = append([]string{"train.probe=true", "train.epochs=100", "train.lr=0.01"}, t.Set...) // --set wins
 			}
 			from, begin := a[0], func(*run.Dir) error { return nil }

@@ -23,6 +23,7 @@ type trainer struct {
 	place
 	name   string // of the genotype; empty: that of the checkpoint of train.init
 	dry    bool
+	many   seeds
 	config configs.Train
 	g      genotype.Genotype
 }
@@ -43,7 +44,7 @@ Sizes that neither the configuration nor --set gives are those of the preset. ci
 C=36, 20 cells, 32x32 images; imagenet: C=48, 14 cells (with stages: C=39, and
 their own number of cells), 224x224. Images of your own (data.name=folder) have
 the preset imagenet, random resized crops and 100 epochs.`,
-		Example: "  hdas train DARTS_V2 --config hc-train --out runs/darts\n  hdas train runs/stages --config tiny-train --out runs/trained",
+		Example: "  hdas train DARTS_V2 --config hc-train --out runs/darts\n  hdas train runs/stages --config tiny-train --out runs/trained\n  hdas train DARTS_V2 --config tiny-train --seeds 5 --jobs 2 --out runs/five",
 		Args:    args(cobra.MaximumNArgs(1)), ValidArgsFunction: genotypeNames,
 		RunE: func(c *cobra.Command, a []string) error {
 			if len(a) > 0 {
@@ -69,8 +70,10 @@ var errNoGenotype = errors.New("name either a genotype to train, as an argument 
 func (p *program) trainingFlags(c *cobra.Command, t *trainer) {
 	t.settings.flags(c)
 	t.place.flags(c)
+	t.many.runFlags(c, "trainings")
 	p.acceptsData(c)
 	dryFlag(c, &t.dry)
+	p.partFlag(c)
 }
 
 // load reads the configuration and the genotype.
@@ -100,9 +103,14 @@ func (t *trainer) load(c *cobra.Command) (data datasets.Spec, err error) {
 
 // runTraining runs a new training or resumes one. begin, unless nil, is called with the folder of a new one.
 func (p *program) runTraining(c *cobra.Command, t *trainer, name string, begin func(*run.Dir) error) error {
+	if err := t.many.check(c, "", &t.place); err != nil {
+		return err
+	}
 	load := func() (datasets.Spec, error) { return t.load(c) }
 	if t.dry {
-		return p.dryRun(&t.place, load, func() (estimate.Estimate, error) { return lab.EstimateTrain(c.Context(), t.config, t.g, p.watch()) })
+		return p.dryRun(&t.place, load, func() (estimate.Estimate, error) {
+			return lab.EstimateTrainings(c.Context(), t.config, t.g, t.many.plan(), p.watch())
+		})
 	}
 	dir, err := t.open(c, &t.settings, name, load)
 	if err != nil {
@@ -113,6 +121,9 @@ func (p *program) runTraining(c *cobra.Command, t *trainer, name string, begin f
 		if err := begin(dir); err != nil {
 			return err
 		}
+	}
+	if t.many.n > 1 {
+		return p.trainSeeds(c, t, dir)
 	}
 	last, err := lab.Train(c.Context(), t.config, t.g, dir, p.watch())
 	if err != nil {
