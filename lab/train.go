@@ -74,7 +74,7 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 		return train.Epoch{}, err
 	}
 	s := w.trainSetup(c, o, autocast, g, learn, test)
-	s.Resolved, s.Basis = resolved, basis
+	s.Resolved, s.Basis, s.Note = resolved, basis, w.note
 	if err := errors.Join(s.Train.Validate(), s.Test.Validate()); err != nil {
 		return train.Epoch{}, err
 	}
@@ -96,7 +96,7 @@ func (w Watch) trainSetup(c configs.Train, o torch.Options, autocast torch.DType
 	m := c.Network
 	m.Classes = int64(len(learn.Info().Classes))
 	return train.Setup{
-		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, Seed: c.Seed, Data: c.Data.Spec,
+		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, ChannelsFirst: !c.CUDA.ChannelsLast, Seed: c.Seed, Data: c.Data.Spec,
 		Train: w.loader(c.Common, learn, c.Train.Batch, true),
 		Test:  w.loader(c.Common, test, 2*c.Train.Batch, false),
 	}

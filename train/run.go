@@ -24,16 +24,18 @@ import (
 
 // Setup holds the inputs of a training.
 type Setup struct {
-	Config      configs.TrainSection
-	Macro       plan.Macro
-	Genotype    genotype.Genotype
-	Train, Test *datasets.Loader
-	Data        datasets.Spec // the data set of both loaders, stored in the checkpoint
-	Options     torch.Options
-	Autocast    torch.DType // type of the convolutions while learning; Float32: that of Options
-	Seed        uint64
-	Resolved    []byte     // the whole configuration as YAML, stored in the checkpoint
-	Basis       *run.Basis // what the run was begun with, stored in the checkpoint; nil if unknown
+	Config        configs.TrainSection
+	Macro         plan.Macro
+	Genotype      genotype.Genotype
+	Train, Test   *datasets.Loader
+	Data          datasets.Spec // the data set of both loaders, stored in the checkpoint
+	Options       torch.Options
+	Autocast      torch.DType // type of the convolutions while learning; Float32: that of Options
+	ChannelsFirst bool        // under autocast on CUDA, the channels of features are not innermost
+	Seed          uint64
+	Resolved      []byte            // the whole configuration as YAML, stored in the checkpoint
+	Basis         *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
+	Note          func(text string) // called with what a user should know of a resumed run, one sentence; may be nil
 }
 
 // Less names the settings with which the training would need less memory.
@@ -142,7 +144,7 @@ func (t *task) dropPath(epoch int) float64 {
 // Step updates the weights with one batch and returns the training loss.
 func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
 	images, labels := metric.Tensors(b, t.Options)
-	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast}
+	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast, ChannelsFirst: t.ChannelsFirst}
 	loss, logits := t.step.Take(how, t.rate(epoch), images, func(logits torch.Tensor) torch.Tensor {
 		return metric.CrossEntropy(logits, labels, b, t.Config.LabelSmoothing)
 	})
@@ -190,7 +192,7 @@ func (t *task) restore(dir *run.Dir) (epoch, batch int, err error) {
 	if c.Meta.Kind != model.Kind {
 		return 0, 0, fmt.Errorf("the run folder holds a %s, not a %s", c.Meta.Kind, model.Kind)
 	}
-	err = errors.Join(t.model.Restore(c), t.step.Load(c.State["sgd"]), run.SetGenerators(c.Meta.Generators))
+	err = errors.Join(t.model.Restore(c), t.step.Load(c.State["sgd"]), c.SetGenerators(t.Options.Device, t.Note))
 	if err != nil {
 		return 0, 0, fmt.Errorf("the checkpoint does not fit this training: %w", err)
 	}

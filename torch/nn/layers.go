@@ -19,6 +19,8 @@ type Ctx struct {
 	// Autocast is the type of convolutions under autocast. Float32 means no autocast: convolutions
 	// compute in the type of the network's weights.
 	Autocast torch.DType
+	// ChannelsFirst keeps the channels of features from being innermost under autocast on CUDA.
+	ChannelsFirst bool
 }
 
 // Norm returns the statistics that batch norms use: the batch's while training, else the running ones.
