@@ -16,7 +16,6 @@ import (
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
-	"hdas/torch/optim"
 	"hdas/torch/optim/schedule"
 )
 
@@ -131,7 +130,8 @@ func start(s Setup) (t *task, err error) {
 		t.net.Autocast, t.net.ChannelsFirst = s.Autocast, s.ChannelsFirst
 		t.learn = NewBilevel(t.net)
 		if s.Autocast == torch.Float16 {
-			t.learn.Arch.Scaler, t.learn.Weights.Scaler = optim.NewScaler(), optim.NewScaler()
+			t.learn.Arch.ScaleLosses()
+			t.learn.Weights.ScaleLosses()
 		}
 		return nil
 	})

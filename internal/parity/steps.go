@@ -21,7 +21,6 @@ import (
 	"hdas/torch/dtype"
 	"hdas/torch/kernel"
 	"hdas/torch/nn"
-	"hdas/torch/optim"
 )
 
 // Steps runs the steps of the workload in a folder. For every line of in it runs one step and writes its
@@ -112,7 +111,8 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 			s.supernet.Recompute, s.supernet.Path, s.supernet.Autocast = again, path, precision.Autocast
 			learn := search.NewBilevel(s.supernet)
 			if precision.Autocast == torch.Float16 {
-				learn.Arch.Scaler, learn.Weights.Scaler = optim.NewScaler(), optim.NewScaler()
+				learn.Arch.ScaleLosses()
+				learn.Weights.ScaleLosses()
 			}
 			s.free = func() { s.instance.free(); learn.Free() }
 			s.step = func(c *clock, train, valid search.Sample) {
@@ -125,7 +125,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 		default:
 			step := t.training(s.instance)
 			if precision.Autocast == torch.Float16 {
-				step.Scaler = optim.NewScaler()
+				step.ScaleLosses()
 			}
 			s.free = func() { s.instance.free(); step.Free() }
 			s.step = func(c *clock, train, _ search.Sample) {
@@ -188,6 +188,10 @@ func (s *stepper) take() (took StepCost, err error) {
 			torch.Within(func(*torch.Scope) {
 				s.step(&clock{device: s.device, last: start, phases: took.Phases}, samples[0], samples[1])
 			})
+		}
+		if s.Launches {
+			once := step
+			step = func() { took.Launches = torch.Launches(once) }
 		}
 		if s.device.IsCUDA() {
 			s.peak = max(s.peak, torch.PeakMemory(s.device, step))
