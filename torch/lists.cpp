@@ -153,7 +153,7 @@ Tensor norm(const Tensors &ts) {
     const int64_t whole = t.is_cpu() ? t.numel() / row * row : 0;
     if (whole > 0)
       norms.push_back(at::linalg_vector_norm(t.narrow(0, 0, whole).view({-1, row}), 2, at::IntArrayRef{1}));
-    if (whole < t.numel())
+    if (whole < t.numel() || whole == 0)
       norms.push_back(at::linalg_vector_norm(t.narrow(0, whole, t.numel() - whole)).reshape(1));
   }
   if (!alone.empty())
