@@ -78,6 +78,13 @@ func TestFinetune(t *testing.T) {
 		}
 		if name == "options" {
 			must(t, "eval", out, "--ema")
+			for _, name := range []string{"raw.pt", "ema.pt"} {
+				must(t, append([]string{"export", out, "-o", filepath.Join(out, name)}, map[string][]string{"ema.pt": {"--ema"}}[name]...)...)
+			}
+			raw, err := os.ReadFile(filepath.Join(out, "raw.pt"))
+			if ema, other := os.ReadFile(filepath.Join(out, "ema.pt")); err != nil || other != nil || string(raw[len(raw)/2:]) == string(ema[len(ema)/2:]) {
+				t.Errorf("the averages are exported as the weights, %v, %v", err, other)
+			}
 			must(t, "eval", filepath.Join(out, run.BestFile))
 		} else if code, _, errs := call(t, "eval", out, "--ema"); code != exitFailed || !strings.Contains(errs, "no averaged weights") {
 			t.Errorf("%s: averages that there are not: exit %d, %s", name, code, errs)

@@ -53,7 +53,11 @@ safetensors file of -o.`,
 					return usageError{err}
 				}
 			}
-			m, free, err := lab.Load(a[0], f.ema, f.common)
+			load := lab.Load
+			if f.ema {
+				load = lab.LoadAveraged
+			}
+			m, free, err := load(a[0], f.common)
 			if err != nil {
 				return err
 			}

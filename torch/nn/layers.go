@@ -128,13 +128,18 @@ func (l AvgPool) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
 	return torch.AvgPool2d(x, l.Kernel, l.Stride, 0)
 }
 
-// DropPathMask returns random factors (n,1,1,1) by which drop path multiplies n samples: 0 with
-// probability c.DropPath, else 1/(1-c.DropPath). It returns the undefined tensor in evaluation and if
-// c.DropPath is 0.
-func DropPathMask(c *Ctx, n int64, o torch.Options) torch.Tensor {
-	if !c.Train || c.DropPath == 0 {
-		return torch.Tensor{}
+// DropPathMasks returns `count` tensors of random factors (n,1,1,1) by which drop path multiplies n samples: 0
+// with probability c.DropPath, else 1/(1-c.DropPath). They are drawn together. It returns nil in evaluation and
+// if c.DropPath is 0.
+func DropPathMasks(c *Ctx, count int, n int64, o torch.Options) []torch.Tensor {
+	if !c.Train || c.DropPath == 0 || count == 0 {
+		return nil
 	}
 	keep := 1 - c.DropPath
-	return torch.Zeros(o, n, 1, 1, 1).Bernoulli_(keep).MulScalar_(1 / keep)
+	all := torch.Zeros(o, int64(count), n, 1, 1, 1).Bernoulli_(keep).MulScalar_(1 / keep)
+	masks := make([]torch.Tensor, count)
+	for i := range masks {
+		masks[i] = all.Select(0, int64(i))
+	}
+	return masks
 }
