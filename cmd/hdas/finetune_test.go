@@ -93,6 +93,12 @@ func TestFinetune(t *testing.T) {
 	if code, _, errs := call(t, append([]string{"train", "--set", "train.init=" + base, "--set", "data.name=folder"}, little(first, at("same"))...)...); code != 0 || !strings.Contains(errs, "the classifier is kept") {
 		t.Errorf("the same classes: exit %d, %s", code, errs)
 	}
+	// After an error the folder can be used again.
+	again := at("again")
+	if code, _, _ := call(t, append([]string{"finetune", pt, "--genotype", "DARTS_V1"}, little(at("nowhere"), again)...)...); code == 0 {
+		t.Error("images that are nowhere are found")
+	}
+	must(t, append([]string{"finetune", pt, "--genotype", "DARTS_V1", "--seeds", "1"}, little(second, again, "--set", "train.epochs=3")...)...)
 	if out := must(t, "finetune", base, "--dry-run", "--data-dir", second); !strings.Contains(out, "train.batch=") {
 		t.Errorf("a dry run prints %s", out)
 	}
