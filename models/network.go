@@ -150,7 +150,9 @@ func (n *Network) forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) 
 	if c.Frozen {
 		var reduced torch.Tensor
 		torch.NoGrad(func() { features = n.backbone(c.Backbone(), x, func(r torch.Tensor) { reduced = r }) })
-		auxiliary(reduced)
+		if reduced.Defined() { // there are several stages
+			auxiliary(reduced)
+		}
 	} else {
 		features = n.backbone(c, x, auxiliary)
 	}
