@@ -15,7 +15,7 @@ import (
 )
 
 func (p *program) serve() *cobra.Command {
-	listen := "127.0.0.1:8080"
+	listen, ema := "127.0.0.1:8080", false
 	common := configs.Common{Device: "auto", Precision: "float32"}
 	top, o := 5, serve.Options{Batch: 32, Images: 64, Bytes: 64 << 20, Requests: 32}
 	c := &cobra.Command{
@@ -44,11 +44,12 @@ unless --listen names another address, as 0.0.0.0:8080 for all.`,
 					return usageError{fmt.Errorf("--%s %d is less than 1", name, n)}
 				}
 			}
-			return p.runServe(c.Context(), a[0], listen, common, top, o)
+			return p.runServe(c.Context(), a[0], ema, listen, common, top, o)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&listen, "listen", listen, "address and port; port 0 chooses a free one")
+	emaFlag(c, &ema)
 	f.IntVar(&top, "top", top, "number of classes in the answer for each image")
 	f.IntVar(&o.Batch, "batch", o.Batch, "largest number of images that go through the network together")
 	f.IntVar(&o.Images, "max-images", o.Images, "largest number of images in a request")
@@ -59,8 +60,8 @@ unless --listen names another address, as 0.0.0.0:8080 for all.`,
 	return c
 }
 
-func (p *program) runServe(ctx context.Context, path, listen string, common configs.Common, top int, o serve.Options) error {
-	m, free, err := lab.Load(path, common)
+func (p *program) runServe(ctx context.Context, path string, ema bool, listen string, common configs.Common, top int, o serve.Options) error {
+	m, free, err := lab.Load(path, ema, common)
 	if err != nil {
 		return err
 	}
