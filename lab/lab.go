@@ -149,15 +149,10 @@ func (w Watch) loader(c configs.Common, d datasets.Dataset, batch int, learn boo
 }
 
 // Load returns the network of a checkpoint file, or of the newest checkpoint of a run folder, on the
-// device and in the precision of the configuration. The caller calls free to free its weights.
-func Load(path string, c configs.Common) (m *model.Model, free func(), err error) {
-	m, _, free, err = load(path, false, c)
-	return m, free, err
-}
-
-// LoadAveraged is Load for the averaged weights of the checkpoint (train.ema).
-func LoadAveraged(path string, c configs.Common) (m *model.Model, free func(), err error) {
-	m, _, free, err = load(path, true, c)
+// device and in the precision of the configuration; with averaged, its averaged weights (train.ema). The caller
+// calls free to free its weights.
+func Load(path string, averaged bool, c configs.Common) (m *model.Model, free func(), err error) {
+	m, _, free, err = load(path, averaged, c)
 	return m, free, err
 }
 

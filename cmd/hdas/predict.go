@@ -53,11 +53,7 @@ safetensors file of -o.`,
 					return usageError{err}
 				}
 			}
-			load := lab.Load
-			if f.ema {
-				load = lab.LoadAveraged
-			}
-			m, free, err := load(a[0], f.common)
+			m, free, err := lab.Load(a[0], f.ema, f.common)
 			if err != nil {
 				return err
 			}
