@@ -3,37 +3,22 @@ package predict
 import (
 	"fmt"
 
-	"hdas/datasets"
 	"hdas/internal/filekind"
 	"hdas/internal/imagefile"
 	"hdas/model"
-	"hdas/models/plan"
 )
 
-// picture returns the pixels (3,H,W) of an image file at the size that the network takes. A network that
-// was trained on image files gets the image as in its evaluation (resized, then cropped); one that was
-// trained on images of a fixed size gets the whole image.
+// picture returns the pixels (3,H,W) of an image file at the size that the network takes (model.Description.View).
 func picture(path string, d model.Description) ([]byte, error) {
 	file, err := filekind.Read(path, imagefile.MostFile)
 	if err != nil {
 		return nil, err
 	}
-	pix, err := viewOf(d).Picture(file)
+	pix, err := d.View().Picture(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return pix, nil
-}
-
-func viewOf(d model.Description) datasets.View {
-	size := int(d.Image.W)
-	switch {
-	case datasets.OfFiles(d.Data.Name):
-		return d.Data.View()
-	case d.Macro.Preset == plan.ImageNet:
-		return datasets.Spec{Size: size}.View()
-	}
-	return datasets.View{Size: size}
 }
 
 // normalised appends the pixels of an image (3,H,W), normalised and converted to the network's number of
