@@ -21,10 +21,11 @@ const Opset = export.Opset
 
 // ExportONNX writes the network of a checkpoint to the file out as an ONNX model, in evaluation and without
 // the auxiliary head, and returns its number of operations. Weights, images and logits have the precision
-// Float32 or Float16. With fold, batch norms are multiplied into the convolutions before them.
-func ExportONNX(out, path string, precision torch.DType, fold bool) (nodes int, err error) {
+// Float32 or Float16; with averaged, the weights are their averages. With fold, batch norms are multiplied into
+// the convolutions before them.
+func ExportONNX(out, path string, averaged bool, precision torch.DType, fold bool) (nodes int, err error) {
 	err = torch.Do(func(*torch.Scope) error {
-		s, err := open(path)
+		s, err := open(path, averaged)
 		if err != nil {
 			return err
 		}
@@ -44,7 +45,7 @@ func ExportONNX(out, path string, precision torch.DType, fold bool) (nodes int, 
 // loads the PyTorch file that ExportTo writes.
 func ExportModule(out, path string) error {
 	return torch.Do(func(*torch.Scope) error {
-		s, err := open(path)
+		s, err := open(path, false)
 		if err != nil {
 			return err
 		}
@@ -62,8 +63,8 @@ type stored struct {
 }
 
 // open reads the network of a checkpoint or of a run's newest one. The tensors belong to the innermost scope.
-func open(path string) (s stored, err error) {
-	file, c, err := read(path)
+func open(path string, averaged bool) (s stored, err error) {
+	file, c, err := read(path, averaged)
 	if err != nil {
 		return s, err
 	}

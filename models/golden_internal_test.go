@@ -63,7 +63,7 @@ func TestGoldenCells(t *testing.T) {
 			"normal": p.Stages[0].Cells[1], "reduction": *p.Stages[0].Reduce, "behind": p.Stages[1].Cells[0],
 		} {
 			cell.Read = [2][]plan.Edge{handOn(0), handOn(1)} // the two inputs alone
-			for path := kernel.Kernels; path <= kernel.Operations; path++ {
+			for path := kernel.Kernels; path <= kernel.Grouped; path++ {
 				err := torch.Do(func(*torch.Scope) error {
 					f := golden.Read(t, "pieces/cells.safetensors")
 					golden.Piece(t, f, name+"."+kind, []string{"first", "second"}, 1e-10, func(s *nn.Store) golden.Forward {
@@ -126,7 +126,7 @@ func counted(w torch.Tensor) {
 // Every primitive at both strides: as in a mixture, with scale and shift, and without the batch norm
 // after a pooling, on every path.
 func TestGoldenPrimitives(t *testing.T) {
-	for path := kernel.Kernels; path <= kernel.Operations; path++ {
+	for path := kernel.Kernels; path <= kernel.Grouped; path++ {
 		err := torch.Do(func(*torch.Scope) error {
 			f := golden.Read(t, "pieces/ops.safetensors")
 			unchecked := f.Cases()
@@ -177,7 +177,7 @@ func TestGoldenPrimitives(t *testing.T) {
 func TestGoldenMixtures(t *testing.T) {
 	for name, candidates := range map[string][]string{"cell": ops.Cell, "stage": ops.Stage} {
 		for _, stride := range []int64{1, 2} {
-			for path := kernel.Kernels; path <= kernel.Operations; path++ {
+			for path := kernel.Kernels; path <= kernel.Grouped; path++ {
 				err := torch.Do(func(*torch.Scope) error {
 					f := golden.Read(t, "pieces/mixtures.safetensors")
 					golden.Piece(t, f, fmt.Sprintf("%s.%d", name, stride), []string{"input", "alpha"}, 1e-10, func(s *nn.Store) golden.Forward {

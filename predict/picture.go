@@ -8,17 +8,28 @@ import (
 	"hdas/model"
 )
 
-// picture returns the pixels (3,H,W) of an image file at the size that the network takes (model.Description.View).
-func picture(path string, d model.Description) ([]byte, error) {
+// Pixels returns the normalised pixels (C,H,W) of an image file at the size that the network takes; see
+// model.Description.View. It may be called by several goroutines at once.
+func (p Predictor) Pixels(file []byte) ([]float32, error) {
+	d := p.Model.Description
+	pix, err := d.View().Picture(file)
+	if err != nil {
+		return nil, err
+	}
+	return normalised(nil, pix, d), nil
+}
+
+// read returns Pixels of the file at a path.
+func (p Predictor) read(path string) ([]float32, error) {
 	file, err := filekind.Read(path, imagefile.MostFile)
 	if err != nil {
 		return nil, err
 	}
-	pix, err := d.View().Picture(file)
+	pixels, err := p.Pixels(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return pix, nil
+	return pixels, nil
 }
 
 // normalised appends the pixels of an image (3,H,W), normalised and converted to the network's number of

@@ -149,8 +149,8 @@ func TestBFloat16Gradients(t *testing.T) {
 				weights, alphas := gradients(t, k, 1, torch.BFloat16, again)
 				for _, g := range []agreement{agree(t, low, weights), agree(t, lowAlphas, alphas)} {
 					hold(t, "cosine with what is computed again", 0.99, 1.001, g.whole)
-					hold(t, "cosine of any with what is computed again", 0.97, 1.001, g.angles[0])
-					hold(t, "norm of any of what is computed again", 1/1.2, 1.2, g.sizes[0], g.sizes[len(g.sizes)-1])
+					hold(t, "cosine of any with what is computed again", 0.93, 1.001, g.angles[0])
+					hold(t, "norm of any of what is computed again", 1/1.35, 1.35, g.sizes[0], g.sizes[len(g.sizes)-1])
 				}
 			}
 		})

@@ -1,105 +1,20 @@
-// A program's pass with libtorch's operations, on any device and in any type.
-// The ReLU, a pooling and its norm are computed once for all terms that read a state, the factor of
-// a term is the scale of its last norm, and sums are accumulated in place.
+// A program's pass with libtorch's operations, on any device and in any type: fan by fan (program.h). The
+// ReLU, a pooling and its norm are computed once for all terms that read a state, the factor of a term is
+// the scale of its last norm, and sums are accumulated in place.
 #include "channels.h"
+#include "nodes.h"
 #include "program.h"
-#include "versions.h"
 
-#include <functional>
+#include <algorithm>
 #include <map>
-#include <torch/csrc/autograd/functions/utils.h>
 #include <tuple>
 
 namespace hdas {
 
 namespace {
 
-using List = std::vector<Tensor>;
-
-// The autocast setting of a function's first computation, which is restored for its recomputation, but
-// without autocast's cache of converted weights.
-struct Autocast {
-  Cast cpu = get_cast(at::kCPU), cuda = get_cast(at::kCUDA);
-  bool cache = at::autocast::is_autocast_cache_enabled();
-  void set(bool caching) const {
-    set_cast(at::kCPU, cpu);
-    set_cast(at::kCUDA, cuda);
-    at::autocast::set_autocast_cache_enabled(caching);
-  }
-};
-
-// f(inputs, repeated); repeated is true if f is computed again for the gradient
-using Function = std::function<Tensor(const List &, bool)>;
-
-// A node of the autograd graph that stores only the inputs of a function, and computes the function again
-// for the gradient (activation checkpointing).
-struct Again : torch::autograd::Node {
-  Function f;
-  List inputs;
-  Autocast autocast;
-
-  torch::autograd::variable_list apply(torch::autograd::variable_list &&grads) override {
-    TORCH_CHECK(f, "the gradient of a cell is asked for twice");
-    List out(inputs.size());
-    if (!grads[0].defined())
-      return out;
-    List here, asked;
-    std::vector<size_t> which;
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      here.push_back(inputs[i].defined() ? inputs[i].detach() : inputs[i]);
-      if (inputs[i].defined() && task_should_compute_output(i)) {
-        asked.push_back(here.back().set_requires_grad(true));
-        which.push_back(i);
-      }
-    }
-    if (asked.empty())
-      return out;
-    Tensor y;
-    {
-      const Autocast now;
-      struct Back {
-        const Autocast &was;
-        ~Back() { was.set(was.cache); }
-      } back{now};
-      autocast.set(false);
-      at::AutoGradMode on(true);
-      y = f(here, true);
-    }
-    if (!y.requires_grad()) // it does not depend on any input whose gradient is wanted
-      return out;
-    here.clear();
-    List found = torch::autograd::grad({y}, asked, {grads[0]}, false, false, /*allow_unused=*/true);
-    for (size_t i = 0; i < which.size(); ++i)
-      out[which[i]] = found[i];
-    return out;
-  }
-  void release_variables() override {
-    f = nullptr;
-    inputs.clear();
-  }
-};
-
-Tensor again(Function f, const List &inputs) {
-  bool gradients = false;
-  for (const Tensor &t : inputs)
-    gradients = gradients || (t.defined() && t.requires_grad());
-  if (!gradients || !at::GradMode::is_enabled())
-    return f(inputs, false);
-  auto node = make_node<Again>();
-  node->set_next_edges(torch::autograd::collect_next_edges(inputs));
-  Tensor y;
-  {
-    at::NoGradGuard no_grad;
-    for (const Tensor &t : inputs)
-      node->inputs.push_back(t.defined() ? t.detach() : t);
-    y = f(node->inputs, false);
-  }
-  node->f = std::move(f);
-  torch::autograd::set_history(y, node);
-  return y;
-}
-
-Tensor at_or_none(const List &t, int i) { return i < 0 ? Tensor() : t[i]; }
+constexpr size_t slots = parameters.size();
+enum Slot { taps, point, shifted, gamma, beta, mean, variance }; // of the tensors of a round, in the order of `parameters`
 
 Tensor pooled(const Tensor &x, const Round &r) {
   switch (r.window) {
@@ -112,108 +27,84 @@ Tensor pooled(const Tensor &x, const Round &r) {
   }
 }
 
-// Computes the convolutions of a round on x, the output of its ReLU.
-Tensor convolved(const List &t, const Tensor &x, const Round &r) {
+// Views the channels of x (N,copies*C,H,W) as those of copies (N,copies,C,H,W).
+Tensor unfolded(const Tensor &x, int64_t copies) { return x.view({x.size(0), copies, x.size(1) / copies, x.size(2), x.size(3)}); }
+
+// Repeats each factor for all channels.
+Tensor spread(const Tensor &factors, int64_t channels) { return factors.unsqueeze(1).expand({-1, channels}).reshape(-1); }
+
+// Computes the convolutions of a round on x, the output of its ReLU, for several copies of the round. w holds
+// the joined tensors of the round; shared means that x is the same for all copies, and not repeated.
+Tensor convolved(const Tensor *w, const Tensor &x, const Round &r, int64_t copies, bool shared) {
+  const int64_t groups = shared ? 1 : copies;
+  const auto unit = [groups](const Tensor &x, const Tensor &weight, int64_t stride) {
+    return at::conv2d(x, weight, {}, at::IntArrayRef{stride, stride}, at::IntArrayRef{0, 0}, at::IntArrayRef{1, 1}, groups);
+  };
   switch (r.window) {
   case depthwise:
-    return at::conv2d(at::conv2d(x, t[r.taps], {}, r.stride, r.padding, r.dilation, x.size(1)), t[r.point]);
+    return unit(at::conv2d(x, w[taps], {}, r.stride, r.padding, r.dilation, x.size(1)), w[point], 1);
   case dense:
-    return at::conv2d(x, t[r.taps], {}, r.stride, r.padding, r.dilation);
-  case halve:
-    return at::cat({at::conv2d(x, t[r.point], {}, 2), at::conv2d(x.slice(2, 1).slice(3, 1), t[r.shifted], {}, 2)}, 1);
+    return at::conv2d(x, w[taps], {}, r.stride, r.padding, r.dilation, groups);
+  case halve: {
+    const Tensor even = unit(x, w[point], 2), odd = unit(x.slice(2, 1).slice(3, 1), w[shifted], 2);
+    return copies == 1 ? at::cat({even, odd}, 1) : at::cat({unfolded(even, copies), unfolded(odd, copies)}, 2).flatten(1, 2);
+  }
   default:
-    return at::conv2d(x, t[r.point]);
+    return unit(x, w[point], 1);
   }
 }
 
-Tensor factor(const List &t, const Term &term) { return term.scale < 0 ? Tensor() : t[term.scale].reshape(-1).select(0, term.at); }
-
-// Computes a round's batch norm times the factor w, which may be undefined. With batch statistics it also
+// Computes a batch norm times factors of all channels, which may be undefined. With batch statistics it also
 // updates the running ones, unless repeated is true.
-Tensor normed(const List &t, const Tensor &x, const Round &r, const Tensor &w, Norm norm, bool repeated) {
-  const bool training = norm == batch_statistics;
-  Tensor gamma = at_or_none(t, r.gamma), beta = at_or_none(t, r.beta);
-  if (w.defined()) {
-    gamma = gamma.defined() ? gamma * w : w.expand({x.size(1)}).contiguous();
-    beta = beta.defined() ? beta * w : beta;
+Tensor normed(const Tensor *w, const Tensor &x, const Tensor &factor, Norm norm, bool repeated) {
+  const bool training = norm == batch_statistics, without = training && repeated;
+  Tensor scale = w[gamma], shift = w[beta];
+  if (factor.defined()) {
+    scale = scale.defined() ? scale * factor : factor;
+    shift = shift.defined() ? shift * factor : shift;
   }
-  const bool without = training && repeated;
-  return at::batch_norm(x, gamma, beta, without ? Tensor() : t[r.mean], without ? Tensor() : t[r.var], training, momentum, eps, at::globalContext().userEnabledCuDNN());
+  return at::batch_norm(x, scale, shift, without ? Tensor() : w[mean], without ? Tensor() : w[variance], training, momentum, eps, at::globalContext().userEnabledCuDNN());
 }
 
-// Computes a term of convolutions on a state, times its factor. relued is the state's ReLU, if it is
-// already computed.
-Tensor convolutions(const List &t, const Term &term, const Tensor &state, const Tensor &relued, Norm norm, bool repeated) {
-  const Tensor w = factor(t, term);
-  Tensor x = !term.rounds[0].relu ? state : relued.defined() ? relued : state.relu();
-  for (size_t i = 0; i < term.rounds.size(); ++i) {
+// Computes copies of a term's convolutions on x, the output of the first ReLU. A first depthwise round needs x
+// once for each copy. w holds the joined tensors of all rounds. factor holds the factors of all channels of the
+// last norm; it may be undefined.
+Tensor chain(const Term &term, int64_t copies, Tensor x, const Tensor *w, const Tensor &factor, Norm norm, bool repeated) {
+  for (size_t i = 0; i < term.rounds.size(); ++i, w += slots) {
     const Round &r = term.rounds[i];
-    const bool last = i + 1 == term.rounds.size();
     if (i > 0 && r.relu)
       x = term.rounds[i - 1].mean >= 0 ? x.relu_() : x.relu(); // in place after a norm, whose gradient does not need its result
-    x = convolved(t, x, r);
+    x = convolved(w, x, r, copies, i == 0 && r.window != depthwise);
     if (r.mean >= 0)
-      x = normed(t, x, r, last ? w : Tensor(), norm, repeated);
-    else if (last && w.defined())
-      x = x * w;
+      x = normed(w, x, i + 1 == term.rounds.size() ? factor : Tensor(), norm, repeated);
   }
   return x;
 }
 
-// Returns pointers to the term's indices of the tensors that gradients flow to.
-std::vector<int *> weights(Term &term) {
-  std::vector<int *> found{&term.scale};
-  for (Round &r : term.rounds)
-    for (int *i : {&r.taps, &r.point, &r.shifted, &r.gamma, &r.beta})
-      found.push_back(i);
-  return found;
-}
+// The number of copies of the input that a first round reads.
+int64_t inputs_of(const Term &term, int64_t copies) { return term.rounds[0].window == depthwise ? copies : 1; }
 
-// The same as convolutions, but intermediate results are computed again for the gradient.
-Tensor convolutions_again(const List &t, const Term &term, const Tensor &state, Norm norm) {
-  Term own = term;
-  List inputs{state};
-  for (int *i : weights(own))
-    if (*i >= 0) {
-      inputs.push_back(t[*i]);
-      *i = int(inputs.size()) - 1;
-    }
-  const size_t n = inputs.size();
-  List running; // needs no gradient
-  for (Round &r : own.rounds)
-    for (int *i : {&r.mean, &r.var})
-      if (*i >= 0) {
-        running.push_back(t[*i]);
-        *i = int(n + running.size()) - 1;
-      }
-  return again(
-      [own, running, norm](const List &here, bool repeated) {
-        List all = here;
-        all.insert(all.end(), running.begin(), running.end());
-        return convolutions(all, own, here[0], Tensor(), norm, repeated);
-      },
-      inputs);
-}
+Tensor copied(const Tensor &x, int64_t copies) { return copies == 1 ? x : x.repeat({1, copies, 1, 1}); }
 
 class Operations {
 public:
   // tensors are those of the pass, or their copies if the pass is computed again.
-  Operations(const Pass &pass, const List &tensors, bool repeated) : p(*pass.program), pass(pass), t(tensors), repeated(repeated) {}
+  Operations(const Pass &pass, const List &tensors, bool repeated)
+      : pass(pass), p(*pass.program), plan(pass.grouped ? p.grouped : p.single), t(tensors), repeated(repeated), factors(plan.parts), results(plan.fans.size()) {}
 
   Tensor compute() {
+    gather();
     state.assign(t.begin(), t.begin() + p.inputs);
-    relued.resize(p.states);
-    size_t next = 0;
     for (int i = p.inputs; i < p.states; ++i) {
       Sum sum;
-      for (; next < p.terms.size() && p.terms[next].to == i; ++next)
-        add(sum, p.terms[next]);
+      for (auto [fan, place] : plan.into[i]) {
+        if (results[fan].empty())
+          results[fan] = results_of(plan.fans[fan]);
+        sum.add(std::move(results[fan][place]));
+      }
       state.push_back(sum.value); // undefined for a state without terms (a FairDARTS node without edges), which nothing reads
     }
-    if (!running.empty()) {
-      at::NoGradGuard no_grad;
-      at::_foreach_lerp_(running, batch, momentum);
-    }
+    update_running();
     List parts;
     for (int i : p.out)
       parts.push_back(state[i]);
@@ -221,91 +112,254 @@ public:
   }
 
 private:
-  struct Pool {
-    Tensor value, mean, var; // batch statistics; undefined without a norm of its own
-  };
-  // A sum that is accumulated in place if nothing else refers to its tensor.
+  // A sum that is accumulated in place if nothing else refers to its tensor. A summand may have a mask, with which
+  // it has yet to be multiplied.
   struct Sum {
     Tensor value;
     bool own = false;
+    Tensor mask;
+
+    void add(Sum x) {
+      if (value.defined())
+        TORCH_CHECK(x.value.sizes() == value.sizes(), "a term of ", x.value.sizes(), " in a sum of ", value.sizes());
+      if (x.mask.defined()) {
+        x.mask = x.mask.to(x.value.scalar_type());
+        if (own) {
+          value.addcmul_(x.value, x.mask);
+          return;
+        }
+        x = {x.value * x.mask, true};
+      }
+      if (!value.defined())
+        *this = x;
+      else if (own)
+        value.add_(x.value);
+      else
+        *this = {x.own ? x.value.add_(value) : value + x.value, true};
+    }
   };
 
-  const Program &p;
+  // A pooling. If the norms of all terms use the statistics of the batch, it is normalised by them.
+  struct Pool {
+    Tensor value, mean, inverse; // inverse: 1/sqrt(variance + eps)
+    Tensor variance;             // unbiased, for the running statistics
+    std::vector<const Term *> terms; // those whose running statistics are updated
+  };
+
   const Pass &pass;
+  const Program &p;
+  const Plan &plan;
   const List &t;
   const bool repeated;
-  List state, relued, running, batch;
+  List state, factors;
+  std::vector<std::vector<Sum>> results; // of each fan, for the states that it leads to
+  std::map<int, Tensor> relus;           // of the states
+  std::map<std::tuple<int, bool, int64_t>, Tensor> copies_of;
   std::map<std::tuple<int, int, Pair, bool>, Pool> pools;
 
-  void add(Sum &sum, const Term &term) {
-    const Tensor &from = state[term.from];
-    const Tensor mask = term.mask < 0 || !t[term.mask].defined() ? Tensor() : t[term.mask].reshape({-1, 1, 1, 1});
-    Tensor x, w; // the summand: x, or x times w if w is defined
-    bool own = false;
-    if (term.rounds.empty()) {
-      x = from;
-      w = factor(t, term);
-    } else if (term.rounds[0].weightless()) {
-      std::tie(x, w, own) = pooling(term, from);
-    } else {
-      own = true;
-      if (pass.recompute == edges && !repeated)
-        x = convolutions_again(t, term, from, pass.norm);
-      else {
-        Tensor &shared = relued[term.from];
-        if (!shared.defined())
-          shared = from.relu();
-        x = convolutions(t, term, from, shared, pass.norm, repeated);
+  // Takes the factors of all terms from the scales at once.
+  void gather() {
+    for (const Factors &f : plan.factors) {
+      const Tensor all = t[f.scale].reshape(-1);
+      if (!f.index.defined() || f.index.device() != all.device())
+        f.index = at::tensor(f.elements, at::kLong).to(all.device());
+      std::vector<int64_t> counts;
+      for (const auto &g : f.groups)
+        counts.push_back(g.count);
+      const List groups = all.index_select(0, f.index).split_with_sizes(counts);
+      for (size_t i = 0; i < groups.size(); ++i) {
+        const auto &g = f.groups[i];
+        const List parts = (g.channels > 0 ? spread(groups[i], g.channels) : groups[i]).split_with_sizes(g.sizes);
+        for (size_t k = 0; k < parts.size(); ++k)
+          factors[g.parts[k]] = parts[k];
       }
-    }
-    if (mask.defined())
-      w = w.defined() ? w * mask : mask;
-    if (w.defined())
-      w = w.to(x.scalar_type());
-    if (sum.value.defined())
-      TORCH_CHECK(x.sizes() == sum.value.sizes(), "a term of ", x.sizes(), " in a sum of ", sum.value.sizes());
-    if (sum.own && w.defined())
-      sum.value.addcmul_(x, w);
-    else if (sum.own)
-      sum.value.add_(x);
-    else {
-      if (w.defined()) {
-        x = x * w;
-        own = true;
-      }
-      sum = sum.value.defined() ? Sum{sum.value + x, true} : Sum{x, own};
     }
   }
 
-  // Returns a pooling with its norm, the factor that has yet to be applied, and whether nothing else refers
-  // to the tensor.
-  std::tuple<Tensor, Tensor, bool> pooling(const Term &term, const Tensor &from) {
+  std::vector<Sum> results_of(const Fan &f) {
+    const int64_t copies = int64_t(f.to.size());
+    Sum sum;
+    List x; // the weighed bundles
+    for (const Bundle &b : f.bundles)
+      if (b.weighed && !own_norm(term_of(b)))
+        x.push_back(weightless(f.from, b));
+    const bool all = int64_t(x.size()) * copies == (f.factor < 0 ? 0 : factors[f.factor].size(0));
+    if (all && !x.empty())
+      sum.add({weigh(x, factors[f.factor], copies), true});
+    int64_t weighed = 0;
+    for (const Bundle &b : f.bundles)
+      if (!b.weighed)
+        sum.add(result_of(f.from, b, b.factor < 0 ? Tensor() : factors[b.factor]));
+      else if (!all)
+        sum.add(result_of(f.from, b, factors[f.factor].narrow(0, copies * weighed++, copies)));
+    if (copies == 1)
+      return {sum};
+    std::vector<Sum> parts;
+    for (const Tensor &y : sum.value.split(sum.value.size(1) / copies, 1))
+      parts.push_back({y});
+    return parts;
+  }
+
+  // Returns the results of a bundle, times factors that may be undefined.
+  Sum result_of(int from, const Bundle &b, Tensor factor) {
+    const Term &term = term_of(b);
+    const int64_t copies = int64_t(b.terms.size());
+    Sum y;
+    if (!term.weightless()) {
+      const bool norm = term.rounds.back().mean >= 0;
+      y = {convolutions(from, b, norm ? factor : Tensor()), true};
+      if (!norm && factor.defined())
+        y.value = (unfolded(y.value, copies) * factor.view({1, copies, 1, 1, 1})).flatten(1, 2);
+    } else if (own_norm(term)) {
+      const Tensor x = copied(pool(from, term).value, copies);
+      y = {normed(joined(b).data(), x, factor.defined() ? spread(factor, x.size(1) / copies) : factor, pass.norm, repeated), true};
+    } else {
+      y = {weightless(from, b), false};
+      if (factor.defined())
+        y = {weigh({y.value}, factor, copies), true};
+    }
+    List masks;
+    for (int i : b.terms)
+      if (const int m = p.terms[i].mask; m >= 0)
+        masks.push_back(t[m]);
+    if (std::none_of(masks.begin(), masks.end(), [](const Tensor &m) { return m.defined(); }))
+      return y;
+    if (copies == 1) {
+      y.mask = masks[0].reshape({-1, 1, 1, 1});
+      return y;
+    }
+    for (Tensor &m : masks)
+      m = m.defined() ? m.reshape({-1}) : at::ones({y.value.size(0)}, y.value.options());
+    const Tensor mask = at::stack(masks, 1).to(y.value.scalar_type()).view({-1, copies, 1, 1, 1});
+    return {(unfolded(y.value, copies) * mask).flatten(1, 2), true};
+  }
+
+  const Term &term_of(const Bundle &b) const { return p.terms[b.terms[0]]; }
+
+  // Whether the term is a pooling that its own norm normalises: by parameters or statistics of its own.
+  bool own_norm(const Term &term) const {
+    return term.weightless() && !term.rounds.empty() && term.rounds[0].mean >= 0 && !(pass.norm == batch_statistics && term.rounds[0].gamma < 0);
+  }
+
+  // Returns the identity or the pooling of a bundle, which all its terms share.
+  Tensor weightless(int from, const Bundle &b) {
+    const Term &term = term_of(b);
+    if (term.rounds.empty())
+      return state[from];
+    Pool &found = pool(from, term);
+    if (term.rounds[0].mean >= 0)
+      for (int i : b.terms)
+        found.terms.push_back(&p.terms[i]);
+    return found.value;
+  }
+
+  Pool &pool(int from, const Term &term) {
     const Round &r = term.rounds[0];
-    const Tensor w = factor(t, term);
-    const bool shared = pass.norm == batch_statistics && r.mean >= 0 && r.gamma < 0; // all terms normalise by the same batch statistics
-    Pool &pool = pools[{term.from, int(r.window), r.stride, shared}];
-    if (!pool.value.defined()) {
-      pool.value = pooled(from, r);
+    const bool shared = r.mean >= 0 && !own_norm(term);
+    Pool &found = pools[{from, int(r.window), r.stride, shared}];
+    if (!found.value.defined()) {
+      found.value = pooled(state[from], r);
       if (shared) {
-        Tensor inverse;
-        std::tie(pool.value, pool.mean, inverse) = at::native_batch_norm(pool.value, {}, {}, {}, {}, true, momentum, eps);
-        at::NoGradGuard no_grad;
-        const double n = double(pool.value.numel() / pool.value.size(1));
-        pool.mean = pool.mean.detach();
-        pool.var = (inverse.detach().pow(-2) - eps) * (n / (n - 1));
+        std::tie(found.value, found.mean, found.inverse) = at::native_batch_norm(found.value, {}, {}, {}, {}, true, momentum, eps);
+        found.mean = found.mean.detach();
+        found.inverse = found.inverse.detach();
       }
     }
-    if (shared) {
-      if (!repeated)
-        for (auto [own, of] : {std::make_pair(t[r.mean], pool.mean), std::make_pair(t[r.var], pool.var)}) {
-          running.push_back(own.detach());
-          batch.push_back(of.to(own.scalar_type()));
-        }
-      return {pool.value, w, false};
+    return found;
+  }
+
+  // Updates the running statistics of the poolings that share those of the batch.
+  void update_running() {
+    if (repeated || pass.norm != batch_statistics)
+      return;
+    at::NoGradGuard no_grad;
+    std::map<int64_t, std::vector<Pool *>> by_count; // of the elements of a channel
+    for (auto &[key, pool] : pools)
+      if (!pool.terms.empty())
+        by_count[pool.value.numel() / pool.value.size(1)].push_back(&pool);
+    List running, batch;
+    for (auto &[count, of] : by_count) {
+      List inverses;
+      std::vector<int64_t> sizes;
+      for (const Pool *pool : of) {
+        inverses.push_back(pool->inverse);
+        sizes.push_back(pool->inverse.size(0));
+      }
+      const double n = double(count);
+      const List variances = at::cat(inverses).pow_(-2).sub_(eps).mul_(n / (n - 1)).split_with_sizes(sizes);
+      for (size_t i = 0; i < of.size(); ++i)
+        for (const Term *term : of[i]->terms)
+          for (auto [own, value] : {std::make_pair(t[term->rounds[0].mean], of[i]->mean), std::make_pair(t[term->rounds[0].var], variances[i])}) {
+            running.push_back(own.detach());
+            batch.push_back(value.to(own.scalar_type()));
+          }
     }
-    if (r.mean < 0)
-      return {pool.value, w, false};
-    return {normed(t, pool.value, r, w, pass.norm, repeated), Tensor(), true};
+    if (!running.empty())
+      at::_foreach_lerp_(running, batch, momentum);
+  }
+
+  // Returns the tensors of a bundle's rounds, each joined with those of the other terms.
+  List joined(const Bundle &b) const {
+    List all;
+    for (size_t r = 0; r < term_of(b).rounds.size(); ++r)
+      for (int Round::*k : parameters) {
+        List parts;
+        for (int i : b.terms)
+          if (const int at = p.terms[i].rounds[r].*k; at >= 0)
+            parts.push_back(t[at]);
+        all.push_back(parts.empty() ? Tensor() : join(parts));
+      }
+    return all;
+  }
+
+  // Copies running statistics back that were copied to be joined.
+  void settle(const Bundle &b, const List &all) const {
+    if (b.terms.size() == 1 || repeated || pass.norm != batch_statistics)
+      return;
+    at::NoGradGuard no_grad;
+    for (size_t r = 0; r < term_of(b).rounds.size(); ++r)
+      for (Slot k : {mean, variance}) {
+        const Tensor &whole = all[r * slots + k];
+        if (!whole.defined() || whole.is_alias_of(t[term_of(b).rounds[r].*parameters[k]]))
+          continue;
+        const List parts = whole.chunk(int64_t(b.terms.size()));
+        for (size_t i = 0; i < parts.size(); ++i)
+          t[p.terms[b.terms[i]].rounds[r].*parameters[k]].copy_(parts[i]);
+      }
+  }
+
+  // Returns the convolutions of a bundle. factor holds the factors of all channels of the last norm; it may be
+  // undefined.
+  Tensor convolutions(int from, const Bundle &b, const Tensor &factor) {
+    const Term &term = term_of(b);
+    const int64_t copies = int64_t(b.terms.size());
+    const List w = joined(b);
+    Tensor y;
+    if (pass.recompute == edges && !repeated) {
+      List inputs{state[from], factor};
+      inputs.insert(inputs.end(), w.begin(), w.end());
+      y = again(
+          [program = pass.program, &term, copies, norm = pass.norm](const List &here, bool repeated) {
+            const Tensor x = copied(term.rounds[0].relu ? here[0].relu() : here[0], inputs_of(term, copies));
+            return chain(term, copies, x, here.data() + 2, here[1], norm, repeated);
+          },
+          inputs);
+    } else {
+      y = chain(term, copies, input(from, term.rounds[0].relu, inputs_of(term, copies)), w.data(), factor, pass.norm, repeated);
+    }
+    settle(b, w);
+    return y;
+  }
+
+  // Returns copies of a state or of its ReLU.
+  Tensor input(int from, bool relu, int64_t copies) {
+    Tensor &found = copies_of[{from, relu, copies}];
+    if (!found.defined()) {
+      if (relu && !relus[from].defined())
+        relus[from] = state[from].relu();
+      found = copied(relu ? relus[from] : state[from], copies);
+    }
+    return found;
   }
 };
 

@@ -51,6 +51,7 @@ type Program struct {
 	graph  Graph
 	scales []int64 // the least number of elements of each tensor of Pass.Scales
 	masks  int
+	bound  []Tensor  // the parameters, each once
 	last   [][]int64 // the input shapes that were last checked and found to fit
 }
 
@@ -103,9 +104,24 @@ func Compile(g Graph) *Program {
 		head = append(head, int64(i))
 	}
 	code := slices.Concat(head, []int64{int64(len(g.Terms))}, e.code)
+	p.bound = e.tensors
 	check(op, nil, C.hdas_compile(&p.c, first(e.tensors), C.int(len(e.tensors)), (*C.int64_t)(&code[0]), C.int(len(code))))
 	live.Add(1)
 	return p
+}
+
+// Adjacent returns the parameters that kernel.Grouped joins, in an order in which they need not be copied for
+// that if they lie in memory one after another (Flatten). The program's caller keeps owning them.
+func (p *Program) Adjacent() []Tensor {
+	enter("adjacent")
+	at := make([]C.int, len(p.bound)+1)
+	var n C.int
+	check("adjacent", nil, C.hdas_adjacent(p.c, &at[0], &n))
+	out := make([]Tensor, n)
+	for i := range out {
+		out[i] = p.bound[at[i]]
+	}
+	return out
 }
 
 // Free frees the program; a second call does nothing.
@@ -118,8 +134,8 @@ func (p *Program) Free() {
 }
 
 // Run computes the cell for inputs (N,C,H,W) and returns the result, owned by the innermost scope. It
-// panics with *Error if the inputs or the pass do not fit the program. Results of kernel.Kernels and
-// kernel.Operations differ only by rounding; those of the kernels are in the channels_last format.
+// panics with *Error if the inputs or the pass do not fit the program. Results of the
+// paths differ only by rounding; those of the kernels are in the channels_last format.
 func (p *Program) Run(in []Tensor, how Pass) Tensor {
 	const op = "cell"
 	enter(op)

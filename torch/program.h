@@ -20,6 +20,7 @@ struct Term {
   int64_t at;
   int mask;   // index of the pass's tensor (N) with a factor for each sample, or -1
   int branch; // index of the term's branch; -1 without rounds
+  bool weightless() const { return rounds.empty() || rounds[0].weightless(); } // the identity, a pooling or zero
 };
 
 // A branch is the result of an operation's rounds on a state, before the last batch norm is applied.
@@ -29,6 +30,42 @@ struct Branch {
   int from;
   const Term *term; // a term whose rounds the branch computes
   bool pool;        // whether the operation is a pooling or zero, without weights before the norm
+};
+
+// Libtorch's operations compute a program by fans: what leads from one state to others. A bundle is one operation on
+// that state, for each of these others: terms with equal rounds, whose parameters may differ. With equal edges
+// grouped, a bundle is computed at once, its results one after another along the channels.
+struct Bundle {
+  std::vector<int> terms; // one for each state that the fan leads to
+  bool weighed;           // a pooling, zero or the identity with a factor and without a mask
+  int factor = -1;        // index of the factors of the last norm (copies*C) or, without one, of the result (copies)
+};
+struct Fan {
+  int from;
+  std::vector<int> to;
+  std::vector<Bundle> bundles;
+  int factor = -1; // index of the factors of the weighed bundles (bundles*copies)
+};
+
+// The factors of a tensor of scales, in the order in which fans need them.
+struct Factors {
+  // Factors with equally many channels, each repeated for all of them; 0 means not repeated.
+  struct Group {
+    int64_t channels, count;
+    std::vector<int64_t> sizes; // of the parts, repeated
+    std::vector<int> parts;     // their indices, as in Bundle and Fan
+  };
+  int scale;
+  std::vector<int64_t> elements;
+  std::vector<Group> groups;
+  mutable Tensor index; // the elements, on the device that was used last
+};
+
+struct Plan {
+  std::vector<Fan> fans;
+  std::vector<std::vector<std::pair<int, int>>> into; // for each state, the fans that lead to it and its place among those that each leads to
+  std::vector<Factors> factors;
+  int parts = 0; // the number of parts of all factors
 };
 
 enum Norm { batch_statistics, running_statistics };
@@ -42,9 +79,12 @@ struct Program {
   std::vector<int> out;    // states whose channels are concatenated to the result
   std::vector<Branch> branches;
   std::vector<std::vector<int>> into; // for each state, the indices of the terms that lead to it
+  Plan single, grouped;               // edge by edge; with equal edges grouped
 
-  // Finds the branches. Call it after all terms are added.
+  // Finds the branches and the plans. Call it after all terms are added.
   void link();
+  // Returns the bound tensors that grouped edges join, in the order in which they need not be copied.
+  std::vector<int> adjacent() const;
 };
 
 // One forward pass of a program.
@@ -53,6 +93,7 @@ struct Pass {
   std::vector<Tensor> tensors; // inputs, parameters, scales, masks; an undefined mask means 1
   Norm norm;
   Recompute recompute;
+  bool grouped; // compute equal edges from one state at once, with libtorch's operations
 };
 
 // Whether the kernels support the pass: all tensors are on the CPU and are all float32 or all float64.

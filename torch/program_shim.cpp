@@ -41,8 +41,8 @@ char *hdas_compile(hdas_program *out, const ht *tensors, int n, const int64_t *c
             x = next();
         r.in = next();
         r.out = next();
-        for (int *v : {&r.taps, &r.point, &r.shifted, &r.gamma, &r.beta, &r.mean, &r.var})
-          *v = placed(next(), bound);
+        for (int Round::*k : parameters)
+          r.*k = placed(next(), bound);
       }
     }
     p->link();
@@ -51,6 +51,14 @@ char *hdas_compile(hdas_program *out, const ht *tensors, int n, const int64_t *c
 }
 
 void hdas_program_free(hdas_program p) { delete static_cast<Handle *>(p); }
+
+char *hdas_adjacent(hdas_program program, int *out, int *n) {
+  return hdas_guard([&] {
+    const std::vector<int> order = (*static_cast<Handle *>(program))->adjacent();
+    std::copy(order.begin(), order.end(), out);
+    *n = int(order.size());
+  });
+}
 
 char *hdas_run(ht *out, hdas_program program, const ht *inputs, const ht *scales, const ht *masks, int norm, int recompute, int path) {
   return hdas_guard([&] {
@@ -67,6 +75,7 @@ char *hdas_run(ht *out, hdas_program program, const ht *inputs, const ht *scales
     add(masks, p->masks);
     pass->norm = Norm(norm);
     pass->recompute = Recompute(recompute);
+    pass->grouped = path == 2;
     *out = new Tensor(path == 0 && fits(*pass) ? by_kernels(std::move(pass)) : by_operations(std::move(pass)));
   });
 }

@@ -32,6 +32,9 @@ struct Round {
   bool weightless() const { return window == max_pool || window == avg_pool || window == zero; }
 };
 
+// The parameters of a round, in the order of its members.
+constexpr std::array<int Round::*, 7> parameters{&Round::taps, &Round::point, &Round::shifted, &Round::gamma, &Round::beta, &Round::mean, &Round::var};
+
 // Memory aligned to whole vectors. Its initial content is undefined.
 template <class T> class Buffer {
   T *p_ = nullptr;

@@ -3,11 +3,13 @@
 #include "versions.h"
 
 #include <ATen/Parallel.h>
+#include <algorithm>
 #include <atomic>
 #include <c10/core/Allocator.h>
 #include <cstring>
 #include <dlfcn.h>
 #include <malloc.h>
+#include <map>
 #include <mutex>
 #include <torch/torch.h>
 
@@ -31,11 +33,37 @@ at::Generator generator(int device) {
                                                          : at::Device(at::kCUDA, device));
 }
 
-// Returns t, or a copy if t shares its elements with other tensors or repeats one element (expand).
-// autograd returns such gradients, but callers change gradients in place.
-Tensor owned(Tensor t) {
-  bool own = t.use_count() == 1 && t.storage().use_count() == 1 && t.is_non_overlapping_and_dense();
-  return own ? t : t.clone(at::MemoryFormat::Contiguous);
+// Gives each gradient memory that nothing else uses, since callers change gradients in place: autograd returns
+// tensors that share their elements with others, or repeat one element (expand). Also gives it the strides of its
+// input, without which libtorch handles lists of tensors one by one. Gradients that are parts of one tensor
+// (Join in nodes.h) stay so if they do not overlap.
+void own(std::vector<Tensor> &grads, const std::vector<Tensor> &inputs) {
+  std::map<const void *, std::vector<std::pair<int64_t, int64_t>>> used; // of each storage, the ranges of its gradients
+  for (const Tensor &g : grads)
+    if (g.defined())
+      used[g.storage().unsafeGetStorageImpl()].push_back({g.storage_offset(), g.storage_offset() + g.numel()});
+  for (auto &[storage, ranges] : used)
+    std::sort(ranges.begin(), ranges.end());
+  auto alone = [&](const Tensor &g) {
+    const auto &ranges = used[g.storage().unsafeGetStorageImpl()];
+    for (size_t i = 1; i < ranges.size(); ++i)
+      if (ranges[i].first < ranges[i - 1].second)
+        return false;
+    return g.use_count() == 1 && g.storage().use_count() == ranges.size() && g.is_non_overlapping_and_dense();
+  };
+  std::vector<bool> keep;
+  for (const Tensor &g : grads)
+    keep.push_back(g.defined() && alone(g));
+  for (size_t i = 0; i < grads.size(); ++i) {
+    Tensor &g = grads[i];
+    const Tensor &x = inputs[i];
+    if (!g.defined() || (keep[i] && g.strides() == x.strides()))
+      continue;
+    if (keep[i] && g.is_contiguous() && x.is_contiguous()) // strides of dimensions of size 1 differ
+      g = g.as_strided(x.sizes(), x.strides());
+    else
+      g = at::empty_strided(x.sizes(), x.strides(), g.options()).copy_(g);
+  }
 }
 
 Tensor norm(const std::vector<Tensor> &ts) {
@@ -94,10 +122,11 @@ char *hdas_requires_grad(ht t, int *on) {
 
 char *hdas_grad(ht output, const ht *inputs, int n, ht *grads) {
   return hdas_guard([&] {
-    auto g = torch::autograd::grad({ref(output)}, list(inputs, n), {}, /*retain_graph=*/false,
-                                   /*create_graph=*/false, /*allow_unused=*/true);
+    const auto x = list(inputs, n);
+    auto g = torch::autograd::grad({ref(output)}, x, {}, /*retain_graph=*/false, /*create_graph=*/false, /*allow_unused=*/true);
+    own(g, x);
     for (int i = 0; i < n; ++i)
-      grads[i] = g[i].defined() ? handle(owned(std::move(g[i]))) : nullptr;
+      grads[i] = g[i].defined() ? handle(std::move(g[i])) : nullptr;
   });
 }
 

@@ -57,6 +57,9 @@ char *hdas_scale(const ht *tensors, int n, double factor);
 typedef void *hdas_program;
 char *hdas_compile(hdas_program *out, const ht *tensors, int n, const int64_t *code, int length);
 void hdas_program_free(hdas_program p);
+// Writes the indices of the parameters that grouped edges join, in the order in which they need not be copied, to out,
+// which has room for all parameters, and their number to *n.
+char *hdas_adjacent(hdas_program p, int *out, int *n);
 // Runs a program. masks may contain NULLs. norm, recompute and path are kernel.Norm, kernel.Recompute
 // and kernel.Path.
 char *hdas_run(ht *out, hdas_program p, const ht *inputs, const ht *scales, const ht *masks, int norm, int recompute, int path);
@@ -91,6 +94,10 @@ char *hdas_synchronize(int device);
 // sets *peak to the largest number of bytes that were allocated at once.
 char *hdas_watch_memory(int device);
 char *hdas_watched_memory(int64_t *peak);
+// hdas_count_launches starts to count operations of all threads. hdas_counted_launches ends this and sets *out to a
+// text that the caller frees: a line "NAME NUMBER" for each operation, in order of the names.
+char *hdas_count_launches(void);
+char *hdas_counted_launches(char **out);
 // Sets *free to the number of bytes of a CUDA device that no process uses.
 char *hdas_free_memory(int device, int64_t *free);
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"hdas/internal/parity"
 	"hdas/setting"
+	"hdas/torch/kernel"
 )
 
 func (p *program) bench() *cobra.Command {
@@ -40,10 +42,15 @@ in PyTorch (the "twin"); with --reference, with those of a checkout of
 quark0/darts (workload darts only). So other load on the machine affects both
 alike. The median, minimum and maximum of the ratios are printed. --compile times
 the twin with torch.compile, too; a workload whose compiling takes more than ten
-minutes, or fails, is left out with the reason.`,
+minutes, or fails, is left out with the reason.
+
+--launches counts libtorch's operations in a step, each at least one kernel on a
+GPU; what only makes a view is not counted. Without --path it counts those of the
+path operations. Counting makes steps slower.`,
 		Example: `  hdas bench darts --batch 64 --reference ../darts
   hdas bench darts stage train --pytorch
-  hdas bench stage --window 2,3,4,5 --batch 16,64 --json`,
+  hdas bench stage --window 2,3,4,5 --batch 16,64 --json
+  hdas bench darts train --launches --batch 4`,
 		RunE: func(c *cobra.Command, names []string) error {
 			if side := b.side; side != "" {
 				return parity.Steps(side, c.InOrStdin(), p.out)
@@ -64,6 +71,7 @@ minutes, or fails, is left out with the reason.`,
 	f.IntVar(&b.rounds, "rounds", 6, "number of steps, the first of which is not counted")
 	f.BoolVar(&b.pytorch, "pytorch", false, "in turns with the PyTorch twin")
 	f.BoolVar(&b.compile, "compile", false, "with --pytorch: also the twin compiled by torch.compile")
+	f.BoolVar(&b.launches, "launches", false, "count libtorch's operations in a step")
 	f.StringVar(&b.reference, "reference", "", "in turns with this checkout of quark0/darts")
 	f.StringVar(&b.python, "python", "", "Python with a supported PyTorch; default: $PYTHON, the one that make parity prepared, or python3")
 	f.StringVar(&b.side, "side", "", "")
@@ -75,7 +83,7 @@ type benchFlags struct {
 	batch, channels                 []int64
 	threads, cells, window          []int
 	recompute, path, precision      []string
-	pytorch, compile                bool
+	pytorch, compile, launches      bool
 	device, reference, python, side string
 	rounds                          int
 }
@@ -99,7 +107,10 @@ func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error
 		return err
 	}
 	timing := parity.Timing{Self: []string{self, "bench", "--side"}, Twin: b.pytorch, Reference: b.reference, Rounds: b.rounds,
-		Compile: b.compile, CompileLimit: 10 * time.Minute}
+		Compile: b.compile, CompileLimit: 10 * time.Minute, Launches: b.launches}
+	if b.launches && !c.Flags().Changed("path") {
+		b.path = []string{kernel.Operations.String()}
+	}
 	var jobs []benchJob
 	for _, name := range names {
 		if known := parity.WorkloadNames(); !slices.Contains(known, name) {
@@ -201,6 +212,30 @@ func printBench(w io.Writer, results []parity.Timed) {
 			}
 		}
 		fmt.Fprintln(t)
+	}
+	t.Flush()
+	for _, r := range results {
+		if r.Launches != nil {
+			printLaunches(w, r)
+		}
+	}
+}
+
+// printLaunches prints the number of operations in a step, and the most frequent ones.
+func printLaunches(w io.Writer, r parity.Timed) {
+	names, total := slices.Sorted(maps.Keys(r.Launches)), 0
+	for _, n := range r.Launches {
+		total += n
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return r.Launches[b] - r.Launches[a] })
+	fmt.Fprintf(w, "\n%s, %s: %d operations in a step\n", r.Workload, r.Path, total)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for i, name := range names {
+		if total -= r.Launches[name]; i == 15 && i < len(names)-1 {
+			fmt.Fprintf(t, "%d\t %d others\n", total+r.Launches[name], len(names)-i)
+			break
+		}
+		fmt.Fprintf(t, "%d\t %s\n", r.Launches[name], strings.TrimPrefix(name, "aten::"))
 	}
 	t.Flush()
 }

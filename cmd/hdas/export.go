@@ -36,7 +36,7 @@ func (r exported) write(w io.Writer) {
 // exporter holds the flags of export.
 type exporter struct {
 	out, names, precision string
-	fold                  bool
+	fold, ema             bool
 }
 
 var (
@@ -84,6 +84,7 @@ H-DAS authors' program. docs/deployment.md shows how each is used.`,
 	s.StringVar(&f.names, "names", model.NamesDARTS, "naming scheme of the tensors in .pt and .safetensors: darts or hdas")
 	s.StringVar(&f.precision, "precision", "float32", "of an ONNX model, its images and its logits: float32 or float16")
 	s.BoolVar(&f.fold, "fold", false, "multiply the batch norms of an ONNX model into the convolutions before them")
+	emaFlag(c, &f.ema)
 	for flag, words := range map[string][]string{"names": exportNames, "precision": exportPrecisions} {
 		c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -105,6 +106,8 @@ func (f exporter) check(c *cobra.Command) (output, error) {
 		return form, fmt.Errorf("--precision %q %s", f.precision, setting.Unknown(f.precision, exportPrecisions))
 	case ending != ".onnx" && (given("fold") || given("precision")):
 		return form, fmt.Errorf("--fold and --precision are for ONNX models, and -o %s is %s", f.out, form.what)
+	case ending == ".py" && given("ema"):
+		return form, fmt.Errorf("--ema selects weights, and -o %s is %s, which has none; give it for the .pt file", f.out, form.what)
 	case (ending == ".onnx" || ending == ".py") && given("names"):
 		return form, fmt.Errorf("--names is for .pt and .safetensors files, and -o %s is %s", f.out, form.what)
 	}
@@ -121,12 +124,12 @@ func (f exporter) write(path string) (r exported, err error) {
 			precision = torch.Float16
 		}
 		r.Precision, r.Opset = f.precision, model.Opset
-		r.Nodes, err = model.ExportONNX(f.out, path, precision, f.fold)
+		r.Nodes, err = model.ExportONNX(f.out, path, f.ema, precision, f.fold)
 	case ".py":
 		err = model.ExportModule(f.out, path)
 	default:
 		r.Names = f.names
-		r.Tensors, err = model.ExportTo(f.out, path, f.names)
+		r.Tensors, err = model.ExportTo(f.out, path, f.ema, f.names)
 	}
 	return r, err
 }

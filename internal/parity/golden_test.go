@@ -26,12 +26,12 @@ func TestGoldenOptions(t *testing.T) {
 		last   kernel.Path // of the paths
 	}{
 		{"paired", "paired", figure8, plan.CIFAR, kernel.Kernels},
-		{"paired-crossed", "paired", crossed, plan.CIFAR, kernel.Operations},
+		{"paired-crossed", "paired", crossed, plan.CIFAR, kernel.Grouped},
 		{"paired-imagenet", "paired", crossed, plan.ImageNet, kernel.Kernels},
 		{"paired-last", "paired-last", figure8, plan.CIFAR, kernel.Kernels},
 		{"paired-last-crossed", "paired-last", crossed, plan.CIFAR, kernel.Kernels},
 		{"paired-last-imagenet", "paired-last", crossed, plan.ImageNet, kernel.Kernels},
-		{"cell-partial", "cell-partial", none, plan.CIFAR, kernel.Operations},
+		{"cell-partial", "cell-partial", none, plan.CIFAR, kernel.Grouped},
 		{"distribution-shared", "distribution-shared", v1, plan.CIFAR, kernel.Kernels},
 		{"stage-raw", "stage-raw", v1, plan.CIFAR, kernel.Kernels},
 		{"stage-shared", "stage-shared", v1, plan.CIFAR, kernel.Kernels},

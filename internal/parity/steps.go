@@ -181,6 +181,10 @@ func (s *stepper) take() (took StepCost, err error) {
 				s.step(&clock{device: s.device, last: start, phases: took.Phases}, samples[0], samples[1])
 			})
 		}
+		if s.Launches {
+			once := step
+			step = func() { took.Launches = torch.Launches(once) }
+		}
 		if s.device.IsCUDA() {
 			s.peak = max(s.peak, torch.PeakMemory(s.device, step))
 		} else {

@@ -24,6 +24,8 @@ type StepCost struct {
 	Images  int64              `json:"images,omitempty"`
 	Peak    float64            `json:"peak"`             // peak memory since the start, in bytes: resident memory, or on CUDA that of the device
 	Phases  map[string]float64 `json:"phases,omitempty"` // seconds of each phase
+	// Launches holds the numbers of libtorch's operations in the step (torch.Launches), if they were counted.
+	Launches map[string]int `json:"launches,omitempty"`
 }
 
 // Timed is the result of a workload: medians over all steps but the first, which is a warm-up. Go's
@@ -157,7 +159,7 @@ func middle(steps []StepCost) StepCost {
 		}
 		return v
 	}
-	m := StepCost{Images: last.Images, Peak: last.Peak, Phases: map[string]float64{}}
+	m := StepCost{Images: last.Images, Peak: last.Peak, Phases: map[string]float64{}, Launches: last.Launches}
 	m.Seconds, m.CPU = median(of(func(s StepCost) float64 { return s.Seconds })), median(of(func(s StepCost) float64 { return s.CPU }))
 	for _, g := range of(func(s StepCost) float64 { return s.Go }) {
 		m.Go += g / float64(len(counted))

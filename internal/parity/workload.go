@@ -73,6 +73,7 @@ type timed struct {
 	Path      string `json:"path"`
 	Evaluate  bool   `json:"evaluate"`
 	Loader    bool   `json:"loader"`
+	Launches  bool   `json:"launches"`
 }
 
 // Check returns an error if Run cannot measure a workload at a size.
@@ -134,7 +135,7 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if _, err := kernel.ParsePath(s.Path); err != nil {
 		return fail(err)
 	}
-	task := timed{task: newTask(c, settings), Device: device.String(), Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate}
+	task := timed{task: newTask(c, settings), Device: device.String(), Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate, Launches: t.Launches}
 	if task.Search != nil && w.plain {
 		task.Search.Of.StageSpecific = false
 	}
@@ -177,6 +178,7 @@ type Timing struct {
 	Python    Python   // the Python that runs the twin or the reference
 	Rounds    int      // steps of each side, with the first, which is not counted
 	Compile   bool     // measure the twin with torch.compile, too
+	Launches  bool     // count the operations of a step, which makes it slower
 	// CompileLimit is the longest time that torch.compile may take; a twin that takes longer is left out.
 	CompileLimit time.Duration
 }

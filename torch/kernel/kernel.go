@@ -55,14 +55,17 @@ const (
 	Kernels Path = iota
 	// Operations means libtorch's operations, for all devices and types.
 	Operations
+	// Grouped means libtorch's operations, one for all edges of a cell that apply equal operations to one
+	// state: fewer and larger ones.
+	Grouped
 )
 
-var paths = []string{"kernels", "operations"}
+var paths = []string{"kernels", "operations", "grouped"}
 
 // String returns the name that ParsePath reads.
 func (p Path) String() string { return paths[p] }
 
-// ParsePath returns the path with the given name: kernels or operations. It returns an error for any
+// ParsePath returns the path with the given name: kernels, operations or grouped. It returns an error for any
 // other name.
 func ParsePath(s string) (Path, error) {
 	i, err := parse("path", s, paths)
