@@ -65,6 +65,7 @@ func Build(s *nn.Store, p plan.Network) (*Network, error) {
 		}
 		n.auxiliary = head
 	}
+	s.Flatten(nil)
 	return n, nil
 }
 
@@ -129,7 +130,7 @@ func (n *Network) Forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) 
 	if c.Autocast == torch.Float32 {
 		return n.forward(c, x)
 	}
-	if x.Device().IsCUDA() {
+	if x.Device().IsCUDA() && !c.ChannelsFirst {
 		x = x.ChannelsLast() // the format that tensor cores read; all later features keep it
 	}
 	torch.Autocast(x.Device(), c.Autocast, func() { logits, aux = n.forward(c, x) })

@@ -64,6 +64,7 @@ func EachDevice(t *testing.T, f func(t *testing.T, d torch.Device)) {
 		if torch.CUDADevices() == 0 {
 			t.Skip("no CUDA device that this build and machine can use")
 		}
+		torch.Do(func(*torch.Scope) error { torch.SetTF32(false); return nil }) // float32 has its 24 bits
 		f(t, torch.CUDA(0))
 	})
 }
