@@ -18,6 +18,7 @@ import (
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/dtype"
+	"hdas/torch/kernel"
 )
 
 // Watch holds callbacks that are called during runs. Each of them may be nil.
@@ -153,6 +154,14 @@ func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error
 		}
 		return nil
 	})
+}
+
+// pathOf returns what computes cells while learning.
+func pathOf(c configs.Common, o torch.Options) kernel.Path {
+	if o.Device.IsCUDA() && c.CUDA.Grouped {
+		return kernel.Grouped
+	}
+	return kernel.Kernels
 }
 
 // loader returns the loader of a data set. If learn is false, images are neither shuffled nor augmented.

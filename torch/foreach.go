@@ -28,13 +28,16 @@ func Flatten(ts []Tensor) {
 // Adjacent reports whether ts are contiguous, and each begins in memory where the one before it ends.
 func Adjacent(ts []Tensor) bool {
 	enter("adjacent")
-	for i, t := range ts {
-		if !lib.AtIsContiguous(t.c()) {
+	end := uintptr(0)
+	for _, t := range ts {
+		bytes, begin := uintptr(t.Numel()*t.DType().Size()), uintptr(lib.AtDataPtr(t.c()))
+		if bytes == 0 {
+			continue // without elements it is nowhere
+		}
+		if !lib.AtIsContiguous(t.c()) || end != 0 && begin != end {
 			return false
 		}
-		if i+1 < len(ts) && uintptr(lib.AtDataPtr(t.c()))+uintptr(t.Numel()*t.DType().Size()) != uintptr(lib.AtDataPtr(ts[i+1].c())) {
-			return false
-		}
+		end = begin + bytes
 	}
 	return true
 }
