@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"hdas/datasets"
+	_ "hdas/internal/torchtest"
 	"hdas/model"
 	"hdas/models/layer"
 	"hdas/models/plan"

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 	"hdas/torch/optim"
 )
@@ -12,8 +13,8 @@ import (
 // halves the scale; many good ones double it.
 func TestScaler(t *testing.T) {
 	err := torch.Do(func(*torch.Scope) error {
-		x := torch.FromFloat32([]float32{1, -2, 3}, 3).SetRequiresGrad(true)
-		unused := torch.Zeros(torch.Options{}, 2).SetRequiresGrad(true)
+		x := torchtest.Float32s([]float32{1, -2, 3}, 3).SetRequiresGrad(true)
+		unused := torch.Zeros(torchtest.Options(torch.Float32), 2).SetRequiresGrad(true)
 		scale := func(s *optim.Scaler) float64 { return s.State("s")[0].Tensor.Float64s()[0] }
 		grad := func(s *optim.Scaler, factor float64) ([]float64, bool) {
 			grads := s.Grad(x.Mul(x).Sum().MulScalar(factor), []torch.Tensor{x, unused})
@@ -38,7 +39,7 @@ func TestScaler(t *testing.T) {
 		}
 		// What was saved goes on: after 1999 good steps the next one doubles the scale, and the count begins anew.
 		for range 1999 {
-			s.Unscale([]torch.Tensor{torch.Ones(torch.Options{}, 1)})
+			s.Unscale([]torch.Tensor{torch.Ones(torchtest.Options(torch.Float32), 1)})
 		}
 		saved := map[string]torch.Tensor{"s": s.State("s")[0].Tensor}
 		again := optim.NewScaler()
