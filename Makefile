@@ -66,6 +66,7 @@ golden: ## make what can be made anew of the golden numbers, by PyTorch (4.4 GB,
 	scripts/setup.sh pytorch internal/golden/data/pieces/make.py
 	scripts/setup.sh pytorch internal/golden/networks.py
 	scripts/setup.sh pytorch internal/golden/options.py
+	scripts/setup.sh pytorch internal/golden/training.py
 
 parity: build ## compare with PyTorch (prepared as for golden): its twin with the reference's numbers, this program with the twin
 	scripts/setup.sh pytorch internal/golden/pytorch/check_twin.py

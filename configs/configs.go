@@ -26,8 +26,10 @@ type Common struct {
 // Data holds the settings of the data set, of the augmentation and of the loader.
 type Data struct {
 	datasets.Spec      `mapstructure:",squash" yaml:",inline"`
-	Workers            int     `mapstructure:"workers" yaml:"workers" range:"0..1024"` // workers of the loader; 0: one for each processor
-	Damaged            Damaged `mapstructure:"damaged" yaml:"damaged"`                 // what a run does if an image file cannot be decoded: fail, skip
+	Validation         float64 `mapstructure:"validation" yaml:"validation" range:"[0,0.9]"` // share of the training images of a training that are for validation instead; 0: none
+	Balanced           bool    `mapstructure:"balanced" yaml:"balanced"`                     // in a training, every class is drawn equally often in an epoch
+	Workers            int     `mapstructure:"workers" yaml:"workers" range:"0..1024"`       // workers of the loader; 0: one for each processor
+	Damaged            Damaged `mapstructure:"damaged" yaml:"damaged"`                       // what a run does if an image file cannot be decoded: fail, skip
 	datasets.Transform `mapstructure:",squash" yaml:",inline"`
 }
 

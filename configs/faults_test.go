@@ -154,7 +154,7 @@ func TestWrongKindIsOneLine(t *testing.T) {
 	for _, c := range []struct {
 		kind, file, words string
 	}{
-		{"train", "tiny-stage", "this is the configuration of a stage search, not of a training; built-in ones for that are hc-"},
+		{"train", "tiny-stage", "this is the configuration of a stage search, not of a training; built-in ones for that are finetune, hc-"},
 		{"cell", "tiny-train", "this is the configuration of a training, not of a cell search; built-in ones for that are cell-search"},
 		{"cell", "tiny-stage", "of a stage search, not of a cell search"},
 		{"cell", "nowhere", "built in are cell-search"},
@@ -194,12 +194,12 @@ func TestSaysWhatIsMeant(t *testing.T) {
 		{"train", "search.epochs=3", "did you mean train.epochs?"},
 		{"cell", "lr=3", "did you mean search.alpha.lr or search.weights.lr?"},
 		{"train", "data.colour_jitter.hue=0", "did you mean data.color_jitter.hue?"},
-		{"train", "train=3", "train: unknown key; it is a section; known are train.auxiliary_weight, "},
+		{"train", "train=3", "train: unknown key; it is a section; known are train.accumulate, train.auxiliary_weight, "},
 		{"train", "xyzzy.plugh=3", "known are device, precision, seed, threads, data.*, network.*, train.*"},
 		{"train", "train.epochs=abc", `train.epochs "abc" is not an integer; it must be in 1..100000`},
 		{"train", "train.drop_path=abc", "is not a number; it must be in [0,1)"},
 		{"train", "train.schedule=3", "is not a string; known are cosine, linear, step"},
-		{"train", "train.schedule=cosinus", "known are cosine, linear, step; did you mean cosine?"},
+		{"train", "train.schedule=cosinus", "known are cosine, linear, step, multistep; did you mean cosine?"},
 		{"train", "network.preset=imagnet", "known are cifar, imagenet; did you mean imagenet?"},
 		{"train", "data.name=cifar", "did you mean cifar10?"},
 		{"train", "threads=x", "is not an integer; it must be in 0..1024"},

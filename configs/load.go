@@ -1,13 +1,16 @@
 package configs
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"hdas/models/plan"
 	"hdas/setting"
 )
 
@@ -21,6 +24,17 @@ type Overrides struct {
 	// Form is the form of the network of a training, on which its default size and its unused settings
 	// depend.
 	Form Form
+	// Start returns the network of the checkpoint with that path (train.init). The default sizes, images and
+	// normalisation of a training are then those of the checkpoint. It may be nil.
+	Start func(path string) (Start, error)
+}
+
+// Start is what a training takes over from the checkpoint from whose weights it starts.
+type Start struct {
+	Network   plan.Macro
+	Form      Form
+	Size      int       // height and width of the images
+	Mean, Std []float64 // of the normalisation
 }
 
 // Form says whether a network has stages.
@@ -65,11 +79,55 @@ func LoadTrain(o Overrides) (Train, error) {
 		c.Form = o.Form
 		return c
 	}
-	c, err := load(begin, o, (*Train).settle, Train.idle)
-	if err != nil {
+	var fault error
+	settle := func(c *Train, given func(string) bool) {
+		fault = nil
+		if c.Train.Init != "" && o.Start != nil {
+			given, fault = c.startFrom(o.Start, given)
+		}
+		c.settle(given)
+	}
+	c, err := load(begin, o, settle, Train.idle)
+	if err = errors.Join(fault, err); err != nil {
 		return c, err
 	}
 	return c, c.Validate()
+}
+
+// startFrom sets what is not given to that of the checkpoint of train.init, and adds it to what is given. A network
+// that is given and another one than the checkpoint's is a fault.
+func (c *Train) startFrom(start func(string) (Start, error), given func(string) bool) (func(string) bool, error) {
+	from, err := start(c.Train.Init)
+	if err != nil {
+		return given, &setting.Fault{Key: "train.init", Value: c.Train.Init, Err: err}
+	}
+	c.Form = from.Form
+	var f setting.Faults
+	own := []string{"network.auxiliary"}
+	if !given("network.auxiliary") {
+		c.Network.Auxiliary = from.Network.Auxiliary
+	}
+	is, was := reflect.ValueOf(&c.Network).Elem(), reflect.ValueOf(from.Network)
+	for i := range is.NumField() {
+		name := is.Type().Field(i).Tag.Get("yaml")
+		key := "network." + name
+		if name == "-" || name == "auxiliary" {
+			continue
+		}
+		if given(key) && was.Field(i).Interface() != is.Field(i).Interface() {
+			f.Check(false, key, is.Field(i).Interface(), "is not that of the checkpoint to start from, %v; leave it out", was.Field(i))
+		}
+		is.Field(i).Set(was.Field(i))
+		own = append(own, key)
+	}
+	if !given("data.size") && from.Size > 0 {
+		c.Data.Size = from.Size
+		own = append(own, "data.size")
+	}
+	if !given("data.mean") && !given("data.std") {
+		c.Data.Mean, c.Data.Std = from.Mean, from.Std
+	}
+	return func(key string) bool { return given(key) || slices.Contains(own, key) }, f.Err()
 }
 
 // idle returns the keys that this search does not use, each with the reason.
@@ -84,6 +142,8 @@ func (c Search) idle() map[string]string {
 	for _, key := range []string{"data.mixup", "data.cutmix"} {
 		keys[key] = "a search learns from whole images; it can be used in a training only"
 	}
+	keys["data.validation"] = "a search validates on one half of the training images"
+	keys["data.balanced"] = "a search draws every image once in an epoch; it can be used in a training only"
 	if c.Search.Kind != CellSearch {
 		keys["network.layers"] = "the stages have their own number of cells: search.lengths"
 	}

@@ -2,9 +2,11 @@ package configs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,8 @@ import (
 	"pgregory.net/rapid"
 
 	"hdas/setting"
+
+	"hdas/models/plan"
 )
 
 // configuration is a Search or a Train.
@@ -242,4 +246,43 @@ func TestRandomTexts(t *testing.T) {
 			r.Errorf("%q is loaded and not valid: %v", o.Set, c.Validate())
 		}
 	})
+}
+
+// A training that starts from a checkpoint has its network, its images and its normalisation; what is given wins, but
+// for the network, which must be the checkpoint's.
+func TestStart(t *testing.T) {
+	from := Start{Network: plan.Macro{Preset: plan.ImageNet, Channels: 7, Layers: 9, PoolNorm: plan.PoolNormOff, Wiring: plan.Summed, StageOutput: plan.LastTwo}, Form: Chain, Size: 96, Mean: []float64{0.1, 0.2, 0.3}, Std: []float64{0.4, 0.5, 0.6}}
+	load := func(err error, set ...string) (Train, error) {
+		return LoadTrain(Overrides{File: "finetune", Set: set, Start: func(path string) (Start, error) {
+			if path != "x" {
+				t.Errorf("path %q", path)
+			}
+			return from, err
+		}})
+	}
+	c, err := load(nil, "train.init=x")
+	if err != nil || c.Network != from.Network || c.Data.Size != 96 || !slices.Equal(c.Data.Std, from.Std) || !c.Data.ResizedCrop || c.Train.FreezeEpochs == 0 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	c, err = load(nil, "train.init=x", "data.size=64", "data.mean=[0.5,0.5,0.5]", "data.std=[0.5,0.5,0.5]", "network.auxiliary=true", "network.layers=9")
+	if err != nil || c.Data.Size != 64 || c.Data.Mean[0] != 0.5 || !c.Network.Auxiliary {
+		t.Errorf("%+v, %v", c, err)
+	}
+	text, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := LoadTrain(Overrides{File: file(t, text), Alone: true, Form: Chain})
+	if err != nil || !reflect.DeepEqual(again, c) {
+		t.Errorf("saved %+v, loaded %+v, %v", c, again, err)
+	}
+	if _, err := load(nil, "train.init=x", "network.channels=8"); err == nil || !strings.Contains(err.Error(), "network.channels 8 is not that of the checkpoint to start from, 7") {
+		t.Errorf("another network: %v", err)
+	}
+	if _, err := load(errors.New("nothing there"), "train.init=x"); err == nil || !strings.Contains(err.Error(), `train.init "x": nothing there`) {
+		t.Errorf("no checkpoint: %v", err)
+	}
+	if c, err := load(nil); err != nil || c.Train.FreezeEpochs != 0 {
+		t.Errorf("without a checkpoint: %+v, %v", c, err)
+	}
 }

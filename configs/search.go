@@ -92,6 +92,9 @@ var derivations = []Derivation{DerivationSoftmax, DerivationRaw}
 // UnmarshalText reads one of the words above.
 func (d *Derivation) UnmarshalText(text []byte) error { return setting.Parse(d, text, derivations) }
 
+// recomputes lists what may be recomputed in the backward pass (kernel.ParseRecompute).
+var recomputes = []string{"none", "edge", "cell"}
+
 // SearchSection is the section "search" of a configuration: all settings of a search except those of the
 // data and of the supernet's size. Idle returns the keys that a kind of search does not use.
 type SearchSection struct {

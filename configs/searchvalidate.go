@@ -16,7 +16,7 @@ func (c SearchSection) Validate() error {
 	setting.Word(&f, "depth_weights", c.DepthWeights, depthWeights)
 	setting.Word(&f, "theta", c.Theta, thetas)
 	setting.Word(&f, "derivation", c.Derivation, derivations)
-	setting.Word(&f, "recompute", c.Recompute, []string{"none", "edge", "cell"})
+	setting.Word(&f, "recompute", c.Recompute, recomputes)
 	c.checkLearning(&f)
 	c.checkDerivation(&f)
 	if c.Kind.FindsCells() {

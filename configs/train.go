@@ -4,26 +4,95 @@ import "hdas/setting"
 
 // TrainSection is the section "train" of a configuration: how a network is trained.
 type TrainSection struct {
-	Epochs          int      `mapstructure:"epochs" yaml:"epochs" range:"1..100000"`
-	Batch           int      `mapstructure:"batch" yaml:"batch" range:"2..65536; batch norm needs at least 2"`
-	LR              float64  `mapstructure:"lr" yaml:"lr" range:"(0,1000]"`
-	MinLR           float64  `mapstructure:"min_lr" yaml:"min_lr" range:"[0,1000]"` // last learning rate of the cosine and linear schedules
-	Schedule        Schedule `mapstructure:"schedule" yaml:"schedule"`              // of the learning rate, which changes from epoch to epoch: cosine, linear, step
-	StepFactor      float64  `mapstructure:"step_factor" yaml:"step_factor" range:"(0,1]"`
-	StepEvery       int      `mapstructure:"step_every" yaml:"step_every" range:"1..100000"` // in epochs
-	Warmup          int      `mapstructure:"warmup" yaml:"warmup" range:"0..100000"`         // in epochs
-	WarmupFrom      float64  `mapstructure:"warmup_from" yaml:"warmup_from" range:"[0,1]"`   // the learning rate of the first epoch, as a share of lr
-	Momentum        float64  `mapstructure:"momentum" yaml:"momentum" range:"[0,1)"`
-	Nesterov        bool     `mapstructure:"nesterov" yaml:"nesterov"`
-	WeightDecay     float64  `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]"`
-	Clip            float64  `mapstructure:"clip" yaml:"clip" range:"(0,1e12]"`                         // largest gradient norm
-	AuxiliaryWeight float64  `mapstructure:"auxiliary_weight" yaml:"auxiliary_weight" range:"[0,1000]"` // weight of the auxiliary head's loss
-	DropPath        float64  `mapstructure:"drop_path" yaml:"drop_path" range:"[0,1)"`                  // probability of drop path at the end; it grows linearly from 0
-	LabelSmoothing  float64  `mapstructure:"label_smoothing" yaml:"label_smoothing" range:"[0,1)"`
-	CheckpointSteps int      `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps" range:"0..1000000000"` // steps between two checkpoints within an epoch; 0: only at its end
+	Epochs          int        `mapstructure:"epochs" yaml:"epochs" range:"1..100000"`
+	Batch           int        `mapstructure:"batch" yaml:"batch" range:"2..65536; batch norm needs at least 2"` // images of a forward pass
+	Accumulate      int        `mapstructure:"accumulate" yaml:"accumulate" range:"1..4096"`                     // batches whose gradients are averaged for a step
+	Optimizer       Optimizer  `mapstructure:"optimizer" yaml:"optimizer"`                                       // sgd, adamw
+	LR              float64    `mapstructure:"lr" yaml:"lr" range:"(0,1000]"`
+	MinLR           float64    `mapstructure:"min_lr" yaml:"min_lr" range:"[0,1000]"` // last learning rate of the cosine and linear schedules
+	Schedule        Schedule   `mapstructure:"schedule" yaml:"schedule"`              // of the learning rate: cosine, linear, step, multistep
+	ScheduleBy      ScheduleBy `mapstructure:"schedule_by" yaml:"schedule_by"`        // the learning rate changes with every: epoch, step
+	StepFactor      float64    `mapstructure:"step_factor" yaml:"step_factor" range:"(0,1]"`
+	StepEvery       int        `mapstructure:"step_every" yaml:"step_every" range:"1..100000"`         // in epochs
+	Milestones      []int      `mapstructure:"milestones" yaml:"milestones" range:"1..100000"`         // epochs after which the schedule multistep multiplies by step_factor
+	Warmup          int        `mapstructure:"warmup" yaml:"warmup" range:"0..100000"`                 // in epochs
+	WarmupSteps     int        `mapstructure:"warmup_steps" yaml:"warmup_steps" range:"0..1000000000"` // warm-up in steps instead, in which the learning rate changes with every step
+	WarmupFrom      float64    `mapstructure:"warmup_from" yaml:"warmup_from" range:"[0,1]"`           // the learning rate at the start, as a share of lr
+	Momentum        float64    `mapstructure:"momentum" yaml:"momentum" range:"[0,1)"`                 // of sgd
+	Nesterov        bool       `mapstructure:"nesterov" yaml:"nesterov"`                               // of sgd
+	Beta1           float64    `mapstructure:"beta1" yaml:"beta1" range:"[0,1)"`                       // of adamw
+	Beta2           float64    `mapstructure:"beta2" yaml:"beta2" range:"[0,1)"`                       // of adamw
+	Eps             float64    `mapstructure:"eps" yaml:"eps" range:"(0,1]"`                           // of adamw
+	WeightDecay     float64    `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]"`      // of adamw decoupled from the gradient
+	NormDecay       bool       `mapstructure:"norm_decay" yaml:"norm_decay"`                           // weight decay of batch norms and biases, too
+	ClipBy          ClipBy     `mapstructure:"clip_by" yaml:"clip_by"`                                 // clips gradients by: norm, value, none
+	Clip            float64    `mapstructure:"clip" yaml:"clip" range:"(0,1e12]"`                      // largest gradient norm, or largest value of its elements
+	EMA             EMA        `mapstructure:"ema" yaml:"ema"`
+	Init            string     `mapstructure:"init" yaml:"init"`                                          // checkpoint or run from whose weights the training starts; "": new weights
+	Probe           bool       `mapstructure:"probe" yaml:"probe"`                                        // only the classifier learns, from features of the images without augmentation that are computed once
+	FreezeEpochs    int        `mapstructure:"freeze_epochs" yaml:"freeze_epochs" range:"0..100000"`      // first epochs in which only the classifier and the auxiliary head learn, and nothing else changes
+	FreezeNorm      bool       `mapstructure:"freeze_norm" yaml:"freeze_norm"`                            // batch norms, except the auxiliary head's, normalise with their running statistics and leave them as they are
+	BackboneLR      float64    `mapstructure:"backbone_lr" yaml:"backbone_lr" range:"(0,1]"`              // factor of the learning rate of all but the classifier and the auxiliary head
+	LayerDecay      float64    `mapstructure:"layer_decay" yaml:"layer_decay" range:"(0,1]"`              // factor of the learning rate from each cell to the one before it, from the classifier on
+	AuxiliaryWeight float64    `mapstructure:"auxiliary_weight" yaml:"auxiliary_weight" range:"[0,1000]"` // weight of the auxiliary head's loss
+	DropPath        float64    `mapstructure:"drop_path" yaml:"drop_path" range:"[0,1)"`                  // probability of drop path at the end; it grows linearly from 0
+	LabelSmoothing  float64    `mapstructure:"label_smoothing" yaml:"label_smoothing" range:"[0,1)"`
+	Patience        int        `mapstructure:"patience" yaml:"patience" range:"0..100000"`                     // with data.validation: ends after that number of epochs without a better validation accuracy; 0: never
+	Recompute       string     `mapstructure:"recompute" yaml:"recompute"`                                     // what is recomputed in the backward pass instead of stored: none, edge, cell
+	CheckpointSteps int        `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps" range:"0..1000000000"` // steps between two checkpoints within an epoch; 0: only at its end
 }
 
-// Schedule says how the learning rate changes from epoch to epoch.
+// EMA holds the settings of the exponential moving average of the weights and the running statistics, which is
+// evaluated and saved beside them.
+type EMA struct {
+	Decay  float64 `mapstructure:"decay" yaml:"decay" range:"[0,1)"` // 0: no average
+	Warmup bool    `mapstructure:"warmup" yaml:"warmup"`             // the decay of step n is at most (1+n)/(10+n)
+}
+
+// Optimizer is the optimizer of a training.
+type Optimizer string
+
+// The optimizers.
+const (
+	SGDOptimizer   Optimizer = "sgd"   // with momentum
+	AdamWOptimizer Optimizer = "adamw" // Adam with decoupled weight decay (arXiv:1711.05101)
+)
+
+var optimizers = []Optimizer{SGDOptimizer, AdamWOptimizer}
+
+// UnmarshalText reads one of the words above.
+func (o *Optimizer) UnmarshalText(text []byte) error { return setting.Parse(o, text, optimizers) }
+
+// ClipBy says how gradients are clipped.
+type ClipBy string
+
+// The ways to clip gradients.
+const (
+	ClipNorm  ClipBy = "norm"  // the norm of all gradients together
+	ClipValue ClipBy = "value" // each element
+	ClipNone  ClipBy = "none"
+)
+
+var clipBys = []ClipBy{ClipNorm, ClipValue, ClipNone}
+
+// UnmarshalText reads one of the words above.
+func (c *ClipBy) UnmarshalText(text []byte) error { return setting.Parse(c, text, clipBys) }
+
+// ScheduleBy says when the learning rate changes.
+type ScheduleBy string
+
+// The units of a schedule.
+const (
+	ByEpoch ScheduleBy = "epoch"
+	ByStep  ScheduleBy = "step" // the epochs of the schedule and of its warm-up are divided into steps
+)
+
+var scheduleBys = []ScheduleBy{ByEpoch, ByStep}
+
+// UnmarshalText reads one of the words above.
+func (s *ScheduleBy) UnmarshalText(text []byte) error { return setting.Parse(s, text, scheduleBys) }
+
+// Schedule says how the learning rate changes.
 type Schedule string
 
 // The schedules of the learning rate.
@@ -31,9 +100,11 @@ const (
 	CosineSchedule Schedule = "cosine" // half a cosine from lr to min_lr
 	LinearSchedule Schedule = "linear" // a straight line from lr to min_lr
 	StepSchedule   Schedule = "step"   // multiplied by step_factor every step_every epochs
+
+	MultiStepSchedule Schedule = "multistep" // multiplied by step_factor at each of the milestones
 )
 
-var schedules = []Schedule{CosineSchedule, LinearSchedule, StepSchedule}
+var schedules = []Schedule{CosineSchedule, LinearSchedule, StepSchedule, MultiStepSchedule}
 
 // UnmarshalText reads one of the words above.
 func (s *Schedule) UnmarshalText(text []byte) error { return setting.Parse(s, text, schedules) }
@@ -42,8 +113,9 @@ func (s *Schedule) UnmarshalText(text []byte) error { return setting.Parse(s, te
 // uses batches of 128.
 func DefaultTrainSection() TrainSection {
 	return TrainSection{
-		Epochs: 600, Batch: 96, LR: 0.025, Schedule: CosineSchedule, StepFactor: 0.97, StepEvery: 1, WarmupFrom: 1e-3,
-		Momentum: 0.9, WeightDecay: 3e-4, Clip: 5, AuxiliaryWeight: 0.4, DropPath: 0.2,
+		Epochs: 600, Batch: 96, Accumulate: 1, Optimizer: SGDOptimizer, LR: 0.025, Schedule: CosineSchedule, ScheduleBy: ByEpoch,
+		StepFactor: 0.97, StepEvery: 1, WarmupFrom: 1e-3, Momentum: 0.9, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 3e-4, NormDecay: true,
+		ClipBy: ClipNorm, Clip: 5, EMA: EMA{Warmup: true}, BackboneLR: 1, LayerDecay: 1, AuxiliaryWeight: 0.4, DropPath: 0.2, Recompute: "none",
 	}
 }
 
@@ -68,16 +140,37 @@ func (c Train) idle() map[string]string {
 	if !c.Network.Auxiliary {
 		keys["train.auxiliary_weight"] = "it is used with network.auxiliary=true only"
 	}
-	if c.Train.Schedule == StepSchedule {
-		keys["train.min_lr"] = "it is used with the schedules cosine and linear only"
-	} else {
-		for _, key := range []string{"train.step_factor", "train.step_every"} {
-			keys[key] = "it is used with train.schedule=step only"
+	t := c.Train
+	unless := func(used bool, why string, list ...string) {
+		for _, key := range list {
+			if !used {
+				keys["train."+key] = "it is used with " + why + " only"
+			}
 		}
 	}
-	if c.Train.Warmup == 0 {
-		keys["train.warmup_from"] = "it is used with train.warmup only"
+	steps, many := t.Schedule == StepSchedule, t.Schedule == MultiStepSchedule
+	unless(!steps && !many, "the schedules cosine and linear", "min_lr")
+	unless(steps || many, "the schedules step and multistep", "step_factor")
+	unless(steps, "train.schedule=step", "step_every")
+	unless(many, "train.schedule=multistep", "milestones")
+	unless(t.Warmup > 0 || t.WarmupSteps > 0, "train.warmup or train.warmup_steps", "warmup_from")
+	unless(t.Optimizer == SGDOptimizer, "train.optimizer=sgd", "momentum", "nesterov")
+	unless(t.Optimizer == AdamWOptimizer, "train.optimizer=adamw", "beta1", "beta2", "eps")
+	unless(t.WeightDecay > 0, "train.weight_decay", "norm_decay")
+	unless(t.ClipBy != ClipNone, "train.clip_by=norm or value", "clip")
+	unless(t.EMA.Decay > 0, "train.ema.decay", "ema.warmup")
+	unless(t.Init != "", "the weights of a checkpoint (train.init)", "probe")
+	if t.Probe {
+		const why = "a linear probe (train.probe) learns from features that the whole network has computed once"
+		for _, key := range []string{"train.freeze_epochs", "train.freeze_norm", "train.backbone_lr", "train.layer_decay", "train.drop_path", "train.recompute", "train.accumulate",
+			"train.ema.decay", "train.ema.warmup", "train.auxiliary_weight", "train.patience", "data.validation", "data.balanced", "data.padding", "data.fill", "data.resized_crop",
+			"data.crop_scale", "data.crop_ratio", "data.flip", "data.autoaugment", "data.randaugment.ops", "data.randaugment.magnitude", "data.color_jitter.brightness",
+			"data.color_jitter.contrast", "data.color_jitter.saturation", "data.color_jitter.hue", "data.cutout", "data.erasing", "data.mixup", "data.cutmix"} {
+			keys[key] = why
+		}
 	}
+	unless(t.Init != "", "the weights of a checkpoint (train.init)", "freeze_epochs", "freeze_norm", "backbone_lr", "layer_decay")
+	unless(c.Data.Validation > 0, "a validation part (data.validation)", "patience")
 	return keys
 }
 
@@ -85,9 +178,17 @@ func (c Train) idle() map[string]string {
 func (c TrainSection) Validate() error {
 	var f setting.Faults
 	checkRates(&f, c.LR, "min_lr", c.MinLR)
+	setting.Word(&f, "optimizer", c.Optimizer, optimizers)
 	setting.Word(&f, "schedule", c.Schedule, schedules)
+	setting.Word(&f, "schedule_by", c.ScheduleBy, scheduleBys)
+	setting.Word(&f, "clip_by", c.ClipBy, clipBys)
+	setting.Word(&f, "recompute", c.Recompute, recomputes)
+	f.Check(c.Schedule != MultiStepSchedule || len(c.Milestones) > 0, "milestones", c.Milestones, "are missing; the schedule multistep needs them, as in [30,60]")
+	f.Check(c.WarmupSteps == 0 || c.Warmup == 0, "warmup_steps", c.WarmupSteps, "is a second warm-up beside warmup, %d epochs; set one of them", c.Warmup)
 	f.Check(c.Warmup >= 0 && c.Warmup <= c.Epochs, "warmup", c.Warmup, "is not in 0..%d epochs", c.Epochs)
-	f.Check(!c.Nesterov || c.Momentum > 0, "nesterov", c.Nesterov, "needs momentum")
+	f.Check(!c.Probe || c.Init != "", "probe", c.Probe, "needs the weights of a checkpoint: train.init")
+	f.Check(c.FreezeEpochs >= 0 && c.FreezeEpochs <= c.Epochs, "freeze_epochs", c.FreezeEpochs, "is not in 0..%d epochs", c.Epochs)
+	f.Check(!c.Nesterov || c.Momentum > 0 || c.Optimizer != SGDOptimizer, "nesterov", c.Nesterov, "needs momentum")
 	f.Ranges(c, nil)
 	return f.Err()
 }

@@ -123,7 +123,7 @@ func TestNumbersAreFinite(t *testing.T) {
 // Numbers that are used together fit into 64 bits.
 func TestEveryNumberHasARange(t *testing.T) {
 	others := []string{"data.mean", "data.std", "data.resize", "data.test_fraction", "data.crop_scale", "data.crop_ratio", "data.cutmix", "data.mixup",
-		"search.alpha.warmup", "search.weights.min_lr", "search.partial_channels", "train.min_lr", "train.warmup"}
+		"search.alpha.warmup", "search.weights.min_lr", "search.partial_channels", "train.min_lr", "train.warmup", "train.freeze_epochs"}
 	tested := map[string]bool{}
 	check := func(kind string, c configuration, idle map[string]string) {
 		var visit func(key, allowed string, v reflect.Value)

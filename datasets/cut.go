@@ -140,6 +140,14 @@ func HalvesAt(d Dataset, seed uint64, at Cut) (first, second Dataset, used Cut) 
 	return cut(d, func(n int) int { return n / 2 }, seed, at)
 }
 
+// ValidationAt splits d in the images to learn from and a share of them, in (0,1), for validation, with the seed
+// and a recorded cut as in HalvesAt: at least one image for each.
+func ValidationAt(d Dataset, share float64, seed uint64, at Cut) (learn, valid Dataset, used Cut) {
+	n := func(n int) int { return min(max(int(math.Round(share*float64(n))), 1), max(n-1, 0)) }
+	valid, learn, used = cut(d, n, seed, at)
+	return learn, valid, used
+}
+
 // cut splits d so that the first part has share(d.Len()) images and, if they are the user's own, the same
 // share of each class to one image.
 func cut(d Dataset, share func(n int) int, seed uint64, at Cut) (first, second Dataset, used Cut) {

@@ -27,6 +27,17 @@ type Batch struct {
 	Share  float64
 }
 
+// Part returns the n images from the given one on, as a batch that shares the slices of b.
+func (b Batch) Part(from, n int) Batch {
+	size := b.C * b.H * b.W
+	p := b
+	p.N, p.Images, p.Labels = n, b.Images[from*size:(from+n)*size], b.Labels[from:from+n]
+	if len(b.Others) > 0 {
+		p.Others = b.Others[from : from+n]
+	}
+	return p
+}
+
 // Loader makes batches from a data set. The order of the images depends only on Seed and the epoch, the
 // augmentation of an image only on Seed, the epoch and the image's index, and mixing only on Seed, the
 // epoch and the batch's index. The number of workers has no influence. Several goroutines may use a
@@ -36,9 +47,13 @@ type Loader struct {
 	Batch   int // number of images in a batch; the last batch of an epoch may be smaller
 	// Least is the smallest allowed number of images in a batch: 2 if batch norm trains on it. The images
 	// of a last batch that is smaller than this are added to the batch before. 0 means 1.
-	Least     int
-	DropLast  bool // leave out a smaller last batch
-	Shuffle   bool // use a different random order in each epoch
+	Least    int
+	DropLast bool // leave out a smaller last batch
+	Shuffle  bool // use a different random order in each epoch
+	// Balance, unless nil, holds the labels of all images (Labels). Then an epoch has as many images as the data
+	// set, but equally many of each class, to one: images of small classes are repeated, each time augmented
+	// anew, and some of large classes are left out, in each epoch others. It needs Shuffle.
+	Balance   []int
 	Transform Transform
 	Seed      uint64
 	Workers   int // number of goroutines, each of which makes one batch; 0 means one for each processor
@@ -232,7 +247,7 @@ type filler struct {
 	files         Encoded // the data set, if it consists of files; else nil
 	name          string
 	size, classes int   // number of values in an image; number of classes
-	order         []int // the order of the images; nil for the data set's order
+	order         []int // the draws of the epoch in order (see draw); nil for the data set's order
 	draws, mixes  key   // random streams: augmentation of images, mixing of batches
 }
 
@@ -245,13 +260,16 @@ func newFiller(l *Loader, epoch int) *filler {
 		f.files, filter = files, files.View().Filter
 	}
 	f.pipeline = newPipeline(l.Transform, info, filter)
-	if l.Shuffle {
+	if l.Shuffle && l.Balance != nil {
+		f.order = balanced(l.Balance, rng(l.Seed, "order", epoch))
+	} else if l.Shuffle {
 		f.order = rng(l.Seed, "order", epoch).permutation(l.Dataset.Len())
 	}
 	return f
 }
 
-// number returns the index in the data set of the image at a place in this loader's epoch.
+// number returns the draw at a place in this loader's epoch: the index of an image in the data set, plus the
+// number of images for each time that the epoch has drawn it before.
 func (f *filler) number(place int) int {
 	if f.World > 1 {
 		place = f.Rank + place*f.World
@@ -293,8 +311,9 @@ func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error 
 		if stopped.Load() {
 			return nil
 		}
-		i := f.number(start + k)
-		label, err := f.make(out.Images[out.N*f.size:][:f.size], i, w)
+		draw := f.number(start + k)
+		i := draw % f.Dataset.Len()
+		label, err := f.make(out.Images[out.N*f.size:][:f.size], i, f.draws.at(draw), w)
 		var damaged *DamagedError
 		switch {
 		case errors.As(err, &damaged) && f.Damaged != nil:
@@ -322,9 +341,8 @@ func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error 
 	return nil
 }
 
-// make writes image i, augmented and normalised, to dst and returns its label.
-func (f *filler) make(dst []float32, i int, w *worker) (label int, err error) {
-	k := f.draws.at(i)
+// make writes image i, augmented with the random numbers of k and normalised, to dst and returns its label.
+func (f *filler) make(dst []float32, i int, k key, w *worker) (label int, err error) {
 	var src []byte
 	if f.files != nil {
 		label, err = f.fromFile(i, k, &w.images)

@@ -11,9 +11,10 @@ import (
 
 // The keys of the splits in the basis of a run.
 const (
-	testCut      = "test"      // of a user's folder into test and training images
-	halvesCut    = "halves"    // of the training images into those for the weights and those for the architecture
-	selectionCut = "selection" // of the training images into those that a selecting training learns from and those for its score
+	testCut      = "test"       // of a user's folder into test and training images
+	halvesCut    = "halves"     // of the training images into those for the weights and those for the architecture
+	validCut     = "validation" // of the training images into those that a training learns from and those that it validates on
+	selectionCut = "selection"  // of the training images into those that a selecting training learns from and those for its score
 )
 
 // memory is the basis of the run in a folder.

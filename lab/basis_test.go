@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -350,7 +351,7 @@ func TestRunsWithoutARecord(t *testing.T) {
 		forget(t, d)
 		w := watching(false)
 		got, err := score(t, d, w, datasets.Test)
-		if err != nil || got != want || len(w.notes) != 1 || !strings.Contains(w.notes[0], "no record") {
+		if err != nil || !reflect.DeepEqual(got, want) || len(w.notes) != 1 || !strings.Contains(w.notes[0], "no record") {
 			t.Errorf("%s: %+v, %v, not %+v; notes %q", name, got, err, want, w.notes)
 		}
 		w = watching(false)

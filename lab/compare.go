@@ -73,7 +73,7 @@ func (f Found) space(window int) (configs.Kind, space.Space, error) {
 
 // Baseline says with how many random genotypes a found genotype is compared.
 type Baseline struct {
-	Random  int `json:"random"`  // number of random genotypes
+	Random  int `json:"random"`  // number of random genotypes; 0: the found one alone, with its spread
 	Repeats int `json:"repeats"` // number of trainings of the found genotype
 	// Window is the number of preceding states that a cell of a stage may read. It is used for
 	// genotypes that do not come from the folder of a search.
@@ -81,8 +81,8 @@ type Baseline struct {
 }
 
 func (b Baseline) check() error {
-	if b.Random < 1 || b.Repeats < 1 || b.Random > MostRuns || b.Repeats > MostRuns {
-		return fmt.Errorf("%d random genotypes and %d trainings of the found one are not 1 to %d of each", b.Random, b.Repeats, MostRuns)
+	if b.Random < 0 || b.Repeats < 1 || b.Random > MostRuns || b.Repeats > MostRuns {
+		return fmt.Errorf("%d random genotypes are not 0 to %d, or %d trainings of the found one not 1 to %d", b.Random, MostRuns, b.Repeats, MostRuns)
 	}
 	return nil
 }
@@ -160,9 +160,9 @@ type Comparison struct {
 	Folder   string    `json:"folder"`
 	Space    SpaceSize `json:"space"`
 	Networks []Scored  `json:"networks"`
-	Found    Spread    `json:"found"`  // top-1 on the test images, over the repeated trainings
-	Random   Spread    `json:"random"` // top-1 on the test images, over the random genotypes
-	RI       Spread    `json:"ri"`     // relative improvement in percent, 100 (found - random) / random; SD is over the random genotypes
+	Found    Spread    `json:"found"`            // top-1 on the test images, over the repeated trainings
+	Random   *Spread   `json:"random,omitempty"` // top-1 on the test images, over the random genotypes; nil without any
+	RI       *Spread   `json:"ri,omitempty"`     // relative improvement in percent, 100 (found - random) / random; SD is over the random genotypes
 }
 
 // Scored is the result of one training.
@@ -193,7 +193,7 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 		return r, err
 	}
 	c.Form = configs.FormOf(len(first.Stages) > 0)
-	basis, err := w.beginTrainings(c, d, k)
+	basis, err := w.beginTrainings(c, d, k.folders(d))
 	if err != nil {
 		return r, err
 	}
@@ -205,24 +205,27 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 	if err != nil {
 		return r, err
 	}
-	r.Found, r.Random = spreadOf(found), spreadOf(random)
-	var ri []float64
-	for _, top1 := range random {
-		ri = append(ri, 100*(r.Found.Mean-top1)/top1)
+	r.Found = spreadOf(found)
+	if k.Random > 0 {
+		var each []float64
+		for _, top1 := range random {
+			each = append(each, 100*(r.Found.Mean-top1)/top1)
+		}
+		of, ri := spreadOf(random), spreadOf(each)
+		ri.Mean = 100 * (r.Found.Mean - of.Mean) / of.Mean
+		r.Random, r.RI = &of, &ri
 	}
-	r.RI = spreadOf(ri)
-	r.RI.Mean = 100 * (r.Found.Mean - r.Random.Mean) / r.Random.Mean
 	return r, writeJSON(d, comparisonFile, r)
 }
 
-// beginTrainings returns the basis of the trainings of a comparison, or an error if the data or the settings
-// have changed since it began.
-func (w Watch) beginTrainings(c configs.Train, d *run.Dir, k ComparePlan) (run.Basis, error) {
-	m, err := w.remember(d.Path(), k.folders(d)...)
+// beginTrainings returns the basis of several trainings with their folders, or an error if the data or the settings
+// have changed since they began.
+func (w Watch) beginTrainings(c configs.Train, d *run.Dir, folders []string) (run.Basis, error) {
+	m, err := w.remember(d.Path(), folders...)
 	if err != nil {
 		return run.Basis{}, err
 	}
-	x, err := openBoth(c.Data.Spec, m)
+	x, err := openBoth(c, m)
 	if err != nil {
 		return run.Basis{}, err
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -36,7 +37,7 @@ func EstimateSeeds(ctx context.Context, c configs.Search, s Seeds, w Watch) (est
 	if err != nil {
 		return e, err
 	}
-	short, err := w.estimateTraining(ctx, *s.Select, t, g[0], s.N)
+	short, err := w.estimateTraining(ctx, *s.Select, t, g[0], Seeds{N: s.N})
 	if err != nil {
 		return e, err
 	}
@@ -46,11 +47,29 @@ func EstimateSeeds(ctx context.Context, c configs.Search, s Seeds, w Watch) (est
 
 // EstimateTrain predicts time and memory of a training.
 func EstimateTrain(ctx context.Context, c configs.Train, g genotype.Genotype, w Watch) (estimate.Estimate, error) {
+	return EstimateTrainings(ctx, c, g, Seeds{N: 1}, w)
+}
+
+// EstimateTrainings predicts time and memory of trainings with several seeds.
+func EstimateTrainings(ctx context.Context, c configs.Train, g genotype.Genotype, s Seeds, w Watch) (estimate.Estimate, error) {
 	x, err := w.openTraining(c, false)
 	if err != nil {
 		return estimate.Estimate{}, err
 	}
-	return w.estimateTraining(ctx, c, x, g, 1)
+	if c.Train.Probe {
+		return estimate.Estimate{}, &ConfigError{errors.New("the steps of a training are predicted; a linear probe (train.probe) runs the network once over the images instead")}
+	}
+	if s.N > 1 {
+		c.Threads = s.threads(c.Common, "")
+	}
+	return w.estimateTraining(ctx, c, x, g, s)
+}
+
+// checkTraining is EstimateTrainings by a few small steps, as a run warns before it begins.
+func (w Watch) checkTraining(ctx context.Context, c configs.Train, x opened, g genotype.Genotype, s Seeds) (estimate.Estimate, error) {
+	return w.measureTraining(c, x, g, s, func(p estimate.Probe, r estimate.Run, m estimate.Machine) (estimate.Estimate, error) {
+		return estimate.Check(context.WithoutCancel(ctx), p, r, m)
+	})
 }
 
 // measuredRandom is the number of random genotypes of a comparison that are measured.
@@ -63,7 +82,7 @@ func EstimateCompare(ctx context.Context, c configs.Train, k ComparePlan, w Watc
 	if err != nil {
 		return estimate.Estimate{}, err
 	}
-	all, err := w.estimateTraining(ctx, c, x, k.networks[0], k.Repeats)
+	all, err := w.estimateTraining(ctx, c, x, k.networks[0], Seeds{N: k.Repeats})
 	if err != nil {
 		return all, err
 	}
@@ -71,7 +90,7 @@ func EstimateCompare(ctx context.Context, c configs.Train, k ComparePlan, w Watc
 	measured := min(measuredRandom, len(random))
 	for i, g := range random[:measured] {
 		runs := (len(random) + measured - 1 - i) / measured // those that are not measured count as these
-		one, err := w.estimateTraining(ctx, c, x, g, runs)
+		one, err := w.estimateTraining(ctx, c, x, g, Seeds{N: runs})
 		if err != nil {
 			return all, err
 		}
@@ -163,28 +182,45 @@ func openOrStandIn(s datasets.Spec, splits ...string) (x opened, err error) {
 // openTraining opens the data of a training. halved is whether it learns from one half of the training images
 // and is scored on the other.
 func (w Watch) openTraining(c configs.Train, halved bool) (opened, error) {
-	if !halved {
-		return openOrStandIn(c.Data.Spec, datasets.Train, datasets.Test)
+	splits := []string{datasets.Train, datasets.Test}
+	if halved {
+		splits = splits[:1]
 	}
-	x, err := openOrStandIn(c.Data.Spec, datasets.Train)
-	if err == nil {
+	x, err := openOrStandIn(c.Data.Spec, splits...)
+	if err != nil {
+		return x, err
+	}
+	if halved {
 		x.parts[datasets.Train], x.parts[datasets.Test] = datasets.Halves(x.parts[datasets.Train], c.Seed)
 	}
-	return x, err
+	data{parts: x.parts, cuts: map[string]datasets.Cut{}}.validate(c, nil)
+	return x, nil
 }
 
-func (w Watch) estimateTraining(ctx context.Context, c configs.Train, x opened, g genotype.Genotype, runs int) (estimate.Estimate, error) {
+func (w Watch) estimateTraining(ctx context.Context, c configs.Train, x opened, g genotype.Genotype, s Seeds) (estimate.Estimate, error) {
+	return w.measureTraining(c, x, g, s, func(p estimate.Probe, r estimate.Run, m estimate.Machine) (estimate.Estimate, error) {
+		return estimate.Measure(ctx, p, r, m, w.Measured)
+	})
+}
+
+// measureTraining calls f with what is measured of trainings, of which those of several seeds at once run in
+// processes of their own, beside this one.
+func (w Watch) measureTraining(c configs.Train, x opened, g genotype.Genotype, s Seeds, f func(estimate.Probe, estimate.Run, estimate.Machine) (estimate.Estimate, error)) (estimate.Estimate, error) {
 	o, autocast, err := prepare(c.Common)
 	if err != nil {
 		return estimate.Estimate{}, err
 	}
-	p, r, err := w.trainSetup(c, o, autocast, g, x.parts[datasets.Train], x.parts[datasets.Test]).Probe()
+	setup, err := w.trainSetup(c, o, autocast, g, x.parts)
 	if err != nil {
 		return estimate.Estimate{}, err
 	}
-	m := machine(o, x.held, false)
-	m.Runs = runs
-	e, err := estimate.Measure(ctx, p, r, m, w.Measured)
+	p, r, err := setup.Probe()
+	if err != nil {
+		return estimate.Estimate{}, err
+	}
+	m := machine(o, x.held, s.atOnce() > 1)
+	m.Runs, m.AtOnce = s.N, s.atOnce()
+	e, err := f(p, r, m)
 	e.Assumed = x.assumed
 	return e, err
 }

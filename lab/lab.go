@@ -149,22 +149,40 @@ func (w Watch) loader(c configs.Common, d datasets.Dataset, batch int, learn boo
 }
 
 // Load returns the network of a checkpoint file, or of the newest checkpoint of a run folder, on the
-// device and in the precision of the configuration. The caller calls free to free its weights.
-func Load(path string, c configs.Common) (m *model.Model, free func(), err error) {
-	m, _, free, err = load(path, c)
+// device and in the precision of the configuration; with averaged, its averaged weights (train.ema). The caller
+// calls free to free its weights.
+func Load(path string, averaged bool, c configs.Common) (m *model.Model, free func(), err error) {
+	m, _, free, err = load(path, averaged, c)
 	return m, free, err
 }
 
-func load(path string, c configs.Common) (m *model.Model, meta run.Meta, free func(), err error) {
+func load(path string, averaged bool, c configs.Common) (m *model.Model, meta run.Meta, free func(), err error) {
 	o, _, err := prepare(c)
 	if err != nil {
 		return nil, meta, nil, err
 	}
+	of := model.Load
+	if averaged {
+		of = model.LoadAveraged
+	}
 	err = torch.Do(func(*torch.Scope) (err error) {
-		m, meta, err = model.Load(path, o)
+		m, meta, err = of(path, o)
 		return err
 	})
 	return m, meta, func() { torch.Do(func(*torch.Scope) error { m.Free(); return nil }) }, err
+}
+
+// StartOf returns what a training takes over from the checkpoint with that path: configs.Overrides.Start.
+func StartOf(path string) (configs.Start, error) {
+	s, err := model.ReadStart(path)
+	if err != nil {
+		return configs.Start{}, err
+	}
+	c := configs.Start{Network: s.Macro, Form: configs.FormOf(len(s.Genotype.Stages) > 0), Mean: s.Mean, Std: s.Std}
+	if s.Image.H == s.Image.W {
+		c.Size = int(s.Image.H)
+	}
+	return c, nil
 }
 
 // checkClasses returns an error if the classes of a data set are not the given ones, because its labels

@@ -72,7 +72,7 @@ func TestConfigError(t *testing.T) {
 // Comparisons and seeds without their required inputs are refused.
 func TestRefusesNothing(t *testing.T) {
 	var fault *lab.ConfigError
-	for _, b := range []lab.Baseline{{Random: 0, Repeats: 1}, {Random: 1, Repeats: 0}} {
+	for _, b := range []lab.Baseline{{Random: -1, Repeats: 1}, {Random: 1, Repeats: 0}} {
 		if _, err := lab.NewComparePlan(lab.Found{Genotype: published(t, "DARTS_V1")}, b, 0); !errors.As(err, &fault) {
 			t.Errorf("%+v: error %v", b, err)
 		}

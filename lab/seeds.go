@@ -23,19 +23,19 @@ import (
 	"hdas/train"
 )
 
-// Seeds says how a search is repeated with N consecutive seeds, from the configuration's seed on.
+// Seeds says how a search or a training is repeated with N consecutive seeds, from the configuration's seed on.
 type Seeds struct {
 	N    int
-	Jobs int // searches at once; if the configuration sets no threads, they share the processors
-	// Command returns the program and the arguments that run the search in a folder, which holds its
-	// configuration. The process must exit with ExitStopped if the search is stopped.
+	Jobs int // runs at once; if the configuration sets no threads, they share the processors
+	// Command returns the program and the arguments that do the run in a folder, which holds its configuration.
+	// The process must exit with ExitStopped if the run is stopped.
 	Command func(folder string) []string
-	// Select is the configuration of the short trainings that select the best genotype. nil: no
+	// Select, of searches, is the configuration of the short trainings that select the best genotype. nil: no
 	// selection, or that of the folder, if it was begun with one.
 	Select *configs.Train
 }
 
-// The files of a folder of several seeds, besides the configuration of the search: the number of seeds,
+// The files of a folder of several seeds, besides the configuration of the runs: the number of seeds,
 // the configuration of the selecting training, and the result.
 const (
 	seedsFile     = "seeds.json"
@@ -55,23 +55,36 @@ type begun struct {
 	Threads int `json:"threads,omitempty"` // of each search
 }
 
-// share returns the configuration of one of the searches, with its number of threads: that of the configuration,
-// or that of the folder where the searches have begun, or a share of the processors. folder may be empty.
+// share returns the configuration of one of the searches, with its number of threads.
 func (s Seeds) share(c configs.Search, folder string) configs.Search {
+	c.Threads = s.threads(c.Common, folder)
+	return c
+}
+
+// threads returns the number of threads of each run: that of the configuration, or that of the folder where the runs
+// have begun, or a share of the processors. folder may be empty.
+func (s Seeds) threads(c configs.Common, folder string) int {
 	var b begun
 	if folder != "" {
 		b, _ = readBegun(folder)
 	}
 	switch {
 	case c.Threads > 0:
+		return c.Threads
 	case b.Threads > 0:
-		c.Threads = b.Threads
+		return b.Threads
 	case s.Jobs > 1:
-		c.Threads = max(1, runtime.NumCPU()/s.Jobs)
-	default:
-		c.Threads = defaultThreads()
+		return max(1, runtime.NumCPU()/s.Jobs)
 	}
-	return c
+	return defaultThreads()
+}
+
+// check returns an error for numbers of runs that are not possible.
+func (s Seeds) check() error {
+	if s.N < 1 || s.N > MostRuns || s.Command == nil {
+		return &ConfigError{fmt.Errorf("seeds: %d of them, with a command: %t; 1 to %d and a command are needed", s.N, s.Command != nil, MostRuns)}
+	}
+	return nil
 }
 
 // BegunSeeds returns the number of seeds of a folder, 0 if it is not a folder of several seeds.
@@ -106,23 +119,15 @@ func (e *Untrainable) Error() string {
 }
 func (e *Untrainable) Unwrap() error { return e.Err }
 
-// keep writes the number of seeds and the configurations to their folder. A selecting training that the
-// folder already has is not replaced.
+// keep writes the number of seeds and the configurations of searches to their folder. A selecting training that
+// the folder already has is not replaced.
 func (s Seeds) keep(c configs.Search, d *run.Dir) error {
 	resolved, err := c.YAML()
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(begun{s.N, s.share(c, d.Path()).Threads})
-	if err != nil {
+	if err := s.vacant(c.Common, d); err != nil {
 		return err
-	}
-	if !run.Begun(d.Path()) {
-		for i := range s.N {
-			if err := d.Vacant(filepath.Base(seedFolder(d, c.Seed+uint64(i)))); err != nil {
-				return err
-			}
-		}
 	}
 	if s.Select != nil && !selecting(d) {
 		if err := trainable(c, *s.Select); err != nil {
@@ -135,6 +140,28 @@ func (s Seeds) keep(c configs.Search, d *run.Dir) error {
 		if err := d.WriteFile(selectionFile, training); err != nil {
 			return err
 		}
+	}
+	return s.write(resolved, c.Common, d)
+}
+
+// vacant returns an error if a new folder of seeds has what is not theirs.
+func (s Seeds) vacant(c configs.Common, d *run.Dir) error {
+	if run.Begun(d.Path()) {
+		return nil
+	}
+	for _, folder := range s.folders(c, d) {
+		if err := d.Vacant(filepath.Base(folder)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes the number of seeds and then the configuration, which marks the folder as one to be resumed.
+func (s Seeds) write(resolved []byte, c configs.Common, d *run.Dir) error {
+	text, err := json.Marshal(begun{s.N, s.threads(c, d.Path())})
+	if err != nil {
+		return err
 	}
 	return errors.Join(d.WriteFile(seedsFile, text), d.WriteConfig(resolved))
 }
@@ -181,8 +208,8 @@ type Summary struct {
 // returns their summary. If a selecting training is given, it also selects the best genotype. If a search
 // fails or ctx is cancelled, all searches are stopped with a checkpoint; for ctx the error is a *Stopped.
 func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w Watch) (Summary, error) {
-	if s.N < 1 || s.N > MostRuns || s.Command == nil {
-		return Summary{}, &ConfigError{fmt.Errorf("seeds: %d of them, with a command: %t; 1 to %d and a command are needed", s.N, s.Command != nil, MostRuns)}
+	if err := s.check(); err != nil {
+		return Summary{}, err
 	}
 	if err := s.keep(c, d); err != nil {
 		return Summary{}, err
@@ -194,7 +221,13 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 	if err := w.warnSeeds(ctx, c, s, d.Path()); err != nil {
 		return Summary{}, err
 	}
-	if err := s.searchAll(ctx, c, d, w, basis); err != nil {
+	shared := s.share(c, d.Path())
+	begin := func(seed uint64, b run.Basis, folder string) error {
+		one := shared
+		one.Seed = seed
+		return beginSearch(one, b, folder)
+	}
+	if err := s.runAll(ctx, c.Common, d, w, basis, begin); err != nil {
 		return Summary{}, stopped(err, searchKind(c), d)
 	}
 	sum, err := s.sumUp(c, d)
@@ -212,11 +245,7 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 // beginSeeds returns the basis of the searches, or an error if the data or the settings have changed since they
 // began.
 func (w Watch) beginSeeds(c configs.Search, s Seeds, d *run.Dir) (run.Basis, error) {
-	var folders []string
-	for i := range s.N {
-		folders = append(folders, seedFolder(d, c.Seed+uint64(i)))
-	}
-	m, err := w.remember(d.Path(), folders...)
+	m, err := w.remember(d.Path(), s.folders(c.Common, d)...)
 	if err != nil {
 		return run.Basis{}, err
 	}
@@ -245,20 +274,25 @@ func (w Watch) beginSeeds(c configs.Search, s Seeds, d *run.Dir) (run.Basis, err
 
 func seedFolder(d *run.Dir, seed uint64) string { return d.Path(fmt.Sprintf("seed-%d", seed)) }
 
-// atOnce returns the number of searches that run at once.
+// folders returns the folders of the runs.
+func (s Seeds) folders(c configs.Common, d *run.Dir) (list []string) {
+	for i := range s.N {
+		list = append(list, seedFolder(d, c.Seed+uint64(i)))
+	}
+	return list
+}
+
+// atOnce returns the number of runs that are done at once.
 func (s Seeds) atOnce() int { return min(max(1, s.Jobs), s.N) }
 
-// searchAll runs the searches, at most Jobs at once.
-func (s Seeds) searchAll(ctx context.Context, c configs.Search, d *run.Dir, w Watch, basis run.Basis) error {
+// runAll does the runs, at most Jobs at once. begin prepares the folder of the run with that seed.
+func (s Seeds) runAll(ctx context.Context, c configs.Common, d *run.Dir, w Watch, basis run.Basis, begin func(seed uint64, b run.Basis, folder string) error) error {
 	var list []jobs.Job
 	basis.Machine, basis.Later = basis.Last(), nil
-	shared := s.share(c, d.Path())
-	basis.Threads = shared.Threads
-	for i := range s.N {
-		one := shared
-		one.Seed += uint64(i)
-		folder := seedFolder(d, one.Seed)
-		list = append(list, jobs.Job{Name: fmt.Sprintf("seed %d", one.Seed), Command: s.Command(folder), Prepare: func() error { return beginSearch(one, basis, folder) }})
+	basis.Threads = s.threads(c, d.Path())
+	for i, folder := range s.folders(c, d) {
+		seed := c.Seed + uint64(i)
+		list = append(list, jobs.Job{Name: fmt.Sprintf("seed %d", seed), Command: s.Command(folder), Prepare: func() error { return begin(seed, basis, folder) }})
 	}
 	err := jobs.Runner{Limit: s.Jobs, Line: w.Line}.Run(ctx, list)
 	var failed *jobs.Error
@@ -361,6 +395,7 @@ func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
 	}
 	learn, held, halves := datasets.HalvesAt(whole, c.Seed, m.cut(selectionCut))
 	x := data{spec.Dir, "selection ", map[string]datasets.Dataset{datasets.Train: learn, datasets.Test: held}, map[string]datasets.Cut{testCut: spec.Cut, selectionCut: halves}}
+	x.validate(c, m.cut(validCut))
 	best := -1
 	for i := range sum.Seeds {
 		r := &sum.Seeds[i]

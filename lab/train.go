@@ -8,6 +8,7 @@ import (
 	"hdas/configs"
 	"hdas/datasets"
 	"hdas/metric"
+	"hdas/metric/score"
 	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -23,16 +24,18 @@ func Train(ctx context.Context, c configs.Train, g genotype.Genotype, d *run.Dir
 	if err != nil {
 		return train.Epoch{}, err
 	}
-	x, err := openBoth(c.Data.Spec, m)
+	x, err := openBoth(c, m)
 	if err != nil {
 		return train.Epoch{}, err
 	}
 	return w.train(ctx, c, g, x, m, d)
 }
 
-// openBoth opens both parts of a data set, with the split that they had when the run began.
-func openBoth(s datasets.Spec, m memory) (x data, err error) {
-	if s, err = m.spec(s); err != nil {
+// openBoth opens both parts of a data set, with the split that they had when the run began, and divides the
+// training images if there is a validation part.
+func openBoth(c configs.Train, m memory) (x data, err error) {
+	s, err := m.spec(c.Data.Spec)
+	if err != nil {
 		return x, err
 	}
 	learn, err := s.Open(datasets.Train)
@@ -44,7 +47,18 @@ func openBoth(s datasets.Spec, m memory) (x data, err error) {
 		return x, err
 	}
 	x = data{s.Dir, "", map[string]datasets.Dataset{datasets.Train: learn, datasets.Test: test}, map[string]datasets.Cut{testCut: s.Cut}}
+	x.validate(c, m.cut(validCut))
 	return x, checkClasses(test, learn.Info().Classes)
+}
+
+// validation is the part of the training images that a training validates on.
+const validation = "validation"
+
+// validate divides the training images if the training has a validation part, at a recorded cut if there is one.
+func (x data) validate(c configs.Train, at datasets.Cut) {
+	if c.Data.Validation > 0 {
+		x.parts[datasets.Train], x.parts[validation], x.cuts[validCut] = datasets.ValidationAt(x.parts[datasets.Train], c.Data.Validation, c.Data.SplitSeed, at)
+	}
 }
 
 // train trains on one part of the data and evaluates on the other. mem is the basis of the run in the folder.
@@ -53,9 +67,20 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err != nil {
 		return train.Epoch{}, err
 	}
-	learn, test := x.parts[datasets.Train], x.parts[datasets.Test]
-	if _, err := model.Describe(c.Network, learn.Info(), c.Data.Spec).Plan(g); err != nil {
+	describes := model.Describe(c.Network, x.parts[datasets.Train].Info(), c.Data.Spec)
+	if _, err := describes.Plan(g); err != nil {
 		return train.Epoch{}, err // before anything is written
+	}
+	var start *model.Start
+	if _, begun := run.Find(d.Path()); c.Train.Init != "" && begun != nil { // later it starts from its own checkpoint
+		s, err := model.ReadStart(c.Train.Init)
+		if err == nil {
+			err = s.Fits(g, describes)
+		}
+		if err != nil {
+			return train.Epoch{}, fmt.Errorf("train.init: %w", err)
+		}
+		start = &s
 	}
 	c.Form = configs.FormOf(len(g.Stages) > 0)
 	resolved, err := c.YAML()
@@ -66,6 +91,9 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err != nil {
 		return train.Epoch{}, err
 	}
+	if start != nil {
+		now.Start = start.Digest
+	}
 	basis, err := w.hold(d, mem, computed(now, o))
 	if err != nil {
 		return train.Epoch{}, err
@@ -73,10 +101,17 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if err := errors.Join(writeGenotype(d, g), d.WriteConfig(resolved)); err != nil {
 		return train.Epoch{}, err
 	}
-	s := w.trainSetup(c, o, autocast, g, learn, test)
-	s.Resolved, s.Basis = resolved, basis
-	if err := errors.Join(s.Train.Validate(), s.Test.Validate()); err != nil {
+	s, err := w.trainSetup(c, o, autocast, g, x.parts)
+	if err != nil {
 		return train.Epoch{}, err
+	}
+	s.Resolved, s.Basis, s.Start = resolved, basis, start
+	s.Taken = func(t model.Taken) { w.note(t.String()) }
+	if c.Train.Probe {
+		progress, end := w.begin("linear probe of " + g.Name)
+		defer end()
+		last, err := train.RunProbe(ctx, s, d, progress)
+		return last, stopped(err, "train", d)
 	}
 	p, r, err := s.Probe()
 	if err != nil {
@@ -91,15 +126,26 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	return last, stopped(err, "train", d)
 }
 
-// trainSetup returns the setup of a training on one part of the data that is evaluated on another.
-func (w Watch) trainSetup(c configs.Train, o torch.Options, autocast torch.DType, g genotype.Genotype, learn, test datasets.Dataset) train.Setup {
+// trainSetup returns the setup of a training on the parts of a data set.
+func (w Watch) trainSetup(c configs.Train, o torch.Options, autocast torch.DType, g genotype.Genotype, parts map[string]datasets.Dataset) (s train.Setup, err error) {
+	learn := parts[datasets.Train]
 	m := c.Network
 	m.Classes = int64(len(learn.Info().Classes))
-	return train.Setup{
+	s = train.Setup{
 		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, Seed: c.Seed, Data: c.Data.Spec,
-		Train: w.loader(c.Common, learn, c.Train.Batch, true),
-		Test:  w.loader(c.Common, test, 2*c.Train.Batch, false),
+		Train: w.loader(c.Common, learn, c.Train.Batch*c.Train.Accumulate, true),
+		Test:  w.loader(c.Common, parts[datasets.Test], 2*c.Train.Batch, false),
 	}
+	if valid := parts[validation]; valid != nil {
+		s.Valid = w.loader(c.Common, valid, 2*c.Train.Batch, false)
+		err = s.Valid.Validate()
+	}
+	if c.Data.Balanced {
+		var labelled error
+		s.Train.Balance, labelled = datasets.Labels(learn)
+		err = errors.Join(err, labelled)
+	}
+	return s, errors.Join(err, s.Train.Validate(), s.Test.Validate())
 }
 
 // EvalOptions says how Evaluate evaluates a trained network.
@@ -110,6 +156,7 @@ type EvalOptions struct {
 	DataDir string // the folder of the data set; empty: that of the training
 	Split   string // datasets.Train or datasets.Test
 	Skip    bool   // leave out image files that cannot be decoded
+	EMA     bool   // evaluate the averaged weights (train.ema)
 }
 
 // Evaluation is the score of a trained network.
@@ -118,13 +165,14 @@ type Evaluation struct {
 	Dataset  string `json:"dataset"`
 	Split    string `json:"split"`
 	metric.Score
+	score.Report
 	Training Progress `json:"training"` // the epochs of the training so far
 }
 
 // Evaluate returns the score of the network of a checkpoint file, or of the newest checkpoint of a run
 // folder, on the data set that it was trained on.
 func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluation, error) {
-	m, meta, free, err := load(path, configs.Common{Device: t.Device, Threads: t.Threads, Precision: "float32"})
+	m, meta, free, err := load(path, t.EMA, configs.Common{Device: t.Device, Threads: t.Threads, Precision: "float32"})
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -161,6 +209,7 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 	if t.Skip {
 		l.Damaged = w.skipped()
 	}
-	score, err := metric.Evaluate(ctx, m.Logits, l, m.Weights.Options(), nil)
-	return Evaluation{m.Genotype.Name, m.Dataset, t.Split, score, progressOf(meta)}, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))
+	tally := score.NewTally(len(m.Classes))
+	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), tally)
+	return Evaluation{m.Genotype.Name, m.Dataset, t.Split, total, tally.Report(m.Classes), progressOf(meta)}, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))
 }

@@ -97,6 +97,15 @@ func CrossEntropy(logits, labels torch.Tensor, b datasets.Batch, smoothing float
 // returns its score; the loss is the cross-entropy. forward returns logits (N,Classes). step is called
 // after each batch; it may be nil. Evaluate leaves no tensor, even if it fails or ctx is cancelled.
 func Evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func()) (s Score, err error) {
+	return evaluate(ctx, forward, l, o, step, nil)
+}
+
+// Describe is Evaluate with a tally of the predictions.
+func Describe(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, t *score.Tally) (Score, error) {
+	return evaluate(ctx, forward, l, o, nil, t)
+}
+
+func evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func(), tally *score.Tally) (s Score, err error) {
 	var m Meter
 	defer func() {
 		err = errors.Join(err, torch.Do(func(*torch.Scope) error { m.Reset(); return nil }))
@@ -110,6 +119,9 @@ func Evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) 
 				images, labels := Tensors(b, o)
 				logits := forward(&nn.Ctx{}, images)
 				m.Add(torch.CrossEntropy(logits, labels, 0), logits, labels)
+				if tally != nil {
+					add(tally, logits, b.Labels)
+				}
 			})
 			return nil
 		})
@@ -122,4 +134,13 @@ func Evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) 
 	}
 	err = torch.Do(func(*torch.Scope) error { s = m.Score(); return nil })
 	return s, err
+}
+
+// add adds a batch to a tally.
+func add(t *score.Tally, logits torch.Tensor, labels []int64) {
+	classes := int(logits.Size(1))
+	p := logits.To(torch.Float64).Softmax(1).Float64s()
+	for i, label := range labels {
+		t.Add(p[i*classes:(i+1)*classes], int(label))
+	}
 }

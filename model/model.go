@@ -112,13 +112,25 @@ func checkpoint(g genotype.Genotype, d Description, params []nn.Param) (run.Chec
 // weightsSection is the section of a checkpoint with the network's parameters.
 const weightsSection = "weights"
 
+// AverageSection is the section of a checkpoint with the averages of the network's parameters, if the training has
+// any (train.ema).
+const AverageSection = "ema"
+
 // Restore copies the weights of a checkpoint into the model. It runs inside torch.Do.
 func (m *Model) Restore(c run.Loaded) error { return m.Weights.Load(c.State[weightsSection]) }
 
 // Load returns the network of a training's checkpoint. path is a checkpoint file or a run folder, of
 // which the newest checkpoint is loaded. It runs inside torch.Do; the caller frees the model.
-func Load(path string, o torch.Options) (*Model, run.Meta, error) {
+func Load(path string, o torch.Options) (*Model, run.Meta, error) { return load(path, false, o) }
+
+// LoadAveraged is Load for the averaged weights of the checkpoint (train.ema).
+func LoadAveraged(path string, o torch.Options) (*Model, run.Meta, error) { return load(path, true, o) }
+
+func load(path string, averaged bool, o torch.Options) (*Model, run.Meta, error) {
 	file, c, err := read(path)
+	if err == nil && averaged {
+		err = average(file, c)
+	}
 	if err != nil {
 		return nil, c.Meta, err
 	}
@@ -134,10 +146,28 @@ func read(path string) (file string, c run.Loaded, err error) {
 	if file, err = run.Find(path); err != nil {
 		return file, c, err
 	}
-	if c, err = run.Read(file); err == nil && c.Meta.Kind != Kind {
-		err = fmt.Errorf("%s is the checkpoint of a %s, which holds no trained network; train its genotype first", file, c.Meta.Kind)
+	if c, err = run.Read(file); err == nil {
+		err = trainedNetwork(file, c.Meta)
 	}
 	return file, c, err
+}
+
+// average puts the averaged weights of a checkpoint in the place of its weights.
+func average(file string, c run.Loaded) error {
+	means, ok := c.State[AverageSection]
+	if !ok {
+		return fmt.Errorf("%s has no averaged weights; a training keeps them with train.ema.decay, such as 0.999", file)
+	}
+	c.State[weightsSection] = means
+	return nil
+}
+
+// trainedNetwork returns an error if a checkpoint is not that of a training.
+func trainedNetwork(file string, m run.Meta) error {
+	if m.Kind != Kind {
+		return fmt.Errorf("%s is the checkpoint of a %s, which holds no trained network; train its genotype first", file, m.Kind)
+	}
+	return nil
 }
 
 // DescriptionOf returns the genotype and the description of the network of a training's checkpoint.

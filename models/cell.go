@@ -106,12 +106,8 @@ func (p compiled) run(c *nn.Ctx, in []torch.Tensor) torch.Tensor {
 	for _, dag := range p.alphas {
 		how.Scales = append(how.Scales, weigh(c, dag, func(m *nn.Mix) map[string]torch.Tensor { return m.Alpha }))
 	}
-	if c.Train && c.DropPath > 0 {
-		for range p.masks {
-			x := in[0]
-			how.Masks = append(how.Masks, nn.DropPathMask(c, x.Size(0), torch.Options{DType: x.DType(), Device: x.Device()}))
-		}
-	}
+	x := in[0]
+	how.Masks = nn.DropPathMasks(c, p.masks, x.Size(0), torch.Options{DType: x.DType(), Device: x.Device()})
 	return p.Run(in, how)
 }
 

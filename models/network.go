@@ -140,6 +140,34 @@ func (n *Network) Forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) 
 }
 
 func (n *Network) forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) {
+	body, head := c.Backbone(), c.Head()
+	var features, reduced torch.Tensor
+	if c.Frozen {
+		torch.NoGrad(func() { features, reduced = n.backbone(body, x) })
+	} else {
+		features, reduced = n.backbone(body, x)
+	}
+	if c.Train && n.auxiliary != nil {
+		aux = n.auxiliary.Forward(head, reduced)
+	}
+	return n.classifier.Forward(head, torch.GlobalAvgPool(features)), aux
+}
+
+// Features returns the features (N,F) that the classifier reads of images x (N,C,H,W).
+func (n *Network) Features(c *nn.Ctx, x torch.Tensor) torch.Tensor {
+	features, _ := n.backbone(c.Backbone(), x)
+	pooled := torch.GlobalAvgPool(features)
+	return pooled.Reshape(pooled.Size(0), -1)
+}
+
+// Classify returns the logits (N,Classes) of features (N,F).
+func (n *Network) Classify(features torch.Tensor) torch.Tensor {
+	return n.classifier.Forward(&nn.Ctx{}, features)
+}
+
+// backbone returns the features of the last stage, and those of the last reduction cell, which the auxiliary
+// head reads.
+func (n *Network) backbone(c *nn.Ctx, x torch.Tensor) (features, reduced torch.Tensor) {
 	in := [2]torch.Tensor{x, x}
 	for _, m := range n.stem {
 		in = [2]torch.Tensor{in[1], m.Forward(c, in[1])}
@@ -149,11 +177,11 @@ func (n *Network) forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) 
 	}
 	for i := range n.stages {
 		in = n.stages[i].forward(c, in)
-		if i == len(n.stages)-2 && c.Train && n.auxiliary != nil {
-			aux = n.auxiliary.Forward(c, in[1])
+		if i == len(n.stages)-2 {
+			reduced = in[1]
 		}
 	}
-	return n.classifier.Forward(c, torch.GlobalAvgPool(in[1])), aux
+	return in[1], reduced
 }
 
 func (m *stage) forward(c *nn.Ctx, in [2]torch.Tensor) [2]torch.Tensor {

@@ -10,19 +10,29 @@ import (
 	"hdas/models/plan"
 )
 
-// picture returns the pixels (3,H,W) of an image file at the size that the network takes. A network that
-// was trained on image files gets the image as in its evaluation (resized, then cropped); one that was
-// trained on images of a fixed size gets the whole image.
-func picture(path string, d model.Description) ([]byte, error) {
+// Pixels returns the normalised pixels (C,H,W) of an image file at the size that the network takes. A network
+// that was trained on image files gets the image as in its evaluation (resized, then cropped); one that was
+// trained on images of a fixed size gets the whole image. It may be called by several goroutines at once.
+func (p Predictor) Pixels(file []byte) ([]float32, error) {
+	d := p.Model.Description
+	pix, err := viewOf(d).Picture(file)
+	if err != nil {
+		return nil, err
+	}
+	return normalised(nil, pix, d), nil
+}
+
+// read returns Pixels of the file at a path.
+func (p Predictor) read(path string) ([]float32, error) {
 	file, err := filekind.Read(path, imagefile.MostFile)
 	if err != nil {
 		return nil, err
 	}
-	pix, err := viewOf(d).Picture(file)
+	pixels, err := p.Pixels(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return pix, nil
+	return pixels, nil
 }
 
 func viewOf(d model.Description) datasets.View {

@@ -55,16 +55,17 @@ func TestPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range []model.Description{description(plan.ImageNet, 64, 3), description(plan.CIFAR, 32, 3)} {
-		pix, err := picture(path, d)
+		pix, err := Predictor{Model: &model.Model{Description: d}}.read(path)
 		size := int(d.Image.W * d.Image.H)
-		if err != nil || len(pix) != 3*size || pix[0] != 0 || pix[size] != 60 || pix[3*size-1] != 120 {
-			t.Errorf("%d bytes, %v", len(pix), err)
+		want := normalised(nil, []byte{0, 60, 120}, d) // by mean and deviation of the channels
+		if err != nil || len(pix) != 3*size || pix[0] != want[0] || pix[size] != want[1] || pix[3*size-1] != want[2] {
+			t.Errorf("%d pixels, %v", len(pix), err)
 		}
 	}
 	if err := os.WriteFile(path, b.Bytes()[:60], 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := picture(path, description(plan.CIFAR, 32, 3)); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := (Predictor{Model: &model.Model{Description: description(plan.CIFAR, 32, 3)}}).read(path); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a damaged file gives %v", err)
 	}
 }

@@ -117,12 +117,10 @@ func (p Predictor) Images(ctx context.Context, files []string, yield func(Image,
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			pix, err := picture(file, p.Model.Description)
-			if faults[i] = err; err == nil {
-				pixels = normalised(pixels, pix, p.Model.Description)
-			}
+			pix, err := p.read(file)
+			faults[i], pixels = err, append(pixels, pix...)
 		}
-		guesses, err := p.guess(pixels)
+		guesses, err := p.Guess(pixels)
 		if err != nil {
 			return err
 		}
@@ -139,8 +137,9 @@ func (p Predictor) Images(ctx context.Context, files []string, yield func(Image,
 	return nil
 }
 
-// guess returns the most likely classes of each of several normalised images.
-func (p Predictor) guess(pixels []float32) (guesses [][]Guess, err error) {
+// Guess returns the most likely classes of each of several normalised images (N,C,H,W), in descending order of
+// probability.
+func (p Predictor) Guess(pixels []float32) (guesses [][]Guess, err error) {
 	s := p.Model.Image
 	n := int64(len(pixels)) / (s.C * s.H * s.W)
 	if n == 0 {

@@ -22,8 +22,9 @@ import (
 type Basis struct {
 	Config  string                       `json:"config,omitempty"` // the resolved configuration; a checkpoint has it in its Meta
 	Classes []string                     `json:"classes"`
-	Data    map[string]Part              `json:"data"`           // by the name of the part
-	Cuts    map[string]map[string]uint64 `json:"cuts,omitempty"` // the hashes at which data was cut in parts, by what was cut and by class
+	Data    map[string]Part              `json:"data"`            // by the name of the part
+	Cuts    map[string]map[string]uint64 `json:"cuts,omitempty"`  // the hashes at which data was cut in parts, by what was cut and by class
+	Start   string                       `json:"start,omitempty"` // digest of the checkpoint that it started from
 
 	Machine           // with which it was begun
 	Later   []Machine `json:"later,omitempty"` // with which it was continued, each that differs from the one before
@@ -84,7 +85,7 @@ type Difference struct {
 }
 
 // free lists the settings that may be changed before a run is resumed.
-var free = []string{"device", "threads", "data.dir", "data.workers", "data.damaged", "search.checkpoint_steps", "train.checkpoint_steps", "search.recompute"}
+var free = []string{"device", "threads", "data.dir", "data.workers", "data.damaged", "search.checkpoint_steps", "train.checkpoint_steps", "search.recompute", "train.recompute"}
 
 // Differences returns how now differs from b, the basis of a run. Parts of the data and settings that only
 // one of them has are not compared.
@@ -102,6 +103,9 @@ func (b Basis) Differences(now Basis) []Difference {
 			rule = Recorded
 		}
 		add(rule, key.was, key.is, "the setting %s", key.name)
+	}
+	if b.Start != "" && now.Start != "" && b.Start != now.Start {
+		list = append(list, Difference{MustMatch, "the checkpoint that it starts from (train.init) is another one"})
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Data)) {
 		part, both := now.Data[name]

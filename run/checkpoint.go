@@ -43,7 +43,7 @@ type Meta struct {
 	Done       bool              `json:"done"`              // the run has ended
 	Seed       uint64            `json:"seed"`
 	Generators map[string][]byte `json:"generators"`         // states of the random number generators by device
-	Best       float64           `json:"best"`               // of a search: highest top-1 of the supernet
+	Best       float64           `json:"best"`               // highest top-1: of a search that of the supernet, of a training that on its validation part
 	BestEpoch  int               `json:"best_epoch"`         // epoch of Best, from 0
 	Progress   json.RawMessage   `json:"progress,omitempty"` // metrics of the current epoch so far
 	Basis      *Basis            `json:"basis,omitempty"`    // what the run was begun with; nil if unknown

@@ -171,6 +171,9 @@ func (d *Dir) Save(c Checkpoint) error {
 	return err
 }
 
+// SaveBest writes the checkpoint of the best epoch so far, in place of the one before. It runs inside torch.Do.
+func (d *Dir) SaveBest(c Checkpoint) error { return Write(d.Path(BestFile), c) }
+
 // Latest returns the newest intact checkpoint: the last one or, if that is missing or damaged, the
 // previous one with a Warning. ok is false if there is no checkpoint. It runs inside torch.Do.
 func (d *Dir) Latest() (c Loaded, ok bool, err error) {

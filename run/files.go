@@ -14,10 +14,13 @@ import (
 
 // The names of the files in a run folder. No other package repeats them.
 const (
-	ConfigFile     = "config.yaml"            // the resolved configuration
-	GenotypeFile   = "genotype.yaml"          // the genotype that a search found or that a training trains
-	DrawingFile    = "genotype.svg"           // the drawing of that genotype
-	CheckpointFile = "checkpoint.safetensors" // the newest checkpoint
+	ConfigFile     = "config.yaml"                 // the resolved configuration
+	GenotypeFile   = "genotype.yaml"               // the genotype that a search found or that a training trains
+	DrawingFile    = "genotype.svg"                // the drawing of that genotype
+	CheckpointFile = "checkpoint.safetensors"      // the newest checkpoint
+	StartFile      = "init.json"                   // which weights a training took from the checkpoint that it started from
+	ImportFile     = "init.safetensors"            // that checkpoint, if it was imported for the training
+	BestFile       = "checkpoint-best.safetensors" // of a training with a validation part: the checkpoint of the best epoch
 	bestFile       = "genotype-best-supernet.yaml"
 	epochFiles     = "genotypes/epoch-%03d.yaml" // by the number of the epoch, from 1
 	previous       = "checkpoint-previous.safetensors"
@@ -31,7 +34,7 @@ const mostRecord = 4 << 30
 
 // written lists the files that a run writes to its folder, except its basis and its lock, which one that did
 // not begin may leave, and the genotypes of epochs after the first.
-var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, bestFile, fmt.Sprintf(epochFiles, 1), records}
+var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, StartFile, ImportFile, BestFile, bestFile, fmt.Sprintf(epochFiles, 1), records}
 
 // Owns reports whether a path is that of a file of a run, in the folder of a run. A comparison has genotypes
 // of its own.

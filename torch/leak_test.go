@@ -113,6 +113,7 @@ func TestInPlaceOperationsLeaveNothingBehind(t *testing.T) {
 	ops := map[string]func(t, u torch.Tensor) torch.Tensor{
 		"add_":        func(t, u torch.Tensor) torch.Tensor { return t.Add_(u) },
 		"add_ scalar": func(t, _ torch.Tensor) torch.Tensor { return t.AddScalar_(1) },
+		"clamp_":      func(t, _ torch.Tensor) torch.Tensor { return t.Clamp_(-1, 1) },
 		"mul_ scalar": func(t, _ torch.Tensor) torch.Tensor { return t.MulScalar_(0.5) },
 		"zero_":       func(t, _ torch.Tensor) torch.Tensor { return t.Zero_() },
 		"copy_":       func(t, u torch.Tensor) torch.Tensor { return t.Copy_(u) },

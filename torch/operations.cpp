@@ -5,6 +5,7 @@
 #include "nodes.h"
 #include "program.h"
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 
@@ -219,15 +220,16 @@ private:
     }
     List masks;
     for (int i : b.terms)
-      if (const int m = p.terms[i].mask; m >= 0 && t[m].defined())
-        masks.push_back(t[m].reshape({-1}));
-    if (masks.empty())
+      if (const int m = p.terms[i].mask; m >= 0)
+        masks.push_back(t[m]);
+    if (std::none_of(masks.begin(), masks.end(), [](const Tensor &m) { return m.defined(); }))
       return y;
-    TORCH_CHECK(masks.size() == b.terms.size(), "masks of some terms only");
     if (copies == 1) {
-      y.mask = masks[0].view({-1, 1, 1, 1});
+      y.mask = masks[0].reshape({-1, 1, 1, 1});
       return y;
     }
+    for (Tensor &m : masks)
+      m = m.defined() ? m.reshape({-1}) : at::ones({y.value.size(0)}, y.value.options());
     const Tensor mask = at::stack(masks, 1).to(y.value.scalar_type()).view({-1, copies, 1, 1, 1});
     return {(unfolded(y.value, copies) * mask).flatten(1, 2), true};
   }

@@ -134,6 +134,13 @@ func (t Tensor) MulScalar_(v float64) Tensor {
 	return t
 }
 
+// Clamp_ clips every element of t to [low, high], and returns t.
+func (t Tensor) Clamp_(low, high float64) Tensor {
+	return inPlace(t, "clamp_", func(out *lib.Ctensor) {
+		scalar(low, func(l lib.Cscalar) { scalar(high, func(h lib.Cscalar) { lib.AtgClamp_(out, t.c(), l, h) }) })
+	})
+}
+
 // Sum returns the sum of all elements, as a scalar tensor.
 func (t Tensor) Sum() Tensor {
 	return call("sum", func(out *lib.Ctensor) { lib.AtgSum(out, t.c(), noDType) }, t)

@@ -83,6 +83,7 @@ func TestArithmetic(t *testing.T) {
 		"add scalar":  {torch.Tensor.AddScalar, func(a, v float64) float64 { return a + v }},
 		"add_ scalar": {func(a torch.Tensor, v float64) torch.Tensor { return a.Clone().AddScalar_(v) }, func(a, v float64) float64 { return a + v }},
 		"mul scalar":  {torch.Tensor.MulScalar, func(a, v float64) float64 { return a * v }},
+		"clamp_":      {func(a torch.Tensor, v float64) torch.Tensor { return a.Clone().Clamp_(-v*v, v*v) }, func(a, v float64) float64 { return min(max(a, -v*v), v*v) }},
 		"mul_ scalar": {func(a torch.Tensor, v float64) torch.Tensor { return a.Clone().MulScalar_(v) }, func(a, v float64) float64 { return a * v }},
 		"relu":        {func(a torch.Tensor, _ float64) torch.Tensor { return a.ReLU() }, func(a, _ float64) float64 { return max(a, 0) }},
 		"reciprocal":  {func(a torch.Tensor, _ float64) torch.Tensor { return a.Reciprocal() }, func(a, _ float64) float64 { return 1 / a }},

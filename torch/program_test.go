@@ -166,6 +166,28 @@ func TestProgramKeepsNaN(t *testing.T) {
 	})
 }
 
+// The factor of a skip, and its gradient, are not rounded to the type of the features: in float16 a gradient of
+// more than 65504 stays finite, and a factor a little above 1 is not 1.
+func TestFactorsKeepTheirType(t *testing.T) {
+	do(t, func(*torch.Scope) {
+		p := torch.Compile(torch.Graph{Inputs: 1, States: 2, Out: []int{1}, Terms: []torch.Term{{From: 0, To: 1, Scale: &torch.Scale{}}}})
+		defer p.Free()
+		const n, ulp = 1 << 17, 1.0 / 1024 // of float16, between 1 and 2
+		alpha := torch.FromFloat64([]float64{1 + 0.49*ulp}, 1).To(torch.Float32).SetRequiresGrad(true)
+		x := torch.Ones(torch.Options{DType: torch.Float16}, 1, 1, 1, n).MulScalar(1.5)
+		for path := kernel.Kernels; path <= kernel.Grouped; path++ {
+			y := p.Run([]torch.Tensor{x}, torch.Pass{Scales: []torch.Tensor{alpha}, Path: path})
+			if got := y.Narrow(3, 0, 1).Float64s()[0]; y.DType() != torch.Float16 || got != 1.5+ulp {
+				t.Errorf("%v: %v of type %v, not %v", path, got, y.DType(), 1.5+ulp)
+			}
+			grad := torch.Grad(y.To(torch.Float32).Sum(), []torch.Tensor{alpha})[0]
+			if got := grad.Float64s()[0]; grad.DType() != torch.Float32 || got != 1.5*n {
+				t.Errorf("%v: gradient %v of type %v, not %v", path, got, grad.DType(), 1.5*n)
+			}
+		}
+	})
+}
+
 // A program counts as one live tensor until it is freed, and a second Free does nothing.
 func TestProgramIsCounted(t *testing.T) {
 	do(t, func(*torch.Scope) {

@@ -20,11 +20,28 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	if err != nil {
 		return nil, estimate.Run{}, err
 	}
+	c := s.Config
+	evaluations := s.Test.Batches()
+	if s.Valid != nil {
+		evaluations += s.Valid.Batches()
+	}
+	if c.EMA.Decay > 0 {
+		evaluations *= 2
+	}
+	var phases []estimate.Phase
+	if c.FreezeEpochs > 0 {
+		phases = append(phases, estimate.Phase{Epochs: c.FreezeEpochs, At: 0})
+	}
+	if c.FreezeEpochs < c.Epochs {
+		phases = append(phases, estimate.Phase{Epochs: c.Epochs - c.FreezeEpochs, At: c.Epochs - 1}) // with drop path, if there is any
+	}
 	r := estimate.Run{
-		Name: "training of " + s.Genotype.Name, Key: "train.batch", Less: s.Less(), Weights: network.Cost.Parameters, Batch: s.Config.Batch,
-		Images: s.Train.Dataset.Len(), Steps: s.Train.Batches(), Evaluations: s.Test.Batches(),
-		Phases: []estimate.Phase{{Epochs: s.Config.Epochs, At: s.Config.Epochs - 1}}, // with drop path, if there is any
-		Image:  s.Train.Ahead(), Heap: estimate.Storing,
+		Name: "training of " + s.Genotype.Name, Key: "train.batch", Less: s.Less(), Weights: network.Cost.Parameters, Batch: c.Batch,
+		Images: s.Train.Dataset.Len(), Steps: s.Train.Batches(), Evaluations: evaluations, Phases: phases,
+		Image: s.Train.Ahead() * int64(c.Accumulate), Heap: estimate.Storing,
+	}
+	if s.Config.Recompute != "none" {
+		r.Heap = estimate.Recomputing
 	}
 	if s.Macro.Auxiliary {
 		r.Weights += network.AuxiliaryCost.Parameters
@@ -34,7 +51,10 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	}
 	return run.Probe[datasets.Batch]{Device: s.Options.Device, Epoch: s.Config.Epochs - 1, Start: func(batch int) (run.Measured[datasets.Batch], error) {
 		of := s
-		of.Config.Batch, of.Train, of.Test = batch, s.Train.With(batch), s.Test.With(2*batch)
+		of.Config.Batch, of.Train, of.Test = batch, s.Train.With(batch*c.Accumulate), s.Test.With(2*batch)
+		if s.Valid != nil {
+			of.Valid = s.Valid.With(2 * batch)
+		}
 		t, _, _, err := start(of, nil)
 		return t, err
 	}}, r, nil
@@ -42,6 +62,5 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 
 // Evaluate implements run.Measured.
 func (t *task) Evaluate(ctx context.Context, step func()) error {
-	_, err := t.evaluate(ctx, step)
-	return err
+	return t.evaluate(ctx, new(Epoch), step)
 }

@@ -1,4 +1,4 @@
-// Package train trains the network of a genotype with SGD.
+// Package train trains the network of a genotype.
 package train
 
 import (
@@ -9,6 +9,7 @@ import (
 	"hdas/configs"
 	"hdas/setting"
 	"iter"
+	"slices"
 
 	"hdas/datasets"
 	"hdas/metric"
@@ -17,6 +18,7 @@ import (
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/kernel"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
 	"hdas/torch/optim/schedule"
@@ -27,18 +29,24 @@ type Setup struct {
 	Config      configs.TrainSection
 	Macro       plan.Macro
 	Genotype    genotype.Genotype
-	Train, Test *datasets.Loader
-	Data        datasets.Spec // the data set of both loaders, stored in the checkpoint
+	Train, Test *datasets.Loader // a batch of Train is that of a step: Config.Batch*Config.Accumulate images
+	Valid       *datasets.Loader // of the validation part; nil without one
+	Data        datasets.Spec    // the data set of the loaders, stored in the checkpoint
 	Options     torch.Options
 	Autocast    torch.DType // type of the convolutions while learning; Float32: that of Options
 	Seed        uint64
-	Resolved    []byte     // the whole configuration as YAML, stored in the checkpoint
-	Basis       *run.Basis // what the run was begun with, stored in the checkpoint; nil if unknown
+	Start       *model.Start      // the checkpoint from whose weights it starts; nil: new weights
+	Taken       func(model.Taken) // called with what was taken from Start; may be nil
+	Resolved    []byte            // the whole configuration as YAML, stored in the checkpoint
+	Basis       *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
 }
 
 // Less names the settings with which the training would need less memory.
 func (s Setup) Less() string {
-	less := fmt.Sprintf("a smaller train.batch (it is %d), ", s.Config.Batch)
+	less := fmt.Sprintf("a smaller train.batch (it is %d; train.accumulate adds up several), ", s.Config.Batch)
+	if s.Config.Recompute == "none" {
+		less += "train.recompute=edge or cell, "
+	}
 	if s.Options.Device.IsCUDA() && s.Autocast == torch.Float32 {
 		less += "precision=bf16, "
 	}
@@ -47,11 +55,22 @@ func (s Setup) Less() string {
 
 // Epoch is the record of one epoch, as it is stored in the run folder. The last one is the result of a training.
 type Epoch struct {
-	Epoch    int          `json:"epoch"` // from 1
-	LR       float64      `json:"lr"`
-	DropPath float64      `json:"drop_path"`
-	Train    metric.Score `json:"train"` // while learning; the loss includes that of the auxiliary head
-	Test     metric.Score `json:"test"`
+	Epoch    int           `json:"epoch"` // from 1
+	LR       float64       `json:"lr"`    // in its first step
+	DropPath float64       `json:"drop_path"`
+	Train    metric.Score  `json:"train"` // while learning; the loss includes that of the auxiliary head
+	Test     metric.Score  `json:"test"`
+	Valid    *metric.Score `json:"valid,omitempty"` // on the validation part, if there is one
+	EMA      *Averaged     `json:"ema,omitempty"`   // of the averaged weights, if there are any
+	// Best is the epoch, from 1, with the highest accuracy on the validation part so far, whose weights are kept
+	// beside the last ones. With averaged weights it is their accuracy.
+	Best int `json:"best_epoch,omitempty"`
+}
+
+// Averaged is the score of the averaged weights.
+type Averaged struct {
+	Test  metric.Score  `json:"test"`
+	Valid *metric.Score `json:"valid,omitempty"`
 }
 
 // Run runs a training, from its start or from the newest checkpoint in dir, and returns the record of
@@ -67,6 +86,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	if err != nil {
 		return last, err
 	}
+	t.dir = dir
 	defer t.Free()
 	span := run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch, Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
 		Diverged: "the network has diverged; lower train.lr or train.clip"}
@@ -80,17 +100,26 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 // task is a running training; it implements run.Task.
 type task struct {
 	Setup
-	model *model.Model
-	step  Stepper
-	rate  schedule.Schedule
-	meter metric.Meter
+	dir       *run.Dir // nil while it is measured
+	model     *model.Model
+	step      Stepper
+	recompute kernel.Recompute
+	rate      schedule.Schedule
+	meter     metric.Meter
+	average   *optim.Average // of the weights; nil without one
+	done      int            // steps that were taken, of all epochs
+	best      float64        // highest accuracy on the validation part
+	bestEpoch int            // its epoch, from 0
 }
 
 // start returns a training and the epoch and the batch to begin with: those of the newest checkpoint in dir,
 // which may be nil, or 0. The caller calls Free.
 func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 	d := model.Describe(s.Macro, s.Train.Dataset.Info(), s.Data)
-	t = &task{Setup: s, rate: Rate(s.Config)}
+	t = &task{Setup: s, rate: Rate(s.Config, max(1, s.Train.Batches()))}
+	if t.recompute, err = kernel.ParseRecompute(s.Config.Recompute); err != nil {
+		return nil, 0, 0, err
+	}
 	err = torch.Do(func(*torch.Scope) (err error) {
 		torch.Seed(s.Seed)
 		if t.model, err = model.New(s.Genotype, d, s.Options); err != nil {
@@ -100,8 +129,19 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 		if s.Autocast == torch.Float16 {
 			t.step.Scaler = optim.NewScaler()
 		}
-		if dir != nil {
-			epoch, batch, err = t.restore(dir)
+		c, resumed, err := latest(dir)
+		if err == nil && dir != nil && !resumed {
+			err = take(t.model, s, dir)
+		}
+		if err != nil {
+			return err
+		}
+		if e := s.Config.EMA; e.Decay > 0 {
+			t.average = optim.NewAverage(slices.Collect(t.model.Weights.All()), e.Decay, e.Warmup)
+			t.step.Stepped = func() { t.average.Update(t.done + 1) }
+		}
+		if resumed {
+			epoch, batch, err = t.restore(c)
 		}
 		return err
 	})
@@ -121,6 +161,9 @@ func (t *task) Free() {
 		if t.step.Learner != nil {
 			t.step.Free()
 		}
+		if t.average != nil {
+			t.average.Free()
+		}
 		t.meter.Reset()
 		return nil
 	})
@@ -131,6 +174,7 @@ func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[datasets.
 	if from == 0 {
 		torch.Do(func(*torch.Scope) error { t.meter.Reset(); return nil })
 	}
+	t.done = epoch*t.Train.Batches() + from
 	return t.Train.Epoch(ctx, epoch, from)
 }
 
@@ -139,32 +183,88 @@ func (t *task) dropPath(epoch int) float64 {
 	return t.Config.DropPath * float64(epoch) / float64(t.Config.Epochs)
 }
 
-// Step updates the weights with one batch and returns the training loss.
+// Step updates the weights with one batch, in parts of Config.Batch images, and returns the training loss.
 func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
-	images, labels := metric.Tensors(b, t.Options)
-	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast}
-	loss, logits := t.step.Take(how, t.rate(epoch), images, func(logits torch.Tensor) torch.Tensor {
-		return metric.CrossEntropy(logits, labels, b, t.Config.LabelSmoothing)
-	})
-	t.meter.Add(loss, logits, labels)
+	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast, Recompute: t.recompute,
+		Frozen: epoch < t.Config.FreezeEpochs, FrozenNorms: t.Config.FreezeNorm}
+	parts := partsOf(b, t.Config.Batch)
+	var labels torch.Tensor
+	loss := t.step.Accumulate(how, t.rate(t.done), len(parts), func(i int) Part {
+		part := parts[i]
+		var images torch.Tensor
+		images, labels = metric.Tensors(part, t.Options)
+		return Part{images, func(logits torch.Tensor) torch.Tensor {
+			return metric.CrossEntropy(logits, labels, part, t.Config.LabelSmoothing)
+		}, float64(part.N) / float64(b.N)}
+	}, func(loss, logits torch.Tensor) { t.meter.Add(loss, logits, labels) })
+	t.done++
 	return []run.Scalar{{Name: "loss", Value: loss}}
 }
 
-// EndEpoch evaluates the network on the test set and returns the record of the epoch.
-func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
-	r := Epoch{Epoch: epoch + 1, LR: t.rate(epoch), DropPath: t.dropPath(epoch)}
-	test, err := t.evaluate(ctx, nil)
-	if err != nil {
-		return nil, false, err
+// partsOf divides a batch in parts of n images. A single remaining image, for which batch norm has no variance,
+// is added to the part before.
+func partsOf(b datasets.Batch, n int) (parts []datasets.Batch) {
+	for from := 0; from < b.N; {
+		size := min(n, b.N-from)
+		if b.N-from-size == 1 {
+			size++
+		}
+		parts = append(parts, b.Part(from, size))
+		from += size
 	}
-	r.Test = test
-	err = torch.Do(func(*torch.Scope) error { r.Train = t.meter.Score(); return nil })
-	return r, false, errors.Join(err, r.Train.Finite(), r.Test.Finite())
+	return parts
 }
 
-// evaluate returns the score of the network on the test set.
-func (t *task) evaluate(ctx context.Context, step func()) (metric.Score, error) {
-	return metric.Evaluate(ctx, t.model.Logits, t.Test, t.Options, step)
+// EndEpoch evaluates the network and returns the record of the epoch. If there is a validation part, it keeps
+// the best network, and ends the training when that has not become better for Config.Patience epochs.
+func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
+	r := Epoch{Epoch: epoch + 1, LR: t.rate(epoch * t.Train.Batches()), DropPath: t.dropPath(epoch)}
+	if err := t.evaluate(ctx, &r, nil); err != nil {
+		return nil, false, err
+	}
+	err := torch.Do(func(*torch.Scope) error { r.Train = t.meter.Score(); return nil })
+	if err := errors.Join(err, r.Train.Finite(), r.Test.Finite()); err != nil || r.Valid == nil {
+		return r, false, err
+	}
+	valid := *r.Valid
+	if r.EMA != nil {
+		valid = *r.EMA.Valid
+	}
+	if valid.Top1 > t.best || epoch == 0 {
+		t.best, t.bestEpoch = valid.Top1, epoch
+		err = torch.Do(func(*torch.Scope) error {
+			c, err := t.Checkpoint(epoch+1, 0)
+			if err != nil {
+				return err
+			}
+			return t.dir.SaveBest(c)
+		})
+	}
+	r.Best = t.bestEpoch + 1
+	return r, t.Config.Patience > 0 && epoch-t.bestEpoch >= t.Config.Patience, err
+}
+
+// evaluate puts the scores of the network, and of its averaged weights, into r. step is called after each batch.
+func (t *task) evaluate(ctx context.Context, r *Epoch, step func()) (err error) {
+	if r.Test, r.Valid, err = t.scores(ctx, step); err != nil || t.average == nil {
+		return err
+	}
+	swap := func() error { return torch.Do(func(*torch.Scope) error { t.average.Swap(); return nil }) }
+	if err := swap(); err != nil {
+		return err
+	}
+	r.EMA = &Averaged{}
+	r.EMA.Test, r.EMA.Valid, err = t.scores(ctx, step)
+	return errors.Join(err, swap())
+}
+
+// scores returns the scores of the network on the test set and on the validation part; valid is nil without one.
+func (t *task) scores(ctx context.Context, step func()) (test metric.Score, valid *metric.Score, err error) {
+	if test, err = metric.Evaluate(ctx, t.model.Logits, t.Test, t.Options, step); err != nil || t.Valid == nil {
+		return test, nil, err
+	}
+	s, err := metric.Evaluate(ctx, t.model.Logits, t.Valid, t.Options, step)
+	return test, &s, err
 }
 
 // Checkpoint returns the whole state of the training: weights, optimizer, random number generators and
@@ -176,25 +276,58 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	}
 	c.Meta.Config, c.Meta.Epoch, c.Meta.Batch = string(t.Resolved), epoch, batch
 	c.Meta.Seed, c.Meta.Generators, c.Meta.Basis = t.Seed, run.Generators(t.Options.Device), t.Basis
-	c.State["sgd"], c.State["metrics"], c.State["scale"] = t.step.State(), t.meter.State(), t.step.Scaler.State("loss")
+	c.Meta.Best, c.Meta.BestEpoch = t.best, t.bestEpoch
+	c.State[t.optimizer()], c.State["metrics"], c.State["scale"] = t.step.State(), t.meter.State(), t.step.Scaler.State("loss")
+	if t.average != nil {
+		c.State[model.AverageSection] = t.average.State()
+	}
 	return c, nil
 }
 
-// restore loads the newest checkpoint of dir, if there is one, and returns the epoch and the batch at
-// which the training continues.
-func (t *task) restore(dir *run.Dir) (epoch, batch int, err error) {
-	c, ok, err := dir.Latest()
-	if err != nil || !ok {
-		return 0, 0, err
+// optimizer returns the section of a checkpoint with the optimizer's state.
+func (t *task) optimizer() string { return string(t.Config.Optimizer) }
+
+// latest returns the newest checkpoint of dir, which may be nil, and whether there is one.
+func latest(dir *run.Dir) (c run.Loaded, ok bool, err error) {
+	if dir == nil {
+		return c, false, nil
 	}
+	return dir.Latest()
+}
+
+// take copies the weights of the checkpoint that a new training starts from, if there is one, and writes which.
+func take(m *model.Model, s Setup, dir *run.Dir) error {
+	if s.Start == nil {
+		return nil
+	}
+	taken, err := m.Take(*s.Start)
+	if err != nil {
+		return err
+	}
+	if s.Taken != nil {
+		s.Taken(taken)
+	}
+	text, err := json.MarshalIndent(taken, "", "  ")
+	if err != nil {
+		return err
+	}
+	return dir.WriteFile(run.StartFile, append(text, '\n'))
+}
+
+// restore loads a checkpoint and returns the epoch and the batch at which the training continues.
+func (t *task) restore(c run.Loaded) (epoch, batch int, err error) {
 	if c.Meta.Kind != model.Kind {
 		return 0, 0, fmt.Errorf("the run folder holds a %s, not a %s", c.Meta.Kind, model.Kind)
 	}
-	err = errors.Join(t.model.Restore(c), t.step.Load(c.State["sgd"]), run.SetGenerators(c.Meta.Generators))
+	err = errors.Join(t.model.Restore(c), t.step.Load(c.State[t.optimizer()]), run.SetGenerators(c.Meta.Generators))
+	if t.average != nil {
+		err = errors.Join(err, t.average.Load(c.State[model.AverageSection]))
+	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("the checkpoint does not fit this training: %w", err)
 	}
 	t.step.Scaler.Load("loss", c.State["scale"])
 	t.meter.Load(c.State["metrics"], t.Options.Device)
+	t.best, t.bestEpoch = c.Meta.Best, c.Meta.BestEpoch
 	return c.Meta.Epoch, c.Meta.Batch, nil
 }

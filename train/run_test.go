@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,172 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	}
 }
 
+// all returns a training with everything on that has a state or depends on the step.
+func all(t *testing.T) train.Setup {
+	s := setup(t)
+	c := &s.Config
+	c.Batch, c.Accumulate, c.Optimizer, c.LR, c.NormDecay, c.ClipBy, c.Clip = 4, 2, configs.AdamWOptimizer, 0.01, false, configs.ClipValue, 0.01
+	c.ScheduleBy, c.Warmup, c.WarmupSteps, c.EMA.Decay, c.Patience, c.Recompute = configs.ByStep, 0, 4, 0.9, 2, "edge"
+	c.BackboneLR, c.LayerDecay, c.FreezeEpochs, c.FreezeNorm = 0.5, 0.9, 1, true
+	var err error
+	if s.Train.Balance, err = datasets.Labels(s.Train.Dataset); err != nil {
+		t.Fatal(err)
+	}
+	s.Valid = &datasets.Loader{Dataset: datasetstest.Synthetic(10, 32), Batch: 10}
+	return s
+}
+
+// With accumulation, AdamW, averaged weights, groups of rates, frozen epochs and a validation part, too, a training
+// that is stopped after any step and resumed writes the same files, and its best checkpoint and its averages are networks.
+func TestResumedWithEverythingOn(t *testing.T) {
+	run2 := func(folder string, stop int) train.Epoch {
+		t.Helper()
+		return runtest.ToEnd(t, folder, stop, func(ctx context.Context, d *run.Dir, observe func(run.Progress)) (train.Epoch, error) {
+			return train.Run(ctx, all(t), d, observe)
+		})
+	}
+	unbroken := t.TempDir()
+	live := torch.Live()
+	last := run2(unbroken, 0)
+	if last.EMA == nil || last.Valid == nil || last.EMA.Valid == nil || last.Best == 0 {
+		t.Fatalf("%+v", last)
+	}
+	for _, step := range []int{2, 4, 8} {
+		broken := filepath.Join(t.TempDir(), fmt.Sprintf("stopped-after-%d", step))
+		run2(broken, step)
+		runtest.Same(t, unbroken, broken, "checkpoint.safetensors", "epochs.jsonl", run.BestFile)
+	}
+	score := func(load func(string, torch.Options) (*model.Model, run.Meta, error), path string) (s metric.Score, m run.Meta) {
+		t.Helper()
+		var net *model.Model
+		if err := torch.Do(func(*torch.Scope) (err error) { net, m, err = load(path, torch.Options{}); return err }); err != nil {
+			t.Fatal(err)
+		}
+		s, err := metric.Evaluate(context.Background(), net.Logits, all(t).Test, torch.Options{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		torch.Do(func(*torch.Scope) error { net.Free(); return nil })
+		return s, m
+	}
+	if got, _ := score(model.Load, unbroken); got != last.Test {
+		t.Errorf("the weights score %+v, not %+v", got, last.Test)
+	}
+	if got, _ := score(model.LoadAveraged, unbroken); got != last.EMA.Test || got == last.Test {
+		t.Errorf("the averages score %+v, not %+v", got, last.EMA.Test)
+	}
+	if _, m := score(model.Load, filepath.Join(unbroken, run.BestFile)); m.Epoch != last.Best {
+		t.Errorf("the best checkpoint is of epoch %d, not %d", m.Epoch, last.Best)
+	}
+	if n := torch.Live() - live; n != 0 {
+		t.Errorf("%d tensors left alive", n)
+	}
+}
+
+// Without a better validation accuracy for as many epochs as its patience, a training ends, and what it reports
+// is its last epoch.
+func TestPatience(t *testing.T) {
+	s := setup(t)
+	s.Config.Epochs, s.Config.Patience, s.Config.LR, s.Config.WarmupFrom = 20, 2, 1e-9, 0 // it learns nothing, so the first epoch stays the best
+	s.Config.DropPath, s.Train.Transform = 0, datasets.Transform{}
+	s.Config.FreezeNorm = true
+	s.Valid = &datasets.Loader{Dataset: datasetstest.Synthetic(10, 32), Batch: 10}
+	d, err := run.Create(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	last, err := train.Run(context.Background(), s, d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last.Epoch != 3 || last.Best != 1 {
+		t.Errorf("it ended after epoch %d with the best %d", last.Epoch, last.Best)
+	}
+}
+
+// In frozen epochs nothing but the classifier and the auxiliary head changes, bit for bit; afterwards all changes.
+func TestFrozenBackbone(t *testing.T) {
+	weights := func(epochs int) map[string][]float64 {
+		s := setup(t)
+		s.Config.Epochs, s.Config.FreezeEpochs = 2, 1
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		folder := t.TempDir()
+		d, err := run.Create(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		observe := func(p run.Progress) {
+			if p.Record != nil && p.Epoch == epochs || epochs == 0 {
+				cancel()
+			}
+		}
+		if epochs == 0 {
+			s.Config.LR, s.Config.Warmup, s.Config.MinLR = 1e-300, 0, 0 // the first step changes nothing
+			s.Config.FreezeNorm = true
+		}
+		if _, err := train.Run(ctx, s, d, observe); err != nil && !errors.Is(err, run.ErrStopped) {
+			t.Fatal(err)
+		}
+		all := map[string][]float64{}
+		err = torch.Do(func(*torch.Scope) error {
+			c, err := run.Read(filepath.Join(folder, run.CheckpointFile))
+			for name, v := range c.State["weights"] {
+				all[name] = v.Float64s()
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	begun, frozen, after := weights(0), weights(1), weights(2)
+	for name, v := range begun {
+		head := strings.HasPrefix(name, "classifier.") || strings.HasPrefix(name, "auxiliary_head.")
+		if same := slices.Equal(v, frozen[name]); same == head {
+			t.Errorf("%s after the frozen epoch is as before: %t", name, same)
+		}
+		if slices.Equal(frozen[name], after[name]) {
+			t.Errorf("%s does not learn after the frozen epoch", name)
+		}
+	}
+}
+
+// With frozen norms no running statistic of the backbone changes, and the weights learn.
+func TestFrozenNorms(t *testing.T) {
+	s := setup(t)
+	s.Config.Epochs, s.Config.FreezeNorm = 1, true
+	folder := t.TempDir()
+	d, err := run.Create(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := train.Run(context.Background(), s, d, nil); err != nil {
+		t.Fatal(err)
+	}
+	torch.Do(func(*torch.Scope) error {
+		c, err := run.Read(filepath.Join(folder, run.CheckpointFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, v := range c.State["weights"] {
+			start := 0.
+			if strings.HasSuffix(name, "running_var") {
+				start = 1
+			}
+			changed := slices.ContainsFunc(v.Float64s(), func(x float64) bool { return x != start })
+			if strings.Contains(name, ".running_") && changed != strings.HasPrefix(name, "auxiliary_head.") {
+				t.Errorf("%s has changed: %t", name, changed)
+			}
+		}
+		return nil
+	})
+}
+
 // A training that is killed resumes from the last checkpoint within its epoch and writes the same files as
 // an uninterrupted one, byte for byte.
 func TestKilledTrainingGoesOnWithinAnEpoch(t *testing.T) {
@@ -138,17 +305,45 @@ func TestDivergedTraining(t *testing.T) {
 // The learning rates of all schedules: the full rate in epoch 0, and the warm-up from its share.
 func TestRates(t *testing.T) {
 	c := configs.DefaultTrainSection()
-	if r := train.Rate(c); r(0) != 0.025 || r(300) != 0.0125 || r(600) > 1e-18 {
+	if r := train.Rate(c, 1); r(0) != 0.025 || r(300) != 0.0125 || r(600) > 1e-18 {
 		t.Errorf("cosine rates %v %v %v", r(0), r(300), r(600))
 	}
 	c.Warmup, c.WarmupFrom, c.Schedule, c.LR = 10, 1e-3, configs.LinearSchedule, 1
-	if r := train.Rate(c); r(0) != 1e-3 || r(10) != 1-10.0/600 {
+	if r := train.Rate(c, 1); r(0) != 1e-3 || r(10) != 1-10.0/600 {
 		t.Errorf("warm-up rates %v %v", r(0), r(10))
 	}
 	c.Warmup, c.Schedule, c.StepEvery, c.StepFactor = 0, configs.StepSchedule, 1, 0.97
-	if r := train.Rate(c); r(0) != 1 || r(2) != 0.97*0.97 {
+	if r := train.Rate(c, 1); r(0) != 1 || r(2) != 0.97*0.97 {
 		t.Errorf("step rates %v %v", r(0), r(2))
 	}
+}
+
+// By step, the schedule and its warm-up have the same course, in steps; a warm-up in steps is finer than an epoch.
+func TestRatesByStep(t *testing.T) {
+	c := configs.DefaultTrainSection()
+	c.Epochs, c.LR, c.Schedule, c.Milestones, c.StepFactor = 10, 1, configs.MultiStepSchedule, []int{3, 6}, 0.1
+	near := func(what string, got, want float64) {
+		t.Helper()
+		if math.Abs(got-want) > 1e-12 {
+			t.Errorf("%s: %v, not %v", what, got, want)
+		}
+	}
+	for _, by := range []configs.ScheduleBy{configs.ByEpoch, configs.ByStep} {
+		c.ScheduleBy = by
+		r := train.Rate(c, 8)
+		near("before a milestone", r(23), 1)
+		near("at a milestone", r(24), 0.1)
+		near("after both", r(79), 0.01)
+	}
+	c.Schedule, c.ScheduleBy = configs.LinearSchedule, configs.ByEpoch
+	near("within an epoch", train.Rate(c, 8)(15), 0.9)
+	c.ScheduleBy = configs.ByStep
+	near("by step", train.Rate(c, 8)(15), 1-15./80)
+	c.Warmup, c.WarmupFrom = 2, 0
+	near("warm-up by step", train.Rate(c, 8)(4), (1-4./80)*0.25)
+	c.Warmup, c.WarmupSteps, c.ScheduleBy = 0, 4, configs.ByEpoch
+	near("warm-up in steps", train.Rate(c, 8)(3), 0.75)
+	near("after it", train.Rate(c, 8)(5), 1)
 }
 
 // Invalid settings of a Go program are refused like those of a file.

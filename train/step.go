@@ -1,6 +1,8 @@
 package train
 
 import (
+	"math"
+
 	"hdas/configs"
 	"hdas/models"
 	"hdas/torch"
@@ -15,34 +17,122 @@ type Stepper struct {
 	AuxiliaryWeight float64 // weight of the auxiliary head's loss
 	// Phase is called at the end of each part of a step with its name, one of Phases; it may be nil.
 	Phase func(name string)
+
+	factors []float64      // of the learning rates of the groups
+	all     []torch.Tensor // the parameters, and, of the head alone, those that learn while the backbone is frozen
+	head    []torch.Tensor
 }
 
 // Phases are the names of the parts of a step, in order.
 var Phases = []string{optim.Forward, optim.Backward, "optimizer"}
 
-// NewStepper returns a Stepper with a new SGD optimizer, whose gradients are clipped, for the network's
-// weights. It runs inside torch.Do; the caller frees the Stepper, which does not own the weights.
+// NewStepper returns a Stepper with a new optimizer for the network's weights. It runs inside torch.Do; the
+// caller frees the Stepper, which does not own the weights.
 func NewStepper(n *models.Network, weights *nn.Store, c configs.TrainSection) Stepper {
-	params := weights.Weights()
-	sgd := optim.NewSGD(params, torch.SGDOptions{Momentum: c.Momentum, WeightDecay: c.WeightDecay, Nesterov: c.Nesterov})
-	return Stepper{Learner: &optim.Learner{Optimizer: sgd, Params: nn.Tensors(params), Clip: c.Clip}, Net: n, AuxiliaryWeight: c.AuxiliaryWeight}
+	groups, factors, isHead := parameterGroups(n, weights, c)
+	params := optim.Params(groups)
+	s := Stepper{Net: n, AuxiliaryWeight: c.AuxiliaryWeight, factors: factors, all: nn.Tensors(params), head: make([]torch.Tensor, len(params))}
+	for i, p := range params {
+		if isHead(p.Name) {
+			s.head[i] = p.Tensor
+		}
+	}
+	s.Learner = &optim.Learner{Optimizer: newOptimizer(groups, c), Params: s.all}
+	clip(s.Learner, c)
+	return s
+}
+
+// clip sets how a learner clips gradients.
+func clip(l *optim.Learner, c configs.TrainSection) {
+	switch c.ClipBy {
+	case configs.ClipValue:
+		l.ClipValue = c.Clip
+	case configs.ClipNorm:
+		l.Clip = c.Clip
+	}
+}
+
+func newOptimizer(groups []optim.Group, c configs.TrainSection) optim.Optimizer {
+	if c.Optimizer == configs.AdamWOptimizer {
+		return optim.NewAdamW(groups, torch.AdamOptions{Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps})
+	}
+	return optim.NewGroupedSGD(groups, torch.SGDOptions{Momentum: c.Momentum, Nesterov: c.Nesterov})
+}
+
+// parameterGroups returns the groups of parameters with the same learning rate and weight decay, in the order of
+// the network, the factors of their learning rates, and whether a parameter belongs to the head: the classifier
+// and the auxiliary head. A cell's factor is LayerDecay to the power of its distance from the head, times that of
+// the backbone.
+func parameterGroups(n *models.Network, weights *nn.Store, c configs.TrainSection) (groups []optim.Group, factors []float64, isHead func(name string) bool) {
+	depths, head := n.Plan.Depths()
+	isHead = func(name string) bool { return depths[name] == head }
+	type key struct{ factor, decay float64 }
+	at := map[key]int{}
+	for _, p := range weights.Weights() {
+		k := key{1, c.WeightDecay}
+		if !isHead(p.Name) {
+			k.factor = c.BackboneLR * math.Pow(c.LayerDecay, float64(head-depths[p.Name]))
+		}
+		if !c.NormDecay && len(p.Tensor.Shape()) == 1 { // scales and shifts of batch norms, and the classifier's bias
+			k.decay = 0
+		}
+		i, known := at[k]
+		if !known {
+			i = len(groups)
+			at[k], groups, factors = i, append(groups, optim.Group{Decay: k.decay}), append(factors, k.factor)
+		}
+		groups[i].Params = append(groups[i].Params, p)
+	}
+	return groups, factors, isHead
+}
+
+// Part is a part of a step's batch.
+type Part struct {
+	Images torch.Tensor                           // (N,C,H,W)
+	Loss   func(logits torch.Tensor) torch.Tensor // of logits (N,Classes); also called for those of the auxiliary head
+	Share  float64                                // of this part in the batch; the shares of a batch add up to 1
 }
 
 // Take runs one step on images (N,C,H,W) with that learning rate and returns the loss, with that of the
 // auxiliary head, and the logits (N,Classes), both detached. The function loss computes the loss of
 // logits (N,Classes); it is also called for those of the auxiliary head.
 func (s Stepper) Take(c *nn.Ctx, rate float64, images torch.Tensor, loss func(logits torch.Tensor) torch.Tensor) (total, logits torch.Tensor) {
-	grads := s.Gradient(1, func(int) torch.Tensor {
-		main, aux := s.Net.Forward(c, images)
-		sum := s.total(main, aux, loss)
-		total, logits = sum.Detach(), main.Detach()
-		return sum
+	total = s.Accumulate(c, rate, 1, func(int) Part { return Part{images, loss, 1} }, func(_, of torch.Tensor) { logits = of })
+	return total, logits
+}
+
+// Accumulate runs one step on a batch in parts, whose gradients are added up, and returns the loss of the batch,
+// detached. part returns part i; seen is called with its loss and its logits, both detached, which are freed
+// after it if there are several parts.
+func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int) Part, seen func(loss, logits torch.Tensor)) (total torch.Tensor) {
+	s.Params = s.all
+	if c.Frozen {
+		s.Params = s.head
+	}
+	if parts > 1 {
+		total = torch.Zeros(torch.Options{DType: s.all[0].DType(), Device: s.all[0].Device()})
+	}
+	grads := s.Gradient(parts, func(i int) torch.Tensor {
+		p := part(i)
+		logits, aux := s.Net.Forward(c, p.Images)
+		loss := s.total(logits, aux, p.Loss)
+		seen(loss.Detach(), logits.Detach())
+		if parts == 1 {
+			total = loss.Detach()
+			return loss
+		}
+		torch.NoGrad(func() { total.Add_(loss.MulScalar(p.Share)) })
+		return loss.MulScalar(p.Share * float64(parts)) // Gradient takes the mean
 	}, s.Phase)
-	s.Learner.Step([]float64{rate}, grads)
+	rates := make([]float64, len(s.factors))
+	for i, factor := range s.factors {
+		rates[i] = rate * factor
+	}
+	s.Step(rates, grads)
 	if s.Phase != nil {
 		s.Phase("optimizer")
 	}
-	return total, logits
+	return total
 }
 
 // total returns the loss of the logits plus the weighted loss of the auxiliary head, if there is one.

@@ -85,6 +85,7 @@ func TestCheckpointInAndOut(t *testing.T) {
 		refuseNoNumbers(t, at("images.safetensors"), at("in.safetensors"), at("out.safetensors"))
 	})
 	t.Run("images", func(t *testing.T) { predictImages(t, at("in.safetensors")) })
+	t.Run("serve", func(t *testing.T) { serveImages(t, at("in.safetensors")) })
 
 	for _, c := range []struct {
 		args, words string
@@ -108,6 +109,8 @@ func TestCheckpointInAndOut(t *testing.T) {
 		{"predict x --input z", "need each other", exitUsage},
 		{"predict x y -o z", "need each other", exitUsage},
 		{"predict x --input y -o z --top 3", "--top", exitUsage},
+		{"serve x --max-images 0", "--max-images 0 is less than 1", exitUsage},
+		{"serve " + at("in.safetensors") + " --listen 127.0.0.1:99999", "cannot listen on 127.0.0.1:99999: ", exitFailed},
 		{"predict x y --precision float16", "float32, float64", exitUsage},
 	} {
 		if code, _, errs := call(t, strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.words) {

@@ -125,12 +125,17 @@ type importer struct {
 }
 
 func (f *importer) flags(c *cobra.Command) {
+	f.originFlags(c)
+	c.Flags().StringVarP(&f.out, "output", "o", "", "file to write: a checkpoint (.safetensors), or a genotype (.yaml; - for standard output)")
+}
+
+// originFlags adds the flags that describe the network of a file of weights.
+func (f *importer) originFlags(c *cobra.Command) {
 	c.Flags().StringVar(&f.genotype, "genotype", "", "genotype of the network: NAME, FILE, CELLS+STAGES or RUN")
 	c.Flags().StringVar(&f.preset, "preset", string(plan.CIFAR), setting.List(plan.Presets))
 	c.Flags().StringVar(&f.dataset, "dataset", "", "data set of the training: "+strings.Join(datasets.Described(), ", ")+"; default: that of the preset")
 	c.Flags().StringVar(&f.classes, "classes", "", "file with the names of the classes, one in a line; default: those of the data set, or numbers")
 	c.Flags().StringVar(&f.key, "key", "", "key of the weights in the file, such as ema.state_dict; default: the usual ones are tried")
-	c.Flags().StringVarP(&f.out, "output", "o", "", "file to write: a checkpoint (.safetensors), or a genotype (.yaml; - for standard output)")
 	for flag, values := range map[string][]string{"genotype": genotype.Names(), "preset": {string(plan.CIFAR), string(plan.ImageNet)}, "dataset": datasets.Described()} {
 		c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveDefault))
 	}
@@ -138,6 +143,9 @@ func (f *importer) flags(c *cobra.Command) {
 
 // checkpoint converts the weights in a file to a checkpoint.
 func (f *importer) checkpoint(file string) (r imported, err error) {
+	if f.genotype == "" || f.out == "" {
+		return r, usageError{errors.New("import needs --genotype, the genotype of the network, and -o, the checkpoint to write")}
+	}
 	o, err := f.origin()
 	if err != nil {
 		return r, usageError{err}
@@ -156,9 +164,6 @@ func (f *importer) checkpoint(file string) (r imported, err error) {
 
 // origin returns the description of the network that the flags give.
 func (f *importer) origin() (o model.Origin, err error) {
-	if f.genotype == "" || f.out == "" {
-		return o, fmt.Errorf("import needs --genotype, the genotype of the network, and -o, the checkpoint to write")
-	}
 	if err := o.Preset.UnmarshalText([]byte(f.preset)); err != nil {
 		return o, fmt.Errorf("--preset %w", err)
 	}

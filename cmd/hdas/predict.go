@@ -24,6 +24,7 @@ type predictor struct {
 	common     configs.Common
 	top, batch int
 	input, out string
+	ema        bool
 }
 
 func (p *program) predict() *cobra.Command {
@@ -52,7 +53,7 @@ safetensors file of -o.`,
 					return usageError{err}
 				}
 			}
-			m, free, err := lab.Load(a[0], f.common)
+			m, free, err := lab.Load(a[0], f.ema, f.common)
 			if err != nil {
 				return err
 			}
@@ -72,6 +73,7 @@ func (f *predictor) flags(c *cobra.Command) {
 	s := c.Flags()
 	s.IntVar(&f.top, "top", 5, "number of classes to print for each image")
 	s.IntVar(&f.batch, "batch", 32, "images in a batch")
+	emaFlag(c, &f.ema)
 	s.StringVar(&f.input, "input", "", "safetensors file with the images as a tensor")
 	s.StringVarP(&f.out, "output", "o", "", "with --input: safetensors file to write")
 	s.StringVar(&f.common.Precision, "precision", "float32", "float32 or float64")

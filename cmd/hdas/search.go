@@ -86,13 +86,17 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 	p.acceptsData(c)
 	many.flags(c)
 	dryFlag(c, &dry)
-	c.Flags().BoolVar(&p.part, partFlag, false, "")
-	c.Flags().MarkHidden(partFlag)
+	p.partFlag(c)
 	return c
 }
 
-// partFlag is the flag of searches that are one of several seeds.
+// partFlag is the flag of runs that are one of several seeds.
 const partFlag = "part-of-seeds"
+
+func (p *program) partFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&p.part, partFlag, false, "")
+	c.Flags().MarkHidden(partFlag)
+}
 
 // nextSearch returns the command that searches the connections of the stages whose lengths a distribution
 // search found, with its other settings; it is empty for other searches. file is the configuration.

@@ -201,7 +201,7 @@ func TestCompare(t *testing.T) {
 	if err := json.Unmarshal([]byte(must(t, "compare", "--resume", "--out", out, "--json")), &second); err != nil {
 		t.Fatal(err)
 	}
-	if first.RI != second.RI {
+	if *first.RI != *second.RI {
 		t.Errorf("RI %v, then %v", first.RI, second.RI)
 	}
 	found, err := run.LoadGenotype(filepath.Join(out, "found-1"))
@@ -220,7 +220,7 @@ func TestCompare(t *testing.T) {
 	for args, words := range map[string]string{
 		"compare":                                       "--resume",
 		"compare NOTHING":                               "DARTS_V1",
-		"compare DARTS_V1 --random 0":                   "is not in 1..",
+		"compare DARTS_V1 --random -1":                  "is not in 0..",
 		"compare DARTS_V1 --window 3":                   "is for stages",
 		"compare --resume --out " + out + " --random 3": "cannot change",
 	} {

@@ -15,7 +15,7 @@ import (
 	"hdas/run"
 )
 
-// seeds holds the flags of a search with several seeds.
+// seeds holds the flags of a search or a training with several seeds.
 type seeds struct {
 	n, jobs   int
 	name      string // name of the configuration of the selecting training
@@ -24,11 +24,17 @@ type seeds struct {
 }
 
 func (s *seeds) flags(c *cobra.Command) {
+	s.runFlags(c, "searches")
 	f := c.Flags()
-	f.IntVar(&s.n, "seeds", 1, "number of searches to run, with consecutive seeds from --seed on, each in its own folder below --out")
-	f.IntVar(&s.jobs, "jobs", 1, "number of searches to run at once; the threads are divided among them")
 	f.StringVar(&s.name, "select", "", "train the genotype of each seed with this configuration on one half of the training data, and select the best on the other half")
 	f.StringArrayVar(&s.set, "select-set", nil, "change one setting of that training, as in --select-set train.epochs=10 (repeatable)")
+}
+
+// runFlags adds the flags of several runs.
+func (s *seeds) runFlags(c *cobra.Command, runs string) {
+	f := c.Flags()
+	f.IntVar(&s.n, "seeds", 1, "number of "+runs+" to run, with consecutive seeds from --seed on, each in its own folder below --out")
+	f.IntVar(&s.jobs, "jobs", 1, "number of "+runs+" to run at once; the threads are divided among them")
 }
 
 // check returns an error for invalid flags. With --resume it sets the number of seeds to that of the folder.
@@ -68,20 +74,9 @@ func (s *seeds) plan() lab.Seeds { return lab.Seeds{N: s.n, Jobs: s.jobs, Select
 
 // searchSeeds runs a search with several seeds, each in a process of this program.
 func (p *program) searchSeeds(cmd *cobra.Command, c configs.Search, s seeds, dir *run.Dir) error {
-	self, err := os.Executable()
+	plan, err := p.commands(cmd, s, c.Threads, "search", string(c.Search.Kind))
 	if err != nil {
 		return err
-	}
-	plan := s.plan()
-	plan.Command = func(folder string) []string {
-		again := []string{self, "search", string(c.Search.Kind), "--resume", "--out", folder, "--" + partFlag}
-		if p.acceptData {
-			again = append(again, "--"+acceptFlag)
-		}
-		if cmd.Flags().Changed("threads") { // the searches that have begun have another number in their configuration
-			again = append(again, fmt.Sprintf("--threads=%d", c.Threads))
-		}
-		return again
 	}
 	sum, err := lab.SearchSeeds(cmd.Context(), c, plan, dir, p.watch())
 	var cannot *lab.Untrainable
@@ -92,6 +87,50 @@ func (p *program) searchSeeds(cmd *cobra.Command, c configs.Search, s seeds, dir
 		return err
 	}
 	return p.print(sum, func(w io.Writer) { writeSummary(w, sum) })
+}
+
+// commands returns the plan of the runs with the command that resumes one.
+func (p *program) commands(cmd *cobra.Command, s seeds, threads int, command ...string) (lab.Seeds, error) {
+	self, err := os.Executable()
+	plan := s.plan()
+	plan.Command = func(folder string) []string {
+		again := append(append([]string{self}, command...), "--resume", "--out", folder, "--"+partFlag)
+		if p.acceptData {
+			again = append(again, "--"+acceptFlag)
+		}
+		if cmd.Flags().Changed("threads") { // the runs that have begun have another number in their configuration
+			again = append(again, fmt.Sprintf("--threads=%d", threads))
+		}
+		return again
+	}
+	return plan, err
+}
+
+// trainSeeds runs a training with several seeds, each in a process of this program.
+func (p *program) trainSeeds(cmd *cobra.Command, t *trainer, dir *run.Dir) error {
+	plan, err := p.commands(cmd, t.many, t.config.Threads, "train")
+	if err != nil {
+		return err
+	}
+	sum, err := lab.TrainSeeds(cmd.Context(), t.config, t.g, plan, dir, p.watch())
+	if err != nil {
+		return err
+	}
+	return p.print(sum, func(w io.Writer) { writeTrainings(w, sum) })
+}
+
+func writeTrainings(w io.Writer, s lab.Trainings) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "seed\ttest accuracy\ttop-5\t")
+	for _, r := range s.Seeds {
+		fmt.Fprintf(t, "%d\t%s\t%s\t\n", r.Seed, percent(r.Test.Top1), percent(r.Test.Top5))
+	}
+	t.Flush()
+	fmt.Fprintf(w, "\ntop-1  %s\ntop-5  %s\n", percents(s.Top1), percents(s.Top5))
+	if s.EMA != nil {
+		fmt.Fprintf(w, "top-1 with averaged weights (--ema)  %s\n", percents(*s.EMA))
+	}
+	fmt.Fprintf(w, "runs   %s\n", filepath.Join(s.Folder, "seed-*"))
 }
 
 func writeSummary(w io.Writer, s lab.Summary) {

@@ -74,8 +74,8 @@ func (s *instance) losses(t task, c *nn.Ctx, b search.Sample) (logits, aux, loss
 
 // training returns the Stepper of a derived network with the settings of the task; the caller frees it.
 func (t task) training(s *instance) train.Stepper {
-	w := t.Weights.Of
-	c := configs.TrainSection{Momentum: w.Momentum, WeightDecay: w.WeightDecay, Clip: w.Clip, AuxiliaryWeight: t.AuxiliaryWeight}
+	w, c := t.Weights.Of, configs.DefaultTrainSection()
+	c.Momentum, c.WeightDecay, c.Clip, c.AuxiliaryWeight = w.Momentum, w.WeightDecay, w.Clip, t.AuxiliaryWeight
 	return train.NewStepper(s.derived, s.weights, c)
 }
 

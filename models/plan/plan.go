@@ -5,6 +5,7 @@ package plan
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"hdas/models/genotype"
 	"hdas/models/layer"
@@ -195,6 +196,38 @@ func (n Network) Params() []layer.Param {
 		add(l.Name, l.Layer)
 	}
 	return all
+}
+
+// Depths returns the depth of every parameter by its name: 0 in the stem, k+1 in cell k, and the number of cells
+// plus 1 in the head, which is the classifier and the auxiliary head.
+func (n Network) Depths() (depths map[string]int, head int) {
+	depths = map[string]int{}
+	put := func(depth int, params []layer.Param) {
+		for _, p := range params {
+			depths[p.Name] = depth
+		}
+	}
+	for _, l := range n.Stem {
+		put(0, l.Params())
+	}
+	for _, s := range n.Stages {
+		for _, e := range s.Entry { // belongs to the first cell of the stage
+			put(head+1, layer.Under(e.At, e.Rounds.Params()))
+		}
+		for _, c := range s.Cells {
+			head++
+			put(head, c.Params())
+		}
+		if s.Reduce != nil {
+			head++
+			put(head, s.Reduce.Params())
+		}
+	}
+	head++
+	for _, l := range append(slices.Clone(n.Auxiliary), n.Classifier) {
+		put(head, l.Params())
+	}
+	return depths, head
 }
 
 // New returns the plan of g's network for images of that shape. c lists the candidates of undecided

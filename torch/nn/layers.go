@@ -10,6 +10,12 @@ import (
 type Ctx struct {
 	Train    bool    // use batch statistics and drop path
 	DropPath float64 // probability in [0,1) that an edge's output is zeroed, drawn for each sample
+	// Frozen makes the backbone, which is all but the classifier and the auxiliary head, compute as in evaluation
+	// and without gradients while these learn. Nothing in it changes.
+	Frozen bool
+	// FrozenNorms makes the batch norms of the backbone use their running statistics while training, and leave
+	// them as they are. Their scales and shifts learn.
+	FrozenNorms bool
 	// Mix holds the architecture weights of a supernet for this pass; nil in a derived network.
 	Mix *Mix
 	// Recompute selects what a cell computes again for its gradient instead of storing it.
@@ -21,9 +27,27 @@ type Ctx struct {
 	Autocast torch.DType
 }
 
-// Norm returns the statistics that batch norms use: the batch's while training, else the running ones.
+// Backbone returns the context of the backbone. It is c itself unless something in it is frozen.
+func (c *Ctx) Backbone() *Ctx {
+	if !c.Frozen {
+		return c
+	}
+	b := *c
+	b.Train = false
+	return &b
+}
+
+// Head returns the context of the classifier and the auxiliary head, in which nothing is frozen.
+func (c *Ctx) Head() *Ctx {
+	h := *c
+	h.Frozen, h.FrozenNorms = false, false
+	return &h
+}
+
+// Norm returns the statistics that batch norms use: the batch's while training, unless they are frozen, else the
+// running ones.
 func (c *Ctx) Norm() kernel.Norm {
-	if c.Train {
+	if c.Train && !c.FrozenNorms {
 		return kernel.BatchStatistics
 	}
 	return kernel.RunningStatistics
@@ -104,13 +128,18 @@ func (l AvgPool) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
 	return torch.AvgPool2d(x, l.Kernel, l.Stride, 0)
 }
 
-// DropPathMask returns random factors (n,1,1,1) by which drop path multiplies n samples: 0 with
-// probability c.DropPath, else 1/(1-c.DropPath). It returns the undefined tensor in evaluation and if
-// c.DropPath is 0.
-func DropPathMask(c *Ctx, n int64, o torch.Options) torch.Tensor {
-	if !c.Train || c.DropPath == 0 {
-		return torch.Tensor{}
+// DropPathMasks returns `count` tensors of random factors (n,1,1,1) by which drop path multiplies n samples: 0
+// with probability c.DropPath, else 1/(1-c.DropPath). They are drawn together. It returns nil in evaluation and
+// if c.DropPath is 0.
+func DropPathMasks(c *Ctx, count int, n int64, o torch.Options) []torch.Tensor {
+	if !c.Train || c.DropPath == 0 || count == 0 {
+		return nil
 	}
 	keep := 1 - c.DropPath
-	return torch.Zeros(o, n, 1, 1, 1).Bernoulli_(keep).MulScalar_(1 / keep)
+	all := torch.Zeros(o, int64(count), n, 1, 1, 1).Bernoulli_(keep).MulScalar_(1 / keep)
+	masks := make([]torch.Tensor, count)
+	for i := range masks {
+		masks[i] = all.Select(0, int64(i))
+	}
+	return masks
 }

@@ -66,7 +66,7 @@ func TestLayers(t *testing.T) {
 
 // dropped is x after drop path.
 func dropped(c *nn.Ctx, x torch.Tensor) torch.Tensor {
-	return x.Mul(nn.DropPathMask(c, x.Size(0), torch.Options{DType: x.DType(), Device: x.Device()}))
+	return x.Mul(nn.DropPathMasks(c, 2, x.Size(0), torch.Options{DType: x.DType(), Device: x.Device()})[1])
 }
 
 func batchNorm(p *nn.Path, c int64, affine bool) nn.Module {
@@ -84,7 +84,7 @@ func TestDropPath(t *testing.T) {
 			torch.Seed(8)
 			// No mask at all when there is nothing to drop, and outside training.
 			for _, c := range []nn.Ctx{{Train: true}, {DropPath: 0.5}, {}} {
-				if nn.DropPathMask(&c, 3, o).Defined() {
+				if nn.DropPathMasks(&c, 1, 3, o) != nil {
 					t.Errorf("%+v changes the tensor", c)
 				}
 			}

@@ -5,36 +5,70 @@ import (
 	"hdas/torch/nn"
 )
 
-// SGD is stochastic gradient descent with momentum (torch.optim.SGD), for one parameter group.
+// Group is a list of parameters that share a learning rate and a weight decay (a param_group of torch.optim).
+type Group struct {
+	Params []nn.Param
+	Decay  float64 // weight decay
+}
+
+// Params returns the parameters of all groups, in order: that of the gradients of a step.
+func Params(groups []Group) (all []nn.Param) {
+	for _, g := range groups {
+		all = append(all, g.Params...)
+	}
+	return all
+}
+
+// each calls f with every group, the index of its first parameter, and its gradients.
+func each(groups []Group, grads []torch.Tensor, f func(group, first int, grads []torch.Tensor)) {
+	first := 0
+	for i, g := range groups {
+		f(i, first, grads[first:first+len(g.Params)])
+		first += len(g.Params)
+	}
+}
+
+// SGD is stochastic gradient descent with momentum (torch.optim.SGD).
 type SGD struct {
-	options torch.SGDOptions // LR is not used: Step takes the learning rate as an argument
-	params  []nn.Param
+	options torch.SGDOptions // LR and WeightDecay are not used: a step takes the rates, and groups have their decay
+	groups  []Group
+	params  []nn.Param     // of all groups
 	buffers []torch.Tensor // momentum buffers; undefined until the first step of their parameter
 }
 
-// NewSGD returns an SGD optimizer of params. o.LR is not used. The caller must call Free.
+// NewSGD returns an SGD optimizer of one group. o.LR is not used. The caller must call Free.
 func NewSGD(params []nn.Param, o torch.SGDOptions) *SGD {
-	return &SGD{o, params, make([]torch.Tensor, len(params))}
+	return NewGroupedSGD([]Group{{params, o.WeightDecay}}, o)
 }
 
-// Step changes the parameters by one step with the learning rate rates[0].
+// NewGroupedSGD returns an SGD optimizer of several groups. o.LR and o.WeightDecay are not used. The caller
+// must call Free.
+func NewGroupedSGD(groups []Group, o torch.SGDOptions) *SGD {
+	params := Params(groups)
+	return &SGD{o, groups, params, make([]torch.Tensor, len(params))}
+}
+
+// Step changes the parameters by one step with the learning rates of the groups.
 func (o *SGD) Step(rates []float64, grads []torch.Tensor) {
-	var params, gs, buffers []torch.Tensor
-	var fresh []bool
-	for i, g := range grads {
-		if !g.Defined() {
-			continue
+	each(o.groups, grads, func(group, first int, grads []torch.Tensor) {
+		var params, gs, buffers []torch.Tensor
+		var fresh []bool
+		for k, g := range grads {
+			if !g.Defined() {
+				continue
+			}
+			i := first + k
+			params, gs = append(params, o.params[i].Tensor), append(gs, g)
+			if o.options.Momentum != 0 {
+				fresh = append(fresh, !o.buffers[i].Defined())
+				o.buffers[i] = zerosLike(o.buffers[i], g)
+				buffers = append(buffers, o.buffers[i])
+			}
 		}
-		params, gs = append(params, o.params[i].Tensor), append(gs, g)
-		if o.options.Momentum != 0 {
-			fresh = append(fresh, !o.buffers[i].Defined())
-			o.buffers[i] = zerosLike(o.buffers[i], g)
-			buffers = append(buffers, o.buffers[i])
-		}
-	}
-	options := o.options
-	options.LR = rates[0]
-	torch.SGDStep(params, gs, buffers, fresh, options)
+		options := o.options
+		options.LR, options.WeightDecay = rates[group], o.groups[group].Decay
+		torch.SGDStep(params, gs, buffers, fresh, options)
+	})
 }
 
 // State returns the momentum buffers of the parameters that have taken a step. Their names are
@@ -57,36 +91,57 @@ func (o *SGD) Load(state map[string]torch.Tensor) error {
 // Free frees the momentum buffers, but not the parameters.
 func (o *SGD) Free() { free(o.buffers) }
 
-// Adam is torch.optim.Adam, with weight decay added to the gradient (L2), for one parameter group.
+// Adam is torch.optim.Adam, whose weight decay is added to the gradient (L2), or torch.optim.AdamW, whose
+// weight decay is decoupled from the gradient (arXiv:1711.05101).
 type Adam struct {
-	options          torch.AdamOptions
-	params           []nn.Param
+	options          torch.AdamOptions // LR and WeightDecay are not used, as in SGD
+	decoupled        bool
+	groups           []Group
+	params           []nn.Param     // of all groups
 	expAvg, expAvgSq []torch.Tensor // first and second moments; undefined until a parameter's first step
 	steps            []int64        // numbers of steps that the parameters have taken
 }
 
-// NewAdam returns an Adam optimizer of params. o.LR is not used. The caller must call Free.
+// NewAdam returns an Adam optimizer of one group. o.LR is not used. The caller must call Free.
 func NewAdam(params []nn.Param, o torch.AdamOptions) *Adam {
-	n := len(params)
-	return &Adam{o, params, make([]torch.Tensor, n), make([]torch.Tensor, n), make([]int64, n)}
+	return newAdam([]Group{{params, o.WeightDecay}}, o, false)
 }
 
-// Step changes the parameters by one step with the learning rate rates[0].
+// NewAdamW returns an AdamW optimizer of several groups: each step first multiplies the parameters by
+// 1 - rate*decay. o.LR and o.WeightDecay are not used. The caller must call Free.
+func NewAdamW(groups []Group, o torch.AdamOptions) *Adam { return newAdam(groups, o, true) }
+
+func newAdam(groups []Group, o torch.AdamOptions, decoupled bool) *Adam {
+	params := Params(groups)
+	n := len(params)
+	return &Adam{o, decoupled, groups, params, make([]torch.Tensor, n), make([]torch.Tensor, n), make([]int64, n)}
+}
+
+// Step changes the parameters by one step with the learning rates of the groups.
 func (o *Adam) Step(rates []float64, grads []torch.Tensor) {
-	var params, gs, m, v []torch.Tensor
-	var steps []int64
-	for i, g := range grads {
-		if !g.Defined() {
-			continue
+	each(o.groups, grads, func(group, first int, grads []torch.Tensor) {
+		var params, gs, m, v []torch.Tensor
+		var steps []int64
+		for k, g := range grads {
+			if !g.Defined() {
+				continue
+			}
+			i := first + k
+			o.expAvg[i], o.expAvgSq[i] = zerosLike(o.expAvg[i], g), zerosLike(o.expAvgSq[i], g)
+			o.steps[i]++
+			params, gs = append(params, o.params[i].Tensor), append(gs, g)
+			m, v, steps = append(m, o.expAvg[i]), append(v, o.expAvgSq[i]), append(steps, o.steps[i])
 		}
-		o.expAvg[i], o.expAvgSq[i] = zerosLike(o.expAvg[i], g), zerosLike(o.expAvgSq[i], g)
-		o.steps[i]++
-		params, gs = append(params, o.params[i].Tensor), append(gs, g)
-		m, v, steps = append(m, o.expAvg[i]), append(v, o.expAvgSq[i]), append(steps, o.steps[i])
-	}
-	options := o.options
-	options.LR = rates[0]
-	torch.AdamStep(params, gs, m, v, steps, options)
+		options := o.options
+		options.LR, options.WeightDecay = rates[group], o.groups[group].Decay
+		if o.decoupled {
+			if options.WeightDecay != 0 {
+				torch.ScaleAll(params, 1-options.LR*options.WeightDecay)
+			}
+			options.WeightDecay = 0
+		}
+		torch.AdamStep(params, gs, m, v, steps, options)
+	})
 }
 
 // State returns the first and second moments of the parameters that have taken a step, named "exp_avg."

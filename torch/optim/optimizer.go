@@ -5,6 +5,8 @@
 package optim
 
 import (
+	"slices"
+
 	"hdas/torch"
 	"hdas/torch/nn"
 )
@@ -45,9 +47,12 @@ func LookAhead(o Optimizer, rates []float64, grads []torch.Tensor) error {
 // share.
 type Learner struct {
 	Optimizer
-	Params []torch.Tensor // the optimizer's parameters, in its order
-	Scaler *Scaler        // loss scaling; nil for none
-	Clip   float64        // the gradient norm is clipped to this value; 0 means no clipping
+	// Params holds the optimizer's parameters, in its order. One that is the undefined tensor is frozen: it gets
+	// no gradient, and steps leave it as it is.
+	Params    []torch.Tensor
+	Scaler    *Scaler // loss scaling; nil for none
+	Clip      float64 // the gradient norm is clipped to this value; 0 means no clipping
+	ClipValue float64 // the elements of the gradient are clipped to [-ClipValue, ClipValue]; 0 means no clipping
 	// Reduce averages the gradients of several processes in place, before clipping. It is nil in a single
 	// process.
 	Reduce func(grads []torch.Tensor)
@@ -60,33 +65,55 @@ type Learner struct {
 // a scalar; its graph is freed before forward is called again. phase, unless nil, is called with
 // Forward and Backward after each of these passes.
 func (l *Learner) Gradient(losses int, forward func(i int) torch.Tensor, phase func(string)) []torch.Tensor {
-	var sum []torch.Tensor
-	for i := range losses {
+	gradient := func(i int) []torch.Tensor {
 		loss := forward(i)
 		mark(phase, Forward)
 		if losses > 1 {
 			loss = loss.MulScalar(1 / float64(losses))
 		}
-		grads := l.Scaler.Grad(loss, l.Params)
+		grads := l.grad(loss)
 		mark(phase, Backward)
-		if sum == nil {
-			sum = grads
-		} else {
-			torch.NoGrad(func() { addTo(sum, grads) })
-		}
+		return grads
+	}
+	if losses == 1 {
+		return gradient(0)
+	}
+	sum := make([]torch.Tensor, len(l.Params))
+	for i := range losses {
+		torch.Within(func(s *torch.Scope) { // frees what a pass has left
+			grads := gradient(i)
+			torch.NoGrad(func() { addTo(s, sum, grads) })
+		})
 	}
 	return sum
 }
 
-// addTo adds grads to sum in place. A sum that is undefined becomes the gradient.
-func addTo(sum, grads []torch.Tensor) {
+// grad returns the gradients of the scaled loss, undefined for frozen parameters.
+func (l *Learner) grad(loss torch.Tensor) []torch.Tensor {
+	learned := slices.DeleteFunc(slices.Clone(l.Params), func(p torch.Tensor) bool { return !p.Defined() })
+	found := l.Scaler.Grad(loss, learned)
+	if len(learned) == len(l.Params) {
+		return found
+	}
+	grads, next := make([]torch.Tensor, len(l.Params)), 0
+	for i, p := range l.Params {
+		if p.Defined() {
+			grads[i] = found[next]
+			next++
+		}
+	}
+	return grads
+}
+
+// addTo adds grads to sum in place. A sum that is undefined becomes the gradient, which then outlives the scope.
+func addTo(s *torch.Scope, sum, grads []torch.Tensor) {
 	for i, g := range grads {
 		switch {
 		case !g.Defined():
 		case sum[i].Defined():
 			sum[i].Add_(g)
 		default:
-			sum[i] = g
+			sum[i] = s.Return(g)
 		}
 	}
 }
@@ -118,9 +145,21 @@ func (l *Learner) Step(rates []float64, grads []torch.Tensor) (norm torch.Tensor
 	} else {
 		norm = torch.Norm(grads)
 	}
+	if l.ClipValue > 0 {
+		torch.NoGrad(func() { clipValues(grads, l.ClipValue) })
+	}
 	l.Optimizer.Step(rates, grads)
 	if l.Stepped != nil {
 		l.Stepped()
 	}
 	return norm
+}
+
+// clipValues clips every element of the gradients in place (torch.nn.utils.clip_grad_value_).
+func clipValues(grads []torch.Tensor, most float64) {
+	for _, g := range grads {
+		if g.Defined() {
+			g.Clamp_(-most, most)
+		}
+	}
 }

@@ -28,6 +28,20 @@ func Step(base, factor float64, every int) Schedule {
 	return func(step int) float64 { return base * math.Pow(factor, float64(step/every)) }
 }
 
+// MultiStep returns the schedule base * factor^k, where k is the number of milestones that are not after the
+// step. A milestone that is given twice counts twice.
+func MultiStep(base, factor float64, milestones []int) Schedule {
+	return func(step int) float64 {
+		passed := 0
+		for _, m := range milestones {
+			if m <= step {
+				passed++
+			}
+		}
+		return base * math.Pow(factor, float64(passed))
+	}
+}
+
 // Warmup returns the schedule s(step) * (from + (1-from) * min(step/n, 1)): the factor rises linearly
 // from `from` to 1 during the first n steps, and s is not delayed.
 func Warmup(s Schedule, n int, from float64) Schedule {
