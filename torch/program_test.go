@@ -173,8 +173,8 @@ func TestFactorsKeepTheirType(t *testing.T) {
 		p := torch.Compile(torch.Graph{Inputs: 1, States: 2, Out: []int{1}, Terms: []torch.Term{{From: 0, To: 1, Scale: &torch.Scale{}}}})
 		defer p.Free()
 		const n, ulp = 1 << 17, 1.0 / 1024 // of float16, between 1 and 2
-		alpha := torch.FromFloat64([]float64{1 + 0.49*ulp}, 1).To(torch.Float32).SetRequiresGrad(true)
-		x := torch.Ones(torch.Options{DType: torch.Float16}, 1, 1, 1, n).MulScalar(1.5)
+		alpha := torchtest.Float64s([]float64{1 + 0.49*ulp}, 1).To(torch.Float32).SetRequiresGrad(true)
+		x := torch.Ones(torchtest.Options(torch.Float16), 1, 1, 1, n).MulScalar(1.5)
 		for path := kernel.Kernels; path <= kernel.Grouped; path++ {
 			y := p.Run([]torch.Tensor{x}, torch.Pass{Scales: []torch.Tensor{alpha}, Path: path})
 			if got := y.Narrow(3, 0, 1).Float64s()[0]; y.DType() != torch.Float16 || got != 1.5+ulp {

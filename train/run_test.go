@@ -115,10 +115,10 @@ func TestResumedWithEverythingOn(t *testing.T) {
 	score := func(load func(string, torch.Options) (*model.Model, run.Meta, error), path string) (s metric.Score, m run.Meta) {
 		t.Helper()
 		var net *model.Model
-		if err := torch.Do(func(*torch.Scope) (err error) { net, m, err = load(path, torch.Options{}); return err }); err != nil {
+		if err := torch.Do(func(*torch.Scope) (err error) { net, m, err = load(path, torchtest.Options(torch.Float32)); return err }); err != nil {
 			t.Fatal(err)
 		}
-		s, err := metric.Evaluate(context.Background(), net.Logits, all(t).Test, torch.Options{}, nil)
+		s, err := metric.Evaluate(context.Background(), net.Logits, all(t).Test, torchtest.Options(torch.Float32), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
