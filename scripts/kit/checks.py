@@ -55,6 +55,7 @@ class Part:
             fail("DEVICE=%s: %s" % (self.device, doctor["cuda"]))
         self.env["HDAS_TEST_DEVICE"] = self.device
         self.gpu = self.device.startswith("cuda")
+        self.small = [] if self.gpu else ["--batch", "2", "--channels", "2", "--cells", "5", "--threads", "1", "--rounds", "2"]  # of hdas bench
         self.result = {"part": name, "kit": KIT["version"], "time": time.strftime("%Y-%m-%d %H:%M:%S"), "device": self.device, "gpu": card(),
                        "torch": version, "failed": False, "table": [], "output": []}
         self.stem = RESULTS / (time.strftime("%Y%m%d-%H%M%S-") + name)
@@ -181,13 +182,12 @@ def float32(p):
 
 def bench(p, names, *more, compile=False):
     p.row("workload", "precision", "batch", "hdas s", "hdas GB", "PyTorch s", "PyTorch GB", "speed", "memory", "compiled s", "speed")
-    small = [] if p.gpu else ["--batch", "2", "--channels", "4", "--rounds", "2"]
     if compile and not compiler():
         p.row("torch.compile is not available: there is no C compiler")
         return
     for name in names:
         size = ["--batch", "64"] if name == "imagenet" and p.gpu else []
-        for r in p.figures("bench", name, "--device", p.device, "--pytorch", *small, *size, *more, *(["--compile"] if compile else [])) or []:
+        for r in p.figures("bench", name, "--device", p.device, "--pytorch", *p.small, *size, *more, *(["--compile"] if compile else [])) or []:
             peer, compiled = r.get("pytorch"), r.get("compiled")
             cells = [r["workload"], r["precision"], r["batch"], "%.4f" % r["seconds"], "%.2f" % (r["peak"] / 1e9)]
             cells += ["%.4f" % peer["seconds"], "%.2f" % (peer["peak"] / 1e9), "%.2fx" % peer["speed"][0], "%.2fx" % peer["memory"]]
@@ -209,9 +209,9 @@ def launches(p):
     if "--launches" not in p.hdas("bench", "-h"):
         p.row("this hdas has no bench --launches")
         return
-    p.row("workload", "launches")
-    for r in p.figures("bench", "darts", "stage", "train", "--device", p.device, "--launches", *([] if p.gpu else ["--batch", "2", "--channels", "4"])) or []:
-        p.row(r["workload"], r.get("launches"))
+    p.row("workload", "operations in a step")
+    for r in p.figures("bench", "darts", "stage", "train", "--device", p.device, "--launches", *p.small) or []:
+        p.row(r["workload"], sum(r["launches"].values()))
 
 
 def reference(p):
@@ -220,8 +220,7 @@ def reference(p):
         p.row("not run: name a checkout of quark0/darts with REFERENCE=DIR")
         return
     compare(p, "--reference", os.path.abspath(folder))
-    small = [] if p.gpu else ["--batch", "2", "--channels", "4", "--rounds", "2"]
-    for r in p.figures("bench", "darts", "--device", p.device, "--reference", os.path.abspath(folder), *small) or []:
+    for r in p.figures("bench", "darts", "--device", p.device, "--reference", os.path.abspath(folder), *p.small) or []:
         p.row("bench darts", "", "", "", "%.3f" % r["seconds"], "%.3f" % r["pytorch"]["seconds"], "%.0f" % (r["peak"] / 1e6), "%.0f" % (r["pytorch"]["peak"] / 1e6))
 
 
