@@ -18,9 +18,19 @@ type Common struct {
 	Seed      uint64     `mapstructure:"seed" yaml:"seed"`
 	Device    string     `mapstructure:"device" yaml:"device"`                   // auto, cpu, cuda, cuda:N
 	Threads   int        `mapstructure:"threads" yaml:"threads" range:"0..1024"` // threads of tensor operations on the CPU; 0: libtorch's default
-	Precision string     `mapstructure:"precision" yaml:"precision"`             // float32 (fp32), float64; bf16, fp16: mixed precision, with float32 weights and convolutions in that type
+	Precision string     `mapstructure:"precision" yaml:"precision"`             // float32 (fp32), float64; tf32 (on CUDA): float32, but convolutions and matrix products round their inputs to 10 bits; bf16, fp16: mixed precision, with float32 weights and convolutions in that type
+	CUDA      CUDA       `mapstructure:"cuda" yaml:"cuda"`
 	Data      Data       `mapstructure:"data" yaml:"data"`
 	Network   plan.Macro `mapstructure:"network" yaml:"network"`
+}
+
+// CUDA holds settings of the computation on CUDA devices. On the CPU, everything is deterministic and they have
+// no effect.
+type CUDA struct {
+	Deterministic bool `mapstructure:"deterministic" yaml:"deterministic"` // cuDNN uses only algorithms that give the same bits each time
+	Benchmark     bool `mapstructure:"benchmark" yaml:"benchmark"`         // cuDNN measures its algorithms for each new shape and uses the fastest
+	Grouped       bool `mapstructure:"grouped" yaml:"grouped"`             // equal operations that read one state of a cell are computed as one: fewer and larger operations
+	ChannelsLast  bool `mapstructure:"channels_last" yaml:"channels_last"` // in bf16 and fp16, features have the channels innermost
 }
 
 // Data holds the settings of the data set, of the augmentation and of the loader.
@@ -102,7 +112,7 @@ func DefaultTrain() Train {
 
 func common(channels int64, layers int) Common {
 	return Common{
-		Device: "auto", Precision: "float32",
+		Device: "auto", Precision: "float32", CUDA: CUDA{ChannelsLast: true},
 		Data: Data{
 			Spec: datasets.Spec{Name: "cifar10", Interpolation: "bilinear"}, Damaged: FailOnDamaged,
 			Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16, AutoAugment: "none", RandAugment: datasets.RandAugment{Magnitude: 9}},
@@ -158,6 +168,7 @@ func (c Common) validate() error {
 	f.Ranges(c, nil)
 	_, err := c.parsePrecision()
 	f.Check(err == nil, "precision", c.Precision, "%s", setting.Unknown(c.Precision, dtype.Precisions))
+	f.Check(!c.CUDA.Deterministic || !c.CUDA.Benchmark, "cuda.benchmark", c.CUDA.Benchmark, "what is fastest differs from time to time, so not with cuda.deterministic")
 	m := c.Network
 	m.Classes = 1 // the actual number comes from the data set
 	return errors.Join(f.Err(), setting.In("data", c.Data.Validate()), setting.In("network", m.Validate()))

@@ -195,7 +195,7 @@ func TestSaysWhatIsMeant(t *testing.T) {
 		{"cell", "lr=3", "did you mean search.alpha.lr or search.weights.lr?"},
 		{"train", "data.colour_jitter.hue=0", "did you mean data.color_jitter.hue?"},
 		{"train", "train=3", "train: unknown key; it is a section; known are train.accumulate, train.auxiliary_weight, "},
-		{"train", "xyzzy.plugh=3", "known are device, precision, seed, threads, data.*, network.*, train.*"},
+		{"train", "xyzzy.plugh=3", "known are device, precision, seed, threads, cuda.*, data.*, network.*, train.*"},
 		{"train", "train.epochs=abc", `train.epochs "abc" is not an integer; it must be in 1..100000`},
 		{"train", "train.drop_path=abc", "is not a number; it must be in [0,1)"},
 		{"train", "train.schedule=3", "is not a string; known are cosine, linear, step"},

@@ -155,7 +155,7 @@ func TestRefused(t *testing.T) {
 		{"cell", "search.kind=stage", "search.kind", "is not the requested kind of search, cell"},
 		{"train", "train.schedule=cosinus", "train.schedule", "known are cosine, linear, step"},
 		{"train", "data.damaged=warn", "data.damaged", "known are fail, skip"},
-		{"train", "precision=fp8", "precision", "known are float32, float64, bf16, fp16"},
+		{"train", "precision=fp8", "precision", "known are float32, float64, tf32, bf16, fp16"},
 
 		{"cell", "search.gamma=1", "search.gamma", "distribution search only"},
 		{"stage", "network.layers=8", "network.layers", "search.lengths"},

@@ -226,3 +226,16 @@ func TestWordsAreKnown(t *testing.T) {
 		t.Errorf("only the types %v", tested)
 	}
 }
+
+// What is fastest is not the same each time.
+func TestDeterministicWithoutBenchmark(t *testing.T) {
+	c := DefaultTrain()
+	c.CUDA.Deterministic = true
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	c.CUDA.Benchmark = true
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "cuda.benchmark") || !strings.Contains(err.Error(), "cuda.deterministic") {
+		t.Error(err)
+	}
+}

@@ -96,6 +96,9 @@ func computed(b run.Basis, o torch.Options) run.Basis {
 	b.Machine = run.Machine{Device: o.Device.String(), Libtorch: torch.Version()}
 	torch.Do(func(*torch.Scope) error {
 		b.Threads, b.Instructions = torch.Threads(), torch.Instructions()
+		if o.Device.IsCUDA() {
+			b.CUDA = arithmetic()
+		}
 		return nil
 	})
 	return b

@@ -18,6 +18,7 @@ import (
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/dtype"
+	"hdas/torch/kernel"
 )
 
 // Watch holds callbacks that are called during runs. Each of them may be nil.
@@ -105,7 +106,22 @@ func (w Watch) again(c configs.Common, was run.Machine) (o torch.Options, autoca
 			w.note(fmt.Sprintf("the run goes on with its recorded number of threads, %d; the default here is %d (--threads changes it)", c.Threads, own))
 		}
 	}
-	return prepare(c)
+	o, autocast, err = prepare(c)
+	if err == nil && o.Device.IsCUDA() {
+		torch.Do(func(*torch.Scope) error {
+			w.note(fmt.Sprintf("precision %s on %s, %s", c.Precision, o.Device, arithmetic()))
+			return nil
+		})
+	}
+	return o, autocast, err
+}
+
+// arithmetic returns what is switched on and off for CUDA devices, as in "TF32 off, deterministic off, benchmark
+// off". It runs inside torch.Do.
+func arithmetic() string {
+	word := map[bool]string{true: "on", false: "off"}
+	tf32, deterministic, benchmark := torch.CUDASwitches()
+	return fmt.Sprintf("TF32 %s, deterministic %s, benchmark %s", word[tf32], word[deterministic], word[benchmark])
 }
 
 // defaultThreads sets the number of libtorch's threads to its default and returns it.
@@ -118,7 +134,7 @@ func defaultThreads() (n int) {
 	return n
 }
 
-// prepare sets the number of libtorch's threads and returns the type and the device of tensors. autocast
+// prepare sets the number of libtorch's threads and the switches of CUDA, and returns the type and the device of tensors. autocast
 // is the type of convolutions while learning; evaluations use the type of the options.
 func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error) {
 	d, err := run.Device(c.Device)
@@ -131,8 +147,21 @@ func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error
 	}
 	return torch.Options{DType: p.DType, Device: d}, p.Autocast, torch.Do(func(*torch.Scope) error {
 		torch.SetThreads(c.Threads)
+		torch.SetTF32(p.TF32)
+		torch.SetDeterministic(c.CUDA.Deterministic)
+		if c.CUDA.Benchmark {
+			torch.SetBenchmark(true)
+		}
 		return nil
 	})
+}
+
+// pathOf returns what computes cells while learning.
+func pathOf(c configs.Common, o torch.Options) kernel.Path {
+	if o.Device.IsCUDA() && c.CUDA.Grouped {
+		return kernel.Grouped
+	}
+	return kernel.Kernels
 }
 
 // loader returns the loader of a data set. If learn is false, images are neither shuffled nor augmented.

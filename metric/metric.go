@@ -77,8 +77,8 @@ func (m *Meter) Load(state map[string]torch.Tensor, d torch.Device) {
 // Tensors returns the images (N,C,H,W) of a batch in the type of o and its labels (N), on the device of
 // o. They belong to the innermost scope.
 func Tensors(b datasets.Batch, o torch.Options) (images, labels torch.Tensor) {
-	images = torch.FromFloat32(b.Images, int64(b.N), int64(b.C), int64(b.H), int64(b.W))
-	return images.Upload(o.Device).To(o.DType), torch.FromInt64(b.Labels, int64(b.N)).Upload(o.Device)
+	images = o.Device.FromFloat32(b.Images, int64(b.N), int64(b.C), int64(b.H), int64(b.W))
+	return images.To(o.DType), o.Device.FromInt64(b.Labels, int64(b.N))
 }
 
 // CrossEntropy returns the mean cross-entropy, a scalar, of logits (N,Classes) for the labels (N) that
@@ -89,7 +89,7 @@ func CrossEntropy(logits, labels torch.Tensor, b datasets.Batch, smoothing float
 	if len(b.Others) == 0 {
 		return loss
 	}
-	others := torch.FromInt64(b.Others, int64(b.N)).Upload(logits.Device())
+	others := logits.Device().FromInt64(b.Others, int64(b.N))
 	return loss.MulScalar(b.Share).Add(torch.CrossEntropy(logits, others, smoothing).MulScalar(1 - b.Share))
 }
 

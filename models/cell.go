@@ -26,7 +26,7 @@ func (n *Network) Standalone(i, k int) (Standalone, error) {
 	planned := n.Plan.Stages[i].Cells[k]
 	from := plan.Edge{Ops: []string{"skip_connect"}, Spec: ops.Spec{Stride: 1}, Partial: 1}
 	planned.Read = [2][]plan.Edge{{from}, nil}
-	c, err := builder{n.store}.cell(planned)
+	c, err := builder{store: n.store}.cell(planned)
 	return Standalone{c}, err
 }
 
@@ -141,6 +141,9 @@ type graph struct {
 func (g *graph) compile() compiled {
 	p := torch.Compile(g.Graph)
 	g.store.Own(p)
+	if g.adjacent != nil {
+		*g.adjacent = append(*g.adjacent, p.Adjacent()...)
+	}
 	return compiled{p, g.alphas, g.masks}
 }
 

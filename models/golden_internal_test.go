@@ -68,7 +68,7 @@ func TestGoldenCells(t *testing.T) {
 				err := torch.Do(func(*torch.Scope) error {
 					f := golden.Read(t, "pieces/cells.safetensors")
 					golden.Piece(t, f, name+"."+kind, []string{"first", "second"}, 1e-10, func(s *nn.Store) golden.Forward {
-						b := builder{s}
+						b := builder{store: s}
 						b.make(cell.Params())
 						m, err := b.cell(cell)
 						if err != nil {
@@ -94,7 +94,7 @@ func TestGoldenHeads(t *testing.T) {
 			f := golden.Read(t, "pieces/heads.safetensors")
 			golden.Piece(t, f, string(preset), []string{"input"}, 1e-10, func(s *nn.Store) golden.Forward {
 				var head nn.Sequential
-				b := builder{s}
+				b := builder{store: s}
 				for _, l := range p.Auxiliary {
 					b.make(l.Params())
 					head = append(head, b.module(l.Name, l.Layer))
@@ -148,7 +148,7 @@ func TestGoldenPrimitives(t *testing.T) {
 						}
 						delete(unchecked, what)
 						golden.Piece(t, f, what, []string{"input"}, 1e-10, func(s *nn.Store) golden.Forward {
-							b := builder{s}
+							b := builder{store: s}
 							b.make(rounds.Params())
 							m := b.entry(plan.Entry{Rounds: rounds})
 							return func(c *nn.Ctx, in ...torch.Tensor) torch.Tensor {
@@ -203,7 +203,7 @@ func TestGoldenMixtures(t *testing.T) {
 // edgeOf returns an edge and makes its parameters.
 func edgeOf(t *testing.T, s *nn.Store, e plan.Edge) compiled {
 	t.Helper()
-	b := builder{s}
+	b := builder{store: s}
 	candidates, err := e.Candidates()
 	if err != nil {
 		t.Fatal(err)

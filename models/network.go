@@ -32,7 +32,7 @@ type stage struct {
 // random initial values, and compiles the programs of the cells, which refer to these parameters. The
 // store owns both: s.Free frees them. Call Build inside torch.Do.
 func Build(s *nn.Store, p plan.Network) (*Network, error) {
-	b := builder{s}
+	b := builder{s, new([]torch.Tensor)}
 	b.make(p.Params())
 	n := &Network{Plan: p, store: s, classifier: b.module(p.Classifier.Name, p.Classifier.Layer)}
 	for _, l := range p.Stem {
@@ -65,11 +65,15 @@ func Build(s *nn.Store, p plan.Network) (*Network, error) {
 		}
 		n.auxiliary = head
 	}
+	s.Flatten(*b.adjacent)
 	return n, nil
 }
 
 // builder makes modules and programs that use the parameters of a store.
-type builder struct{ store *nn.Store }
+type builder struct {
+	store    *nn.Store
+	adjacent *[]torch.Tensor // the parameters that should be adjacent in memory (torch.Program.Adjacent); nil if nobody asks
+}
 
 // make adds parameters with their initial values to the store.
 func (b builder) make(params []layer.Param) {
@@ -129,7 +133,7 @@ func (n *Network) Forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) 
 	if c.Autocast == torch.Float32 {
 		return n.forward(c, x)
 	}
-	if x.Device().IsCUDA() {
+	if x.Device().IsCUDA() && !c.ChannelsFirst {
 		x = x.ChannelsLast() // the format that tensor cores read; all later features keep it
 	}
 	torch.Autocast(x.Device(), c.Autocast, func() { logits, aux = n.forward(c, x) })

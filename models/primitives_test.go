@@ -45,7 +45,7 @@ func promises(t *testing.T, name string, spec ops.Spec) {
 
 	build := func() (*nn.Store, compiled) {
 		torch.Seed(3)
-		b := builder{nn.NewStore(torchtest.Options(torch.Float64))}
+		b := builder{store: nn.NewStore(torchtest.Options(torch.Float64))}
 		b.make(rounds.Params()) // a parameter's name used twice would panic
 		return b.store, b.entry(plan.Entry{Rounds: rounds})
 	}

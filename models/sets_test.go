@@ -35,7 +35,7 @@ func everyOperation(t *testing.T, dtype torch.DType) map[string][]float64 {
 		x := []torch.Tensor{torch.Randn(o, n, c, 12, 10).SetRequiresGrad(true), torch.Randn(o, n, c, 12, 10).SetRequiresGrad(true)}
 		names := []string{"skip_connect", "max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "dil_conv_3x3", "dil_conv_5x5", "conv_7x1_1x7"}
 		scales := torch.Randn(o, 3, int64(len(names))).SetRequiresGrad(true)
-		g := graph{builder: builder{store}, Graph: torch.Graph{Inputs: 2, States: 5, Out: []int{2, 3, 4}}}
+		g := graph{builder: builder{store: store}, Graph: torch.Graph{Inputs: 2, States: 5, Out: []int{2, 3, 4}}}
 		// The sums are half the size of the inputs: the first two read an input, the last the first sum.
 		for from, stride := range []int64{2, 2, 1} {
 			to := len(x) + from

@@ -37,6 +37,7 @@ type Machine struct {
 	Threads      int    `json:"threads,omitempty"`
 	Libtorch     string `json:"libtorch,omitempty"`     // its version
 	Instructions string `json:"instructions,omitempty"` // the instruction sets of the processor that are used; empty if unknown
+	CUDA         string `json:"cuda,omitempty"`         // what is switched on and off for a CUDA device; empty for the CPU
 }
 
 // Last returns the machine with which the run was computed last.
@@ -52,7 +53,7 @@ func (m Machine) changes(before Machine) (texts []string) {
 	for _, r := range []struct {
 		what    string
 		was, is any
-	}{{"device", before.Device, m.Device}, {"number of threads", before.Threads, m.Threads}, {"version of libtorch", before.Libtorch, m.Libtorch}, {"instruction set", before.Instructions, m.Instructions}} {
+	}{{"device", before.Device, m.Device}, {"number of threads", before.Threads, m.Threads}, {"version of libtorch", before.Libtorch, m.Libtorch}, {"instruction set", before.Instructions, m.Instructions}, {"arithmetic on CUDA", before.CUDA, m.CUDA}} {
 		if r.was != r.is && !reflect.ValueOf(r.was).IsZero() && !reflect.ValueOf(r.is).IsZero() {
 			texts = append(texts, fmt.Sprintf("the %s: %v, before %v", r.what, r.is, r.was))
 		}
@@ -85,7 +86,7 @@ type Difference struct {
 }
 
 // free lists the settings that may be changed before a run is resumed.
-var free = []string{"device", "threads", "data.dir", "data.workers", "data.damaged", "search.checkpoint_steps", "train.checkpoint_steps", "search.recompute", "train.recompute"}
+var free = []string{"device", "cuda.deterministic", "cuda.benchmark", "cuda.grouped", "cuda.channels_last", "threads", "data.dir", "data.workers", "data.damaged", "search.checkpoint_steps", "train.checkpoint_steps", "search.recompute", "train.recompute"}
 
 // Differences returns how now differs from b, the basis of a run. Parts of the data and settings that only
 // one of them has are not compared.

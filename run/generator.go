@@ -2,6 +2,9 @@ package run
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
 
 	"hdas/torch"
 )
@@ -16,14 +19,34 @@ func Generators(d torch.Device) map[string][]byte {
 	return states
 }
 
-// SetGenerators restores states that Generators returned. It runs inside torch.Do.
-func SetGenerators(states map[string][]byte) error {
-	for name, state := range states {
-		d, err := torch.ParseDevice(name)
-		if err != nil {
-			return fmt.Errorf("the run was made on another machine: %w", err)
+// SetGenerators restores the states of the random number generators for a run that continues on device d. If
+// the checkpoint has none for a device of that kind, or one of a device that is not used here, the run draws
+// other samples, which it says by note (which may be nil); a generator without a state is seeded from the seed
+// of the run and the epoch. It runs inside torch.Do.
+func (c Loaded) SetGenerators(d torch.Device, note func(string)) error {
+	states := map[torch.Device][]byte{}
+	for name, state := range c.Meta.Generators {
+		switch index, cuda := strings.CutPrefix(name, "cuda:"); {
+		case name == torch.CPU.String():
+			states[torch.CPU] = state
+		case !cuda || index == "" || strings.Trim(index, "0123456789") != "":
+			return fmt.Errorf("a random number generator of the unknown device %q", name)
+		default:
+			states[torch.CUDA(0)] = state
 		}
-		torch.SetGeneratorState(d, state)
+	}
+	torch.Seed(rand.New(rand.NewPCG(c.Meta.Seed, uint64(c.Meta.Epoch))).Uint64())
+	for _, of := range slices.Compact([]torch.Device{torch.CPU, d}) {
+		kind := min(of, torch.CUDA(0))
+		if state, ok := states[kind]; ok {
+			torch.SetGeneratorState(of, state)
+		} else if note != nil {
+			note(fmt.Sprintf("the checkpoint has no state of the random number generator of %s, which begins anew from the run's seed and epoch %d: it draws other samples than an uninterrupted run", of, c.Meta.Epoch+1))
+		}
+		delete(states, kind)
+	}
+	if len(states) > 0 && note != nil {
+		note("the run was on a CUDA device before and draws its random numbers on the CPU from here on: other samples than an uninterrupted run")
 	}
 	return nil
 }

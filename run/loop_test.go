@@ -76,7 +76,7 @@ func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 		if err == nil && ok {
 			s.w.Copy_(c.State["weights"]["w"])
 			epoch, batch = c.Meta.Epoch, c.Meta.Batch
-			err = run.SetGenerators(c.Meta.Generators)
+			err = c.SetGenerators(torchtest.Device(), nil)
 		}
 		return err
 	})

@@ -38,16 +38,21 @@ func WriteTensors(path string, tensors []nn.Param, texts map[string]string) erro
 	})
 }
 
-// toArrays returns the entries of a file for tensors, sorted by name. The elements of a tensor are
-// copied when the file is written.
+// toArrays returns the entries of a file for tensors, sorted by name, with copies of their elements, which are
+// read from the device once.
 func toArrays(tensors []nn.Param) ([]safetensors.Tensor, error) {
-	arrays := make([]safetensors.Tensor, len(tensors))
-	for i, p := range tensors {
+	for _, p := range tensors {
 		if !p.Tensor.Defined() {
 			return nil, fmt.Errorf("tensor %q is undefined", p.Name)
 		}
-		arrays[i] = safetensors.Tensor{Name: p.Name, DType: p.Tensor.DType(), Shape: p.Tensor.Shape(), Bytes: p.Tensor.Bytes}
 	}
+	arrays := make([]safetensors.Tensor, len(tensors))
+	torch.Within(func(*torch.Scope) {
+		for i, t := range torch.ToCPU(nn.Tensors(tensors)) {
+			elements := t.Bytes()
+			arrays[i] = safetensors.Tensor{Name: tensors[i].Name, DType: t.DType(), Shape: t.Shape(), Bytes: func() []byte { return elements }}
+		}
+	})
 	slices.SortFunc(arrays, func(a, b safetensors.Tensor) int { return strings.Compare(a.Name, b.Name) })
 	return arrays, nil
 }

@@ -17,6 +17,7 @@ type Arch struct {
 	space  space.Space
 	config configs.SearchSection
 	dags   []space.DAG
+	cells  map[string]torch.Tensor // for each stage with betas, the numbers of cells up to its outputs; the store owns them
 }
 
 // initialStd is the standard deviation of the initial parameters.
@@ -25,13 +26,16 @@ const initialStd = 1e-3
 // NewArch returns new architecture parameters for a space, drawn from a normal distribution. It runs
 // inside torch.Do; the caller frees Store.
 func NewArch(o torch.Options, s space.Space, c configs.SearchSection) *Arch {
-	a := &Arch{Store: nn.NewStore(o), space: s, config: c, dags: s.DAGs()}
+	a := &Arch{Store: nn.NewStore(o), space: s, config: c, dags: s.DAGs(), cells: map[string]torch.Tensor{}}
 	for _, d := range a.dags {
 		a.add("alpha."+d.Name, int64(d.Rows()), int64(len(d.Ops)))
 	}
 	for _, d := range a.dags {
 		if s.MinCells > 0 && d.Stages != nil {
-			a.add("beta."+d.Name, int64(s.Pairs(len(d.Nodes))))
+			outputs := s.Pairs(len(d.Nodes))
+			a.add("beta."+d.Name, int64(outputs))
+			a.cells[d.Name] = counted(s.MinCells, outputs, o)
+			a.Store.Own(a.cells[d.Name])
 		}
 	}
 	for _, d := range a.dags {
@@ -40,6 +44,18 @@ func NewArch(o torch.Options, s space.Space, c configs.SearchSection) *Arch {
 		}
 	}
 	return a
+}
+
+// counted returns the n numbers from `from` on, in a kept tensor.
+func counted(from, n int, o torch.Options) (t torch.Tensor) {
+	numbers := make([]float64, n)
+	for i := range numbers {
+		numbers[i] = float64(from + i)
+	}
+	torch.Within(func(*torch.Scope) {
+		t = torch.FromFloat64(numbers, int64(n)).To(o.DType).ToDevice(o.Device).Clone().Keep()
+	})
+	return t
 }
 
 func (a *Arch) add(name string, shape ...int64) {

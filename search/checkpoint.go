@@ -59,7 +59,7 @@ func (t *task) restore() (epoch, batch int, err error) {
 	}
 	err = errors.Join(
 		t.net.Weights.Load(c.State["weights"]), t.net.Arch.Store.Load(c.State["arch"]),
-		t.learn.Weights.Load(c.State["sgd"]), t.learn.Arch.Load(c.State["adam"]), run.SetGenerators(c.Meta.Generators))
+		t.learn.Weights.Load(c.State["sgd"]), t.learn.Arch.Load(c.State["adam"]), c.SetGenerators(t.Options.Device, t.Note))
 	if err != nil {
 		return 0, 0, fmt.Errorf("the checkpoint does not fit this search: %w", err)
 	}

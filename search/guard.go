@@ -117,7 +117,7 @@ func (n *Supernet) eigenvalue(valid Sample, step float64, most int) float64 {
 	defer preserve(n.Weights)()
 	defer preserve(n.Arch.Store)()
 	params := nn.Tensors(n.Arch.Store.Weights())
-	here := clones(params)
+	here := torch.CloneAll(params)
 	// A generator of its own: measuring must not change the random numbers of the search.
 	r, v := rand.New(rand.NewPCG(1, 2)), make([]torch.Tensor, len(params))
 	o := n.Arch.Store.Options()
@@ -152,11 +152,8 @@ func (n *Supernet) eigenvalue(valid Sample, step float64, most int) float64 {
 // of the central difference.
 func (n *Supernet) curve(valid Sample, params, here, v []torch.Tensor, h float64) []torch.Tensor {
 	slope := func(h float64) []torch.Tensor {
-		torch.NoGrad(func() {
-			for i, p := range params {
-				p.Copy_(here[i].Add(v[i].MulScalar(h)))
-			}
-		})
+		torch.CopyAll(params, here)
+		torch.AddAll(params, v, torch.Full(n.Arch.Store.Options(), h))
 		logits := n.logits(&nn.Ctx{Train: true, Recompute: n.Recompute, Path: n.Path}, valid.Images, n.Arch.Mix(true))
 		return torch.Grad(torch.CrossEntropy(logits, valid.Labels, 0), params)
 	}

@@ -1,9 +1,9 @@
 package search
 
 import (
-	"hdas/configs"
 	"slices"
 
+	"hdas/configs"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
@@ -41,7 +41,7 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 	n := b.Net
 	defer preserve(n.Weights)()
 	params, arch := b.Weights.Params, b.Arch.Params
-	here := clones(params)
+	here := torch.CloneAll(params)
 
 	// The gradient of L_valid(w') with respect to alpha and w', the weights after the step on train.
 	torch.Within(func(*torch.Scope) {
@@ -56,17 +56,12 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 
 	// Subtract the learning rate times the mixed second derivative of L_train along v. The norm stays on
 	// the device.
+	torch.FlattenLike(v, params)
 	norm := torch.Norm(v)
 	step := norm.AddScalar(1e-30).Reciprocal().MulScalar(radius) // finite if v is 0, too
 	slope := func(sign float64) []torch.Tensor {
-		torch.NoGrad(func() {
-			for i, p := range params {
-				p.Copy_(here[i])
-				if v[i].Defined() {
-					p.Add_(v[i].Mul(step).MulScalar(sign))
-				}
-			}
-		})
+		torch.CopyAll(params, here)
+		torch.AddAll(params, v, step.MulScalar(sign))
 		logits := n.logits(n.learning(), train.Images, n.Arch.Mix(true))
 		return torch.Grad(torch.CrossEntropy(logits, train.Labels, 0), arch)
 	}
@@ -92,22 +87,6 @@ func preserve(s *nn.Store) (restore func()) {
 	for p := range s.All() {
 		all = append(all, p.Tensor)
 	}
-	copies := clones(all)
-	return func() {
-		torch.NoGrad(func() {
-			for i, t := range all {
-				t.Copy_(copies[i])
-			}
-		})
-	}
-}
-
-func clones(ts []torch.Tensor) []torch.Tensor {
-	out := make([]torch.Tensor, len(ts))
-	torch.NoGrad(func() {
-		for i, t := range ts {
-			out[i] = t.Clone()
-		}
-	})
-	return out
+	copies := torch.CloneAll(all)
+	return func() { torch.CopyAll(all, copies) }
 }

@@ -105,11 +105,7 @@ func (a *Arch) complexityLoss(mix *nn.Mix, theta []float64) torch.Tensor {
 		if !ok {
 			continue
 		}
-		cells := make([]float64, beta.Numel())
-		for j := range cells {
-			cells[j] = float64(j + a.space.MinCells)
-		}
-		n := beta.Mul(torch.FromFloat64(cells, int64(len(cells))).Upload(o.Device).To(o.DType)).Sum()
+		n := beta.Mul(a.cells[d.Name]).Sum()
 		for _, i := range d.Stages {
 			total = total.Add(n.MulScalar(theta[i]))
 		}

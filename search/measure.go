@@ -92,21 +92,25 @@ func (t *task) Evaluate(ctx context.Context, step func()) error {
 	return err
 }
 
-// eigenvalueTime returns the time of the eigenvalue after an epoch: one iteration is measured, and between two
-// and all of them are needed.
+// eigenvalueTime returns the time of the eigenvalue after an epoch: one iteration is measured, after one that
+// is not counted, and between two and all of them are needed.
 func (t *task) eigenvalueTime(ctx context.Context) (s estimate.Seconds, err error) {
 	for b, err := range t.Test.Epoch(ctx, 0, 0) {
 		if err != nil {
 			return s, err
 		}
-		began := time.Now()
+		var one float64
 		err := torch.Do(func(*torch.Scope) error {
 			var valid Sample
 			valid.Images, valid.Labels = metric.Tensors(b, t.Options)
-			t.net.eigenvalue(valid, eigenvalueStep, 1)
+			for range 2 {
+				began := time.Now()
+				t.net.eigenvalue(valid, eigenvalueStep, 1)
+				torch.Synchronize(t.Options.Device)
+				one = time.Since(began).Seconds()
+			}
 			return nil
 		})
-		one := time.Since(began).Seconds()
 		return estimate.Seconds{Median: eigenvalueMost / 2 * one, Low: 2 * one, High: eigenvalueMost * one}, err
 	}
 	return s, nil

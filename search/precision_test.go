@@ -45,6 +45,11 @@ func stepped(t *testing.T, k configs.Kind, image layer.Shape, change func(b *Bil
 				f[name] = norm.Item()
 			}
 		}
+		for name, l := range map[string]*optim.Learner{"scale": b.Weights, "architecture's scale": b.Arch} {
+			for _, s := range l.Scaler.State("") {
+				f[name] = s.Tensor.Float64s()[0]
+			}
+		}
 		for _, store := range []*nn.Store{n.Weights, n.Arch.Store} {
 			for p := range store.All() {
 				after[p.Name] = p.Tensor.Float64s()
@@ -77,9 +82,7 @@ func TestScaledStep(t *testing.T) {
 		if worst, name := apart(plain, scaled); worst > 1e-5 {
 			t.Errorf("%s: %s differs by %g", k, name, worst)
 		}
-		var n *Bilevel
-		kept, _ := stepped(t, k, tiny, func(m *Bilevel) {
-			n = m
+		kept, of := stepped(t, k, tiny, func(m *Bilevel) {
 			m.Arch.Scaler, m.Weights.Scaler = optim.NewScaler(), optim.NewScaler()
 			huge := map[string]torch.Tensor{"s": torchtest.Float64s([]float64{math.MaxFloat32, 0}, 2)}
 			m.Arch.Scaler.Load("s", huge)
@@ -102,10 +105,13 @@ func TestScaledStep(t *testing.T) {
 					}
 				}
 			}
-			for _, scale := range []*optim.Scaler{n.Arch.Scaler, n.Weights.Scaler} {
-				if v := scale.State("s")[0].Tensor.Float64s()[0]; v != math.MaxFloat32/2 {
-					t.Errorf("%s: scale %v", k, v)
+			for _, name := range []string{"scale", "architecture's scale"} {
+				if v := of[name]; v != math.MaxFloat32/2 {
+					t.Errorf("%s: %s %v", k, name, v)
 				}
+			}
+			if of["norm"] != 0 || of["architecture's norm"] != 0 {
+				t.Errorf("%s: norms %v and %v of skipped steps", k, of["norm"], of["architecture's norm"])
 			}
 		})
 	}

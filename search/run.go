@@ -16,22 +16,25 @@ import (
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
-	"hdas/torch/optim"
+	"hdas/torch/kernel"
 	"hdas/torch/optim/schedule"
 )
 
 // Setup holds the inputs of a search.
 type Setup struct {
-	Config       configs.SearchSection
-	Macro        plan.Macro
-	Train, Valid *datasets.Loader // the halves of the training data for the weights and for the architecture
-	Test         *datasets.Loader // the images of Valid, in order and not augmented, for the evaluation after an epoch
-	Options      torch.Options
-	Autocast     torch.DType // type of the convolutions while learning; Float32: that of Options
-	Seed         uint64
-	Name         string     // of the resulting genotype
-	Resolved     []byte     // the whole configuration as YAML, stored in the checkpoint
-	Basis        *run.Basis // what the run was begun with, stored in the checkpoint; nil if unknown
+	Config        configs.SearchSection
+	Macro         plan.Macro
+	Train, Valid  *datasets.Loader // the halves of the training data for the weights and for the architecture
+	Test          *datasets.Loader // the images of Valid, in order and not augmented, for the evaluation after an epoch
+	Options       torch.Options
+	Autocast      torch.DType // type of the convolutions while learning; Float32: that of Options
+	Path          kernel.Path // what computes cells while learning
+	ChannelsFirst bool        // under autocast on CUDA, the channels of features are not innermost
+	Seed          uint64
+	Name          string            // of the resulting genotype
+	Resolved      []byte            // the whole configuration as YAML, stored in the checkpoint
+	Basis         *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
+	Note          func(text string) // called with what a user should know of a resumed run, one sentence; may be nil
 }
 
 // validate returns all faults of the settings, with keys of the section "search".
@@ -126,10 +129,11 @@ func start(s Setup) (t *task, err error) {
 		if t.net, err = NewSupernet(sp, s.Config, s.Macro, t.image, s.Options); err != nil {
 			return err
 		}
-		t.net.Autocast = s.Autocast
+		t.net.Path, t.net.Autocast, t.net.ChannelsFirst = s.Path, s.Autocast, s.ChannelsFirst
 		t.learn = NewBilevel(t.net)
 		if s.Autocast == torch.Float16 {
-			t.learn.Arch.Scaler, t.learn.Weights.Scaler = optim.NewScaler(), optim.NewScaler()
+			t.learn.Arch.ScaleLosses()
+			t.learn.Weights.ScaleLosses()
 		}
 		return nil
 	})

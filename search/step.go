@@ -9,8 +9,8 @@ import (
 	"hdas/torch/optim"
 )
 
-// StepResult holds the results of a step; all but Logits are scalars. A gradient norm is undefined if
-// the gradient of a scaled loss was not finite, in which case the update was skipped.
+// StepResult holds the results of a step; all but Logits are scalars. A gradient norm is 0 if the gradient of
+// a scaled loss was not finite, in which case the update was skipped.
 type StepResult struct {
 	Arch     Losses       // undefined if the architecture was not updated
 	ArchNorm torch.Tensor // norm of the gradient of Arch.Total

@@ -122,6 +122,36 @@ func Instructions() string {
 	return fmt.Sprintf("kernels %s, libtorch %s", InstructionSet(), C.GoString(libtorch))
 }
 
+// SetTF32 switches TF32 on or off for the convolutions and matrix products of float32 tensors on CUDA devices:
+// their inputs are rounded to 10 bits of mantissa, which is faster on GPUs with tensor cores. libtorch's
+// default is on for convolutions and off for matrix products.
+func SetTF32(on bool) {
+	enter("tf32")
+	check("tf32", nil, C.hdas_set_tf32(cbool(on)))
+}
+
+// SetDeterministic says whether cuDNN uses only algorithms that give the same bits each time. It also switches
+// off what SetBenchmark switches on.
+func SetDeterministic(on bool) {
+	enter("cudnn")
+	check("cudnn", nil, C.hdas_set_cudnn(cbool(on), cbool(false)))
+}
+
+// SetBenchmark says whether cuDNN measures its algorithms for each new shape and uses the fastest. It also
+// switches off what SetDeterministic switches on. libtorch's default is off.
+func SetBenchmark(on bool) {
+	enter("cudnn")
+	check("cudnn", nil, C.hdas_set_cudnn(cbool(false), cbool(on)))
+}
+
+// CUDASwitches returns what SetTF32, SetDeterministic and SetBenchmark have switched on.
+func CUDASwitches() (tf32, deterministic, benchmark bool) {
+	enter("cuda_switches")
+	var t, d, b C.int
+	check("cuda_switches", nil, C.hdas_cuda_switches(&t, &d, &b))
+	return t != 0, d != 0, b != 0
+}
+
 // Synchronize waits until a CUDA device has finished all work submitted to it. For the CPU it returns
 // at once.
 func Synchronize(d Device) {

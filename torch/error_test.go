@@ -87,7 +87,7 @@ func TestErrors(t *testing.T) {
 			torch.SGDStep([]torch.Tensor{z(2)}, []torch.Tensor{z(3)}, nil, nil, torch.SGDOptions{LR: 1})
 		}},
 		{"adam", nil, "", func() {
-			torch.AdamStep([]torch.Tensor{z(2)}, []torch.Tensor{z(2)}, []torch.Tensor{z(3)}, []torch.Tensor{z(2)}, []int64{1}, torch.AdamOptions{LR: 1})
+			torch.AdamStep([]torch.Tensor{z(2)}, []torch.Tensor{z(2)}, []torch.Tensor{z(3)}, []torch.Tensor{z(2)}, []int64{1}, nil, torch.AdamOptions{LR: 1})
 		}},
 		{"generator_state", [][]int64{{3}}, "input RNG state size to be 3", func() { torch.SetGeneratorState(torch.CPU, make([]byte, 3)) }},
 		{"set_num_threads", nil, "positive", func() { torch.SetThreads(-1) }},
@@ -245,7 +245,7 @@ func TestMisuse(t *testing.T) {
 		"set threads":     func() { torch.SetThreads(1) },
 		"compile":         func() { torch.Compile(torch.Graph{}) },
 		"sgd":             func() { torch.SGDStep(nil, nil, nil, nil, torch.SGDOptions{}) },
-		"adam":            func() { torch.AdamStep(nil, nil, nil, nil, nil, torch.AdamOptions{}) },
+		"adam":            func() { torch.AdamStep(nil, nil, nil, nil, nil, nil, torch.AdamOptions{}) },
 		"norm":            func() { torch.Norm(nil) },
 		"clip":            func() { torch.ClipGradNorm(nil, 1) },
 	}
@@ -283,8 +283,8 @@ func TestStepsWithListsOfDifferentLengths(t *testing.T) {
 			"sgd, buffers":   func() { torch.SGDStep(one(2), one(2), one(1), make([]bool, 2), momentum) },
 			"sgd, no buffer": func() { torch.SGDStep(one(2), one(2), nil, make([]bool, 2), momentum) },
 			"sgd, fresh":     func() { torch.SGDStep(one(2), one(2), one(2), make([]bool, 1), momentum) },
-			"adam, moments":  func() { torch.AdamStep(one(2), one(2), one(2), one(1), make([]int64, 2), torch.AdamOptions{}) },
-			"adam, steps":    func() { torch.AdamStep(one(2), one(2), one(2), one(2), make([]int64, 1), torch.AdamOptions{}) },
+			"adam, moments":  func() { torch.AdamStep(one(2), one(2), one(2), one(1), make([]int64, 2), nil, torch.AdamOptions{}) },
+			"adam, steps":    func() { torch.AdamStep(one(2), one(2), one(2), one(2), make([]int64, 1), nil, torch.AdamOptions{}) },
 		} {
 			if got := panics(f); !strings.Contains(got, "2 parameters") {
 				t.Errorf("%s: %q", name, got)

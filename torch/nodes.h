@@ -148,6 +148,36 @@ inline Tensor join(const List &parts) {
   return whole;
 }
 
+// The gradient of a tensor whose channels are repeated.
+struct Repeat : torch::autograd::Node {
+  int64_t copies;
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list &&grads) override {
+    if (!grads[0].defined())
+      return {Tensor()};
+    return {grads[0].unflatten(1, {copies, grads[0].size(1) / copies}).sum(1)};
+  }
+};
+
+// Returns copies of x (N,C,H,W) one after another (N,copies*C,H,W), in the memory format of x.
+inline Tensor repeat(const Tensor &x, int64_t copies) {
+  if (copies == 1)
+    return x;
+  Tensor y;
+  {
+    at::NoGradGuard no_grad;
+    y = at::empty({x.size(0), copies * x.size(1), x.size(2), x.size(3)}, x.options().memory_format(x.suggest_memory_format()));
+    y.view({x.size(0), copies, x.size(1), x.size(2), x.size(3)}).copy_(x.unsqueeze(1));
+  }
+  if (differentiable({x})) {
+    auto node = make_node<Repeat>();
+    node->copies = copies;
+    node->set_next_edges(torch::autograd::collect_next_edges(x));
+    torch::autograd::set_history(y, node);
+  }
+  return y;
+}
+
 // A sum of tensors x[m] (N,C,H,W), each multiplied by `copies` factors: for each copy, the sum over m of
 // w[m * copies + copy] * x[m]. The factors keep their type, and their gradients are summed in it, also if x is
 // of a smaller type.

@@ -84,8 +84,6 @@ Tensor chain(const Term &term, int64_t copies, Tensor x, const Tensor *w, const 
 // The number of copies of the input that a first round reads.
 int64_t inputs_of(const Term &term, int64_t copies) { return term.rounds[0].window == depthwise ? copies : 1; }
 
-Tensor copied(const Tensor &x, int64_t copies) { return copies == 1 ? x : x.repeat({1, copies, 1, 1}); }
-
 class Operations {
 public:
   // tensors are those of the pass, or their copies if the pass is computed again.
@@ -211,7 +209,7 @@ private:
       if (!norm && factor.defined())
         y.value = (unfolded(y.value, copies) * factor.view({1, copies, 1, 1, 1})).flatten(1, 2);
     } else if (own_norm(term)) {
-      const Tensor x = copied(pool(from, term).value, copies);
+      const Tensor x = repeat(pool(from, term).value, copies);
       y = {normed(joined(b).data(), x, factor.defined() ? spread(factor, x.size(1) / copies) : factor, pass.norm, repeated), true};
     } else {
       y = {weightless(from, b), false};
@@ -340,7 +338,7 @@ private:
       inputs.insert(inputs.end(), w.begin(), w.end());
       y = again(
           [program = pass.program, &term, copies, norm = pass.norm](const List &here, bool repeated) {
-            const Tensor x = copied(term.rounds[0].relu ? here[0].relu() : here[0], inputs_of(term, copies));
+            const Tensor x = repeat(term.rounds[0].relu ? here[0].relu() : here[0], inputs_of(term, copies));
             return chain(term, copies, x, here.data() + 2, here[1], norm, repeated);
           },
           inputs);
@@ -357,7 +355,7 @@ private:
     if (!found.defined()) {
       if (relu && !relus[from].defined())
         relus[from] = state[from].relu();
-      found = copied(relu ? relus[from] : state[from], copies);
+      found = repeat(relu ? relus[from] : state[from], copies);
     }
     return found;
   }

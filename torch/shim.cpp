@@ -66,10 +66,6 @@ void own(std::vector<Tensor> &grads, const std::vector<Tensor> &inputs) {
   }
 }
 
-Tensor norm(const std::vector<Tensor> &ts) {
-  return at::linalg_vector_norm(at::stack(at::_foreach_norm(ts)));
-}
-
 } // namespace
 
 void hdas_init(void) {
@@ -80,12 +76,13 @@ void hdas_init(void) {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
-char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, int dtype) {
+char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, int dtype, int device) {
   return hdas_guard([&] {
-    Tensor t = at::empty(at::IntArrayRef(dims, ndims), at::ScalarType(dtype));
+    // A copy from pinned memory, which libtorch keeps until it is complete, does not hold up the host.
+    Tensor t = at::empty(at::IntArrayRef(dims, ndims), at::TensorOptions(at::ScalarType(dtype)).pinned_memory(device >= 0));
     if (t.nbytes() > 0)
       std::memcpy(t.data_ptr(), data, t.nbytes());
-    *out = handle(t);
+    *out = handle(device < 0 ? t : t.to(at::Device(at::kCUDA, device), t.scalar_type(), /*non_blocking=*/true));
   });
 }
 
@@ -100,13 +97,6 @@ char *hdas_to_data(ht t, void *data, size_t bytes) {
 
 char *hdas_clone(ht *out, ht t) {
   return hdas_guard([&] { *out = handle(ref(t).clone()); });
-}
-
-char *hdas_upload(ht *out, ht t, int device) {
-  return hdas_guard([&] {
-    const Tensor &host = ref(t);
-    *out = handle(host.pin_memory().to(at::Device(at::kCUDA, device), host.scalar_type(), /*non_blocking=*/true));
-  });
 }
 
 char *hdas_set_requires_grad(ht t, int on) {
@@ -134,84 +124,6 @@ char *hdas_grad_mode(int on, int *was) {
   return hdas_guard([&] {
     *was = at::GradMode::is_enabled();
     at::GradMode::set_enabled(on != 0);
-  });
-}
-
-// torch/optim/sgd.py, _multi_tensor_sgd
-char *hdas_sgd(const ht *params, const ht *grads, const ht *bufs, const int *first, int n, double lr,
-               double momentum, double dampening, double weight_decay, int nesterov) {
-  return hdas_guard([&] {
-    at::NoGradGuard no_grad;
-    auto p = list(params, n), g = list(grads, n);
-    if (weight_decay != 0)
-      g = at::_foreach_add(g, p, weight_decay);
-    if (momentum != 0) {
-      auto b = list(bufs, n);
-      std::vector<Tensor> moving, gradient;
-      for (int i = 0; i < n; ++i) {
-        if (first[i]) {
-          b[i].copy_(g[i]);
-        } else {
-          moving.push_back(b[i]);
-          gradient.push_back(g[i]);
-        }
-      }
-      if (!moving.empty()) {
-        at::_foreach_mul_(moving, momentum);
-        at::_foreach_add_(moving, gradient, 1 - dampening);
-      }
-      g = nesterov ? at::_foreach_add(g, b, momentum) : b;
-    }
-    at::_foreach_add_(p, g, -lr);
-  });
-}
-
-// torch/optim/adam.py, _multi_tensor_adam without amsgrad
-char *hdas_adam(const ht *params, const ht *grads, const ht *exp_avg, const ht *exp_avg_sq,
-                const int64_t *step, int n, double lr, double beta1, double beta2, double eps,
-                double weight_decay) {
-  return hdas_guard([&] {
-    at::NoGradGuard no_grad;
-    auto p = list(params, n), g = list(grads, n), m = list(exp_avg, n), v = list(exp_avg_sq, n);
-    if (weight_decay != 0)
-      g = at::_foreach_add(g, p, weight_decay);
-    at::_foreach_lerp_(m, g, 1 - beta1);
-    at::_foreach_mul_(v, beta2);
-    at::_foreach_addcmul_(v, g, g, 1 - beta2);
-    std::vector<at::Scalar> size, root;
-    for (int i = 0; i < n; ++i) {
-      size.push_back(-lr / (1 - std::pow(beta1, double(step[i]))));
-      root.push_back(std::sqrt(1 - std::pow(beta2, double(step[i]))));
-    }
-    auto d = at::_foreach_sqrt(v);
-    at::_foreach_div_(d, root);
-    at::_foreach_add_(d, eps);
-    at::_foreach_addcdiv_(p, m, d, size);
-  });
-}
-
-char *hdas_norm(ht *out, const ht *tensors, int n) {
-  return hdas_guard([&] {
-    at::NoGradGuard no_grad;
-    *out = handle(norm(list(tensors, n)));
-  });
-}
-
-// torch/nn/utils/clip_grad.py; the factor stays on the device
-char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm) {
-  return hdas_guard([&] {
-    at::NoGradGuard no_grad;
-    auto g = list(grads, n);
-    Tensor total = norm(g);
-    at::_foreach_mul_(g, at::clamp_max(max_norm / (total + 1e-6), 1.0));
-    *out = handle(total);
-  });
-}
-
-char *hdas_scale(const ht *tensors, int n, double factor) {
-  return hdas_guard([&] {
-    at::NoGradGuard no_grad;
-    at::_foreach_mul_(list(tensors, n), factor);
   });
 }
 
@@ -262,6 +174,29 @@ char *hdas_set_threads(int n) {
   return hdas_guard([&] {
     static const int own = at::get_num_threads();
     at::set_num_threads(n != 0 ? n : own);
+  });
+}
+
+char *hdas_set_tf32(int on) {
+  return hdas_guard([&] {
+    at::globalContext().setAllowTF32CuDNN(on != 0);
+    at::globalContext().setAllowTF32CuBLAS(on != 0);
+  });
+}
+
+char *hdas_set_cudnn(int deterministic, int benchmark) {
+  return hdas_guard([&] {
+    at::globalContext().setDeterministicCuDNN(deterministic != 0);
+    at::globalContext().setBenchmarkCuDNN(benchmark != 0);
+  });
+}
+
+char *hdas_cuda_switches(int *tf32, int *deterministic, int *benchmark) {
+  return hdas_guard([&] {
+    const at::Context &c = at::globalContext();
+    *tf32 = c.allowTF32CuDNN() && c.allowTF32CuBLAS();
+    *deterministic = c.deterministicCuDNN();
+    *benchmark = c.benchmarkCuDNN();
   });
 }
 

@@ -18,15 +18,13 @@ typedef void *ht; // an at::Tensor*, as in gotch; NULL means undefined
 // Makes malloc keep large freed blocks for later tensors. Call it once, before anything else.
 void hdas_init(void);
 
-// Makes a CPU tensor with a copy of the elements in data.
-char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, int dtype);
+// Makes a tensor with a copy of the elements in data. For a CUDA device it copies them to pinned memory,
+// which libtorch caches, and returns before they are on the device; later work there waits for them.
+char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, int dtype, int device);
 // Copies the elements, in row-major order, to data, which must have exactly `bytes` bytes.
 char *hdas_to_data(ht t, void *data, size_t bytes);
 char *hdas_clone(ht *out, ht t);
 char *hdas_channels_last(ht *out, ht t);
-// Copies a CPU tensor to a CUDA device through pinned memory, which libtorch caches. It returns before
-// the copy is complete; later work on the device waits for it.
-char *hdas_upload(ht *out, ht t, int device);
 char *hdas_set_requires_grad(ht t, int on);
 char *hdas_requires_grad(ht t, int *on);
 
@@ -35,19 +33,44 @@ char *hdas_grad(ht output, const ht *inputs, int n, ht *grads);
 // Switches the recording of gradients on or off; *was is the previous mode.
 char *hdas_grad_mode(int on, int *was);
 
-// One step of torch.optim.SGD. bufs[i] is the momentum buffer; if first[i] is not 0, it is set to the
-// gradient. Lists must not be empty.
-char *hdas_sgd(const ht *params, const ht *grads, const ht *bufs, const int *first, int n, double lr,
-               double momentum, double dampening, double weight_decay, int nesterov);
-// One step of torch.optim.Adam. step[i] is the number of steps of parameter i, including this one.
-char *hdas_adam(const ht *params, const ht *grads, const ht *exp_avg, const ht *exp_avg_sq,
-                const int64_t *step, int n, double lr, double beta1, double beta2, double eps,
-                double weight_decay);
+// Functions on lists of n tensors, n > 0. They record no gradients. Tensors of the first list that are adjacent
+// in memory are computed as one.
+
+// Moves leaf tensors of one type and device to one new storage, in the order of the list.
+char *hdas_flatten(const ht *ts, int n);
+// Moves tensors to one new storage, in the order in which the tensors `like` are in memory, if they have
+// one type and device. It replaces the tensors: nothing else may refer to them.
+char *hdas_flatten_like(const ht *ts, const ht *like, int n);
+// Write new tensors to out: zeros; copies; copies on the CPU, which there may share the elements. They are
+// adjacent where those of ts are.
+char *hdas_zeros_like(const ht *ts, int n, ht *out);
+char *hdas_clone_all(const ht *ts, int n, ht *out);
+char *hdas_to_cpu(const ht *ts, int n, ht *out);
+// to[i] = from[i], of the same shape and any type and device
+char *hdas_copy_all(const ht *to, const ht *from, int n);
+// to[i] += factor * values[i], with a scalar tensor on their device
+char *hdas_add_all(const ht *to, const ht *values, int n, ht factor);
+// ts[i] = condition ? ts[i] : old[i], with a scalar tensor of Bool on their device
+char *hdas_keep_if(ht condition, const ht *ts, const ht *old, int n);
 // The Euclidean norm of all elements of all tensors, as a scalar tensor.
 char *hdas_norm(ht *out, const ht *tensors, int n);
 // Scales grads in place so that their norm is at most max_norm; *out is the norm before.
 char *hdas_clip_grad_norm(ht *out, const ht *grads, int n, double max_norm);
 char *hdas_scale(const ht *tensors, int n, double factor);
+// Divides grads in place by the scale of a loss and adapts the scale (torch.amp.GradScaler). state is a tensor
+// of the scale and of the number of steps since it last changed. *finite is whether the norm of grads is
+// finite, a scalar of Bool. Nothing waits for the device.
+char *hdas_unscale(ht *finite, ht state, const ht *grads, int n, double growth, double growth_steps, double backoff, double least);
+
+// One step of torch.optim.SGD. bufs[i] is the momentum buffer; if first[i] is not 0, it is set to the
+// gradient.
+char *hdas_sgd(const ht *params, const ht *grads, const ht *bufs, const int *first, int n, double lr,
+               double momentum, double dampening, double weight_decay, int nesterov);
+// One step of torch.optim.Adam. step[i] is the number of steps of parameter i, including this one; if counts
+// is not NULL, the scalar tensor counts[i] is, and step is not read.
+char *hdas_adam(const ht *params, const ht *grads, const ht *exp_avg, const ht *exp_avg_sq,
+                const int64_t *step, const ht *counts, int n, double lr, double beta1, double beta2, double eps,
+                double weight_decay);
 
 // Compiles a program (program.h) whose parameters are n tensors; it refers to these tensors. code is a
 // list of numbers: inputs, states, scales, masks; the number of outputs and each output; the number of
@@ -76,6 +99,11 @@ char *hdas_seed(uint64_t seed);
 char *hdas_get_generator(int device, ht *state);
 char *hdas_set_generator(int device, ht state);
 
+// Switches TF32 in the convolutions and matrix products of CUDA devices on or off.
+char *hdas_set_tf32(int on);
+// Makes cuDNN use deterministic algorithms only; or choose the fastest for each new shape by measuring.
+char *hdas_set_cudnn(int deterministic, int benchmark);
+char *hdas_cuda_switches(int *tf32, int *deterministic, int *benchmark);
 char *hdas_set_threads(int n); // 0: libtorch's default
 int hdas_threads(void);
 // Sets *name to the name of the instruction set that the CPU kernels use (loops.h); it must not be

@@ -142,26 +142,35 @@ func (t Tensor) String() string {
 
 // FromFloat32 returns a new float32 tensor of that shape on the CPU with a copy of data, which is in
 // row-major order. It panics with *Error if the number of elements does not match the shape.
-func FromFloat32(data []float32, shape ...int64) Tensor { return from(data, Float32, shape) }
+func FromFloat32(data []float32, shape ...int64) Tensor { return CPU.FromFloat32(data, shape...) }
 
 // FromFloat64 is like FromFloat32, for float64.
-func FromFloat64(data []float64, shape ...int64) Tensor { return from(data, Float64, shape) }
+func FromFloat64(data []float64, shape ...int64) Tensor { return from(CPU, data, Float64, shape) }
 
 // FromInt64 is like FromFloat32, for int64.
-func FromInt64(data []int64, shape ...int64) Tensor { return from(data, Int64, shape) }
+func FromInt64(data []int64, shape ...int64) Tensor { return CPU.FromInt64(data, shape...) }
+
+// FromFloat32 is like the function FromFloat32, for a tensor on d. For a CUDA device it copies data to pinned
+// memory and returns before the elements are on the device; data may change at once.
+func (d Device) FromFloat32(data []float32, shape ...int64) Tensor {
+	return from(d, data, Float32, shape)
+}
+
+// FromInt64 is like FromFloat32, for int64.
+func (d Device) FromInt64(data []int64, shape ...int64) Tensor { return from(d, data, Int64, shape) }
 
 // FromBytes returns a new tensor of that type and shape on the CPU. data holds its elements in
 // row-major order and native byte order. It panics with *Error if the number of bytes does not match.
 func FromBytes(data []byte, dtype DType, shape ...int64) Tensor {
-	return fromRaw(unsafe.Pointer(unsafe.SliceData(data)), len(data), dtype, shape)
+	return fromRaw(CPU, unsafe.Pointer(unsafe.SliceData(data)), len(data), dtype, shape)
 }
 
-func from[T any](data []T, dtype DType, shape []int64) Tensor {
+func from[T any](d Device, data []T, dtype DType, shape []int64) Tensor {
 	var zero T
-	return fromRaw(unsafe.Pointer(unsafe.SliceData(data)), len(data)*int(unsafe.Sizeof(zero)), dtype, shape)
+	return fromRaw(d, unsafe.Pointer(unsafe.SliceData(data)), len(data)*int(unsafe.Sizeof(zero)), dtype, shape)
 }
 
-func fromRaw(data unsafe.Pointer, bytes int, dtype DType, shape []int64) Tensor {
+func fromRaw(device Device, data unsafe.Pointer, bytes int, dtype DType, shape []int64) Tensor {
 	const op = "from_data"
 	enter(op)
 	if want := numel(shape) * dtype.Size(); want != int64(bytes) {
@@ -169,7 +178,7 @@ func fromRaw(data unsafe.Pointer, bytes int, dtype DType, shape []int64) Tensor 
 	}
 	var out C.ht
 	d, n := dims(shape)
-	check(op, nil, C.hdas_from_data(&out, data, (*C.int64_t)(&d[0]), C.int(n), C.int(dtype.Number())))
+	check(op, nil, C.hdas_from_data(&out, data, (*C.int64_t)(&d[0]), C.int(n), C.int(dtype.Number()), C.int(device.c())))
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }
 
@@ -220,18 +229,5 @@ func (t Tensor) Clone() Tensor {
 	enter("clone")
 	var out C.ht
 	check("clone", []Tensor{t}, C.hdas_clone(&out, t.ht()))
-	return adopt(lib.Ctensor(unsafe.Pointer(out)))
-}
-
-// Upload returns the CPU tensor t on device d. For a CUDA device it copies through pinned memory and
-// returns before the copy is complete; t may be freed at once. For the CPU the result shares t's
-// elements.
-func (t Tensor) Upload(d Device) Tensor {
-	if !d.IsCUDA() {
-		return t.ToDevice(d)
-	}
-	enter("to")
-	var out C.ht
-	check("to", []Tensor{t}, C.hdas_upload(&out, t.ht(), C.int(d.c())))
 	return adopt(lib.Ctensor(unsafe.Pointer(out)))
 }

@@ -22,7 +22,7 @@ func TestManyUploads(t *testing.T) {
 					data[j] = float32((i*7 + int64(j)*13) % 1001)
 				}
 				busy.Copy_(torch.Linear(busy, busy, torch.Tensor{})) // stays what it is
-				x := torch.FromFloat32(data, elements).Upload(d)
+				x := d.FromFloat32(data, elements)
 				clear(data)
 				sums.Select(0, i).Copy_(x.To(torch.Float64).Sum())
 			})

@@ -26,19 +26,22 @@ import (
 
 // Setup holds the inputs of a training.
 type Setup struct {
-	Config      configs.TrainSection
-	Macro       plan.Macro
-	Genotype    genotype.Genotype
-	Train, Test *datasets.Loader // a batch of Train is that of a step: Config.Batch*Config.Accumulate images
-	Valid       *datasets.Loader // of the validation part; nil without one
-	Data        datasets.Spec    // the data set of the loaders, stored in the checkpoint
-	Options     torch.Options
-	Autocast    torch.DType // type of the convolutions while learning; Float32: that of Options
-	Seed        uint64
-	Start       *model.Start      // the checkpoint from whose weights it starts; nil: new weights
-	Taken       func(model.Taken) // called with what was taken from Start; may be nil
-	Resolved    []byte            // the whole configuration as YAML, stored in the checkpoint
-	Basis       *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
+	Config        configs.TrainSection
+	Macro         plan.Macro
+	Genotype      genotype.Genotype
+	Train, Test   *datasets.Loader // a batch of Train is that of a step: Config.Batch*Config.Accumulate images
+	Valid         *datasets.Loader // of the validation part; nil without one
+	Data          datasets.Spec    // the data set of the loaders, stored in the checkpoint
+	Options       torch.Options
+	Autocast      torch.DType // type of the convolutions while learning; Float32: that of Options
+	Seed          uint64
+	Path          kernel.Path       // what computes cells while learning
+	ChannelsFirst bool              // under autocast on CUDA, the channels of features are not innermost
+	Note          func(text string) // called with what a user should know of a resumed run, one sentence; may be nil
+	Start         *model.Start      // the checkpoint from whose weights it starts; nil: new weights
+	Taken         func(model.Taken) // called with what was taken from Start; may be nil
+	Resolved      []byte            // the whole configuration as YAML, stored in the checkpoint
+	Basis         *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
 }
 
 // Less names the settings with which the training would need less memory.
@@ -127,7 +130,7 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 		}
 		t.step = NewStepper(t.model.Net, t.model.Weights, s.Config)
 		if s.Autocast == torch.Float16 {
-			t.step.Scaler = optim.NewScaler()
+			t.step.ScaleLosses()
 		}
 		c, resumed, err := latest(dir)
 		if err == nil && dir != nil && !resumed {
@@ -185,7 +188,7 @@ func (t *task) dropPath(epoch int) float64 {
 
 // Step updates the weights with one batch, in parts of Config.Batch images, and returns the training loss.
 func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
-	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast, Recompute: t.recompute,
+	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast, Path: t.Path, ChannelsFirst: t.ChannelsFirst, Recompute: t.recompute,
 		Frozen: epoch < t.Config.FreezeEpochs, FrozenNorms: t.Config.FreezeNorm}
 	parts := partsOf(b, t.Config.Batch)
 	var labels torch.Tensor
@@ -319,7 +322,7 @@ func (t *task) restore(c run.Loaded) (epoch, batch int, err error) {
 	if c.Meta.Kind != model.Kind {
 		return 0, 0, fmt.Errorf("the run folder holds a %s, not a %s", c.Meta.Kind, model.Kind)
 	}
-	err = errors.Join(t.model.Restore(c), t.step.Load(c.State[t.optimizer()]), run.SetGenerators(c.Meta.Generators))
+	err = errors.Join(t.model.Restore(c), t.step.Load(c.State[t.optimizer()]), c.SetGenerators(t.Options.Device, t.Note))
 	if t.average != nil {
 		err = errors.Join(err, t.average.Load(c.State[model.AverageSection]))
 	}

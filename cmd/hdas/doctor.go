@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"strings"
 
@@ -21,6 +22,7 @@ type health struct {
 	Library  string            `json:"library"`  // path of the loaded library
 	Versions string            `json:"versions"` // whether a newer libtorch is supported here, and how to use another
 	Devices  []string          `json:"devices"`
+	Computes map[string]string `json:"computes"` // by device: "passes", or what went wrong in a small computation on it
 	CUDA     string            `json:"cuda"`
 	Threads  int               `json:"threads"`
 	CPUs     int               `json:"cpus"`
@@ -38,18 +40,21 @@ func (p *program) doctor() *cobra.Command {
 		Use: "doctor", Short: "Check libtorch, devices and data sets, and say how to fix what is missing",
 		Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			h := health{Libtorch: torch.Version(), Library: proc.Library("libtorch_cpu.so"), Devices: []string{"cpu"}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: dataDir}
+			h := health{Libtorch: torch.Version(), Library: proc.Library("libtorch_cpu.so"), Computes: map[string]string{}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: dataDir}
 			h.MemoryGB, h.FreeGB = float64(proc.Machine("MemTotal"))/1e9, float64(proc.Machine("MemAvailable"))/1e9
 			err := torch.Do(func(*torch.Scope) error {
 				h.Threads, h.Kernels = torch.Threads(), torch.InstructionSet()
-				torch.Ones(torch.Options{}, 2, 2).Sum().Item()
 				return nil
 			})
 			if err != nil {
 				return err
 			}
-			for i := range torch.CUDADevices() {
-				h.Devices = append(h.Devices, torch.CUDA(i).String())
+			for i := range torch.CUDADevices() + 1 {
+				d := torch.Device(i) // the CPU, then the CUDA devices
+				h.Devices, h.Computes[d.String()] = append(h.Devices, d.String()), "passes"
+				if err := computes(d); err != nil {
+					h.Computes[d.String()] = err.Error()
+				}
 			}
 			h.CUDA = cudaAdvice()
 			h.Versions = versionAdvice(h.Libtorch, proc.NVIDIADriver())
@@ -70,6 +75,39 @@ func (p *program) doctor() *cobra.Command {
 	}
 	c.Flags().StringVar(&dataDir, "data-dir", "", "folder of the data sets; default $HDAS_DATA, or data")
 	return c
+}
+
+// computes returns an error unless a small network on device d has the gradient that it has on the CPU in float64.
+func computes(d torch.Device) error {
+	gradient := func(o torch.Options) (g []float64) {
+		torch.Within(func(*torch.Scope) {
+			numbers := func(shape ...int64) torch.Tensor { // the same on every device
+				v := make([]float64, shape[0]*shape[1]*shape[2]*shape[3])
+				for i := range v {
+					v[i] = float64(i*i%17)/16 - 0.5
+				}
+				return torch.FromFloat64(v, shape...).To(o.DType).ToDevice(o.Device)
+			}
+			w := numbers(8, 4, 3, 3).SetRequiresGrad(true)
+			y := torch.Conv2d(numbers(2, 4, 9, 9), w, torch.Tensor{}, torch.ConvOptions{Padding: []int64{1}}).ReLU()
+			y = torch.Linear(y.Reshape(16, 81), numbers(10, 81, 1, 1).Reshape(10, 81), torch.Tensor{}) // (16,10)
+			g = torch.Grad(y.Mul(y).Sum(), []torch.Tensor{w})[0].Float64s()
+		})
+		return g
+	}
+	return torch.Do(func(*torch.Scope) error {
+		torch.SetTF32(false)
+		want := gradient(torch.Options{DType: torch.Float64})
+		for _, dtype := range []torch.DType{torch.Float64, torch.Float32} {
+			tolerance := map[torch.DType]float64{torch.Float64: 1e-12, torch.Float32: 1e-4}[dtype]
+			for i, v := range gradient(torch.Options{DType: dtype, Device: d}) {
+				if diff := math.Abs(v - want[i]); !(diff <= tolerance*max(1, math.Abs(want[i]))) {
+					return fmt.Errorf("a gradient in %v is %v, not %v: the device or its driver computes wrongly", dtype, v, want[i])
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // cudaAdvice says whether CUDA can be used and, if not, why.
@@ -103,7 +141,9 @@ func versionAdvice(libtorch, driver string) string {
 func (h health) write(w io.Writer) {
 	fmt.Fprintf(w, "libtorch  %s (%s)\n", h.Libtorch, h.Library)
 	fmt.Fprintf(w, "          %s\n", h.Versions)
-	fmt.Fprintf(w, "devices   %s\n", strings.Join(h.Devices, ", "))
+	for i, d := range h.Devices {
+		fmt.Fprintf(w, "%-9s %s: %s\n", map[bool]string{true: "devices"}[i == 0], d, h.Computes[d])
+	}
 	fmt.Fprintf(w, "CUDA      %s\n", h.CUDA)
 	fmt.Fprintf(w, "threads   %d of %d CPUs\n", h.Threads, h.CPUs)
 	fmt.Fprintf(w, "memory    %.1f GB, %.1f available\n", h.MemoryGB, h.FreeGB)

@@ -275,7 +275,7 @@ func TestDoctor(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &h); code != 0 || err != nil {
 		t.Fatalf("exit %d, %v, %s", code, err, errs)
 	}
-	if h.Libtorch != torch.Version() || !strings.Contains(h.Versions, versions.Names()) || h.Library == "" || h.Threads < 1 || h.MemoryGB <= 0 || h.Data["digits"] != "found" || !strings.Contains(h.Data["cifar10"], "hdas data get cifar10") {
+	if h.Libtorch != torch.Version() || !strings.Contains(h.Versions, versions.Names()) || h.Library == "" || h.Threads < 1 || h.MemoryGB <= 0 || h.Computes["cpu"] != "passes" || len(h.Computes) != len(h.Devices) || h.Data["digits"] != "found" || !strings.Contains(h.Data["cifar10"], "hdas data get cifar10") {
 		t.Errorf("%+v", h)
 	}
 }

@@ -27,6 +27,7 @@ func runHDAS(path kernel.Path, folder string) error {
 	}
 	return torch.Do(func(*torch.Scope) error {
 		torch.SetThreads(t.Threads)
+		torch.SetTF32(false)
 		torch.Ones(torch.Options{Device: device}, 8, 8).Sum().Item() // initialises libtorch before memory is measured
 		o := outcome{path: path, device: device, measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: proc.Process("VmRSS")}
 		defer o.free()

@@ -102,6 +102,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 	}
 	err = torch.Do(func(*torch.Scope) (err error) {
 		torch.SetThreads(t.Threads)
+		torch.SetTF32(precision.TF32)
 		if s.instance, err = build(s.device, t.task, folder); err != nil {
 			return err
 		}
@@ -110,6 +111,10 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 		case s.supernet != nil:
 			s.supernet.Recompute, s.supernet.Path, s.supernet.Autocast = again, path, precision.Autocast
 			learn := search.NewBilevel(s.supernet)
+			if precision.Autocast == torch.Float16 {
+				learn.Arch.ScaleLosses()
+				learn.Weights.ScaleLosses()
+			}
 			s.free = func() { s.instance.free(); learn.Free() }
 			s.step = func(c *clock, train, valid search.Sample) {
 				learn.Phase = c.end
@@ -120,6 +125,9 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 			s.step = s.evaluating(how)
 		default:
 			step := t.training(s.instance)
+			if precision.Autocast == torch.Float16 {
+				step.ScaleLosses()
+			}
 			s.free = func() { s.instance.free(); step.Free() }
 			s.step = func(c *clock, train, _ search.Sample) {
 				step.Phase = c.end

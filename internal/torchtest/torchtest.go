@@ -65,6 +65,7 @@ func EachDevice(t *testing.T, f func(t *testing.T, d torch.Device)) {
 	if d := Device(); d != torch.CPU {
 		devices = append(devices, d)
 	}
+	torch.Do(func(*torch.Scope) error { torch.SetTF32(false); return nil }) // float32 has its 24 bits
 	for _, d := range devices {
 		t.Run(d.String(), func(t *testing.T) { f(t, d) })
 	}

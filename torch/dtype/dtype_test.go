@@ -52,6 +52,12 @@ func TestPrecision(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 	}
+	if p, err := dtype.ParsePrecision("tf32", true); p != (dtype.Precision{TF32: true}) || err != nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if _, err := dtype.ParsePrecision("tf32", false); err == nil || !strings.Contains(err.Error(), "use float32") {
+		t.Error(err)
+	}
 	if p, err := dtype.ParsePrecision("fp16", true); p.Autocast != dtype.Float16 || err != nil {
 		t.Errorf("%+v, %v", p, err)
 	}

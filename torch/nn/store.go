@@ -112,12 +112,38 @@ func Load(params []Param, values map[string]torch.Tensor) error {
 		slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 		return errors.Join(faults...)
 	}
-	torch.NoGrad(func() {
-		for _, p := range params {
-			p.Tensor.Copy_(values[p.Name])
-		}
-	})
+	from := make([]torch.Tensor, len(params))
+	for i, p := range params {
+		from[i] = values[p.Name]
+	}
+	torch.CopyAll(Tensors(params), from)
 	return nil
+}
+
+// Flatten moves all trainable parameters to one storage and all buffers to another, so that functions on lists
+// of them compute few large tensors. In each storage those of first come first, in that order, then the others
+// in the order of the store. It panics if a tensor of first is not the store's.
+func (s *Store) Flatten(first []torch.Tensor) {
+	place := map[torch.Tensor]int{}
+	for i, t := range first {
+		place[t] = i - len(first)
+	}
+	order := slices.Clone(s.params)
+	slices.SortStableFunc(order, func(a, b Param) int { return place[a.Tensor] - place[b.Tensor] })
+	var weights, buffers []torch.Tensor
+	for _, p := range order {
+		delete(place, p.Tensor)
+		if p.Trainable {
+			weights = append(weights, p.Tensor)
+		} else {
+			buffers = append(buffers, p.Tensor)
+		}
+	}
+	if len(place) > 0 {
+		panic(fmt.Sprintf("nn: %d tensors that are not the store's", len(place)))
+	}
+	torch.Flatten(weights)
+	torch.Flatten(buffers)
 }
 
 // Own makes the store the owner of f, such as a torch.Program that uses its parameters: Free frees it.

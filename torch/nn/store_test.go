@@ -370,3 +370,50 @@ func TestPathsProperty(t *testing.T) {
 		}
 	})
 }
+
+// Flatten makes the trainable parameters adjacent, and the buffers, those given first in their order; values,
+// names and order of the store stay.
+func TestFlattenStore(t *testing.T) {
+	eachOptions(t, func(t *testing.T, o torch.Options) {
+		do(t, func(*torch.Scope) {
+			s := build(o)
+			defer s.Free()
+			get := func(names ...string) (ts []torch.Tensor) {
+				for _, n := range names {
+					p, ok := s.Get(n)
+					if !ok {
+						t.Fatalf("no %s", n)
+					}
+					ts = append(ts, p.Tensor)
+				}
+				return ts
+			}
+			var before [][]byte
+			for p := range s.All() {
+				before = append(before, p.Tensor.Bytes())
+			}
+			check := func(weights, buffers []string) {
+				t.Helper()
+				if !torch.Adjacent(get(weights...)) || !torch.Adjacent(get(buffers...)) {
+					t.Errorf("%v or %v are not adjacent", weights, buffers)
+				}
+				i := 0
+				for p := range s.All() {
+					if p.Name != names[i] || !bytes.Equal(p.Tensor.Bytes(), before[i]) || p.Tensor.RequiresGrad() != p.Trainable {
+						t.Errorf("%s has changed", p.Name)
+					}
+					i++
+				}
+			}
+			s.Flatten(nil)
+			check([]string{"stem.weight", "stem.bn.weight", "stem.bn.bias", "heads.0.weight", "heads.0.bias", "heads.1.weight", "heads.1.bias", "alpha"},
+				[]string{"stem.bn.running_mean", "stem.bn.running_var"})
+			s.Flatten(get("heads.1.weight", "stem.bn.running_var", "heads.0.weight"))
+			check([]string{"heads.1.weight", "heads.0.weight", "stem.weight", "stem.bn.weight", "stem.bn.bias", "heads.0.bias", "heads.1.bias", "alpha"},
+				[]string{"stem.bn.running_var", "stem.bn.running_mean"})
+			if text := panics(func() { s.Flatten([]torch.Tensor{torch.Ones(o, 1)}) }); !strings.Contains(text, "1 tensors that are not the store's") {
+				t.Errorf("a tensor of nobody: %q", text)
+			}
+		})
+	})
+}

@@ -1,6 +1,8 @@
 package optim
 
 import (
+	"slices"
+
 	"hdas/torch"
 	"hdas/torch/nn"
 )
@@ -50,6 +52,11 @@ func NewGroupedSGD(groups []Group, o torch.SGDOptions) *SGD {
 
 // Step changes the parameters by one step with the learning rates of the groups.
 func (o *SGD) Step(rates []float64, grads []torch.Tensor) {
+	var had []torch.Tensor
+	if o.options.Momentum != 0 {
+		had = slices.Clone(o.buffers)
+		fill(o.buffers, o.params, func(i int) bool { return grads[i].Defined() })
+	}
 	each(o.groups, grads, func(group, first int, grads []torch.Tensor) {
 		var params, gs, buffers []torch.Tensor
 		var fresh []bool
@@ -59,10 +66,8 @@ func (o *SGD) Step(rates []float64, grads []torch.Tensor) {
 			}
 			i := first + k
 			params, gs = append(params, o.params[i].Tensor), append(gs, g)
-			if o.options.Momentum != 0 {
-				fresh = append(fresh, !o.buffers[i].Defined())
-				o.buffers[i] = zerosLike(o.buffers[i], g)
-				buffers = append(buffers, o.buffers[i])
+			if had != nil {
+				buffers, fresh = append(buffers, o.buffers[i]), append(fresh, !had[i].Defined())
 			}
 		}
 		options := o.options
@@ -100,6 +105,7 @@ type Adam struct {
 	params           []nn.Param     // of all groups
 	expAvg, expAvgSq []torch.Tensor // first and second moments; undefined until a parameter's first step
 	steps            []int64        // numbers of steps that the parameters have taken
+	counts           torch.Tensor   // Int64 (parameters): the same on a device, and steps is not used; undefined without CountOn
 }
 
 // NewAdam returns an Adam optimizer of one group. o.LR is not used. The caller must call Free.
@@ -114,21 +120,36 @@ func NewAdamW(groups []Group, o torch.AdamOptions) *Adam { return newAdam(groups
 func newAdam(groups []Group, o torch.AdamOptions, decoupled bool) *Adam {
 	params := Params(groups)
 	n := len(params)
-	return &Adam{o, decoupled, groups, params, make([]torch.Tensor, n), make([]torch.Tensor, n), make([]int64, n)}
+	return &Adam{options: o, decoupled: decoupled, groups: groups, params: params,
+		expAvg: make([]torch.Tensor, n), expAvgSq: make([]torch.Tensor, n), steps: make([]int64, n)}
+}
+
+// CountOn makes Adam count the steps on device d, so that a step can be taken back there; see Learner.Step.
+func (o *Adam) CountOn(d torch.Device) {
+	if !o.counts.Defined() {
+		torch.Within(func(*torch.Scope) {
+			o.counts = torch.FromInt64(o.steps, int64(len(o.steps))).ToDevice(d).Clone().Keep()
+		})
+	}
 }
 
 // Step changes the parameters by one step with the learning rates of the groups.
 func (o *Adam) Step(rates []float64, grads []torch.Tensor) {
+	taken := func(i int) bool { return grads[i].Defined() }
+	fill(o.expAvg, o.params, taken)
+	fill(o.expAvgSq, o.params, taken)
 	each(o.groups, grads, func(group, first int, grads []torch.Tensor) {
-		var params, gs, m, v []torch.Tensor
+		var params, gs, m, v, counts []torch.Tensor
 		var steps []int64
 		for k, g := range grads {
 			if !g.Defined() {
 				continue
 			}
 			i := first + k
-			o.expAvg[i], o.expAvgSq[i] = zerosLike(o.expAvg[i], g), zerosLike(o.expAvgSq[i], g)
 			o.steps[i]++
+			if o.counts.Defined() {
+				counts = append(counts, o.counts.Select(0, int64(i)).Add_(torch.Ones(torch.Options{DType: torch.Int64, Device: o.counts.Device()})))
+			}
 			params, gs = append(params, o.params[i].Tensor), append(gs, g)
 			m, v, steps = append(m, o.expAvg[i]), append(v, o.expAvgSq[i]), append(steps, o.steps[i])
 		}
@@ -140,16 +161,20 @@ func (o *Adam) Step(rates []float64, grads []torch.Tensor) {
 			}
 			options.WeightDecay = 0
 		}
-		torch.AdamStep(params, gs, m, v, steps, options)
+		torch.AdamStep(params, gs, m, v, steps, counts, options)
 	})
 }
 
 // State returns the first and second moments of the parameters that have taken a step, named "exp_avg."
 // and "exp_avg_sq." and the name of the parameter, and "step", the number of steps of each parameter.
-// The optimizer owns the moments, the innermost scope owns "step".
+// The optimizer owns the moments; it or the innermost scope owns "step".
 func (o *Adam) State() []nn.Param {
 	state := append(named(o.params, o.expAvg, "exp_avg."), named(o.params, o.expAvgSq, "exp_avg_sq.")...)
-	return append(state, nn.Param{Name: "step", Tensor: torch.FromInt64(o.steps, int64(len(o.steps)))})
+	steps := o.counts
+	if !steps.Defined() {
+		steps = torch.FromInt64(o.steps, int64(len(o.steps)))
+	}
+	return append(state, nn.Param{Name: "step", Tensor: steps})
 }
 
 // Load restores a State of an Adam optimizer of the same parameters; it copies the tensors. If it
@@ -163,24 +188,33 @@ func (o *Adam) Load(state map[string]torch.Tensor) error {
 		n.Free()
 		return err
 	}
+	n.steps = state["step"].Int64s() // before Free: they may be its own
 	o.Free()
-	o.expAvg, o.expAvgSq, o.steps = n.expAvg, n.expAvgSq, state["step"].Int64s()
+	o.expAvg, o.expAvgSq, o.steps = n.expAvg, n.expAvgSq, n.steps
 	return nil
 }
 
-// Free frees the moments, but not the parameters.
+// Free frees the state, but not the parameters.
 func (o *Adam) Free() {
 	free(o.expAvg)
 	free(o.expAvgSq)
+	o.counts.Free()
+	o.counts = torch.Tensor{}
 }
 
-// zerosLike returns t, or, if t is undefined, a new kept tensor of zeros with the type, device and
-// shape of g.
-func zerosLike(t, g torch.Tensor) torch.Tensor {
-	if t.Defined() {
-		return t
+// fill sets the undefined tensors of ts for which wanted is true to kept zeros, adjacent in memory where the
+// parameters are.
+func fill(ts []torch.Tensor, params []nn.Param, wanted func(i int) bool) {
+	var of []torch.Tensor
+	var at []int
+	for i, t := range ts {
+		if !t.Defined() && wanted(i) {
+			of, at = append(of, params[i].Tensor), append(at, i)
+		}
 	}
-	return torch.Zeros(torch.Options{DType: g.DType(), Device: g.Device()}, g.Shape()...).Keep()
+	for k, zeros := range torch.ZerosLike(of) {
+		ts[at[k]] = zeros.Keep()
+	}
 }
 
 // named returns the defined tensors of ts, each with the prefix and the name of its parameter.
@@ -198,13 +232,9 @@ func named(params []nn.Param, ts []torch.Tensor, prefix string) []nn.Param {
 // the prefixes, else the undefined tensor. nn.Load fills them.
 func slots(params []nn.Param, state map[string]torch.Tensor, prefixes ...string) []torch.Tensor {
 	ts := make([]torch.Tensor, len(params))
-	for i, p := range params {
-		for _, prefix := range prefixes {
-			if _, ok := state[prefix+p.Name]; ok {
-				ts[i] = zerosLike(ts[i], p.Tensor)
-			}
-		}
-	}
+	fill(ts, params, func(i int) bool {
+		return slices.ContainsFunc(prefixes, func(prefix string) bool { _, ok := state[prefix+params[i].Name]; return ok })
+	})
 	return ts
 }
 

@@ -31,16 +31,20 @@ type Optimizer interface {
 func LookAhead(o Optimizer, rates []float64, grads []torch.Tensor) error {
 	var err error
 	torch.Within(func(*torch.Scope) {
-		before := map[string]torch.Tensor{}
-		torch.NoGrad(func() {
-			for _, p := range o.State() {
-				before[p.Name] = p.Tensor.Clone()
-			}
-		})
+		before := clone(o.State())
 		o.Step(rates, grads)
 		err = o.Load(before)
 	})
 	return err
+}
+
+// clone returns copies of the tensors of params, by name.
+func clone(params []nn.Param) map[string]torch.Tensor {
+	copies := map[string]torch.Tensor{}
+	for i, t := range torch.CloneAll(nn.Tensors(params)) {
+		copies[params[i].Name] = t
+	}
+	return copies
 }
 
 // Learner computes gradients and takes optimizer steps: the training step that searches and trainings
@@ -58,6 +62,15 @@ type Learner struct {
 	Reduce func(grads []torch.Tensor)
 	// Stepped is called after each optimizer step, for instance to average weights. It may be nil.
 	Stepped func()
+}
+
+// ScaleLosses makes the learner scale its losses, as learning in float16 needs.
+func (l *Learner) ScaleLosses() { l.Scaler = NewScaler() }
+
+// Free frees the states of the optimizer and of the Scaler, but not the parameters.
+func (l *Learner) Free() {
+	l.Optimizer.Free()
+	l.Scaler.Free()
 }
 
 // Gradient returns the gradient of the mean of several losses (gradient accumulation), multiplied by
@@ -88,9 +101,14 @@ func (l *Learner) Gradient(losses int, forward func(i int) torch.Tensor, phase f
 	return sum
 }
 
+// learned returns the parameters that are not frozen.
+func (l *Learner) learned() []torch.Tensor {
+	return slices.DeleteFunc(slices.Clone(l.Params), func(p torch.Tensor) bool { return !p.Defined() })
+}
+
 // grad returns the gradients of the scaled loss, undefined for frozen parameters.
 func (l *Learner) grad(loss torch.Tensor) []torch.Tensor {
-	learned := slices.DeleteFunc(slices.Clone(l.Params), func(p torch.Tensor) bool { return !p.Defined() })
+	learned := l.learned()
 	found := l.Scaler.Grad(loss, learned)
 	if len(learned) == len(l.Params) {
 		return found
@@ -131,15 +149,15 @@ func mark(phase func(string), name string) {
 }
 
 // Step reduces, unscales and clips grads in place and takes a step of the optimizer. It returns the
-// gradient norm before clipping, a scalar tensor owned by the innermost scope. If there is a Scaler and
-// the gradient is not finite, it takes no step and returns the undefined tensor.
+// gradient norm before clipping, a scalar tensor owned by the innermost scope. With a Scaler, a step whose
+// gradient is not finite leaves parameters and state as they are, bit for bit, and the norm is 0. Whether it
+// is finite is known on the device alone, so that Stepped is called all the same.
 func (l *Learner) Step(rates []float64, grads []torch.Tensor) (norm torch.Tensor) {
+	torch.FlattenLike(grads, l.Params)
 	if l.Reduce != nil {
 		l.Reduce(grads)
 	}
-	if !l.Scaler.Unscale(grads) {
-		return norm
-	}
+	finite := l.Scaler.Unscale(grads)
 	if l.Clip > 0 {
 		norm = torch.ClipGradNorm(grads, l.Clip)
 	} else {
@@ -148,11 +166,39 @@ func (l *Learner) Step(rates []float64, grads []torch.Tensor) (norm torch.Tensor
 	if l.ClipValue > 0 {
 		torch.NoGrad(func() { clipValues(grads, l.ClipValue) })
 	}
-	l.Optimizer.Step(rates, grads)
+	if finite.Defined() {
+		torch.Within(func(*torch.Scope) {
+			torch.KeepIf(finite, []torch.Tensor{norm}, torch.ZerosLike([]torch.Tensor{norm}))
+			l.stepIf(finite, rates, grads)
+		})
+	} else {
+		l.Optimizer.Step(rates, grads)
+	}
 	if l.Stepped != nil {
 		l.Stepped()
 	}
 	return norm
+}
+
+// stepIf takes a step of the optimizer and takes it back, on the device, unless finite is true.
+func (l *Learner) stepIf(finite torch.Tensor, rates []float64, grads []torch.Tensor) {
+	if c, ok := l.Optimizer.(interface{ CountOn(torch.Device) }); ok {
+		c.CountOn(finite.Device())
+	}
+	learned := l.learned()
+	params, before := torch.CloneAll(learned), clone(l.Optimizer.State())
+	l.Optimizer.Step(rates, grads)
+	torch.KeepIf(finite, learned, params)
+	var now, old, made []torch.Tensor
+	for _, p := range l.Optimizer.State() {
+		if b, ok := before[p.Name]; ok {
+			now, old = append(now, p.Tensor), append(old, b)
+		} else {
+			made = append(made, p.Tensor) // by this step: it begins with zeros
+		}
+	}
+	torch.KeepIf(finite, now, old)
+	torch.KeepIf(finite, made, torch.ZerosLike(made))
 }
 
 // clipValues clips every element of the gradients in place (torch.nn.utils.clip_grad_value_).

@@ -1,72 +1,83 @@
 package optim
 
 import (
-	"math"
-
 	"hdas/torch"
 	"hdas/torch/nn"
 )
 
 // Scaler multiplies losses by a scale so that float16 gradients do not underflow, and adapts the scale
-// to the gradients (torch.cuda.amp.GradScaler). A nil Scaler leaves losses and gradients as they are.
+// to the gradients (torch.amp.GradScaler). The scale stays on the device of the losses, and no step reads it.
+// A nil Scaler leaves losses and gradients as they are. A Scaler owns a tensor, which Free frees.
 type Scaler struct {
-	scale float64
-	good  float64 // steps since the scale last changed
+	state torch.Tensor // Float64 (2): the scale, and the steps since it last changed; undefined before the first loss
+	begin [2]float64   // the state before that
 }
 
-// PyTorch's values, except the smallest scale.
-const (
-	firstScale   = 65536
-	growth       = 2
-	growthSteps  = 2000
-	backoff      = 0.5
-	leastOfScale = 1.0 / (1 << 24)
-)
+// firstScale and the options of the scale are PyTorch's values, except the smallest scale.
+const firstScale = 65536
 
-// NewScaler returns a Scaler with PyTorch's initial scale, 65536.
-func NewScaler() *Scaler { return &Scaler{scale: firstScale} }
+var scaleOptions = torch.ScaleOptions{Growth: 2, GrowthSteps: 2000, Backoff: 0.5, Least: 1.0 / (1 << 24)}
+
+// NewScaler returns a Scaler with PyTorch's initial scale, 65536. The caller must call Free.
+func NewScaler() *Scaler { return &Scaler{begin: [2]float64{firstScale, 0}} }
+
+// on returns the state on device d.
+func (s *Scaler) on(d torch.Device) torch.Tensor {
+	if !s.state.Defined() {
+		s.state = torch.FromFloat64(s.begin[:], 2).ToDevice(d).Clone().Keep()
+	}
+	return s.state
+}
 
 // Grad returns torch.Grad of the scaled loss: the gradients are multiplied by the scale.
 func (s *Scaler) Grad(loss torch.Tensor, inputs []torch.Tensor) []torch.Tensor {
 	if s != nil {
-		loss = loss.MulScalar(s.scale)
+		loss = loss.Mul(s.on(loss.Device()).Select(0, 0).To(loss.DType()))
 	}
 	return torch.Grad(loss, inputs)
 }
 
-// Unscale divides gradients from Grad by the scale, in place, and reports whether their norm is finite.
-// If it is not, the gradients are left as they are and the caller must skip the step. Unscale also
-// adapts the scale: it is halved after a gradient that is not finite, and doubled after 2000
-// consecutive finite ones. It waits for one number from the device.
-func (s *Scaler) Unscale(grads []torch.Tensor) bool {
+// Unscale divides gradients from Grad by the scale, in place. finite, a scalar of Bool, is whether their norm
+// was finite; if it was not, the step must have no effect. It is undefined without a Scaler, and if no gradient
+// is defined. Unscale also adapts the scale: it is halved after a gradient that is not finite, and doubled
+// after 2000 consecutive finite ones. It does not wait for the device.
+func (s *Scaler) Unscale(grads []torch.Tensor) (finite torch.Tensor) {
 	if s == nil {
-		return true
+		return finite
 	}
-	// The norm first: dividing could bring an overflow back into range.
-	if n := torch.Norm(grads).Item(); math.IsNaN(n) || math.IsInf(n, 0) {
-		s.scale, s.good = max(s.scale*backoff, leastOfScale), 0
-		return false
+	for _, g := range grads {
+		if g.Defined() {
+			return torch.Unscale(grads, s.on(g.Device()), scaleOptions)
+		}
 	}
-	torch.ScaleAll(grads, 1/s.scale)
-	if s.good++; s.good == growthSteps {
-		s.scale, s.good = s.scale*growth, 0
-	}
-	return true
+	return finite
 }
 
 // State returns the scale and the number of steps since its last change as one tensor with that name,
-// for a checkpoint; nil for a nil Scaler. The innermost scope owns the tensor.
+// for a checkpoint; nil for a nil Scaler. The Scaler or the innermost scope owns the tensor.
 func (s *Scaler) State(name string) []nn.Param {
-	if s == nil {
+	switch {
+	case s == nil:
 		return nil
+	case s.state.Defined():
+		return []nn.Param{{Name: name, Tensor: s.state}}
 	}
-	return []nn.Param{{Name: name, Tensor: torch.FromFloat64([]float64{s.scale, s.good}, 2)}}
+	return []nn.Param{{Name: name, Tensor: torch.FromFloat64(s.begin[:], 2)}}
 }
 
 // Load restores a State. If state has no tensor of that name, the scale does not change.
 func (s *Scaler) Load(name string, state map[string]torch.Tensor) {
 	if t, ok := state[name]; ok && s != nil {
 		v := t.Float64s()
-		s.scale, s.good = v[0], v[1]
+		s.begin = [2]float64{v[0], v[1]}
+		s.Free()
+	}
+}
+
+// Free frees the tensor of the scale. The Scaler begins again with the scale that it was made or loaded with.
+func (s *Scaler) Free() {
+	if s != nil {
+		s.state.Free()
+		s.state = torch.Tensor{}
 	}
 }

@@ -19,6 +19,7 @@ def main(folder, compile):
     torch.set_num_threads(task["threads"])
     torch.set_default_dtype(getattr(torch, task["precision"]))
     device = torch.device(task["device"])
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = task["autocast"] == "tf32"
     side = sides.of(task["reference"], device)
     lower = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(task["autocast"])
     step = (searching if task["search"] else evaluating if task["evaluate"] else training)(task, side, device, compile)
