@@ -77,9 +77,24 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	}
 }
 
+// chain returns setup with a small chain of cells and small images.
+func chain(t *testing.T) train.Setup {
+	t.Helper()
+	s := setup(t)
+	var err error
+	if s.Genotype, err = genotype.Published("DARTS_V1"); err != nil {
+		t.Fatal(err)
+	}
+	s.Macro.Layers, s.Macro.Auxiliary = 3, false
+	data := datasetstest.Synthetic(24, 16)
+	s.Train.Dataset, s.Test.Dataset = data, data
+	s.Valid = &datasets.Loader{Dataset: datasetstest.Synthetic(10, 16), Batch: 10}
+	return s
+}
+
 // all returns a training with everything on that has a state or depends on the step.
 func all(t *testing.T) train.Setup {
-	s := setup(t)
+	s := chain(t)
 	c := &s.Config
 	c.Batch, c.Accumulate, c.Optimizer, c.LR, c.NormDecay, c.ClipBy, c.Clip = 4, 2, configs.AdamWOptimizer, 0.01, false, configs.ClipValue, 0.01
 	c.ScheduleBy, c.Warmup, c.WarmupSteps, c.EMA.Decay, c.Patience, c.Recompute = configs.ByStep, 0, 4, 0.9, 2, "edge"
@@ -88,7 +103,6 @@ func all(t *testing.T) train.Setup {
 	if s.Train.Balance, err = datasets.Labels(s.Train.Dataset); err != nil {
 		t.Fatal(err)
 	}
-	s.Valid = &datasets.Loader{Dataset: datasetstest.Synthetic(10, 32), Batch: 10}
 	return s
 }
 
@@ -142,11 +156,10 @@ func TestResumedWithEverythingOn(t *testing.T) {
 // Without a better validation accuracy for as many epochs as its patience, a training ends, and what it reports
 // is its last epoch.
 func TestPatience(t *testing.T) {
-	s := setup(t)
+	s := chain(t)
 	s.Config.Epochs, s.Config.Patience, s.Config.LR, s.Config.WarmupFrom = 20, 2, 1e-9, 0 // it learns nothing, so the first epoch stays the best
 	s.Config.DropPath, s.Train.Transform = 0, datasets.Transform{}
 	s.Config.FreezeNorm = true
-	s.Valid = &datasets.Loader{Dataset: datasetstest.Synthetic(10, 32), Batch: 10}
 	d, err := run.Create(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ type exported struct {
 
 func (p *program) export() *cobra.Command {
 	var out, names string
+	var ema bool
 	c := &cobra.Command{
 		Use: "export RUN|CHECKPOINT -o x.safetensors|x.pt", Short: "Write the weights of a network for other programs",
 		Long: `Write the weights of a trained network to a safetensors file or a PyTorch file,
@@ -44,7 +45,11 @@ descendants; hdas, those of the H-DAS authors' program.`,
 			if err := form.may(out, a[0]); err != nil {
 				return usageError{err}
 			}
-			n, err := model.ExportTo(out, a[0], names)
+			to := model.ExportTo
+			if ema {
+				to = model.ExportAveragedTo
+			}
+			n, err := to(out, a[0], names)
 			if err != nil {
 				return err
 			}
@@ -53,6 +58,7 @@ descendants; hdas, those of the H-DAS authors' program.`,
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write, .safetensors or .pt")
+	emaFlag(c, &ema)
 	c.Flags().StringVar(&names, "names", model.NamesDARTS, "naming scheme of the tensors: darts or hdas")
 	c.RegisterFlagCompletionFunc("names", cobra.FixedCompletions([]string{model.NamesDARTS, model.NamesHDAS}, cobra.ShellCompDirectiveNoFileComp))
 	return c
