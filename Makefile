@@ -7,7 +7,7 @@ PURE := ./setting ./estimate ./configs ./draw ./export ./datasets ./weights/... 
 	./torch/dtype ./torch/kernel ./torch/optim/schedule ./torch/versions ./internal/arch ./internal/fetch ./internal/filekind ./internal/imagefile ./internal/layered ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed ./lab/jobs
 
 .DEFAULT_GOAL := build
-.PHONY: help build wheel setup env demo test check race-pure race soak bench versions golden parity lint clean
+.PHONY: help build wheel device-kit setup env demo test check race-pure race soak bench versions golden parity lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,6 +17,9 @@ build: ## compile bin/hdas (the default)
 
 wheel: ## a Python wheel of hdas for each supported PyTorch, in dist/ (VERSIONS="2.11.0 2.15.0")
 	python3 scripts/wheel.py $(VERSIONS)
+
+device-kit: ## the program, its tests and checks beside PyTorch for a machine with a GPU, one archive in dist/ (VERSION=2.11.0; LIBTORCH=python|DIR)
+	python3 scripts/kit.py $(VERSION)
 
 setup: ## prepare libtorch (LIBTORCH=python|DIR|VERSION, CUDA=0|1, HDAS_CACHE=DIR; LIBJPEG=0|1)
 	@scripts/setup.sh

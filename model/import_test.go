@@ -120,7 +120,7 @@ func TestImportedLogitsAreTheOthers(t *testing.T) {
 				}
 				// In float32 as in models' test of the same networks, which are ill-conditioned.
 				for dtype, tolerance := range map[torch.DType]float64{torch.Float64: 1e-8, torch.Float32: 1e-3} {
-					m, _, err := model.Load(path, torch.Options{DType: dtype})
+					m, _, err := model.Load(path, torchtest.Options(dtype))
 					if err != nil {
 						return err
 					}

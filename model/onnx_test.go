@@ -110,7 +110,7 @@ func (n instance) save(path string, precision torch.DType) (logits []float64, er
 	x := images(n.batch())
 	d := model.Description{Macro: n.Macro, Image: layer.Shape{C: 3, H: x.Size(2), W: x.Size(3)}, Classes: classes,
 		Mean: []float64{0.1, 0.2, 0.3}, Std: []float64{0.4, 0.5, 0.6}}
-	m, err := model.New(n.Genotype, d, torch.Options{DType: precision})
+	m, err := model.New(n.Genotype, d, torchtest.Options(precision))
 	if err != nil {
 		return nil, err
 	}

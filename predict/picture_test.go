@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	_ "hdas/internal/torchtest"
 	"hdas/model"
 	"hdas/models/layer"
 	"hdas/models/plan"
