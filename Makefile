@@ -3,7 +3,7 @@
 RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
-PURE := ./setting ./estimate ./configs ./draw ./datasets ./weights/... ./search/space ./metric/score ./models/genotype/... ./models/layer ./models/ops ./models/plan \
+PURE := ./setting ./estimate ./configs ./draw ./export ./datasets ./weights/... ./search/space ./metric/score ./models/genotype/... ./models/layer ./models/ops ./models/plan \
 	./torch/dtype ./torch/kernel ./torch/optim/schedule ./torch/versions ./internal/arch ./internal/fetch ./internal/filekind ./internal/imagefile ./internal/layered ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed ./lab/jobs
 
 .DEFAULT_GOAL := build
@@ -68,9 +68,10 @@ golden: ## make what can be made anew of the golden numbers, by PyTorch (4.4 GB,
 	scripts/setup.sh pytorch internal/golden/options.py
 	scripts/setup.sh pytorch internal/golden/training.py
 
-parity: build ## compare with PyTorch (prepared as for golden): its twin with the reference's numbers, this program with the twin
+parity: build ## compare with PyTorch (prepared as for golden): its twin with the reference's numbers, this program with the twin, exported modules
 	scripts/setup.sh pytorch internal/golden/pytorch/check_twin.py
 	bin/hdas compare pytorch
+	$(RUN) go test -count=1 -run TestModules ./model -pytorch
 
 lint: setup ## gofmt, go vet, staticcheck
 	@echo gofmt -l . && found=$$("$$(go env GOROOT)/bin/gofmt" -l .) && \

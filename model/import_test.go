@@ -140,7 +140,7 @@ func TestExportGivesBackWhatWasImported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "imported.safetensors")
 	same := func(t *testing.T, want weights.File, names string) {
 		t.Helper()
-		params, err := model.Export(path, names)
+		params, err := model.Export(path, false, names)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestExportGivesBackWhatWasImported(t *testing.T) {
 			importTo(t, path, want, origin(t, chain))
 			same(t, want, model.NamesDARTS)
 			// In the order of the reference, too.
-			params, err := model.Export(path, model.NamesDARTS)
+			params, err := model.Export(path, false, model.NamesDARTS)
 			for i, p := range params {
 				if p.Name != want.Entries[i].Name {
 					t.Fatalf("tensor %d is %s, not %s", i, p.Name, want.Entries[i].Name)
