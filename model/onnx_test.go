@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/models/layer"
