@@ -29,6 +29,7 @@ type Common struct {
 type CUDA struct {
 	Deterministic bool `mapstructure:"deterministic" yaml:"deterministic"` // cuDNN uses only algorithms that give the same bits each time
 	Benchmark     bool `mapstructure:"benchmark" yaml:"benchmark"`         // cuDNN measures its algorithms for each new shape and uses the fastest
+	Grouped       bool `mapstructure:"grouped" yaml:"grouped"`             // equal operations that read one state of a cell are computed as one: fewer and larger operations
 	ChannelsLast  bool `mapstructure:"channels_last" yaml:"channels_last"` // in bf16 and fp16, features have the channels innermost
 }
 

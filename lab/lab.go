@@ -18,6 +18,7 @@ import (
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/dtype"
+	"hdas/torch/kernel"
 )
 
 // Watch holds callbacks that are called during runs. Each of them may be nil.
@@ -136,7 +137,7 @@ func defaultThreads() (n int) {
 // prepare sets the number of libtorch's threads and the switches of CUDA, and returns the type and the device of tensors. autocast
 // is the type of convolutions while learning; evaluations use the type of the options.
 func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error) {
-	d, err := torch.ParseDevice(c.Device)
+	d, err := run.Device(c.Device)
 	if err != nil {
 		return o, 0, &ConfigError{err}
 	}
@@ -153,6 +154,14 @@ func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error
 		}
 		return nil
 	})
+}
+
+// pathOf returns what computes cells while learning.
+func pathOf(c configs.Common, o torch.Options) kernel.Path {
+	if o.Device.IsCUDA() && c.CUDA.Grouped {
+		return kernel.Grouped
+	}
+	return kernel.Kernels
 }
 
 // loader returns the loader of a data set. If learn is false, images are neither shuffled nor augmented.

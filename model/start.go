@@ -72,15 +72,12 @@ func (t Taken) String() string {
 	return text
 }
 
-// modules returns the first parts of the names, each once.
+// modules returns the modules of tensors by the first two parts of their names, each once.
 func modules(names []string) string {
 	var list []string
 	for _, name := range names {
-		module := strings.TrimSuffix(name, name[strings.LastIndex(name, ".")+1:])
-		module = strings.TrimSuffix(module, ".")
-		if head, ok := strings.CutPrefix(module, "auxiliary_head.features"); ok && head != "" {
-			module = "auxiliary_head.features"
-		}
+		parts := strings.Split(name, ".")
+		module := strings.Join(parts[:min(2, max(1, len(parts)-1))], ".")
 		if !slices.Contains(list, module) {
 			list = append(list, module)
 		}
@@ -159,10 +156,8 @@ func (m *Model) Take(s Start) (t Taken, err error) {
 	}
 	t.File, t.Anew, t.Left = s.File, []string{}, []string{}
 	order := rows(m.Classes, s.Classes)
-	switch {
-	case order != nil:
-		t.Why = fmt.Sprintf("the classifier is kept, because the %d classes are the same by name", len(m.Classes))
-	default:
+	t.Why = fmt.Sprintf("the classifier is kept, because the %d classes are the same by name", len(m.Classes))
+	if order == nil {
 		t.Why = fmt.Sprintf("the classifier is new, because the classes are others (%d, the checkpoint has %d)", len(m.Classes), len(s.Classes))
 	}
 	torch.NoGrad(func() {
@@ -171,6 +166,10 @@ func (m *Model) Take(s Start) (t Taken, err error) {
 			isClass := slices.Contains(classifiers, p.Name)
 			if there && isClass && order != nil {
 				v = reordered(v, order)
+			}
+			if !there && !isHead(p.Name) {
+				err = errors.Join(err, fmt.Errorf("%s has no %s", s.File, p.Name))
+				continue
 			}
 			if !there || isClass && order == nil {
 				t.Anew = append(t.Anew, p.Name)

@@ -144,23 +144,28 @@ func (n *Network) Forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) 
 }
 
 func (n *Network) forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) {
-	body, head := c.Backbone(), c.Head()
-	var features, reduced torch.Tensor
-	if c.Frozen {
-		torch.NoGrad(func() { features, reduced = n.backbone(body, x) })
-	} else {
-		features, reduced = n.backbone(body, x)
+	head := c.Head()
+	auxiliary := func(reduced torch.Tensor) {
+		if c.Train && n.auxiliary != nil {
+			aux = n.auxiliary.Forward(head, reduced)
+		}
 	}
-	if c.Train && n.auxiliary != nil {
-		aux = n.auxiliary.Forward(head, reduced)
+	var features torch.Tensor
+	if c.Frozen {
+		var reduced torch.Tensor
+		torch.NoGrad(func() { features = n.backbone(c.Backbone(), x, func(r torch.Tensor) { reduced = r }) })
+		if reduced.Defined() { // there are several stages
+			auxiliary(reduced)
+		}
+	} else {
+		features = n.backbone(c, x, auxiliary)
 	}
 	return n.classifier.Forward(head, torch.GlobalAvgPool(features)), aux
 }
 
 // Features returns the features (N,F) that the classifier reads of images x (N,C,H,W).
 func (n *Network) Features(c *nn.Ctx, x torch.Tensor) torch.Tensor {
-	features, _ := n.backbone(c.Backbone(), x)
-	pooled := torch.GlobalAvgPool(features)
+	pooled := torch.GlobalAvgPool(n.backbone(c.Backbone(), x, func(torch.Tensor) {}))
 	return pooled.Reshape(pooled.Size(0), -1)
 }
 
@@ -169,9 +174,10 @@ func (n *Network) Classify(features torch.Tensor) torch.Tensor {
 	return n.classifier.Forward(&nn.Ctx{}, features)
 }
 
-// backbone returns the features of the last stage, and those of the last reduction cell, which the auxiliary
-// head reads.
-func (n *Network) backbone(c *nn.Ctx, x torch.Tensor) (features, reduced torch.Tensor) {
+// backbone returns the features of the last stage. It calls auxiliary with those of the last reduction cell, which
+// the auxiliary head reads, as soon as they are there: the order of the passes is that in which libtorch adds up
+// gradients.
+func (n *Network) backbone(c *nn.Ctx, x torch.Tensor, auxiliary func(reduced torch.Tensor)) torch.Tensor {
 	in := [2]torch.Tensor{x, x}
 	for _, m := range n.stem {
 		in = [2]torch.Tensor{in[1], m.Forward(c, in[1])}
@@ -182,10 +188,10 @@ func (n *Network) backbone(c *nn.Ctx, x torch.Tensor) (features, reduced torch.T
 	for i := range n.stages {
 		in = n.stages[i].forward(c, in)
 		if i == len(n.stages)-2 {
-			reduced = in[1]
+			auxiliary(in[1])
 		}
 	}
-	return in[1], reduced
+	return in[1]
 }
 
 func (m *stage) forward(c *nn.Ctx, in [2]torch.Tensor) [2]torch.Tensor {

@@ -108,3 +108,18 @@ func TestBasisComesBack(t *testing.T) {
 		t.Errorf("a checkpoint without: %t, %t, %v", ok, old, err)
 	}
 }
+
+// A run that has saved nothing yet cannot go on from another checkpoint than the one that it was begun with; later it
+// does not read it.
+func TestBasisNamesTheStart(t *testing.T) {
+	was := run.Basis{Start: "sha256:1"}
+	for start, refused := range map[string]bool{"sha256:1": false, "sha256:2": true, "": false} {
+		text := run.Texts(was.Differences(run.Basis{Start: start}), run.MustMatch)
+		if (text != "") != refused || refused && !strings.Contains(text, "train.init") {
+			t.Errorf("%q: %q", start, text)
+		}
+	}
+	if got := was.Update(run.Basis{}).Start; got != was.Start {
+		t.Errorf("resumed, it is %q", got)
+	}
+}

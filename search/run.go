@@ -16,6 +16,7 @@ import (
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/kernel"
 	"hdas/torch/optim/schedule"
 )
 
@@ -27,6 +28,7 @@ type Setup struct {
 	Test          *datasets.Loader // the images of Valid, in order and not augmented, for the evaluation after an epoch
 	Options       torch.Options
 	Autocast      torch.DType // type of the convolutions while learning; Float32: that of Options
+	Path          kernel.Path // what computes cells while learning
 	ChannelsFirst bool        // under autocast on CUDA, the channels of features are not innermost
 	Seed          uint64
 	Name          string            // of the resulting genotype
@@ -127,7 +129,7 @@ func start(s Setup) (t *task, err error) {
 		if t.net, err = NewSupernet(sp, s.Config, s.Macro, t.image, s.Options); err != nil {
 			return err
 		}
-		t.net.Autocast, t.net.ChannelsFirst = s.Autocast, s.ChannelsFirst
+		t.net.Path, t.net.Autocast, t.net.ChannelsFirst = s.Path, s.Autocast, s.ChannelsFirst
 		t.learn = NewBilevel(t.net)
 		if s.Autocast == torch.Float16 {
 			t.learn.Arch.ScaleLosses()

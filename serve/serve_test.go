@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	_ "hdas/internal/torchtest"
 	"hdas/predict"
 	"hdas/serve"
 )
@@ -111,13 +112,15 @@ func TestAnswers(t *testing.T) {
 		status int
 		words  string
 	}{
-		"one":             {func() (string, io.Reader) { return single("c") }, 200, `{"images":[{"guesses":[{"class":"class 2","index":2,"probability":1}]}]}`},
-		"several":         {func() (string, io.Reader) { return several("a", "b") }, 200, `{"images":[{"file":"0.jpg","guesses":[{"class":"class 0","index":0,"probability":1}]},{"file":"1.jpg","guesses":[{"class":"class 1"`},
-		"one is none":     {func() (string, io.Reader) { return several("a", "xx") }, 422, `{"file":"1.jpg","error":"no image"}`},
-		"a panic":         {func() (string, io.Reader) { return single("panic") }, 422, "cannot be decoded: of the decoder"},
-		"nothing":         {func() (string, io.Reader) { return single("") }, 400, "no image"},
-		"an empty form":   {func() (string, io.Reader) { return several() }, 400, "no file"},
-		"a broken form":   {func() (string, io.Reader) { return "multipart/form-data; boundary=x", strings.NewReader("--x\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\nabc") }, 400, "cannot be read"},
+		"one":           {func() (string, io.Reader) { return single("c") }, 200, `{"images":[{"guesses":[{"class":"class 2","index":2,"probability":1}]}]}`},
+		"several":       {func() (string, io.Reader) { return several("a", "b") }, 200, `{"images":[{"file":"0.jpg","guesses":[{"class":"class 0","index":0,"probability":1}]},{"file":"1.jpg","guesses":[{"class":"class 1"`},
+		"one is none":   {func() (string, io.Reader) { return several("a", "xx") }, 422, `{"file":"1.jpg","error":"no image"}`},
+		"a panic":       {func() (string, io.Reader) { return single("panic") }, 422, "cannot be decoded: of the decoder"},
+		"nothing":       {func() (string, io.Reader) { return single("") }, 400, "no image"},
+		"an empty form": {func() (string, io.Reader) { return several() }, 400, "no file"},
+		"a broken form": {func() (string, io.Reader) {
+			return "multipart/form-data; boundary=x", strings.NewReader("--x\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\nabc")
+		}, 400, "cannot be read"},
 		"too many":        {func() (string, io.Reader) { return several("a", "b", "c", "d") }, 413, "more than 3 images"},
 		"too large":       {func() (string, io.Reader) { return single(strings.Repeat("a", 1001)) }, 413, "more than 1000 bytes"},
 		"a large form":    {func() (string, io.Reader) { return several(strings.Repeat("a", 1001)) }, 413, "more than 1000 bytes"},

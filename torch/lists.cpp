@@ -7,6 +7,7 @@
 #include <c10/core/GradMode.h>
 #include <algorithm>
 #include <numeric>
+#include <unordered_map>
 
 using at::Tensor;
 
@@ -33,12 +34,16 @@ bool adjacent(const Tensor &a, const Tensor &b) {
          a.storage_offset() + a.numel() == b.storage_offset() && a.is_contiguous() && b.is_contiguous();
 }
 
-// The indices of ts, in the order of their addresses.
+// The indices of ts, in the order of their places in their storages. Storages are in the order of the list: that of
+// their addresses, which differs from run to run, would change the order of sums.
 std::vector<int> by_address(const Tensors &ts) {
-  std::vector<std::pair<const c10::StorageImpl *, int64_t>> at;
+  std::unordered_map<const c10::StorageImpl *, int> storages;
+  std::vector<std::pair<int, int64_t>> at;
   at.reserve(ts.size());
-  for (const Tensor &t : ts)
-    at.emplace_back(t.storage().unsafeGetStorageImpl(), t.storage_offset());
+  for (const Tensor &t : ts) {
+    const int next = int(storages.size());
+    at.emplace_back(storages.emplace(t.storage().unsafeGetStorageImpl(), next).first->second, t.storage_offset());
+  }
   std::vector<int> order(ts.size());
   std::iota(order.begin(), order.end(), 0);
   if (!std::is_sorted(at.begin(), at.end()))

@@ -35,6 +35,7 @@ type Setup struct {
 	Options       torch.Options
 	Autocast      torch.DType // type of the convolutions while learning; Float32: that of Options
 	Seed          uint64
+	Path          kernel.Path       // what computes cells while learning
 	ChannelsFirst bool              // under autocast on CUDA, the channels of features are not innermost
 	Note          func(text string) // called with what a user should know of a resumed run, one sentence; may be nil
 	Start         *model.Start      // the checkpoint from whose weights it starts; nil: new weights
@@ -187,7 +188,7 @@ func (t *task) dropPath(epoch int) float64 {
 
 // Step updates the weights with one batch, in parts of Config.Batch images, and returns the training loss.
 func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
-	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast, ChannelsFirst: t.ChannelsFirst, Recompute: t.recompute,
+	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast, Path: t.Path, ChannelsFirst: t.ChannelsFirst, Recompute: t.recompute,
 		Frozen: epoch < t.Config.FreezeEpochs, FrozenNorms: t.Config.FreezeNorm}
 	parts := partsOf(b, t.Config.Batch)
 	var labels torch.Tensor

@@ -15,6 +15,7 @@ import (
 	"hdas/datasets"
 	"hdas/internal/datasetstest"
 	"hdas/internal/runtest"
+	"hdas/internal/torchtest"
 	"hdas/metric"
 	"hdas/model"
 	"hdas/models/genotype"
@@ -34,7 +35,7 @@ func setup(t *testing.T) train.Setup {
 	c := configs.DefaultTrainSection()
 	c.Epochs, c.Batch, c.LR, c.DropPath, c.LabelSmoothing, c.Nesterov, c.Warmup = 3, 8, 0.05, 0.4, 0.1, true, 1
 	data := datasetstest.Synthetic(24, 32)
-	return train.Setup{Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
+	return train.Setup{Options: torchtest.Options(torch.Float32), Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
 		Macro: plan.Macro{Preset: plan.CIFAR, Channels: 2, Classes: 3, Auxiliary: true, PoolNorm: "auto", Wiring: plan.Summed},
 		Train: &datasets.Loader{Dataset: data, Batch: c.Batch, Seed: 3, Shuffle: true, Transform: datasets.Transform{
 			Padding: 4, Flip: true, Cutout: 8, AutoAugment: "cifar10", ColorJitter: datasets.ColorJitter{Brightness: 0.2, Hue: 0.1}, Erasing: 0.2, Mixup: 0.4, Cutmix: 1}},
@@ -54,10 +55,13 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 		runtest.Same(t, unbroken, broken, "checkpoint.safetensors", "epochs.jsonl")
 	}
 	var m *model.Model
-	if err := torch.Do(func(*torch.Scope) (err error) { m, _, err = model.Load(unbroken, torch.Options{}); return err }); err != nil {
+	if err := torch.Do(func(*torch.Scope) (err error) {
+		m, _, err = model.Load(unbroken, torchtest.Options(torch.Float32))
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := metric.Evaluate(context.Background(), m.Logits, setup(t).Test, torch.Options{}, nil)
+	got, err := metric.Evaluate(context.Background(), m.Logits, setup(t).Test, torchtest.Options(torch.Float32), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +77,24 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	}
 }
 
+// chain returns setup with a small chain of cells and small images.
+func chain(t *testing.T) train.Setup {
+	t.Helper()
+	s := setup(t)
+	var err error
+	if s.Genotype, err = genotype.Published("DARTS_V1"); err != nil {
+		t.Fatal(err)
+	}
+	s.Macro.Layers, s.Macro.Auxiliary = 3, false
+	data := datasetstest.Synthetic(24, 16)
+	s.Train.Dataset, s.Test.Dataset = data, data
+	s.Valid = &datasets.Loader{Dataset: datasetstest.Synthetic(10, 16), Batch: 10}
+	return s
+}
+
 // all returns a training with everything on that has a state or depends on the step.
 func all(t *testing.T) train.Setup {
-	s := setup(t)
+	s := chain(t)
 	c := &s.Config
 	c.Batch, c.Accumulate, c.Optimizer, c.LR, c.NormDecay, c.ClipBy, c.Clip = 4, 2, configs.AdamWOptimizer, 0.01, false, configs.ClipValue, 0.01
 	c.ScheduleBy, c.Warmup, c.WarmupSteps, c.EMA.Decay, c.Patience, c.Recompute = configs.ByStep, 0, 4, 0.9, 2, "edge"
@@ -84,7 +103,6 @@ func all(t *testing.T) train.Setup {
 	if s.Train.Balance, err = datasets.Labels(s.Train.Dataset); err != nil {
 		t.Fatal(err)
 	}
-	s.Valid = &datasets.Loader{Dataset: datasetstest.Synthetic(10, 32), Batch: 10}
 	return s
 }
 
@@ -111,10 +129,10 @@ func TestResumedWithEverythingOn(t *testing.T) {
 	score := func(load func(string, torch.Options) (*model.Model, run.Meta, error), path string) (s metric.Score, m run.Meta) {
 		t.Helper()
 		var net *model.Model
-		if err := torch.Do(func(*torch.Scope) (err error) { net, m, err = load(path, torch.Options{}); return err }); err != nil {
+		if err := torch.Do(func(*torch.Scope) (err error) { net, m, err = load(path, torchtest.Options(torch.Float32)); return err }); err != nil {
 			t.Fatal(err)
 		}
-		s, err := metric.Evaluate(context.Background(), net.Logits, all(t).Test, torch.Options{}, nil)
+		s, err := metric.Evaluate(context.Background(), net.Logits, all(t).Test, torchtest.Options(torch.Float32), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,11 +156,10 @@ func TestResumedWithEverythingOn(t *testing.T) {
 // Without a better validation accuracy for as many epochs as its patience, a training ends, and what it reports
 // is its last epoch.
 func TestPatience(t *testing.T) {
-	s := setup(t)
+	s := chain(t)
 	s.Config.Epochs, s.Config.Patience, s.Config.LR, s.Config.WarmupFrom = 20, 2, 1e-9, 0 // it learns nothing, so the first epoch stays the best
 	s.Config.DropPath, s.Train.Transform = 0, datasets.Transform{}
 	s.Config.FreezeNorm = true
-	s.Valid = &datasets.Loader{Dataset: datasetstest.Synthetic(10, 32), Batch: 10}
 	d, err := run.Create(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 				if err != nil {
 					return data, err
 				}
-				s.Form = configs.FormOf(len(found.Genotype.Stages) > 0)
+				s.Form, s.Start = configs.FormOf(len(found.Genotype.Stages) > 0), lab.StartOf
 				if config, err = configs.LoadTrain(s.overrides(c)); err != nil {
 					return data, err
 				}

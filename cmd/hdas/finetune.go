@@ -52,19 +52,14 @@ are computed once: a baseline in a small part of the time.`,
 			if probe {
 				t.Set = append([]string{"train.probe=true", "train.epochs=100", "train.lr=0.01"}, t.Set...) // --set wins
 			}
-			from, begin := a[0], func(*run.Dir) error { return nil }
 			if f.genotype != "" {
-				imported, err := f.convert(from)
-				if err != nil {
-					return err
-				}
-				defer os.RemoveAll(filepath.Dir(imported))
-				from, begin = imported, func(d *run.Dir) error { return t.keepImported(imported, d) }
-			} else if err := ownCheckpoint(from); err != nil {
+				return p.finetuneImported(c, &t, f, a[0])
+			}
+			if err := ownCheckpoint(a[0]); err != nil {
 				return usageError{err}
 			}
-			t.Set = append(t.Set, fmt.Sprintf("train.init=%q", from))
-			return p.runTraining(c, &t, "finetune", begin)
+			t.Set = append(t.Set, fmt.Sprintf("train.init=%q", a[0]))
+			return p.runTraining(c, &t, "finetune", nil)
 		},
 	}
 	p.trainingFlags(c, &t)
@@ -106,12 +101,26 @@ func (f *importer) convert(file string) (imported string, err error) {
 	return imported, nil
 }
 
-// keepImported moves an imported checkpoint to the folder of the training, which starts from it.
-func (t *trainer) keepImported(imported string, d *run.Dir) error {
-	data, err := filekind.Read(imported, 1<<40)
+// finetuneImported trains further from a file of another program, whose checkpoint is kept in the folder of the run.
+func (p *program) finetuneImported(c *cobra.Command, t *trainer, f importer, file string) error {
+	imported, err := f.convert(file)
 	if err != nil {
 		return err
 	}
-	t.config.Train.Init = d.Path(run.ImportFile)
-	return d.WriteFile(run.ImportFile, data)
+	defer os.RemoveAll(filepath.Dir(imported))
+	t.Set = append(t.Set, fmt.Sprintf("train.init=%q", imported))
+	kept := ""
+	err = p.runTraining(c, t, "finetune", func(d *run.Dir) error {
+		data, err := filekind.Read(imported, 1<<40)
+		if err != nil {
+			return err
+		}
+		kept = d.Path(run.ImportFile)
+		t.config.Train.Init = kept
+		return d.WriteFile(run.ImportFile, data)
+	})
+	if err != nil && kept != "" && !run.Begun(filepath.Dir(kept)) { // the folder can be used again
+		os.Remove(kept)
+	}
+	return err
 }

@@ -78,6 +78,13 @@ func TestFinetune(t *testing.T) {
 		}
 		if name == "options" {
 			must(t, "eval", out, "--ema")
+			for _, name := range []string{"raw.pt", "ema.pt"} {
+				must(t, append([]string{"export", out, "-o", filepath.Join(out, name)}, map[string][]string{"ema.pt": {"--ema"}}[name]...)...)
+			}
+			raw, err := os.ReadFile(filepath.Join(out, "raw.pt"))
+			if ema, other := os.ReadFile(filepath.Join(out, "ema.pt")); err != nil || other != nil || string(raw[len(raw)/2:]) == string(ema[len(ema)/2:]) {
+				t.Errorf("the averages are exported as the weights, %v, %v", err, other)
+			}
 			must(t, "eval", filepath.Join(out, run.BestFile))
 		} else if code, _, errs := call(t, "eval", out, "--ema"); code != exitFailed || !strings.Contains(errs, "no averaged weights") {
 			t.Errorf("%s: averages that there are not: exit %d, %s", name, code, errs)
@@ -86,6 +93,12 @@ func TestFinetune(t *testing.T) {
 	if code, _, errs := call(t, append([]string{"train", "--set", "train.init=" + base, "--set", "data.name=folder"}, little(first, at("same"))...)...); code != 0 || !strings.Contains(errs, "the classifier is kept") {
 		t.Errorf("the same classes: exit %d, %s", code, errs)
 	}
+	// After an error the folder can be used again.
+	again := at("again")
+	if code, _, _ := call(t, append([]string{"finetune", pt, "--genotype", "DARTS_V1"}, little(at("nowhere"), again)...)...); code == 0 {
+		t.Error("images that are nowhere are found")
+	}
+	must(t, append([]string{"finetune", pt, "--genotype", "DARTS_V1", "--seeds", "1"}, little(second, again, "--set", "train.epochs=3")...)...)
 	if out := must(t, "finetune", base, "--dry-run", "--data-dir", second); !strings.Contains(out, "train.batch=") {
 		t.Errorf("a dry run prints %s", out)
 	}
