@@ -3,11 +3,11 @@
 RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
-PURE := ./setting ./estimate ./configs ./draw ./datasets ./weights/... ./search/space ./metric/score ./models/genotype/... ./models/layer ./models/ops ./models/plan \
+PURE := ./setting ./estimate ./configs ./draw ./export ./datasets ./weights/... ./search/space ./metric/score ./models/genotype/... ./models/layer ./models/ops ./models/plan \
 	./torch/dtype ./torch/kernel ./torch/optim/schedule ./torch/versions ./internal/arch ./internal/fetch ./internal/filekind ./internal/imagefile ./internal/layered ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed ./lab/jobs
 
 .DEFAULT_GOAL := build
-.PHONY: help build wheel setup env demo test check race-pure race soak bench versions golden parity lint clean
+.PHONY: help build wheel device-kit setup env demo test check race-pure race soak bench versions golden parity lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,6 +17,9 @@ build: ## compile bin/hdas (the default)
 
 wheel: ## a Python wheel of hdas for each supported PyTorch, in dist/ (VERSIONS="2.11.0 2.15.0")
 	python3 scripts/wheel.py $(VERSIONS)
+
+device-kit: ## the program, its tests and checks beside PyTorch for a machine with a GPU, one archive in dist/ (VERSION=2.11.0; LIBTORCH=python|DIR)
+	python3 scripts/kit.py $(VERSION)
 
 setup: ## prepare libtorch (LIBTORCH=python|DIR|VERSION, CUDA=0|1, HDAS_CACHE=DIR; LIBJPEG=0|1)
 	@scripts/setup.sh
@@ -65,9 +68,10 @@ golden: ## make what can be made anew of the golden numbers, by PyTorch (4.4 GB,
 	scripts/setup.sh pytorch internal/golden/options.py
 	scripts/setup.sh pytorch internal/golden/training.py
 
-parity: build ## compare with PyTorch (prepared as for golden): its twin with the reference's numbers, this program with the twin
+parity: build ## compare with PyTorch (prepared as for golden): its twin with the reference's numbers, this program with the twin, exported modules
 	scripts/setup.sh pytorch internal/golden/pytorch/check_twin.py
 	bin/hdas compare pytorch
+	$(RUN) go test -count=1 -run TestModules ./model -pytorch
 
 lint: setup ## gofmt, go vet, staticcheck
 	@echo gofmt -l . && found=$$("$$(go env GOROOT)/bin/gofmt" -l .) && \

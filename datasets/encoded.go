@@ -35,6 +35,14 @@ type View struct {
 	Filter Filter
 }
 
+// String says in words what becomes of an image.
+func (v View) String() string {
+	if v.Resize == 0 {
+		return fmt.Sprintf("resized to %dx%d pixels (%v)", v.Size, v.Size, v.Filter)
+	}
+	return fmt.Sprintf("resized to %d pixels at the shorter side (%v), of which the central %dx%d are cut out", v.Resize, v.Filter, v.Size, v.Size)
+}
+
 // Filter selects the interpolation for resizing.
 type Filter = raster.Filter
 

@@ -14,6 +14,7 @@ import (
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/internal/torchtest"
 	"hdas/lab"
 	"hdas/run"
 	"hdas/torch"
@@ -99,7 +100,7 @@ func changed(t *testing.T, err error, words ...string) {
 
 func score(t *testing.T, d *run.Dir, w *watcher, split string) (lab.Evaluation, error) {
 	t.Helper()
-	return lab.Evaluate(t.Context(), d.Path(), lab.EvalOptions{Device: "cpu", Batch: 50, Split: split}, w.Watch)
+	return lab.Evaluate(t.Context(), d.Path(), lab.EvalOptions{Device: "auto", Batch: 50, Split: split}, w.Watch)
 }
 
 // Images that come first by name, as many as there are, leave what a run was tested on what it was: none
@@ -112,7 +113,7 @@ func TestAddedImagesStayOnTheirSide(t *testing.T) {
 	}
 	basis, ok, old, err := run.ReadBasis(d.Path())
 	if err != nil || !ok || old || !slices.Equal(basis.Classes, colours) || basis.Data[datasets.Train].Images != 48 || basis.Data[datasets.Test].Images != 12 ||
-		len(basis.Data[datasets.Test].Files) != 12 || len(basis.Cuts["test"]) != 3 || basis.Device != "cpu" || basis.Threads < 1 || basis.Libtorch == "" || basis.DataDir != dir {
+		len(basis.Data[datasets.Test].Files) != 12 || len(basis.Cuts["test"]) != 3 || basis.Device != torchtest.Device().String() || basis.Threads < 1 || basis.Libtorch == "" || basis.DataDir != dir {
 		t.Fatalf("%+v, %v", basis, err)
 	}
 	w := watching(false)
@@ -144,7 +145,7 @@ func TestAddedImagesStayOnTheirSide(t *testing.T) {
 	data, err := os.ReadFile(d.Path(run.CheckpointFile))
 	check(err)
 	check(os.WriteFile(alone, data, 0o600))
-	_, err = lab.Evaluate(t.Context(), alone, lab.EvalOptions{Device: "cpu", Batch: 50, Split: datasets.Test}, lab.Watch{})
+	_, err = lab.Evaluate(t.Context(), alone, lab.EvalOptions{Device: "auto", Batch: 50, Split: datasets.Test}, lab.Watch{})
 	changed(t, err, "more of apple", "--accept-data")
 }
 
@@ -197,7 +198,7 @@ func TestEvaluationRefuses(t *testing.T) {
 			check(os.WriteFile(filepath.Join(parts, "test", path), picture(t, 1), 0o600))
 		}
 	}
-	_, err = lab.Evaluate(t.Context(), d.Path(), lab.EvalOptions{Device: "cpu", Batch: 50, Split: datasets.Test, DataDir: parts}, lab.Watch{})
+	_, err = lab.Evaluate(t.Context(), d.Path(), lab.EvalOptions{Device: "auto", Batch: 50, Split: datasets.Test, DataDir: parts}, lab.Watch{})
 	changed(t, err, "of them were learned from")
 }
 

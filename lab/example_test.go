@@ -32,7 +32,7 @@ func ExampleSearch() {
 // is scored.
 func ExampleTrain() {
 	config, err := configs.LoadTrain(configs.Overrides{File: "tiny-train", Set: []string{
-		"device=cpu", "train.epochs=1", "train.batch=500", "network.channels=2", "network.layers=3", "data.size=32", "network.preset=imagenet"}})
+		"train.epochs=1", "train.batch=500", "network.channels=2", "network.layers=3", "data.size=32", "network.preset=imagenet"}})
 	check(err)
 	cells, err := genotype.Load("DARTS_V2")
 	check(err)
@@ -41,7 +41,7 @@ func ExampleTrain() {
 	last, err := lab.Train(context.Background(), config, cells, dir, lab.Watch{})
 	check(err)
 	dir.Close()
-	score, err := lab.Evaluate(context.Background(), dir.Path(), lab.EvalOptions{Device: "cpu", Batch: 500, Split: "test"}, lab.Watch{})
+	score, err := lab.Evaluate(context.Background(), dir.Path(), lab.EvalOptions{Device: "auto", Batch: 500, Split: "test"}, lab.Watch{})
 	check(err)
 	fmt.Println("epoch", last.Epoch, "of", score.Genotype, "was scored on", score.Samples, "images; again:", score.Top1 == last.Test.Top1)
 	// Output: epoch 1 of DARTS_V2 was scored on 1000 images; again: true

@@ -137,7 +137,7 @@ func defaultThreads() (n int) {
 // prepare sets the number of libtorch's threads and the switches of CUDA, and returns the type and the device of tensors. autocast
 // is the type of convolutions while learning; evaluations use the type of the options.
 func prepare(c configs.Common) (o torch.Options, autocast torch.DType, err error) {
-	d, err := torch.ParseDevice(c.Device)
+	d, err := run.Device(c.Device)
 	if err != nil {
 		return o, 0, &ConfigError{err}
 	}

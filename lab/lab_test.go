@@ -50,7 +50,7 @@ func published(t *testing.T, name string) genotype.Genotype {
 // An invalid device is a ConfigError; a missing data set is not.
 func TestConfigError(t *testing.T) {
 	var fault *lab.ConfigError
-	for device, is := range map[string]bool{"tpu": true, "cpu": false} {
+	for device, is := range map[string]bool{"tpu": true, "auto": false} {
 		c := small(t, "device="+device)
 		if !is {
 			c.Data.Name, c.Data.Dir = "cifar10", "/nowhere"
@@ -83,7 +83,7 @@ func TestRefusesNothing(t *testing.T) {
 			t.Errorf("%d seeds: error %v", s.N, err)
 		}
 	}
-	if _, err := lab.Evaluate(t.Context(), folderFor(t).Path(), lab.EvalOptions{Device: "cpu", Split: "test"}, lab.Watch{}); err == nil {
+	if _, err := lab.Evaluate(t.Context(), folderFor(t).Path(), lab.EvalOptions{Device: "auto", Split: "test"}, lab.Watch{}); err == nil {
 		t.Error("an empty folder was scored")
 	}
 }

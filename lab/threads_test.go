@@ -53,7 +53,7 @@ func TestThreadsOfParts(t *testing.T) {
 	w := Watch{Note: func(text string) { notes = append(notes, text) }}
 	own := defaultThreads()
 	for _, threads := range []int{0, own + 1} { // the settings win over the record
-		o, _, err := w.again(configs.Common{Device: "cpu", Precision: "float32", Threads: threads}, run.Machine{Threads: own + 2})
+		o, _, err := w.again(configs.Common{Device: "auto", Precision: "float32", Threads: threads}, run.Machine{Threads: own + 2})
 		want := threads
 		if threads == 0 {
 			want = own + 2
@@ -65,7 +65,7 @@ func TestThreadsOfParts(t *testing.T) {
 	if len(notes) != 1 || !strings.Contains(notes[0], "recorded number of threads") {
 		t.Errorf("notes %q", notes)
 	}
-	if _, _, err := w.again(configs.Common{Device: "cpu", Precision: "float32"}, run.Machine{}); err != nil || defaultThreads() != own {
+	if _, _, err := w.again(configs.Common{Device: "auto", Precision: "float32"}, run.Machine{}); err != nil || defaultThreads() != own {
 		t.Errorf("the default has become %d, not %d: %v", defaultThreads(), own, err)
 	}
 }

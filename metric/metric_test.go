@@ -30,9 +30,9 @@ func TestMeter(t *testing.T) {
 	}
 	within(t, func() {
 		var m metric.Meter
-		all := torch.FromFloat64(logits, 4, 6)
+		all := torchtest.Float64s(logits, 4, 6)
 		add := func(loss float64, from, n int64, labels ...int64) {
-			m.Add(torch.FromFloat64([]float64{loss}).Reshape(), all.Narrow(0, from, n), torch.FromInt64(labels, n))
+			m.Add(torchtest.Float64s([]float64{loss}).Reshape(), all.Narrow(0, from, n), torchtest.Int64s(labels, n))
 		}
 		if s := m.Score(); s != (metric.Score{}) {
 			t.Errorf("the empty meter scores %+v", s)
@@ -48,7 +48,7 @@ func TestMeter(t *testing.T) {
 		for _, p := range m.State() {
 			state[p.Name] = p.Tensor
 		}
-		other.Load(state, torch.CPU)
+		other.Load(state, torchtest.Device())
 		if other.Score() != m.Score() {
 			t.Errorf("the state loads as %+v, not %+v", other.Score(), m.Score())
 		}
@@ -64,7 +64,7 @@ func TestMeter(t *testing.T) {
 func TestFewClasses(t *testing.T) {
 	within(t, func() {
 		var m metric.Meter
-		m.Add(torch.Zeros(torch.Options{}), torch.FromFloat64([]float64{1, 2}, 1, 2), torch.FromInt64([]int64{0}, 1))
+		m.Add(torch.Zeros(torchtest.Options(torch.Float32)), torchtest.Float64s([]float64{1, 2}, 1, 2), torchtest.Int64s([]int64{0}, 1))
 		if s := m.Score(); s.Top1 != 0 || s.Top5 != 1 {
 			t.Errorf("%+v", s)
 		}
@@ -87,7 +87,7 @@ func TestEvaluate(t *testing.T) {
 	for _, batch := range []int{25, 7, 1} {
 		steps := 0
 		l := &datasets.Loader{Dataset: data, Batch: batch}
-		s, err := metric.Evaluate(context.Background(), forward, l, torch.Options{DType: torch.Float64}, func() { steps++ })
+		s, err := metric.Evaluate(context.Background(), forward, l, torchtest.Options(torch.Float64), func() { steps++ })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func TestEvaluateLeavesNoTensor(t *testing.T) {
 				return images.Reshape(images.Size(0), -1).Narrow(1, 0, 10)
 			}
 			before := torch.Live()
-			_, err := metric.Evaluate(ctx, forward, &datasets.Loader{Dataset: data, Batch: 5}, torch.Options{}, func() {
+			_, err := metric.Evaluate(ctx, forward, &datasets.Loader{Dataset: data, Batch: 5}, torchtest.Options(torch.Float32), func() {
 				if batches++; batches == after && !fails {
 					cancel()
 				}

@@ -6,6 +6,7 @@ import (
 
 	"hdas/datasets"
 	"hdas/internal/golden/raw"
+	"hdas/internal/torchtest"
 	"hdas/metric"
 	"hdas/torch"
 )
@@ -17,8 +18,8 @@ func TestCrossEntropyOfMixedImages(t *testing.T) {
 	want, _ := file.Float32s(t, "loss/smooth")
 	b := datasets.Batch{N: 4, Labels: []int64{3, 0, 4, 1}, Others: []int64{1, 3, 0, 4}, Share: 0.3}
 	err := torch.Do(func(*torch.Scope) error {
-		x := torch.FromFloat32(logits, int64(shape[0]), int64(shape[1])).To(torch.Float64)
-		labels := torch.FromInt64(b.Labels, 4)
+		x := torchtest.Float32s(logits, int64(shape[0]), int64(shape[1])).To(torch.Float64)
+		labels := torchtest.Int64s(b.Labels, 4)
 		if got := metric.CrossEntropy(x, labels, b, 0.1).Item(); math.Abs(got-float64(want[0])) > 1e-6 {
 			t.Errorf("mixed: %v, not %v", got, want[0])
 		}
@@ -40,7 +41,7 @@ func TestCrossEntropyOfMixedImages(t *testing.T) {
 func TestTensors(t *testing.T) {
 	b := datasets.Batch{N: 2, C: 1, H: 1, W: 2, Images: []float32{1, 2, 3, -4}, Labels: []int64{5, 6}}
 	err := torch.Do(func(*torch.Scope) error {
-		images, labels := metric.Tensors(b, torch.Options{DType: torch.Float64})
+		images, labels := metric.Tensors(b, torchtest.Options(torch.Float64))
 		if v := images.Float64s(); images.DType() != torch.Float64 || len(v) != 4 || v[3] != -4 || images.Size(3) != 2 {
 			t.Errorf("images %v of %v", v, images.Shape())
 		}

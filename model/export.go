@@ -20,16 +20,11 @@ const (
 )
 
 // Export returns the network's parameters and running statistics in a checkpoint, in the order of the
-// network, under that naming scheme and with the types of the checkpoint. Batch norms also get the
+// network, under that naming scheme and with the types of the checkpoint; with averaged, their averages. Batch norms also get the
 // num_batches_tracked that PyTorch expects: the imported number, or 0, since this program does not count
 // batches. It runs inside torch.Do; the tensors belong to the innermost scope.
-func Export(path, names string) ([]nn.Param, error) { return export(path, names, false) }
-
-func export(path, names string, averaged bool) ([]nn.Param, error) {
-	file, c, err := read(path)
-	if err == nil && averaged {
-		err = average(file, c)
-	}
+func Export(path string, averaged bool, names string) ([]nn.Param, error) {
+	file, c, err := read(path, averaged)
 	if err != nil {
 		return nil, err
 	}
@@ -78,16 +73,9 @@ var Forms = []string{".safetensors", ".pt"}
 
 // ExportTo writes the tensors that Export returns to the file out, in the format of its extension, and
 // returns their number.
-func ExportTo(out, path, names string) (n int, err error) { return exportTo(out, path, names, false) }
-
-// ExportAveragedTo is ExportTo for the averaged weights of the checkpoint (train.ema).
-func ExportAveragedTo(out, path, names string) (n int, err error) {
-	return exportTo(out, path, names, true)
-}
-
-func exportTo(out, path, names string, averaged bool) (n int, err error) {
+func ExportTo(out, path string, averaged bool, names string) (n int, err error) {
 	err = torch.Do(func(*torch.Scope) error {
-		params, err := export(path, names, averaged)
+		params, err := Export(path, averaged, names)
 		if err != nil {
 			return err
 		}

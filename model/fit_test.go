@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/model"
 	"hdas/models/plan"
 	"hdas/run"
@@ -81,7 +82,7 @@ func TestCheckpointsDescribeWhatTheyHold(t *testing.T) {
 			}
 			c.Meta.Network = original
 			before := torch.Live()
-			m, _, err := model.Load(path, torch.Options{})
+			m, _, err := model.Load(path, torchtest.Options(torch.Float32))
 			if what == "as it is" {
 				if err != nil {
 					return err

@@ -120,7 +120,7 @@ func TestImportedLogitsAreTheOthers(t *testing.T) {
 				}
 				// In float32 as in models' test of the same networks, which are ill-conditioned.
 				for dtype, tolerance := range map[torch.DType]float64{torch.Float64: 1e-8, torch.Float32: 1e-3} {
-					m, _, err := model.Load(path, torch.Options{DType: dtype})
+					m, _, err := model.Load(path, torchtest.Options(dtype))
 					if err != nil {
 						return err
 					}
@@ -140,7 +140,7 @@ func TestExportGivesBackWhatWasImported(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "imported.safetensors")
 	same := func(t *testing.T, want weights.File, names string) {
 		t.Helper()
-		params, err := model.Export(path, names)
+		params, err := model.Export(path, false, names)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestExportGivesBackWhatWasImported(t *testing.T) {
 			importTo(t, path, want, origin(t, chain))
 			same(t, want, model.NamesDARTS)
 			// In the order of the reference, too.
-			params, err := model.Export(path, model.NamesDARTS)
+			params, err := model.Export(path, false, model.NamesDARTS)
 			for i, p := range params {
 				if p.Name != want.Entries[i].Name {
 					t.Fatalf("tensor %d is %s, not %s", i, p.Name, want.Entries[i].Name)

@@ -127,10 +127,7 @@ func Load(path string, o torch.Options) (*Model, run.Meta, error) { return load(
 func LoadAveraged(path string, o torch.Options) (*Model, run.Meta, error) { return load(path, true, o) }
 
 func load(path string, averaged bool, o torch.Options) (*Model, run.Meta, error) {
-	file, c, err := read(path)
-	if err == nil && averaged {
-		err = average(file, c)
-	}
+	file, c, err := read(path, averaged)
 	if err != nil {
 		return nil, c.Meta, err
 	}
@@ -141,13 +138,17 @@ func load(path string, averaged bool, o torch.Options) (*Model, run.Meta, error)
 	return m, c.Meta, nil
 }
 
-// read returns the checkpoint of a training and the path of its file.
-func read(path string) (file string, c run.Loaded, err error) {
+// read returns the checkpoint of a training and the path of its file; with averaged, the averaged weights are in
+// the place of the weights.
+func read(path string, averaged bool) (file string, c run.Loaded, err error) {
 	if file, err = run.Find(path); err != nil {
 		return file, c, err
 	}
 	if c, err = run.Read(file); err == nil {
 		err = trainedNetwork(file, c.Meta)
+	}
+	if err == nil && averaged {
+		err = average(file, c)
 	}
 	return file, c, err
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hdas/datasets"
+	"hdas/internal/torchtest"
 	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/models/layer"
@@ -27,7 +28,7 @@ func begin(t *testing.T, g genotype.Genotype, d model.Description, change func(m
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "c.safetensors")
 	do(t, func() error {
-		m, err := model.New(g, d, torch.Options{})
+		m, err := model.New(g, d, torchtest.Options(torch.Float32))
 		if err != nil {
 			return err
 		}
@@ -54,7 +55,7 @@ func TestTake(t *testing.T) {
 			p.Tensor.Zero_().AddScalar_(2)
 		}
 		bias, _ := m.Weights.Get("classifier.bias")
-		bias.Tensor.Copy_(torch.FromFloat32([]float32{1, 2, 3}, 3))
+		bias.Tensor.Copy_(torchtest.Float32s([]float32{1, 2, 3}, 3))
 	})
 	s, err := model.ReadStart(path)
 	if err != nil || !strings.HasPrefix(s.Digest, "sha256:") {
@@ -70,7 +71,7 @@ func TestTake(t *testing.T) {
 		{network("a", "b"), []string{"classifier.weight", "classifier.bias"}, nil},
 	} {
 		do(t, func() error {
-			m, err := model.New(g, c.d, torch.Options{})
+			m, err := model.New(g, c.d, torchtest.Options(torch.Float32))
 			if err != nil {
 				return err
 			}
@@ -134,13 +135,13 @@ func TestCannotStart(t *testing.T) {
 	}
 	bad, err := model.ReadStart(begin(t, g, d, func(m *model.Model) {
 		w := m.Weights.Weights()[0].Tensor
-		w.Copy_(torch.Full(torch.Options{}, math.NaN(), w.Shape()...))
+		w.Copy_(torch.Full(torchtest.Options(torch.Float32), math.NaN(), w.Shape()...))
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := torch.Do(func(*torch.Scope) error {
-		m, err := model.New(g, d, torch.Options{})
+		m, err := model.New(g, d, torchtest.Options(torch.Float32))
 		if err != nil {
 			return err
 		}

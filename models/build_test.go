@@ -52,7 +52,7 @@ func TestPlanCountsWhatBuildMakes(t *testing.T) {
 				t.Fatal(err)
 			}
 			torchtest.Do(t, func(*torch.Scope) {
-				s := nn.NewStore(torch.Options{})
+				s := nn.NewStore(torchtest.Options(torch.Float32))
 				defer s.Free()
 				n, err := models.Build(s, p)
 				if err != nil {
@@ -66,7 +66,7 @@ func TestPlanCountsWhatBuildMakes(t *testing.T) {
 				if got := s.Count(head); got != p.AuxiliaryCost.Parameters {
 					t.Errorf("%d parameters in the auxiliary head, %d planned", got, p.AuxiliaryCost.Parameters)
 				}
-				logits, aux := n.Forward(&nn.Ctx{Train: true, DropPath: 0.3}, torch.Randn(torch.Options{}, 2, 3, image.H, image.W))
+				logits, aux := n.Forward(&nn.Ctx{Train: true, DropPath: 0.3}, torch.Randn(torchtest.Options(torch.Float32), 2, 3, image.H, image.W))
 				if s := logits.Shape(); len(s) != 2 || s[0] != 2 || s[1] != 10 {
 					t.Errorf("logits have shape %v", s)
 				}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/models/ops"
@@ -120,7 +121,7 @@ func counted(w torch.Tensor) {
 	for i := range v {
 		v[i] = (float64((i*7919+13)%2003)/2003-0.5)*0.1 + offset
 	}
-	torch.NoGrad(func() { w.Copy_(torch.FromFloat64(v, w.Shape()...)) })
+	torch.NoGrad(func() { w.Copy_(torchtest.Float64s(v, w.Shape()...)) })
 }
 
 // Every primitive at both strides: as in a mixture, with scale and shift, and without the batch norm
@@ -222,16 +223,16 @@ func edgeOf(t *testing.T, s *nn.Store, e plan.Edge) compiled {
 // shuffled.
 func TestPartialMixture(t *testing.T) {
 	err := torch.Do(func(*torch.Scope) error {
-		o := torch.Options{DType: torch.Float64}
+		o := torchtest.Options(torch.Float64)
 		s := nn.NewStore(o)
 		defer s.Free()
 		e := plan.Edge{Site: plan.Site{DAG: "normal", Row: 1}, Spec: ops.Spec{C: 4, Stride: 1, PoolNorm: true}, Ops: []string{"none", "skip_connect"}, Partial: 2}
 		edge := partialEdge{e, edgeOf(t, s, e)}
 		w, weight := 0.3, 0.7
 		c := &nn.Ctx{Mix: &nn.Mix{
-			Alpha: map[string]torch.Tensor{"normal": torch.FromFloat64([]float64{9, 9, 9, w}, 2, 2)},
-			Edge:  map[string]torch.Tensor{"normal": torch.FromFloat64([]float64{9, weight}, 2)}}}
-		x := torch.FromFloat64([]float64{1, 2, 3, 4}, 1, 4, 1, 1)
+			Alpha: map[string]torch.Tensor{"normal": torchtest.Float64s([]float64{9, 9, 9, w}, 2, 2)},
+			Edge:  map[string]torch.Tensor{"normal": torchtest.Float64s([]float64{9, weight}, 2)}}}
+		x := torchtest.Float64s([]float64{1, 2, 3, 4}, 1, 4, 1, 1)
 		want := []float64{1 * w, 3 * weight, 2 * w, 4 * weight}
 		if got := edge.run(c, x).Float64s(); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%v, not %v", got, want)
@@ -250,7 +251,7 @@ func TestPartialMixture(t *testing.T) {
 // PC-DARTS' shuffle: 6 channels in 2 groups, 0 1 2 | 3 4 5, come out as 0 3 1 4 2 5.
 func TestShuffleByHand(t *testing.T) {
 	err := torch.Do(func(*torch.Scope) error {
-		x := torch.FromFloat64([]float64{0, 1, 2, 3, 4, 5}, 1, 6, 1, 1)
+		x := torchtest.Float64s([]float64{0, 1, 2, 3, 4, 5}, 1, 6, 1, 1)
 		if got := shuffle(x, 2).Float64s(); !slices.Equal(got, []float64{0, 3, 1, 4, 2, 5}) {
 			t.Errorf("%v", got)
 		}

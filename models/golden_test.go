@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
@@ -54,7 +55,7 @@ func equal(t *testing.T, f golden.File, name string, m plan.Macro, dtype torch.D
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := nn.NewStore(torch.Options{DType: dtype})
+	store := nn.NewStore(torchtest.Options(dtype))
 	defer store.Free()
 	net, err := models.Build(store, plan)
 	if err != nil {

@@ -78,7 +78,7 @@ func numbers(t *testing.T, name string, m plan.Macro, size int64, want measured)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := nn.NewStore(torch.Options{DType: torch.Float64})
+	store := nn.NewStore(torchtest.Options(torch.Float64))
 	defer store.Free()
 	net, err := models.Build(store, plan)
 	if err != nil {
@@ -94,7 +94,7 @@ func numbers(t *testing.T, name string, m plan.Macro, size int64, want measured)
 	x := golden.Noise("image", 2, 3, size, size)
 	what := name + ", " + string(m.Preset)
 	logits, _ := net.Forward(&nn.Ctx{}, x)
-	golden.Check(t, "logits of "+what, logits, torch.FromFloat64(want.Logits, 2, m.Classes), 1e-9)
+	golden.Check(t, "logits of "+what, logits, torchtest.Float64s(want.Logits, 2, m.Classes), 1e-9)
 	if norm := gradient(store, logits); math.Abs(norm-want.Gradient) > 1e-9*want.Gradient {
 		t.Errorf("%s: gradient of norm %v, not %v", what, norm, want.Gradient)
 	}

@@ -73,7 +73,7 @@ func TestPairedChainIsDARTS(t *testing.T) {
 				if err := paired.Load(values); err != nil {
 					t.Fatal(err)
 				}
-				x := torch.Randn(torch.Options{}, 2, 3, c.side, c.side)
+				x := torch.Randn(torchtest.Options(torch.Float32), 2, 3, c.side, c.side)
 				for _, train := range []bool{true, false} {
 					a, _ := paired.net.Forward(&nn.Ctx{Train: train}, x)
 					b, _ := chain.net.Forward(&nn.Ctx{Train: train}, x)
@@ -101,7 +101,7 @@ func build(t interface{ Fatal(...any) }, g genotype.Genotype, m plan.Macro, imag
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := built{nn.NewStore(torch.Options{}), network, nil}
+	b := built{nn.NewStore(torchtest.Options(torch.Float32)), network, nil}
 	if b.net, err = models.Build(b.Store, network); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestWiringsOfAnyStages(t *testing.T) {
 			if n := b.Count(nil); n != b.plan.Cost.Parameters {
 				t.Fatalf("%d parameters were made, %d planned", n, b.plan.Cost.Parameters)
 			}
-			logits, _ := b.net.Forward(&nn.Ctx{Train: true}, torch.Randn(torch.Options{}, 2, image.C, image.H, image.W))
+			logits, _ := b.net.Forward(&nn.Ctx{Train: true}, torch.Randn(torchtest.Options(torch.Float32), 2, image.C, image.H, image.W))
 			if shape := logits.Shape(); !slices.Equal(shape, []int64{2, 3}) {
 				t.Fatalf("logits %v", shape)
 			}

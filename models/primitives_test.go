@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/models/layer"
 	"hdas/models/ops"
 	"hdas/models/plan"
@@ -44,7 +45,7 @@ func promises(t *testing.T, name string, spec ops.Spec) {
 
 	build := func() (*nn.Store, compiled) {
 		torch.Seed(3)
-		b := builder{store: nn.NewStore(torch.Options{DType: torch.Float64})}
+		b := builder{store: nn.NewStore(torchtest.Options(torch.Float64))}
 		b.make(rounds.Params()) // a parameter's name used twice would panic
 		return b.store, b.entry(plan.Entry{Rounds: rounds})
 	}
@@ -53,7 +54,7 @@ func promises(t *testing.T, name string, spec ops.Spec) {
 	if n := store.Count(nil); n != cost.Parameters {
 		t.Errorf("%d parameters planned, %d made", cost.Parameters, n)
 	}
-	x := torch.Randn(torch.Options{DType: torch.Float64}, 3, spec.C, h, w).SetRequiresGrad(true)
+	x := torch.Randn(torchtest.Options(torch.Float64), 3, spec.C, h, w).SetRequiresGrad(true)
 	y := m.run(&nn.Ctx{Train: true}, []torch.Tensor{x})
 	if got, want := y.Shape(), []int64{3, shape.C, shape.H, shape.W}; !slices.Equal(got, want) {
 		t.Fatalf("output %v, not %v", got, want)

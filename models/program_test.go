@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"hdas/internal/torchtest"
 	"hdas/models/layer"
 	"hdas/models/ops"
 	"hdas/models/plan"
@@ -56,7 +57,7 @@ func equal(t *rapid.T, train, gradients bool) {
 		names = []string{"skip_connect", rapid.SampledFrom(names[1:]).Draw(t, "first op"), rapid.SampledFrom(names[1:]).Draw(t, "second op")}
 	}
 	err := torch.Do(func(*torch.Scope) error {
-		o := torch.Options{DType: dtype}
+		o := torchtest.Options(dtype)
 		torch.Seed(rapid.Uint64().Draw(t, "seed"))
 		store := nn.NewStore(o)
 		defer store.Free()
@@ -232,7 +233,7 @@ func round(r torch.Round, x torch.Tensor, batch bool) torch.Tensor {
 		x = torch.AvgPool2d(x, 3, r.Stride[0], 1)
 	case kernel.Zero:
 		h, w, _ := r.Size(x.Size(2), x.Size(3))
-		x = torch.Zeros(torch.Options{DType: x.DType()}, x.Size(0), x.Size(1), h, w)
+		x = torch.Zeros(torchtest.Options(x.DType()), x.Size(0), x.Size(1), h, w)
 	}
 	if r.Norm {
 		x = torch.BatchNorm(x, r.Gamma, r.Beta, r.Mean, r.Var, batch, 0.1, 1e-5)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"hdas/internal/looptest"
+	"hdas/internal/torchtest"
 	"hdas/models/layer"
 	"hdas/models/ops"
 	"hdas/models/plan"
@@ -26,7 +27,7 @@ func everyOperation(t *testing.T, dtype torch.DType) map[string][]float64 {
 	t.Helper()
 	all := map[string][]float64{}
 	err := torch.Do(func(*torch.Scope) error {
-		o := torch.Options{DType: dtype}
+		o := torchtest.Options(dtype)
 		torch.Seed(11)
 		store := nn.NewStore(o)
 		defer store.Free()
@@ -78,6 +79,7 @@ func everyOperation(t *testing.T, dtype torch.DType) map[string][]float64 {
 
 // The result of a cell has the same bits for every number of threads.
 func TestCellOnAnyThreads(t *testing.T) {
+	torchtest.OnCPU(t)
 	threads := func(n int) (was int) {
 		if err := torch.Do(func(*torch.Scope) error { was = torch.Threads(); torch.SetThreads(n); return nil }); err != nil {
 			t.Fatal(err)
@@ -108,6 +110,7 @@ const resultsFile = "HDAS_TEST_CELL_RESULTS"
 // The results of a cell in different instruction sets differ only by rounding. A process chooses the set
 // once, so this test runs itself in a new process for each set.
 func TestCellInEachInstructionSet(t *testing.T) {
+	torchtest.OnCPU(t)
 	type results struct {
 		Set   string
 		Cells map[string]map[string][]float64 // by type and name
@@ -177,6 +180,7 @@ func TestCellInEachInstructionSet(t *testing.T) {
 
 // An unknown or unsupported instruction set is an error that lists the supported ones.
 func TestUnknownInstructionSet(t *testing.T) {
+	torchtest.OnCPU(t)
 	names := []string{"", "AVX2", "sse"}
 	if !slices.Contains(looptest.Sets(), "avx512") {
 		names = append(names, "avx512")

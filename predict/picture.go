@@ -3,19 +3,16 @@ package predict
 import (
 	"fmt"
 
-	"hdas/datasets"
 	"hdas/internal/filekind"
 	"hdas/internal/imagefile"
 	"hdas/model"
-	"hdas/models/plan"
 )
 
-// Pixels returns the normalised pixels (C,H,W) of an image file at the size that the network takes. A network
-// that was trained on image files gets the image as in its evaluation (resized, then cropped); one that was
-// trained on images of a fixed size gets the whole image. It may be called by several goroutines at once.
+// Pixels returns the normalised pixels (C,H,W) of an image file at the size that the network takes; see
+// model.Description.View. It may be called by several goroutines at once.
 func (p Predictor) Pixels(file []byte) ([]float32, error) {
 	d := p.Model.Description
-	pix, err := viewOf(d).Picture(file)
+	pix, err := d.View().Picture(file)
 	if err != nil {
 		return nil, err
 	}
@@ -33,17 +30,6 @@ func (p Predictor) read(path string) ([]float32, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return pixels, nil
-}
-
-func viewOf(d model.Description) datasets.View {
-	size := int(d.Image.W)
-	switch {
-	case datasets.OfFiles(d.Data.Name):
-		return d.Data.View()
-	case d.Macro.Preset == plan.ImageNet:
-		return datasets.Spec{Size: size}.View()
-	}
-	return datasets.View{Size: size}
 }
 
 // normalised appends the pixels of an image (3,H,W), normalised and converted to the network's number of

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"hdas/datasets"
+	_ "hdas/internal/torchtest"
 	"hdas/model"
 	"hdas/models/layer"
 	"hdas/models/plan"
@@ -22,22 +22,6 @@ import (
 func description(preset plan.Preset, side, channels int64) model.Description {
 	return model.Description{Macro: plan.Macro{Preset: preset}, Image: layer.Shape{C: channels, H: side, W: side},
 		Mean: []float64{0.5, 0.25, 0}[:channels], Std: []float64{0.5, 0.25, 1}[:channels]}
-}
-
-// Files are seen as where the network was tested: ImageNet's by Resize(256) and CenterCrop(224), one's
-// own images as the configuration said, whole ones by a network of CIFAR.
-func TestViewOf(t *testing.T) {
-	own := description(plan.CIFAR, 48, 3)
-	own.Data = datasets.Spec{Name: "folder", Size: 48, Resize: 50, Interpolation: "bicubic"}
-	for want, d := range map[datasets.View]model.Description{
-		{Size: 224, Resize: 256}:                         description(plan.ImageNet, 224, 3),
-		{Size: 48, Resize: 50, Filter: datasets.Bicubic}: own,
-		{Size: 32}: description(plan.CIFAR, 32, 3),
-	} {
-		if got := viewOf(d); got != want {
-			t.Errorf("%+v, not %+v", got, want)
-		}
-	}
 }
 
 func TestPicture(t *testing.T) {

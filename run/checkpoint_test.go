@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -25,8 +26,8 @@ func TestCheckpointComesBack(t *testing.T) {
 	}
 	do(t, func() error {
 		c := run.Checkpoint{Meta: want, State: map[string][]nn.Param{
-			"weights": {{Name: "a", Tensor: torch.Full(torch.Options{}, 1, 2)}, {Name: "b/c", Tensor: torch.Full(torch.Options{DType: torch.Float64}, 2)}},
-			"sgd":     {{Name: "a", Tensor: torch.FromInt64([]int64{math.MaxInt64}, 1)}},
+			"weights": {{Name: "a", Tensor: torch.Full(torchtest.Options(torch.Float32), 1, 2)}, {Name: "b/c", Tensor: torch.Full(torchtest.Options(torch.Float64), 2)}},
+			"sgd":     {{Name: "a", Tensor: torchtest.Int64s([]int64{math.MaxInt64}, 1)}},
 			"metrics": nil,
 		}}
 		if err := run.Write(path, c); err != nil {
@@ -66,7 +67,7 @@ func TestCheckpointsThatCannotBeWritten(t *testing.T) {
 		`""`:        func(c *run.Checkpoint) { c.State[""] = nil },
 		"undefined": func(c *run.Checkpoint) { c.State["sgd"] = []nn.Param{{Name: "x"}} },
 		`"sgd/x"`: func(c *run.Checkpoint) {
-			x := nn.Param{Name: "x", Tensor: torch.Ones(torch.Options{})}
+			x := nn.Param{Name: "x", Tensor: torch.Ones(torchtest.Options(torch.Float32))}
 			c.State["sgd"] = []nn.Param{x, x}
 		},
 	} {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/run"
 	"hdas/torch"
 )
@@ -12,16 +13,17 @@ import (
 // that it draws other samples; a generator without a state begins anew from seed and epoch, so that it does
 // not repeat what an earlier epoch has drawn.
 func TestGeneratorsOfAnotherMachine(t *testing.T) {
+	torchtest.OnCPU(t)
 	do(t, func() error {
 		torch.Seed(5)
-		torch.Randn(torch.Options{}, 3)
-		state := run.Generators(torch.CPU)["cpu"]
-		draw := func() string { return string(torch.Randn(torch.Options{}, 8).Bytes()) }
+		torch.Randn(torchtest.Options(torch.Float32), 3)
+		state := run.Generators(torchtest.Device())["cpu"]
+		draw := func() string { return string(torch.Randn(torchtest.Options(torch.Float32), 8).Bytes()) }
 		want := draw()
 		resume := func(epoch int, states map[string][]byte) (drawn, notes string) {
 			t.Helper()
 			c := run.Loaded{Meta: run.Meta{Seed: 5, Epoch: epoch, Generators: states}}
-			if err := c.SetGenerators(torch.CPU, func(text string) { notes += text + "\n" }); err != nil {
+			if err := c.SetGenerators(torchtest.Device(), func(text string) { notes += text + "\n" }); err != nil {
 				t.Error(err)
 			}
 			return draw(), notes
@@ -43,7 +45,7 @@ func TestGeneratorsOfAnotherMachine(t *testing.T) {
 			t.Error("the same epoch begins with other samples")
 		}
 		for _, name := range []string{"", "cuda:", "cuda:x", "mps"} {
-			if err := (run.Loaded{Meta: run.Meta{Generators: map[string][]byte{name: state}}}).SetGenerators(torch.CPU, nil); err == nil || !strings.Contains(err.Error(), "unknown device") {
+			if err := (run.Loaded{Meta: run.Meta{Generators: map[string][]byte{name: state}}}).SetGenerators(torchtest.Device(), nil); err == nil || !strings.Contains(err.Error(), "unknown device") {
 				t.Errorf("%q: %v", name, err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -36,13 +37,13 @@ func (s *sum) Batches(_ context.Context, epoch, from int) iter.Seq2[int, error] 
 }
 
 func (s *sum) Step(epoch, batch int) []run.Scalar {
-	s.w.AddScalar_(float64(epoch*batches + batch)).Add_(torch.Randn(torch.Options{DType: torch.Float64}))
+	s.w.AddScalar_(float64(epoch*batches + batch)).Add_(torch.Randn(torchtest.Options(torch.Float64)))
 	if s.step != nil {
 		if err := s.step(epoch, batch); err != nil {
 			panic(&torch.Error{Op: "step", Err: err})
 		}
 	}
-	one := torch.Ones(torch.Options{})
+	one := torch.Ones(torchtest.Options(torch.Float32))
 	if s.diverges != nil && s.diverges(epoch, batch) {
 		return []run.Scalar{{Name: "one", Value: one}, {Name: "sum", Value: s.w.MulScalar(math.Inf(1))}}
 	}
@@ -59,7 +60,7 @@ func (s *sum) EndEpoch(_ context.Context, epoch int) (r any, enough bool, err er
 
 func (s *sum) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	return run.Checkpoint{
-		Meta:  run.Meta{Kind: "training", Epoch: epoch, Batch: batch, Generators: run.Generators(torch.CPU)},
+		Meta:  run.Meta{Kind: "training", Epoch: epoch, Batch: batch, Generators: run.Generators(torchtest.Device())},
 		State: map[string][]nn.Param{"weights": {{Name: "w", Tensor: s.w}}},
 	}, nil
 }
@@ -70,12 +71,12 @@ func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	epoch, batch := 0, 0
 	err := torch.Do(func(*torch.Scope) error {
 		torch.Seed(1)
-		s.w = torch.Zeros(torch.Options{DType: torch.Float64}).Keep()
+		s.w = torch.Zeros(torchtest.Options(torch.Float64)).Keep()
 		c, ok, err := d.Latest()
 		if err == nil && ok {
 			s.w.Copy_(c.State["weights"]["w"])
 			epoch, batch = c.Meta.Epoch, c.Meta.Batch
-			err = c.SetGenerators(torch.CPU, nil)
+			err = c.SetGenerators(torchtest.Device(), nil)
 		}
 		return err
 	})
@@ -197,7 +198,7 @@ func TestFaultsOfALoop(t *testing.T) {
 	t.Run("libtorch", func(t *testing.T) {
 		d := create(t)
 		err := loop(t, context.Background(), d, &sum{step: func(epoch, batch int) error {
-			torch.Zeros(torch.Options{}, 2).Add(torch.Zeros(torch.Options{}, 3))
+			torch.Zeros(torchtest.Options(torch.Float32), 2).Add(torch.Zeros(torchtest.Options(torch.Float32), 3))
 			return nil
 		}})
 		var e *torch.Error
@@ -249,7 +250,7 @@ func TestALoopOutOfMemory(t *testing.T) {
 	unbroken := create(t)
 	check(t, loop(t, context.Background(), unbroken, &sum{}))
 	huge := func() error {
-		return torch.Do(func(*torch.Scope) error { torch.Zeros(torch.Options{}, 1<<20, 1<<30); return nil })
+		return torch.Do(func(*torch.Scope) error { torch.Zeros(torchtest.Options(torch.Float32), 1<<20, 1<<30); return nil })
 	}
 	for name, s := range map[string]*sum{
 		"epoch 2, step 3": {step: func(epoch, batch int) error {

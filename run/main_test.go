@@ -130,8 +130,8 @@ func sample(epoch int) run.Checkpoint {
 	return run.Checkpoint{
 		Meta: run.Meta{Kind: "search", Config: "seed: 1\n", Epoch: epoch, Generators: map[string][]byte{"cpu": {1, 2}}},
 		State: map[string][]nn.Param{
-			"weights": {{Name: "stem.0.weight", Tensor: torch.FromFloat32([]float32{v, v, v, v}, 2, 2)}},
-			"adam":    {{Name: "step", Tensor: torch.FromInt64([]int64{int64(epoch)}, 1)}},
+			"weights": {{Name: "stem.0.weight", Tensor: torchtest.Float32s([]float32{v, v, v, v}, 2, 2)}},
+			"adam":    {{Name: "step", Tensor: torchtest.Int64s([]int64{int64(epoch)}, 1)}},
 		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hdas/estimate"
+	"hdas/internal/torchtest"
 	"hdas/run"
 	"hdas/torch"
 )
@@ -19,9 +20,9 @@ type measured struct {
 
 func (m *measured) Step(epoch, batch int) []run.Scalar {
 	if !m.kept.Defined() {
-		m.kept = torch.Zeros(torch.Options{}, 1000).Keep()
+		m.kept = torch.Zeros(torchtest.Options(torch.Float32), 1000).Keep()
 	}
-	torch.Zeros(torch.Options{}, m.size)
+	torch.Zeros(torchtest.Options(torch.Float32), m.size)
 	return nil
 }
 
@@ -43,7 +44,7 @@ func (m *measured) Free() {
 // memory is an error of its own.
 func TestProbe(t *testing.T) {
 	live := torch.Live()
-	p := run.Probe[int]{Start: func(batch int) (run.Measured[int], error) {
+	p := run.Probe[int]{Device: torchtest.Device(), Start: func(batch int) (run.Measured[int], error) {
 		return &measured{size: 1 << 20 * int64(batch)}, nil
 	}}
 	for _, batch := range []int{1, 3} {

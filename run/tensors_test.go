@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"hdas/internal/testseed"
+	"hdas/internal/torchtest"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -40,7 +41,7 @@ func TestTensorsComeBackBitForBit(t *testing.T) {
 							data[j] &= 1
 						}
 					}
-					params = append(params, nn.Param{Name: fmt.Sprintf("%v <%d>/\"ö\"", dtype, i), Tensor: torch.FromBytes(data, dtype, shape...)})
+					params = append(params, nn.Param{Name: fmt.Sprintf("%v <%d>/\"ö\"", dtype, i), Tensor: torch.FromBytes(data, dtype, shape...).ToDevice(torchtest.Device())})
 				}
 			}
 			texts := map[string]string{"": "", "a": "line\nline <&> \u2028 é \x00", "empty": ""}
@@ -71,8 +72,8 @@ func TestTensorsComeBackBitForBit(t *testing.T) {
 func TestViewsAndWeightsAreWrittenByTheirElements(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "t.safetensors")
 	do(t, func() error {
-		x := torch.FromFloat32([]float32{0, 1, 2, 3, 4, 5}, 2, 3)
-		w := torch.FromFloat32([]float32{7}, 1).SetRequiresGrad(true)
+		x := torchtest.Float32s([]float32{0, 1, 2, 3, 4, 5}, 2, 3)
+		w := torchtest.Float32s([]float32{7}, 1).SetRequiresGrad(true)
 		err := run.WriteTensors(path, []nn.Param{{Name: "part", Tensor: x.Narrow(1, 1, 2)}, {Name: "w", Tensor: w.MulScalar(2)}}, nil)
 		if err != nil {
 			return err
@@ -109,7 +110,7 @@ func TestTensorsThatCannotBeWritten(t *testing.T) {
 			refuse(t, []string{path, c.says}, func() error {
 				var params []nn.Param
 				for _, n := range c.names {
-					params = append(params, nn.Param{Name: n, Tensor: torch.Ones(torch.Options{})})
+					params = append(params, nn.Param{Name: n, Tensor: torch.Ones(torchtest.Options(torch.Float32))})
 				}
 				return run.WriteTensors(path, params, c.texts)
 			})
@@ -126,7 +127,7 @@ func TestTensorsThatCannotBeWritten(t *testing.T) {
 			}
 		}()
 		torch.Do(func(*torch.Scope) error {
-			x := torch.Ones(torch.Options{}).Keep()
+			x := torch.Ones(torchtest.Options(torch.Float32)).Keep()
 			x.Free()
 			run.WriteTensors(path, []nn.Param{{Name: "x", Tensor: x}}, nil)
 			return nil

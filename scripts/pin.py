@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the lists of wheels from which setup.py and pytorch.py prepare a version: pin.py 2.15.0 [cpu|cuda|pytorch ...]
+"""Writes the lists of wheels from which setup.py and environment.py prepare a version: pin.py 2.15.0 [cpu|cuda|pytorch ...]
 
 It downloads PyTorch of that version and all that it requires (about 3 GB). libtorch/VERSION-cpu.txt and -cuda.txt list the wheels
 that a build for the CPU or for CUDA needs, with their hashes and sizes; -pytorch.txt lists all packages of a comparison.
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import zipfile
 
-from pytorch import PACKAGES
+from environment import PACKAGES
 from setup import HERE, PLATFORMS, target
 
 WHAT = {"cpu": "What a CPU build needs of libtorch %s: PyTorch's wheel, and the two small CUDA libraries that libtorch_cpu.so names.",

@@ -6,7 +6,6 @@ installed, with CUDA if that has it. JPEG is decoded in Go, since libjpeg-turbo 
 """
 import base64
 import hashlib
-import os
 import pathlib
 import re
 import subprocess
@@ -14,22 +13,18 @@ import sys
 import tempfile
 import zipfile
 
+import portable
 import setup
+from portable import ROOT
 
-ROOT = setup.HERE.parent
 BESIDE = b"$ORIGIN/../../torch/lib"  # from hdas/bin/hdas, in the same folder of packages
 
 
 def build(version, program):
     """Builds the program for a version, to find libtorch beside itself."""
-    os.environ.update(LIBTORCH=version.number, CUDA="", LIBJPEG="0")
-    env = dict(os.environ, **setup.environment()[0])
-    libraries = re.search(r"-Wl,-rpath,(\S+)", env["CGO_LDFLAGS"]).group(1).encode()
+    env, libraries = portable.environment(version.number)
     subprocess.run(["go", "build", "-ldflags=-s -w", "-o", str(program), "./cmd/hdas"], cwd=str(ROOT), env=env, check=True)
-    data = program.read_bytes()
-    if data.count(libraries + b"\0") != 1 or len(libraries) < len(BESIDE):
-        setup.fail("the path of libtorch, %s, is not in the program once, or too short to be replaced" % libraries.decode(), "Name a longer cache folder with HDAS_CACHE.")
-    program.write_bytes(data.replace(libraries + b"\0", BESIDE.ljust(len(libraries), b"\0") + b"\0"))
+    portable.relocate(program, libraries, BESIDE)
 
 
 def glibc(program):
@@ -37,16 +32,10 @@ def glibc(program):
     return max(int(minor) for minor in re.findall(rb"\0GLIBC_2\.(\d+)", program.read_bytes()))
 
 
-def number():
-    """Returns the version of the project: the count of its commits."""
-    p = subprocess.run(["git", "rev-list", "--count", "HEAD"], cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True)
-    return "0.1.%d" % int(p.stdout or 0)
-
-
 def make(version, program, folder):
     """Writes the wheel of a program and returns its path."""
     torch = ".".join(version.number.split(".")[:2])
-    name, tag = "hdas-%s+torch%s" % (number(), torch), "py3-none-manylinux_2_%d_x86_64" % glibc(program)
+    name, tag = "hdas-%s+torch%s" % (portable.number(), torch), "py3-none-manylinux_2_%d_x86_64" % glibc(program)
     supported = setup.names(setup.supported())
     entry = (setup.HERE / "wheel" / "__init__.py").read_text().replace("@TORCH@", torch).replace("@SUPPORTED@", supported)
     info = name + ".dist-info/"

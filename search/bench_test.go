@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hdas/configs"
+	"hdas/internal/torchtest"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/plan"
@@ -41,7 +42,7 @@ func BenchmarkWeightStep(b *testing.B) {
 				if err != nil {
 					return err
 				}
-				store := nn.NewStore(torch.Options{})
+				store := nn.NewStore(torchtest.Options(torch.Float32))
 				defer store.Free()
 				if _, err := models.Build(store, p); err != nil {
 					return err
@@ -60,7 +61,7 @@ func BenchmarkWeightStep(b *testing.B) {
 					torch.Within(func(*torch.Scope) {
 						grads := make([]torch.Tensor, len(params))
 						for i, p := range params {
-							grads[i] = torch.Ones(torch.Options{}, p.Tensor.Shape()...)
+							grads[i] = torch.Ones(torchtest.Options(torch.Float32), p.Tensor.Shape()...)
 						}
 						start := time.Now()
 						l.Step([]float64{0.025}, grads)

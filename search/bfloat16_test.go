@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"hdas/configs"
+	"hdas/internal/torchtest"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/torch"
@@ -42,14 +43,14 @@ func gradients(t *testing.T, k configs.Kind, seed uint64, cast torch.DType, agai
 	s := mustSpace(t, c)
 	within(t, func() {
 		torch.Seed(seed)
-		n, err := NewSupernet(s, c, m, layer.Shape{C: 3, H: 32, W: 32}, torch.Options{})
+		n, err := NewSupernet(s, c, m, layer.Shape{C: 3, H: 32, W: 32}, torchtest.Options(torch.Float32))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer n.Free()
 		n.Autocast, n.Recompute = cast, again
 		b := sample(16)
-		b.Images = torch.Randn(torch.Options{}, 16, 3, 32, 32) // of few pixels, batch norms' gradients are ill-conditioned
+		b.Images = torch.Randn(torchtest.Options(torch.Float32), 16, 3, 32, 32) // of few pixels, batch norms' gradients are ill-conditioned
 		read := func(params []nn.Param, grads []torch.Tensor) map[string][]float64 {
 			all := map[string][]float64{}
 			for i, p := range params {

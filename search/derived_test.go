@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hdas/configs"
+	"hdas/internal/torchtest"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/search/space"
@@ -53,7 +54,7 @@ func oneHot(n *Supernet) map[string][]int {
 			}
 		}
 		p, _ := n.Arch.Store.Get("alpha." + d.Name)
-		torch.NoGrad(func() { p.Tensor.Copy_(torch.FromFloat64(values, p.Tensor.Shape()...)) })
+		torch.NoGrad(func() { p.Tensor.Copy_(torchtest.Float64s(values, p.Tensor.Shape()...)) })
 	}
 	return chosen
 }

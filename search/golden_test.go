@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	double = torch.Options{DType: torch.Float64}
+	double = torchtest.Options(torch.Float64)
 	cifar  = layer.Shape{C: 3, H: 32, W: 32}
 )
 
@@ -120,7 +120,7 @@ func archOf(t *testing.T, f golden.File, prefix string, n *Supernet) map[string]
 			rows = slices.Concat(rows, golden.HDASAlpha(f.Get(t, fmt.Sprintf("%salpha_DAG.%d", prefix, cell)).Float64s()))
 			cell++
 		}
-		arch["alpha."+d.Name] = torch.FromFloat64(rows, int64(d.Rows()), int64(len(d.Ops)))
+		arch["alpha."+d.Name] = torchtest.Float64s(rows, int64(d.Rows()), int64(len(d.Ops)))
 		if n.Arch.space.MinCells > 0 {
 			arch["beta."+d.Name] = f.Get(t, fmt.Sprintf("%salpha_concat.%d", prefix, s)).Reshape(-1)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"hdas/configs"
 	"hdas/internal/runtest"
+	"hdas/internal/torchtest"
 	"hdas/run"
 	"hdas/torch"
 )
@@ -80,7 +81,7 @@ func hessian(n *Supernet, valid Sample) [][]float64 {
 			at := func(v float64) []float64 {
 				moved := append([]float64(nil), values...)
 				moved[j] = v
-				torch.NoGrad(func() { p.Tensor.Copy_(torch.FromFloat64(moved, p.Tensor.Shape()...)) })
+				torch.NoGrad(func() { p.Tensor.Copy_(torchtest.Float64s(moved, p.Tensor.Shape()...)) })
 				return slope()
 			}
 			up, down := at(values[j]+h), at(values[j]-h)

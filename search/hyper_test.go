@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 	"hdas/torch/optim"
 )
@@ -89,7 +90,7 @@ func differences(t *testing.T, n *Supernet, grads []torch.Tensor, places int, to
 			at := func(v float64) float64 {
 				moved := append([]float64(nil), values...)
 				moved[j] = v
-				torch.NoGrad(func() { p.Tensor.Copy_(torch.FromFloat64(moved, p.Tensor.Shape()...)) })
+				torch.NoGrad(func() { p.Tensor.Copy_(torchtest.Float64s(moved, p.Tensor.Shape()...)) })
 				return f()
 			}
 			want := (at(values[j]+h) - at(values[j]-h)) / (2 * h)

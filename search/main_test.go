@@ -11,6 +11,7 @@ import (
 	"slices"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/search/space"
@@ -74,7 +75,7 @@ func sample(n int64) Sample {
 	for i := range labels {
 		labels[i] = int64(i*7) % 10
 	}
-	return Sample{torch.Randn(double, n, tiny.C, tiny.H, tiny.W), torch.FromInt64(labels, n)}
+	return Sample{torch.Randn(double, n, tiny.C, tiny.H, tiny.W), torchtest.Int64s(labels, n)}
 }
 
 // snapshot returns all weights and architecture parameters, with or without the running statistics.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"hdas/internal/testseed"
+	"hdas/internal/torchtest"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -202,7 +203,7 @@ func TestCarriedByHand(t *testing.T) {
 		within(t, func() {
 			n := supernetOf(t, mustSpace(t, config), config, macro(2, 0), tiny)
 			defer n.Free()
-			torch.NoGrad(func() { n.Arch.parameter("alpha.stage1").Copy_(torch.FromFloat64(alpha, 5, 4)) })
+			torch.NoGrad(func() { n.Arch.parameter("alpha.stage1").Copy_(torchtest.Float64s(alpha, 5, 4)) })
 			got := n.Arch.carried(n.Arch.dags[0], n.Arch.Mix(false)).Float64s()
 			for i := range c.want {
 				if math.Abs(got[i]-c.want[i]) > 1e-12 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/models/layer"
 	"hdas/run"
 	"hdas/torch"
@@ -20,7 +21,7 @@ func stepped(t *testing.T, k configs.Kind, image layer.Shape, change func(b *Bil
 	c, m, s := little(t, k)
 	within(t, func() {
 		torch.Seed(1)
-		n, err := NewSupernet(s, c, m, image, torch.Options{})
+		n, err := NewSupernet(s, c, m, image, torchtest.Options(torch.Float32))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +31,7 @@ func stepped(t *testing.T, k configs.Kind, image layer.Shape, change func(b *Bil
 		defer b.Free()
 		change(b)
 		train, valid := sample(8), sample(8)
-		train.Images, valid.Images = torch.Randn(torch.Options{}, 8, image.C, image.H, image.W), torch.Randn(torch.Options{}, 8, image.C, image.H, image.W)
+		train.Images, valid.Images = torch.Randn(torchtest.Options(torch.Float32), 8, image.C, image.H, image.W), torch.Randn(torchtest.Options(torch.Float32), 8, image.C, image.H, image.W)
 		result := b.Step(0.025, true, train, valid)
 		if err := run.Finite(result.Scalars()); err != nil {
 			t.Fatal(err)
@@ -83,14 +84,14 @@ func TestScaledStep(t *testing.T) {
 		}
 		kept, of := stepped(t, k, tiny, func(m *Bilevel) {
 			m.Arch.Scaler, m.Weights.Scaler = optim.NewScaler(), optim.NewScaler()
-			huge := map[string]torch.Tensor{"s": torch.FromFloat64([]float64{math.MaxFloat32, 0}, 2)}
+			huge := map[string]torch.Tensor{"s": torchtest.Float64s([]float64{math.MaxFloat32, 0}, 2)}
 			m.Arch.Scaler.Load("s", huge)
 			m.Weights.Scaler.Load("s", huge)
 		})
 		within(t, func() {
 			c, m, s := little(t, k)
 			torch.Seed(1)
-			fresh, err := NewSupernet(s, c, m, tiny, torch.Options{})
+			fresh, err := NewSupernet(s, c, m, tiny, torchtest.Options(torch.Float32))
 			if err != nil {
 				t.Fatal(err)
 			}

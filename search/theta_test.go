@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 )
 
@@ -19,7 +20,7 @@ func TestTimeOfAPass(t *testing.T) {
 				got := perPass(now, passes, func() torch.Tensor {
 					ran++
 					clock = clock.Add(time.Duration(seconds) * time.Second)
-					return torch.Ones(torch.Options{})
+					return torch.Ones(torchtest.Options(torch.Float32))
 				})
 				if ran != passes {
 					t.Errorf("%d passes, not %d", ran, passes)

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	_ "hdas/internal/torchtest"
 	"hdas/predict"
 	"hdas/serve"
 )

@@ -163,7 +163,7 @@ func TestGradientsAreTheirOwn(t *testing.T) {
 
 func TestNoGrad(t *testing.T) {
 	do(t, func(*torch.Scope) {
-		x := torch.Ones(float32s, 2).SetRequiresGrad(true)
+		x := torch.Ones(float32s(), 2).SetRequiresGrad(true)
 		if !x.RequiresGrad() || !x.AddScalar(1).RequiresGrad() || x.Detach().RequiresGrad() {
 			t.Error("gradients are not recorded as they should be")
 		}
@@ -180,7 +180,7 @@ func TestNoGrad(t *testing.T) {
 		if text := panics(func() { torch.NoGrad(func() { panic("words") }) }); text != "words" || !torch.GradEnabled() {
 			t.Errorf("after the panic %q gradients are not recorded", text)
 		}
-		if text := panics(func() { torch.NoGrad(func() { x.Add(torch.Ones(float32s, 3)) }) }); !strings.Contains(text, "must match") || !torch.GradEnabled() {
+		if text := panics(func() { torch.NoGrad(func() { x.Add(torch.Ones(float32s(), 3)) }) }); !strings.Contains(text, "must match") || !torch.GradEnabled() {
 			t.Errorf("after the error %q gradients are not recorded", text)
 		}
 		if x.SetRequiresGrad(false).RequiresGrad() {
@@ -234,7 +234,7 @@ func TestClipGradNorm(t *testing.T) {
 // Grad stores nothing in any leaf: neither in its inputs nor in others that the loss depends on.
 func TestGradStoresNothing(t *testing.T) {
 	do(t, func(*torch.Scope) {
-		asked, other := torch.Ones(float32s, 2).SetRequiresGrad(true), torch.Ones(float32s, 2).SetRequiresGrad(true)
+		asked, other := torch.Ones(float32s(), 2).SetRequiresGrad(true), torch.Ones(float32s(), 2).SetRequiresGrad(true)
 		if g := torch.Grad(asked.Mul(other).Sum(), []torch.Tensor{asked})[0].Sum().Item(); g != 2 {
 			t.Errorf("gradient %v, not 2", g)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 	"hdas/torch/versions"
 )
@@ -52,7 +53,8 @@ func TestDeviceAndTypeNames(t *testing.T) {
 	if torch.CPU.String() != "cpu" || torch.CUDA(0).String() != "cuda:0" || torch.CUDA(3).String() != "cuda:3" {
 		t.Error(torch.CPU, torch.CUDA(0), torch.CUDA(3))
 	}
-	if torch.CPU.IsCUDA() || !torch.CUDA(0).IsCUDA() || (torch.Options{}).Device != torch.CPU {
+	var zero torch.Options
+	if torch.CPU.IsCUDA() || !torch.CUDA(0).IsCUDA() || zero.Device != torch.CPU {
 		t.Error("CPU and CUDA are mixed up")
 	}
 	types := map[torch.DType]struct {
@@ -69,7 +71,7 @@ func TestDeviceAndTypeNames(t *testing.T) {
 				t.Errorf("%v of %d bytes, want %v", d, d.Size(), want)
 			}
 			// libtorch agrees on the number and on the size.
-			if x := torch.Ones(torch.Options{}, 3).To(d); x.DType() != d || int64(len(x.Bytes())) != 3*want.size {
+			if x := torch.Ones(torchtest.Options(torch.Float32), 3).To(d); x.DType() != d || int64(len(x.Bytes())) != 3*want.size {
 				t.Errorf("%v where %v was asked for", x, d)
 			}
 		}
@@ -87,7 +89,7 @@ func TestNoSuchDevice(t *testing.T) {
 	missing := torch.CUDA(torch.CUDADevices())
 	for name, f := range map[string]func(){
 		"zeros": func() { torch.Zeros(torch.Options{Device: missing}, 1) },
-		"to":    func() { torch.Ones(torch.Options{}, 1).ToDevice(missing) },
+		"to":    func() { torch.Ones(torchtest.Options(torch.Float32), 1).ToDevice(missing) },
 		"state": func() { torch.GeneratorState(missing) },
 	} {
 		before := torch.Live()
@@ -109,6 +111,7 @@ func TestNoCUDA(t *testing.T) {
 }
 
 func TestSeed(t *testing.T) {
+	torchtest.OnCPU(t)
 	draws := func(seed uint64, f func() torch.Tensor) (got []float64) {
 		do(t, func(*torch.Scope) {
 			torch.Seed(seed)
@@ -116,8 +119,8 @@ func TestSeed(t *testing.T) {
 		})
 		return got
 	}
-	uniform := func() torch.Tensor { return torch.Zeros(torch.Options{}, 3).Uniform_(0, 1) }
-	normal := func() torch.Tensor { return torch.Randn(torch.Options{}, 3) }
+	uniform := func() torch.Tensor { return torch.Zeros(torchtest.Options(torch.Float32), 3).Uniform_(0, 1) }
+	normal := func() torch.Tensor { return torch.Randn(torchtest.Options(torch.Float32), 3) }
 	// torch.manual_seed(0); torch.rand(3), and torch.randn(3), as PyTorch prints them.
 	for _, c := range []struct {
 		draw func() torch.Tensor
@@ -207,13 +210,14 @@ func TestDistributions(t *testing.T) {
 }
 
 func TestThreads(t *testing.T) {
+	torchtest.OnCPU(t)
 	do(t, func(*torch.Scope) {
 		was := torch.Threads()
 		defer torch.SetThreads(was)
 		if was < 1 {
 			t.Errorf("%d threads", was)
 		}
-		x, w := torch.Randn(torch.Options{DType: torch.Float64}, 8, 16, 16, 16), torch.Randn(torch.Options{DType: torch.Float64}, 16, 1, 3, 3)
+		x, w := torch.Randn(torchtest.Options(torch.Float64), 8, 16, 16, 16), torch.Randn(torchtest.Options(torch.Float64), 16, 1, 3, 3)
 		var first array
 		for _, n := range []int{1, 2, 3} {
 			torch.SetThreads(n)
@@ -261,19 +265,20 @@ func TestFreeMemory(t *testing.T) {
 
 // The peak counts tensors that exist at the same time, not all that are made, and is known also if f panics.
 func TestPeakMemory(t *testing.T) {
+	torchtest.OnCPU(t)
 	do(t, func(*torch.Scope) {
 		const numel, bytes = 1 << 20, 4 << 20
 		var kept torch.Tensor
 		peak := torch.PeakMemory(torch.CPU, func() {
 			for range 5 {
-				torch.Within(func(*torch.Scope) { torch.Zeros(torch.Options{}, numel).AddScalar(1) })
+				torch.Within(func(*torch.Scope) { torch.Zeros(torchtest.Options(torch.Float32), numel).AddScalar(1) })
 			}
-			kept = torch.Zeros(torch.Options{}, numel)
+			kept = torch.Zeros(torchtest.Options(torch.Float32), numel)
 		})
 		if peak < 2*bytes || peak > 2*bytes+4096 {
 			t.Errorf("peak of %d bytes, not %d", peak, 2*bytes)
 		}
-		if peak := torch.PeakMemory(torch.CPU, func() { torch.Zeros(torch.Options{}, 16) }); peak < bytes+64 || peak > bytes+4096 {
+		if peak := torch.PeakMemory(torch.CPU, func() { torch.Zeros(torchtest.Options(torch.Float32), 16) }); peak < bytes+64 || peak > bytes+4096 {
 			t.Errorf("peak of %d bytes beside %d kept, after a larger one", peak, bytes)
 		}
 		failure := func() (failure any) {
@@ -285,7 +290,7 @@ func TestPeakMemory(t *testing.T) {
 			t.Errorf("panic %v", failure)
 		}
 		// Gradients count too.
-		x := torch.Zeros(torch.Options{}, numel).SetRequiresGrad(true)
+		x := torch.Zeros(torchtest.Options(torch.Float32), numel).SetRequiresGrad(true)
 		peak = torch.PeakMemory(torch.CPU, func() {
 			torch.Within(func(*torch.Scope) { torch.Grad(x.Mul(x).Sum(), []torch.Tensor{x}) })
 		})

@@ -8,13 +8,15 @@ import (
 	"sync"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 )
 
 // Every failure below comes with its operation, its operands' shapes and libtorch's words, and
 // leaves nothing behind: not in memory, not in the slot of the last error, not in the mode.
 func TestErrors(t *testing.T) {
-	z := func(shape ...int64) torch.Tensor { return torch.Zeros(float32s, shape...) }
+	torchtest.OnCPU(t)
+	z := func(shape ...int64) torch.Tensor { return torch.Zeros(float32s(), shape...) }
 	var none torch.Tensor
 	conv := torch.ConvOptions{Groups: 3}
 	ints := func() torch.Tensor { return torch.FromInt64([]int64{5, 0}, 2) }
@@ -96,11 +98,11 @@ func TestErrors(t *testing.T) {
 			before := torch.Live()
 			reached := false
 			err := torch.Do(func(*torch.Scope) error {
-				torch.Ones(float32s, 1)
+				torch.Ones(float32s(), 1)
 				torch.Within(func(*torch.Scope) {
-					torch.Ones(float32s, 2)
+					torch.Ones(float32s(), 2)
 					torch.Within(func(s *torch.Scope) {
-						s.Return(torch.Ones(float32s, 3))
+						s.Return(torch.Ones(float32s(), 3))
 						c.run()
 						reached = true
 					})
@@ -130,7 +132,7 @@ func TestErrors(t *testing.T) {
 				t.Errorf("%d tensors left behind", left)
 			}
 			do(t, func(*torch.Scope) {
-				if !torch.GradEnabled() || torch.Ones(float32s, 2).Add(torch.Ones(float32s, 2)).Sum().Item() != 4 {
+				if !torch.GradEnabled() || torch.Ones(float32s(), 2).Add(torch.Ones(float32s(), 2)).Sum().Item() != 4 {
 					t.Error("the next Do is not what it should be")
 				}
 			})
@@ -142,7 +144,7 @@ func TestErrors(t *testing.T) {
 func TestOutOfMemory(t *testing.T) {
 	before := torch.Live()
 	err := torch.Do(func(*torch.Scope) error {
-		torch.Zeros(float32s, 1<<20, 1<<30)
+		torch.Zeros(float32s(), 1<<20, 1<<30)
 		return nil
 	})
 	if !errors.Is(err, torch.ErrOutOfMemory) || !strings.Contains(err.Error(), "zeros: out of memory: DefaultCPUAllocator: can't allocate memory") {
@@ -151,7 +153,7 @@ func TestOutOfMemory(t *testing.T) {
 	if left := torch.Live() - before; left != 0 {
 		t.Errorf("%d tensors left behind", left)
 	}
-	err = torch.Do(func(*torch.Scope) error { torch.Zeros(float32s, 2).Add(torch.Zeros(float32s, 3)); return nil })
+	err = torch.Do(func(*torch.Scope) error { torch.Zeros(float32s(), 2).Add(torch.Zeros(float32s(), 3)); return nil })
 	if err == nil || errors.Is(err, torch.ErrOutOfMemory) {
 		t.Errorf("another failure is %v", err)
 	}
@@ -167,8 +169,8 @@ func TestErrorText(t *testing.T) {
 // Mistakes that libtorch would answer by ending the process are ordinary panics.
 func TestMisuse(t *testing.T) {
 	var none, freed, kept torch.Tensor
-	do(t, func(*torch.Scope) { freed = torch.Zeros(float32s, 1) })
-	if err := torch.Do(func(*torch.Scope) error { kept = torch.Zeros(float32s, 1).Keep(); return nil }); err != nil {
+	do(t, func(*torch.Scope) { freed = torch.Zeros(float32s(), 1) })
+	if err := torch.Do(func(*torch.Scope) error { kept = torch.Zeros(float32s(), 1).Keep(); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	uses := map[string]func(x torch.Tensor){
@@ -216,8 +218,8 @@ func TestMisuse(t *testing.T) {
 	}
 
 	outside := map[string]func(){
-		"zeros":           func() { torch.Zeros(float32s, 1) },
-		"full":            func() { torch.Full(float32s, 1) },
+		"zeros":           func() { torch.Zeros(float32s(), 1) },
+		"full":            func() { torch.Full(float32s(), 1) },
 		"from_data":       func() { torch.FromFloat32([]float32{1}, 1) },
 		"add":             func() { kept.Add(kept) },
 		"add_":            func() { kept.AddScalar_(1) },
@@ -271,7 +273,7 @@ func TestStepsWithListsOfDifferentLengths(t *testing.T) {
 		one := func(n int) []torch.Tensor {
 			ts := make([]torch.Tensor, n)
 			for i := range ts {
-				ts[i] = torch.Zeros(float32s, 1)
+				ts[i] = torch.Zeros(float32s(), 1)
 			}
 			return ts
 		}
@@ -296,7 +298,7 @@ func TestPanic(t *testing.T) {
 	before := torch.Live()
 	for name, f := range map[string]func(){
 		"text":   func() { panic("some words") },
-		"index":  func() { _ = []int{}[torch.Zeros(float32s, 3).Size(0)] },
+		"index":  func() { _ = []int{}[torch.Zeros(float32s(), 3).Size(0)] },
 		"nested": func() { _ = torch.Do(func(*torch.Scope) error { panic("some words") }) },
 	} {
 		want := "some words"
@@ -305,7 +307,7 @@ func TestPanic(t *testing.T) {
 		}
 		got := panics(func() {
 			err := torch.Do(func(*torch.Scope) error {
-				torch.Zeros(float32s, 2)
+				torch.Zeros(float32s(), 2)
 				torch.Within(func(*torch.Scope) { torch.NoGrad(f) })
 				return nil
 			})
@@ -340,7 +342,7 @@ func TestGoexit(t *testing.T) {
 		wait.Go(func() {
 			defer func() { ended = true }()
 			_ = torch.Do(func(*torch.Scope) error {
-				torch.Zeros(float32s, 2)
+				torch.Zeros(float32s(), 2)
 				quit := func(*torch.Scope) { torch.NoGrad(runtime.Goexit) }
 				if nested {
 					_ = torch.Do(func(s *torch.Scope) error { quit(s); return nil })
@@ -356,7 +358,7 @@ func TestGoexit(t *testing.T) {
 			t.Errorf("returned %v, ended %v, %d tensors left behind", returned, ended, torch.Live()-before)
 		}
 		do(t, func(*torch.Scope) {
-			if !torch.GradEnabled() || torch.Threads() != 1 || torch.Ones(float32s, 3).Sum().Item() != 3 {
+			if !torch.GradEnabled() || torch.Threads() != 1 || torch.Ones(float32s(), 3).Sum().Item() != 3 {
 				t.Error("the next Do is not what it should be")
 			}
 		})

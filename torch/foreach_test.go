@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 )
 
@@ -221,7 +222,7 @@ func TestFlatten(t *testing.T) {
 // A tensor that was changed in a list cannot be differentiated through any more, as if it had been changed alone.
 func TestListsTellAutograd(t *testing.T) {
 	do(t, func(*torch.Scope) {
-		ts := []torch.Tensor{torch.Ones(torch.Options{}, 2), torch.Ones(torch.Options{}, 3)}
+		ts := []torch.Tensor{torch.Ones(torchtest.Options(torch.Float32), 2), torch.Ones(torchtest.Options(torch.Float32), 3)}
 		for _, x := range ts {
 			x.SetRequiresGrad(true)
 		}
@@ -238,16 +239,18 @@ func TestListsTellAutograd(t *testing.T) {
 
 func TestFlattenRefuses(t *testing.T) {
 	do(t, func(*torch.Scope) {
-		x := torch.Ones(torch.Options{}, 2).SetRequiresGrad(true)
+		x := torch.Ones(torchtest.Options(torch.Float32), 2).SetRequiresGrad(true)
 		for name, ts := range map[string][]torch.Tensor{
-			"other types": {torch.Ones(torch.Options{}, 2), torch.Ones(torch.Options{DType: torch.Float64}, 2)},
-			"no leaf":     {torch.Ones(torch.Options{}, 2), x.MulScalar(2)},
+			"other types": {torch.Ones(torchtest.Options(torch.Float32), 2), torch.Ones(torchtest.Options(torch.Float64), 2)},
+			"no leaf":     {torch.Ones(torchtest.Options(torch.Float32), 2), x.MulScalar(2)},
 		} {
 			if text := panics(func() { torch.Flatten(ts) }); text == "" {
 				t.Errorf("%s: no error", name)
 			}
 		}
-		if text := panics(func() { torch.CopyAll([]torch.Tensor{x}, []torch.Tensor{torch.Ones(torch.Options{}, 1)}) }); text == "" {
+		if text := panics(func() {
+			torch.CopyAll([]torch.Tensor{x}, []torch.Tensor{torch.Ones(torchtest.Options(torch.Float32), 1)})
+		}); text == "" {
 			t.Error("a copy of another shape")
 		}
 	})
@@ -261,7 +264,7 @@ func TestNormOfManyElements(t *testing.T) {
 			squares := 0.0
 			torch.Seed(3)
 			for i := range 40 {
-				x := torch.Randn(torch.Options{}, int64(50000+i))
+				x := torch.Randn(torchtest.Options(torch.Float32), int64(50000+i))
 				for _, v := range x.Float64s() {
 					squares += v * v
 				}

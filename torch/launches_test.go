@@ -12,9 +12,10 @@ import (
 // Operations are counted where they do something: not the ones that call them, views and allocations. Nested
 // counting is an error, and a panic ends the counting.
 func TestLaunches(t *testing.T) {
+	torchtest.OnCPU(t) // the names of the operations are those of the CPU
 	torchtest.Do(t, func(*torch.Scope) {
-		x := torch.Ones(torch.Options{}, 2, 4, 4, 4)
-		w := torch.Ones(torch.Options{}, 4, 4, 1, 1).SetRequiresGrad(true)
+		x := torch.Ones(torchtest.Options(torch.Float32), 2, 4, 4, 4)
+		w := torch.Ones(torchtest.Options(torch.Float32), 4, 4, 1, 1).SetRequiresGrad(true)
 		got := torch.Launches(func() {
 			y := torch.Conv2d(x, w, torch.Tensor{}, torch.ConvOptions{})
 			y = y.Reshape(2, -1).Narrow(0, 0, 1).Select(0, 0).ReLU()
@@ -32,7 +33,7 @@ func TestLaunches(t *testing.T) {
 		}
 		many := make([]torch.Tensor, 111)
 		for i := range many {
-			many[i] = torch.Ones(torch.Options{}, 3)
+			many[i] = torch.Ones(torchtest.Options(torch.Float32), 3)
 		}
 		if got := torch.Launches(func() { torch.ScaleAll(many, 2) }); !maps.Equal(got, map[string]int{"aten::_foreach_mul_": 2}) {
 			t.Errorf("a list of 111 tensors: %v", got)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"hdas/internal/proc"
+	"hdas/internal/torchtest"
 	"hdas/torch"
 )
 
@@ -38,7 +39,7 @@ type trainer struct {
 func newTrainer() *trainer {
 	torch.Seed(1)
 	n := &trainer{}
-	o := torch.Options{}
+	o := torchtest.Options(torch.Float32)
 	for _, shape := range [][]int64{{4, 3, 3, 3}, {4}, {4}, {4, 1, 3, 3}, {5, 36}, {5}} {
 		w := torch.Zeros(o, shape...).Uniform_(-0.5, 0.5)
 		n.weights = append(n.weights, w.SetRequiresGrad(true))
@@ -46,7 +47,7 @@ func newTrainer() *trainer {
 	}
 	n.mean, n.variance = torch.Zeros(o, 4), torch.Ones(o, 4)
 	n.x = torch.Randn(o, 4, 3, 6, 6)
-	n.labels = torch.FromInt64([]int64{0, 1, 2, 4}, 4)
+	n.labels = torchtest.Int64s([]int64{0, 1, 2, 4}, 4)
 	return n
 }
 
@@ -73,6 +74,7 @@ func (n *trainer) step() {
 }
 
 func TestStepsLeaveNothingBehind(t *testing.T) {
+	torchtest.OnCPU(t)
 	// 9,000 steps that each forgot one tensor's header and storage (about 500 bytes) would take
 	// 4.5 MB. Thread stacks and the allocator's arenas are full after the warm-up; what still moves
 	// is Go's own heap, by some hundred kB.
@@ -104,6 +106,7 @@ func TestStepsLeaveNothingBehind(t *testing.T) {
 }
 
 func TestInPlaceOperationsLeaveNothingBehind(t *testing.T) {
+	torchtest.OnCPU(t)
 	// libtorch gives a second handle on the tensor; one forgotten keeps the whole storage. 256 kB
 	// a round, 500 rounds: 128 MB if it leaked, 16 MB of room for the allocator.
 	const rounds, elements, tolerance = 500, 64 << 10, 16 << 20
@@ -121,10 +124,10 @@ func TestInPlaceOperationsLeaveNothingBehind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			do(t, func(*torch.Scope) {
 				defer oneThread()()
-				u := torch.Ones(torch.Options{}, elements)
+				u := torch.Ones(torchtest.Options(torch.Float32), elements)
 				live := torch.Live()
 				round := func() {
-					x := torch.Zeros(torch.Options{}, elements)
+					x := torch.Zeros(torchtest.Options(torch.Float32), elements)
 					if y := op(x, u); y != x {
 						t.Fatal("the result is not the tensor itself")
 					}
@@ -148,14 +151,15 @@ func TestInPlaceOperationsLeaveNothingBehind(t *testing.T) {
 
 // A failed call is freed like any other, in libtorch too.
 func TestErrorsLeaveNothingBehind(t *testing.T) {
+	torchtest.OnCPU(t)
 	// One forgotten operand of 400 kB in 200 calls, each a few ms for the C++ stack that libtorch
 	// collects, would be 80 MB.
 	const rounds, tolerance = 200, 16 << 20
 	fail := func() {
 		err := torch.Do(func(*torch.Scope) error {
 			defer oneThread()()
-			x := torch.Zeros(torch.Options{}, 100000)
-			torch.Within(func(*torch.Scope) { x.AddScalar(1).Add(torch.Zeros(torch.Options{}, 99999)) })
+			x := torch.Zeros(torchtest.Options(torch.Float32), 100000)
+			torch.Within(func(*torch.Scope) { x.AddScalar(1).Add(torch.Zeros(torchtest.Options(torch.Float32), 99999)) })
 			return nil
 		})
 		if err == nil {

@@ -7,13 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 	"hdas/torch/kernel"
 )
 
 // separable is a depthwise 3x3 convolution, a 1x1 convolution and a batch norm from 4 to 6 channels.
 func separable() torch.Round {
-	o := torch.Options{}
+	o := torchtest.Options(torch.Float32)
 	return torch.Round{
 		Round: kernel.Round{ReLU: true, Window: kernel.Depthwise, Kernel: [2]int64{3, 3}, Stride: [2]int64{1, 1}, Padding: [2]int64{1, 1}, Dilation: [2]int64{1, 1},
 			In: 4, Out: 6, Norm: true, Affine: true},
@@ -56,9 +57,9 @@ func TestImpossiblePrograms(t *testing.T) {
 			"window too small":     {change(func(r *torch.Round) { r.Kernel, r.Padding = [2]int64{5, 5}, [2]int64{2, 2} }), "window", [][]int64{{4, 1, 5, 5}, {4, 1, 3, 3}}},
 			"other channels":       {change(func(r *torch.Round) { r.In = 8 }), "window", [][]int64{{8, 1, 3, 3}, {4, 1, 3, 3}}},
 			"no window":            {change(func(r *torch.Round) { r.Window = torch.Tensor{} }), "window", [][]int64{{4, 1, 3, 3}, nil}},
-			"point too small":      {change(func(r *torch.Round) { r.Point = torch.Ones(torch.Options{}, 5, 4, 1, 1) }), "1x1", [][]int64{{6, 4, 1, 1}, {5, 4, 1, 1}}},
+			"point too small":      {change(func(r *torch.Round) { r.Point = torch.Ones(torchtest.Options(torch.Float32), 5, 4, 1, 1) }), "1x1", [][]int64{{6, 4, 1, 1}, {5, 4, 1, 1}}},
 			"surplus parameter":    {change(func(r *torch.Round) { r.Shifted = r.Point }), "shifted", [][]int64{nil, {6, 4, 1, 1}}},
-			"mean too small":       {change(func(r *torch.Round) { r.Mean = torch.Ones(torch.Options{}, 2) }), "running mean", [][]int64{{6}, {2}}},
+			"mean too small":       {change(func(r *torch.Round) { r.Mean = torch.Ones(torchtest.Options(torch.Float32), 2) }), "running mean", [][]int64{{6}, {2}}},
 			"stride 0":             {change(func(r *torch.Round) { r.Stride[1] = 0 }), "stride", nil},
 			"padding too large":    {change(func(r *torch.Round) { r.Padding[0] = 3 }), "padding", nil},
 			"unknown window":       {change(func(r *torch.Round) { r.Round.Window = 99 }), "window 99", nil},
@@ -78,7 +79,7 @@ func TestImpossiblePrograms(t *testing.T) {
 		g.Terms[0].Scale, g.Terms[0].Masked = &torch.Scale{Element: 5}, true
 		p := torch.Compile(g)
 		defer p.Free()
-		o := torch.Options{}
+		o := torchtest.Options(torch.Float32)
 		scales := []torch.Tensor{torch.Ones(o, 2, 3)}
 		x := torch.Ones(o, 2, 4, 6, 6)
 		for name, c := range map[string]struct {
@@ -112,7 +113,7 @@ func TestImpossiblePrograms(t *testing.T) {
 func TestSizesThatDoNotFit(t *testing.T) {
 	one, two := [2]int64{1, 1}, [2]int64{2, 2}
 	do(t, func(*torch.Scope) {
-		o := torch.Options{}
+		o := torchtest.Options(torch.Float32)
 		dense := torch.Round{Round: kernel.Round{Window: kernel.Dense, Kernel: [2]int64{1, 7}, Stride: one, Dilation: one, In: 2, Out: 2}, Window: torch.Ones(o, 2, 2, 1, 7)}
 		halve := torch.Round{Round: kernel.Round{Window: kernel.Halve, Kernel: one, Stride: two, Dilation: one, In: 2, Out: 4}, Point: torch.Ones(o, 2, 2, 1, 1), Shifted: torch.Ones(o, 2, 2, 1, 1)}
 		for _, c := range []struct {
@@ -146,7 +147,7 @@ func TestProgramKeepsNaN(t *testing.T) {
 			r.Norm, r.Affine = false, false
 			r.Gamma, r.Beta, r.Mean, r.Var = torch.Tensor{}, torch.Tensor{}, torch.Tensor{}, torch.Tensor{}
 			p := torch.Compile(graphOf(r))
-			x := []torch.Tensor{torch.FromFloat64(values, 2, 4, 5, 5).To(torch.Float32)}
+			x := []torch.Tensor{torchtest.Float64s(values, 2, 4, 5, 5).To(torch.Float32)}
 			a, b := p.Run(x, torch.Pass{Path: kernel.Kernels}).Float64s(), p.Run(x, torch.Pass{Path: kernel.Operations}).Float64s()
 			p.Free()
 			odd := 0
@@ -172,8 +173,8 @@ func TestFactorsKeepTheirType(t *testing.T) {
 		p := torch.Compile(torch.Graph{Inputs: 1, States: 2, Out: []int{1}, Terms: []torch.Term{{From: 0, To: 1, Scale: &torch.Scale{}}}})
 		defer p.Free()
 		const n, ulp = 1 << 17, 1.0 / 1024 // of float16, between 1 and 2
-		alpha := torch.FromFloat64([]float64{1 + 0.49*ulp}, 1).To(torch.Float32).SetRequiresGrad(true)
-		x := torch.Ones(torch.Options{DType: torch.Float16}, 1, 1, 1, n).MulScalar(1.5)
+		alpha := torchtest.Float64s([]float64{1 + 0.49*ulp}, 1).To(torch.Float32).SetRequiresGrad(true)
+		x := torch.Ones(torchtest.Options(torch.Float16), 1, 1, 1, n).MulScalar(1.5)
 		for path := kernel.Kernels; path <= kernel.Grouped; path++ {
 			y := p.Run([]torch.Tensor{x}, torch.Pass{Scales: []torch.Tensor{alpha}, Path: path})
 			if got := y.Narrow(3, 0, 1).Float64s()[0]; y.DType() != torch.Float16 || got != 1.5+ulp {

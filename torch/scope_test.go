@@ -10,10 +10,11 @@ import (
 	"sync"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 )
 
-var float32s = torch.Options{}
+func float32s() torch.Options { return torchtest.Options(torch.Float32) }
 
 func TestKeepReturnFree(t *testing.T) {
 	before := torch.Live()
@@ -25,9 +26,9 @@ func TestKeepReturnFree(t *testing.T) {
 	}
 	do2(func(s *torch.Scope) {
 		torch.Within(func(in *torch.Scope) {
-			plain = torch.Zeros(float32s, 1)
-			returned = in.Return(torch.Full(float32s, 2))
-			kept = in.Return(torch.Full(float32s, 3).Keep()) // kept already: Return changes nothing
+			plain = torch.Zeros(float32s(), 1)
+			returned = in.Return(torch.Full(float32s(), 2))
+			kept = in.Return(torch.Full(float32s(), 3).Keep()) // kept already: Return changes nothing
 			if s.Return(plain) != plain {
 				t.Error("Return gave another tensor")
 			}
@@ -45,7 +46,7 @@ func TestKeepReturnFree(t *testing.T) {
 			t.Error("Return in the outermost scope did something")
 		}
 		// A freed tensor is not freed again when its scope closes, nor by a second Free.
-		x := torch.Zeros(float32s, 1)
+		x := torch.Zeros(float32s(), 1)
 		x.Free()
 		x.Free()
 		torch.Tensor{}.Free()
@@ -69,10 +70,10 @@ func TestKeepReturnFree(t *testing.T) {
 
 func TestNestedDo(t *testing.T) {
 	do(t, func(*torch.Scope) {
-		x := torch.Ones(float32s, 2)
+		x := torch.Ones(float32s(), 2)
 		live := torch.Live()
 		err := torch.Do(func(*torch.Scope) error {
-			torch.NoGrad(func() { x.AddScalar(1).Add(torch.Zeros(float32s, 3)) })
+			torch.NoGrad(func() { x.AddScalar(1).Add(torch.Zeros(float32s(), 3)) })
 			return nil
 		})
 		var failure *torch.Error
@@ -117,7 +118,7 @@ func TestManyGoroutines(t *testing.T) {
 				var sum float64
 				var recorded, mode bool
 				work := func() {
-					x := torch.Ones(float32s, n).SetRequiresGrad(true)
+					x := torch.Ones(float32s(), n).SetRequiresGrad(true)
 					runtime.Gosched()
 					y := x.Mul(x).Sum()
 					sum, recorded, mode = y.Item(), y.RequiresGrad(), torch.GradEnabled()
@@ -133,7 +134,7 @@ func TestManyGoroutines(t *testing.T) {
 					}
 				case 2: // one that fails, inside NoGrad half of the time, with its own sizes in the text
 					err := torch.Do(func(*torch.Scope) error {
-						fail := func() { work(); torch.Zeros(float32s, n).Add(torch.Zeros(float32s, n+1000)) }
+						fail := func() { work(); torch.Zeros(float32s(), n).Add(torch.Zeros(float32s(), n+1000)) }
 						if g%2 == 0 {
 							torch.NoGrad(fail)
 						} else {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 )
 
@@ -55,7 +56,7 @@ func TestConstructors(t *testing.T) {
 func TestFullKeepsEveryDigit(t *testing.T) {
 	do(t, func(*torch.Scope) {
 		for _, v := range []float64{math.Pi, -1e-300, math.Inf(1), math.Copysign(0, -1)} {
-			if got := torch.Full(torch.Options{DType: torch.Float64}, v).Item(); math.Float64bits(got) != math.Float64bits(v) {
+			if got := torch.Full(torchtest.Options(torch.Float64), v).Item(); math.Float64bits(got) != math.Float64bits(v) {
 				t.Errorf("%v became %v", v, got)
 			}
 		}

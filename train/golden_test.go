@@ -8,6 +8,7 @@ import (
 
 	"hdas/configs"
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
@@ -57,7 +58,7 @@ func trained(t *testing.T, name string, c configs.TrainSection, parts []int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	weights := nn.NewStore(torch.Options{DType: torch.Float64})
+	weights := nn.NewStore(torchtest.Options(torch.Float64))
 	defer weights.Free()
 	net, err := models.Build(weights, p)
 	if err != nil {
@@ -86,10 +87,10 @@ func trained(t *testing.T, name string, c configs.TrainSection, parts []int64) {
 			first, n := from, parts[i]
 			from += n
 			return train.Part{Images: images.Narrow(0, first, n), Share: float64(n) / 6, Loss: func(logits torch.Tensor) torch.Tensor {
-				return torch.CrossEntropy(logits, torch.FromInt64(labels[first:first+n], n), 0)
+				return torch.CrossEntropy(logits, torchtest.Int64s(labels[first:first+n], n), 0)
 			}}
 		}, func(_, _ torch.Tensor) {})
-		golden.Check(t, fmt.Sprintf("loss of step %d", step), loss.Reshape(1), torch.FromFloat64(losses[step:step+1], 1), 1e-10)
+		golden.Check(t, fmt.Sprintf("loss of step %d", step), loss.Reshape(1), torchtest.Float64s(losses[step:step+1], 1), 1e-10)
 	}
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b nn.Param) int { return strings.Compare(a.Name, b.Name) })
@@ -104,7 +105,7 @@ func trained(t *testing.T, name string, c configs.TrainSection, parts []int64) {
 				n++
 			}
 		}
-		return torch.FromFloat64(kept, int64(len(kept)))
+		return torchtest.Float64s(kept, int64(len(kept)))
 	}
 	golden.Check(t, "weights", every7th(all), f.Get(t, name+"/weights"), 1e-10)
 	before := every7th(all).Float64s()

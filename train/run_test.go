@@ -15,6 +15,7 @@ import (
 	"hdas/datasets"
 	"hdas/internal/datasetstest"
 	"hdas/internal/runtest"
+	"hdas/internal/torchtest"
 	"hdas/metric"
 	"hdas/model"
 	"hdas/models/genotype"
@@ -34,7 +35,7 @@ func setup(t *testing.T) train.Setup {
 	c := configs.DefaultTrainSection()
 	c.Epochs, c.Batch, c.LR, c.DropPath, c.LabelSmoothing, c.Nesterov, c.Warmup = 3, 8, 0.05, 0.4, 0.1, true, 1
 	data := datasetstest.Synthetic(24, 32)
-	return train.Setup{Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
+	return train.Setup{Options: torchtest.Options(torch.Float32), Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
 		Macro: plan.Macro{Preset: plan.CIFAR, Channels: 2, Classes: 3, Auxiliary: true, PoolNorm: "auto", Wiring: plan.Summed},
 		Train: &datasets.Loader{Dataset: data, Batch: c.Batch, Seed: 3, Shuffle: true, Transform: datasets.Transform{
 			Padding: 4, Flip: true, Cutout: 8, AutoAugment: "cifar10", ColorJitter: datasets.ColorJitter{Brightness: 0.2, Hue: 0.1}, Erasing: 0.2, Mixup: 0.4, Cutmix: 1}},
@@ -54,10 +55,13 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 		runtest.Same(t, unbroken, broken, "checkpoint.safetensors", "epochs.jsonl")
 	}
 	var m *model.Model
-	if err := torch.Do(func(*torch.Scope) (err error) { m, _, err = model.Load(unbroken, torch.Options{}); return err }); err != nil {
+	if err := torch.Do(func(*torch.Scope) (err error) {
+		m, _, err = model.Load(unbroken, torchtest.Options(torch.Float32))
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := metric.Evaluate(context.Background(), m.Logits, setup(t).Test, torch.Options{}, nil)
+	got, err := metric.Evaluate(context.Background(), m.Logits, setup(t).Test, torchtest.Options(torch.Float32), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,10 +129,10 @@ func TestResumedWithEverythingOn(t *testing.T) {
 	score := func(load func(string, torch.Options) (*model.Model, run.Meta, error), path string) (s metric.Score, m run.Meta) {
 		t.Helper()
 		var net *model.Model
-		if err := torch.Do(func(*torch.Scope) (err error) { net, m, err = load(path, torch.Options{}); return err }); err != nil {
+		if err := torch.Do(func(*torch.Scope) (err error) { net, m, err = load(path, torchtest.Options(torch.Float32)); return err }); err != nil {
 			t.Fatal(err)
 		}
-		s, err := metric.Evaluate(context.Background(), net.Logits, all(t).Test, torch.Options{}, nil)
+		s, err := metric.Evaluate(context.Background(), net.Logits, all(t).Test, torchtest.Options(torch.Float32), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

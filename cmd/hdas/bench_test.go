@@ -10,7 +10,7 @@ import (
 )
 
 // smallBench is a workload at a size that takes no time.
-var smallBench = []string{"bench", "--batch", "2", "--channels", "2", "--cells", "5", "--threads", "1", "--rounds", "2"}
+var smallBench = []string{"bench", "--device", "auto", "--batch", "2", "--channels", "2", "--cells", "5", "--threads", "1", "--rounds", "2"}
 
 func benched(t *testing.T, more ...string) []parity.Timed {
 	t.Helper()

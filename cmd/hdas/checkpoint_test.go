@@ -81,6 +81,12 @@ func TestCheckpointInAndOut(t *testing.T) {
 		}
 	}
 
+	for _, more := range []string{"out.onnx", "out.onnx --fold --precision float16", "out.py"} { // what they compute is tested in package model
+		if out := must(t, append([]string{"export", at("in.safetensors"), "-o"}, strings.Fields(folder+"/"+more)...)...); !strings.Contains(out, at("out")) {
+			t.Errorf("export of %s says %q", more, out)
+		}
+	}
+
 	t.Run("no numbers", func(t *testing.T) {
 		refuseNoNumbers(t, at("images.safetensors"), at("in.safetensors"), at("out.safetensors"))
 	})
@@ -99,7 +105,12 @@ func TestCheckpointInAndOut(t *testing.T) {
 		{"import x --genotype DARTS_V1 -o y --preset other", "cifar, imagenet", exitUsage},
 		{"import x --genotype DARTS_V1 -o y --dataset other", "cifar10, cifar100, digits, imagenet", exitUsage},
 		{"import x --genotype DARTS_V1 -o y --classes " + at("nothing"), "no such file", exitUsage},
-		{"export x", "neither a .safetensors nor a .pt", exitUsage},
+		{"export x", "none of the files to write: .onnx, .py, .pt or .safetensors", exitUsage},
+		{"export x -o y.onnx --precision bf16", "float32, float16", exitUsage},
+		{"export x -o y.onnx --names hdas", "--names is for .pt and .safetensors files", exitUsage},
+		{"export x -o y.py --fold", "are for ONNX models", exitUsage},
+		{"export x -o y.py --ema", "--ema selects weights", exitUsage},
+		{"export x -o y.pt --precision float16", "are for ONNX models", exitUsage},
 		{"export x -o y.pt --names z", "darts, hdas", exitUsage},
 		{"export " + at("nothing") + " -o " + at("y.pt"), "no run folder and no checkpoint", exitFailed},
 		{"predict x", "no images given", exitUsage},

@@ -51,8 +51,9 @@ with random weights. --tolerance replaces all of them. A difference above its
 tolerance gives exit code 1.
 
 Memory is the peak of resident memory during the steps, without the loaded
-libraries.`,
-		Example: "  hdas compare pytorch\n  hdas compare pytorch --reference darts --channels 16 --batch 16 --precision float32 --only cell",
+libraries; on CUDA, that of the device. --device puts both sides on a device, with
+TF32 switched off.`,
+		Example: "  hdas compare pytorch\n  hdas compare pytorch --device cuda\n  hdas compare pytorch --reference darts --channels 16 --batch 16 --precision float32 --only cell",
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if side != "" {
@@ -96,6 +97,7 @@ libraries.`,
 	f.IntVar(&s.Steps, "steps", 3, "number of steps")
 	f.StringVar(&order, "order", "both", "order of the bilevel steps: first, second or both")
 	f.StringVar(&s.Precision, "precision", torch.Float64.String(), "float32 or float64")
+	f.StringVar(&s.Device, "device", torch.CPU.String(), "device of both sides: cpu, cuda, cuda:N or auto")
 	f.IntVar(&s.Threads, "threads", runtime.NumCPU(), "threads of tensor operations on both sides")
 	f.Uint64Var(&s.Seed, "seed", 0, "seed of the random weights and batches")
 	f.StringVar(&python, "python", "", "Python with a supported PyTorch; default: $PYTHON, the one that make parity prepared, or python3")

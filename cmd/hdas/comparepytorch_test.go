@@ -41,7 +41,7 @@ test -f "$2" -a -f "$3/task.json" || exit 1
 func TestComparePyTorch(t *testing.T) {
 	t.Setenv(asProgram, "yes") // this test's binary is the other process, too
 	compare := func(python string, more ...string) (int, string, string) {
-		return call(t, append([]string{"compare", "pytorch", "--python", python, "--genotype", "DARTS_V1", "--only", "chain",
+		return call(t, append([]string{"compare", "pytorch", "--device", "auto", "--python", python, "--genotype", "DARTS_V1", "--only", "chain",
 			"--channels", "2", "--layers", "3", "--batch", "2", "--steps", "1", "--threads", "1"}, more...)...)
 	}
 	code, out, errs := compare(echo(t, ""), "--json")
@@ -83,6 +83,7 @@ func TestComparePyTorchUsage(t *testing.T) {
 		{"--batch 1 --steps 0 --precision half --order third", "batch 1 is not at least 2"},
 		{"--preset tiny --only chain", "preset"},
 		{"--only cell --layers 4", "at least 5"},
+		{"--device moon", "device \"moon\" is unknown"},
 		{"--tolerance -1", "is not in [0,"},
 		{"--reference " + t.TempDir(), "no checkout of quark0/darts"},
 		{"--reference x --only distribution", "has no distribution network"},
@@ -104,7 +105,7 @@ func TestComparePyTorchLive(t *testing.T) {
 		t.Skip(err)
 	}
 	t.Setenv(asProgram, "yes")
-	code, out, errs := call(t, "compare", "pytorch", "--only", "chain,staged,cell", "--channels", "2", "--layers", "5", "--batch", "2", "--steps", "1", "--threads", "1")
+	code, out, errs := call(t, "compare", "pytorch", "--device", "auto", "--only", "chain,staged,cell", "--channels", "2", "--layers", "5", "--batch", "2", "--steps", "1", "--threads", "1")
 	if code != 0 {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}

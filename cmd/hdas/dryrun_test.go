@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"hdas/estimate"
+	"hdas/internal/torchtest"
 )
 
 // dryRun returns the estimate of a command, which may leave no file.
@@ -21,7 +22,7 @@ func dryRun(t *testing.T, args ...string) estimate.Estimate {
 	if _, err := os.Stat(out); err == nil {
 		t.Error("a dry run has made its folder")
 	}
-	if e.Device != "cpu" || e.Threads < 1 || e.Free <= 0 || e.Bytes.Predicted <= 0 || e.Bytes.High < e.Bytes.Predicted {
+	if e.Device != torchtest.Device().String() || e.Threads < 1 || e.Free <= 0 || e.Bytes.Predicted <= 0 || e.Bytes.High < e.Bytes.Predicted {
 		t.Errorf("%+v", e)
 	}
 	for _, s := range append([]estimate.Seconds{e.Seconds}, e.Parts[0].Step, e.Parts[0].Evaluation) {

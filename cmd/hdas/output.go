@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"hdas/export"
 	"hdas/internal/filekind"
 	"hdas/models/genotype"
 	"hdas/models/genotype/text"
@@ -30,6 +31,8 @@ var (
 	logits      = output{"a tensor of logits", []string{".safetensors"}}
 	asTensors   = output{run.Tensors, []string{".safetensors"}}
 	asPyTorch   = output{"a PyTorch file", []string{".pt"}}
+	asONNX      = output{"an ONNX model", []string{".onnx"}}
+	asModule    = output{"an exported PyTorch module", []string{".py"}}
 )
 
 // may returns an error unless a command may write that kind of file to path: the name has one of its
@@ -121,6 +124,10 @@ func contents(path string, info os.FileInfo) string {
 		return asPyTorch.what
 	case bytes.Contains(head[:min(len(head), 1024)], []byte("<svg")):
 		return aDrawing.what
+	case export.IsModel(head):
+		return asONNX.what
+	case export.IsModule(head):
+		return asModule.what
 	}
 	if _, err := text.Load(path); err == nil {
 		return aGenotype.what

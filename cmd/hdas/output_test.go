@@ -54,6 +54,13 @@ func TestOutputsReplaceNothingElse(t *testing.T) {
 	}
 	must(t, "export", at("in.safetensors"), "-o", at("weights.safetensors"))
 	must(t, "export", at("in.safetensors"), "-o", at("weights.pt"))
+	must(t, "export", at("in.safetensors"), "-o", at("model.onnx"))
+	must(t, "export", at("in.safetensors"), "-o", at("module.py"))
+	write("mine.py", []byte("import torch\n"))
+	if err := os.Rename(at("module.py"), at("moved.onnx")); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "export", at("in.safetensors"), "-o", at("module.py"))
 	must(t, "search", "random", "stage", "--out", at("drawn"))
 	before := snapshot(t, folder)
 	for _, c := range []struct{ args, words string }{
@@ -66,6 +73,8 @@ func TestOutputsReplaceNothingElse(t *testing.T) {
 		{"export @weights.pt -o @in.safetensors", "a checkpoint of imported weights"},
 		{"export @in.safetensors -o @photo.pt", "a JPEG image"},
 		{"export @in.safetensors -o @photo.safetensors", "a JPEG image"},
+		{"export @in.safetensors -o @mine.py", "another file, which would be replaced by an exported PyTorch module"},
+		{"export @in.safetensors -o @moved.onnx", "an exported PyTorch module, which would be replaced by an ONNX model"},
 		{"import @weights.pt --genotype DARTS_V2 -o @weights.pt", "ends in .safetensors"},
 		{"import @weights.safetensors --genotype DARTS_V2 -o @weights.safetensors", "this command reads"},
 		{"import @weights.pt --genotype DARTS_V2 -o @weights.safetensors", "is a safetensors file"},
@@ -93,7 +102,7 @@ func TestOutputsReplaceNothingElse(t *testing.T) {
 		}
 	}
 	for _, args := range []string{
-		"export @run -o @weights.safetensors", "export @run -o @weights.pt", "export @run -o @run/exported.pt", "draw DARTS_V2 -o @empty.svg", "draw DARTS_V2 -o @empty.svg", "draw DARTS_V2 -o @noending",
+		"export @run -o @weights.safetensors", "export @run -o @weights.pt", "export @run -o @model.onnx", "export @run -o @module.py", "export @run -o @run/exported.pt", "draw DARTS_V2 -o @empty.svg", "draw DARTS_V2 -o @empty.svg", "draw DARTS_V2 -o @noending",
 		"import @weights.pt --genotype DARTS_V2 -o @in.safetensors", "search random stage --seed 3 --out @drawn", "import --genotype-text @text.txt -o @drawn/random-1.yaml",
 	} {
 		must(t, strings.Fields(strings.ReplaceAll(args, "@", folder+"/"))...)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"hdas/internal/torchtest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +15,7 @@ import (
 // A run that is resumed on a machine with other processors computes with the threads that it was begun with,
 // and ends with the same bytes; it says so. With --threads it says that its result is another one.
 func TestResumedWithOtherThreads(t *testing.T) {
+	torchtest.OnCPU(t)
 	if runtime.NumCPU() < 2 {
 		t.Skip("the default is one thread")
 	}
@@ -61,7 +64,7 @@ func TestResumedWithOtherThreads(t *testing.T) {
 		t.Errorf("it says %q", said)
 	}
 	text, err := os.ReadFile(filepath.Join(changed, "basis.json"))
-	if err != nil || !strings.Contains(string(text), `"threads":1,"libtorch":`) || !strings.Contains(string(text), `"later":[{"device":"cpu","threads":3,`) || !strings.Contains(string(text), `"instructions":"kernels `) {
+	if err != nil || !strings.Contains(string(text), `"threads":1,"libtorch":`) || !strings.Contains(string(text), fmt.Sprintf(`"later":[{"device":%q,"threads":3,`, torchtest.Device())) || !strings.Contains(string(text), `"instructions":"kernels `) {
 		t.Errorf("%s, %v", text, err)
 	}
 }

@@ -11,11 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/run"
 	"hdas/torch"
 )
 
-// File holds reference tensors. They belong to the scope in which Read was called.
+// File holds reference tensors on torchtest.Device. They belong to the scope in which Read was called.
 type File struct {
 	name    string
 	tensors map[string]torch.Tensor
@@ -27,6 +28,9 @@ func Read(t testing.TB, name string) File {
 	tensors, _, err := run.ReadTensors(Path(name))
 	if err != nil {
 		t.Fatalf("golden %s: %v", name, err)
+	}
+	for n, v := range tensors {
+		tensors[n] = v.ToDevice(torchtest.Device())
 	}
 	return File{name, tensors}
 }

@@ -28,7 +28,7 @@ func (r *recorder) Errorf(format string, args ...any) {
 // Check accepts values within the tolerance and reports others.
 func TestCheck(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
-	row := func(v ...float64) torch.Tensor { return torch.FromFloat64(v, int64(len(v))) }
+	row := func(v ...float64) torch.Tensor { return torchtest.Float64s(v, int64(len(v))) }
 	torchtest.Do(t, func(*torch.Scope) {
 		for name, c := range map[string]struct {
 			got, want torch.Tensor

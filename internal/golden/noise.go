@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 )
 
@@ -21,7 +22,7 @@ func Weight(name string, shape ...int64) torch.Tensor {
 	return v.MulScalar(0.25)
 }
 
-// Noise returns a float64 tensor of pseudo-random numbers, uniform in [-1, 1). They are a function of the
+// Noise returns a float64 tensor on torchtest.Device of pseudo-random numbers, uniform in [-1, 1). They are a function of the
 // name, computed with SplitMix64; networks.py computes the same.
 func Noise(name string, shape ...int64) torch.Tensor {
 	n := int64(1)
@@ -36,5 +37,5 @@ func Noise(name string, shape ...int64) torch.Tensor {
 		x = (x ^ x>>27) * 0x94d049bb133111eb
 		v[i] = float64((x^x>>31)>>11)/(1<<52) - 1
 	}
-	return torch.FromFloat64(v, shape...)
+	return torchtest.Float64s(v, shape...)
 }

@@ -3,6 +3,7 @@ package golden
 import (
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 	"hdas/torch/nn"
 )
@@ -16,7 +17,7 @@ type Forward func(c *nn.Ctx, in ...torch.Tensor) torch.Tensor
 // parameters in f, if there are any. Call it inside torch.Do.
 func Piece(t testing.TB, f File, name string, inputs []string, tolerance float64, make func(s *nn.Store) Forward) {
 	t.Helper()
-	store := nn.NewStore(torch.Options{DType: torch.Float64})
+	store := nn.NewStore(torchtest.Options(torch.Float64))
 	defer store.Free()
 	forward := make(store)
 	if state := f.Under(name+"/state.", nil); len(state) > 0 {

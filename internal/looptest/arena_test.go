@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hdas/internal/looptest"
+	_ "hdas/internal/torchtest"
 )
 
 type float interface{ float32 | float64 }

@@ -25,7 +25,7 @@ const (
 type measured struct {
 	Version string               `json:"version"` // of PyTorch or libtorch
 	Seconds map[string][]float64 `json:"seconds"` // of each step
-	Peak    map[string]int64     `json:"peak"`    // peak of resident memory in bytes, without the loaded libraries
+	Peak    map[string]int64     `json:"peak"`    // peak in bytes of resident memory, without the loaded libraries; on CUDA of the device
 	Notes   []string             `json:"notes"`   // where PyTorch's side departs from its program
 }
 
@@ -44,7 +44,7 @@ type Pace struct {
 	Name        string  `json:"name"`
 	HDAS        float64 `json:"seconds_hdas"` // median over the steps
 	PyTorch     float64 `json:"seconds_pytorch"`
-	HDASPeak    int64   `json:"peak_bytes_hdas"` // peak of resident memory, without the loaded libraries
+	HDASPeak    int64   `json:"peak_bytes_hdas"` // peak of resident memory, without the loaded libraries; on CUDA of the device
 	PyTorchPeak int64   `json:"peak_bytes_pytorch"`
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/torch"
@@ -121,7 +122,7 @@ func refill(folder string, classes float64) error {
 		if weight, ok := strings.CutPrefix(name, "state."); ok {
 			v = golden.Weight(weight, shape...)
 		} else if v = golden.Noise(strings.TrimPrefix(name, "arch."), shape...); filepath.Ext(name) == ".labels" {
-			v = torch.FromInt64(v.AddScalar(1).MulScalar(classes/2).Int64s(), shape...)
+			v = torchtest.Int64s(v.AddScalar(1).MulScalar(classes/2).Int64s(), shape...)
 		}
 		filled = append(filled, nn.Param{Name: name, Tensor: v})
 	}

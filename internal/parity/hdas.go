@@ -21,11 +21,15 @@ func runHDAS(path kernel.Path, folder string) error {
 	if err != nil {
 		return err
 	}
+	device, err := run.Device(t.Device)
+	if err != nil {
+		return err
+	}
 	return torch.Do(func(*torch.Scope) error {
 		torch.SetThreads(t.Threads)
 		torch.SetTF32(false)
-		torch.Ones(torch.Options{}, 8, 8).Sum().Item() // initialises libtorch before memory is measured
-		o := outcome{path: path, measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: proc.Process("VmRSS")}
+		torch.Ones(torch.Options{Device: device}, 8, 8).Sum().Item() // initialises libtorch before memory is measured
+		o := outcome{path: path, device: device, measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: proc.Process("VmRSS")}
 		defer o.free()
 		if err := o.run(t, folder); err != nil {
 			return err
@@ -39,6 +43,7 @@ func runHDAS(path kernel.Path, folder string) error {
 type outcome struct {
 	measured
 	path    kernel.Path
+	device  torch.Device
 	base    int64 // resident memory in bytes before the network was built
 	tensors []nn.Param
 }
@@ -71,14 +76,23 @@ func (o *outcome) grads(group, prefix string, params []nn.Param, grads []torch.T
 	}
 }
 
-// steps runs n steps under a name and measures their time and the resident memory.
+// steps runs n steps under a name and measures their time, and the resident memory or that of the device.
 func (o *outcome) steps(name string, n int, step func(i int64)) {
-	proc.ResetPeak()
-	for i := range int64(n) {
-		start := time.Now()
-		torch.Within(func(*torch.Scope) { step(i) })
-		o.Seconds[name] = append(o.Seconds[name], time.Since(start).Seconds())
+	all := func() {
+		for i := range int64(n) {
+			torch.Synchronize(o.device)
+			start := time.Now()
+			torch.Within(func(*torch.Scope) { step(i) })
+			torch.Synchronize(o.device)
+			o.Seconds[name] = append(o.Seconds[name], time.Since(start).Seconds())
+		}
 	}
+	if o.device.IsCUDA() {
+		o.Peak[name] = torch.PeakMemory(o.device, all)
+		return
+	}
+	proc.ResetPeak()
+	all()
 	o.Peak[name] = max(0, proc.Process("VmHWM")-o.base)
 }
 
@@ -87,7 +101,10 @@ func (o *outcome) run(t task, folder string) error {
 	if err != nil {
 		return err
 	}
-	s, err := build(t, folder)
+	for name, v := range input {
+		input[name] = v.ToDevice(o.device)
+	}
+	s, err := build(o.device, t, folder)
 	if err != nil {
 		return err
 	}

@@ -28,10 +28,8 @@ type instance struct {
 	supernet *search.Supernet // nil for a derived network
 }
 
-// build returns the network of a task, on the CPU. It runs inside torch.Do; the caller frees the network.
-func build(t task, folder string) (*instance, error) { return buildOn(torch.CPU, t, folder) }
-
-func buildOn(device torch.Device, t task, folder string) (*instance, error) {
+// build returns the network of a task on a device. It runs inside torch.Do; the caller frees the network.
+func build(device torch.Device, t task, folder string) (*instance, error) {
 	dtype, err := t.dtype()
 	if err != nil {
 		return nil, err
@@ -124,7 +122,7 @@ func prepare(t task, g genotype.Genotype, folder string) error {
 		return err
 	}
 	torch.Seed(t.Seed)
-	s, err := build(t, folder)
+	s, err := build(torch.CPU, t, folder) // the same numbers for every device
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hdas/internal/torchtest"
 	"hdas/models/plan"
 	"math"
 	"os"
@@ -89,7 +90,7 @@ func TestTolerances(t *testing.T) {
 }
 
 func small(layers int) Settings {
-	return Settings{Preset: plan.CIFAR, Channels: 2, Layers: layers, Batch: 2, Steps: 2, Orders: []string{First, Second}, Precision: "float64", Threads: 1}
+	return Settings{Preset: plan.CIFAR, Channels: 2, Layers: layers, Batch: 2, Steps: 2, Orders: []string{First, Second}, Precision: "float64", Device: torchtest.Device().String(), Threads: 1}
 }
 
 func load(t *testing.T, name string) genotype.Genotype {

@@ -122,7 +122,9 @@ func (p Python) run(ctx context.Context, folder string) error {
 	if err != nil {
 		return err
 	}
-	return child(exec.CommandContext(ctx, command[0], command[1:]...), "PyTorch's side")
+	c := exec.CommandContext(ctx, command[0], command[1:]...)
+	c.Env = append(os.Environ(), exact)
+	return child(c, "PyTorch's side")
 }
 
 // pace returns the command that runs PyTorch's timed steps on a folder; compiled says whether

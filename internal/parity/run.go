@@ -10,6 +10,10 @@ import (
 	"hdas/torch"
 )
 
+// exact is the environment variable that switches TF32 off in NVIDIA's libraries, so that float32 on a GPU is
+// float32 on both sides.
+const exact = "NVIDIA_TF32_OVERRIDE=0"
+
 // Comparison compares this program with PyTorch.
 type Comparison struct {
 	Settings   Settings
@@ -32,6 +36,7 @@ func (c Comparison) Run(ctx context.Context, which Case) (r Result, err error) {
 		return r, err
 	}
 	self := exec.CommandContext(ctx, c.Self[0], append(slices.Clone(c.Self[1:]), folder)...)
+	self.Env = append(os.Environ(), exact)
 	if err := child(self, "this program's side"); err != nil {
 		return r, err
 	}

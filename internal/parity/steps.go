@@ -16,6 +16,7 @@ import (
 	"hdas/datasets"
 	"hdas/internal/proc"
 	"hdas/models/layer"
+	"hdas/run"
 	"hdas/search"
 	"hdas/torch"
 	"hdas/torch/dtype"
@@ -84,7 +85,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 		s.step, s.images, err = loading(t)
 		return s, err
 	}
-	if s.device, err = torch.ParseDevice(t.Device); err != nil {
+	if s.device, err = run.Device(t.Device); err != nil {
 		return nil, err
 	}
 	again, err := kernel.ParseRecompute(t.Recompute)
@@ -102,7 +103,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 	err = torch.Do(func(*torch.Scope) (err error) {
 		torch.SetThreads(t.Threads)
 		torch.SetTF32(precision.TF32)
-		if s.instance, err = buildOn(s.device, t.task, folder); err != nil {
+		if s.instance, err = build(s.device, t.task, folder); err != nil {
 			return err
 		}
 		how := &nn.Ctx{Train: !t.Evaluate, Recompute: again, Path: path, Autocast: precision.Autocast}

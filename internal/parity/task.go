@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hdas/configs"
 	"hdas/models/plan"
+	"hdas/run"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ type Settings struct {
 	Steps     int         `json:"steps"`
 	Orders    []string    `json:"orders"`    // orders of the bilevel steps: First, Second
 	Precision string      `json:"precision"` // float32 or float64
+	Device    string      `json:"device"`    // as run.Device takes it
 	Threads   int         `json:"threads"`
 	Seed      uint64      `json:"seed"`
 	Reference string      `json:"reference"` // a checkout of quark0/darts to compare with; empty: the twin
@@ -54,6 +56,8 @@ func (s Settings) Validate() error {
 	check(s.Steps >= 1, "steps %d is not at least 1", s.Steps)
 	check(s.Threads >= 1, "threads %d is not at least 1", s.Threads)
 	_, err := s.dtype()
+	check(err == nil, "%v", err)
+	_, err = run.Device(s.Device)
 	check(err == nil, "%v", err)
 	check(len(s.Orders) > 0, "no order of the bilevel steps; known are %s, %s", First, Second)
 	for _, o := range s.Orders {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hdas/models/plan"
+	"hdas/run"
 	"os"
 	"slices"
 	"strings"
@@ -67,7 +68,6 @@ type Size struct {
 // timed is the task of a process whose steps are measured.
 type timed struct {
 	task
-	Device    string `json:"device"`
 	Autocast  string `json:"autocast"` // precision of the convolutions
 	Recompute string `json:"recompute"`
 	Path      string `json:"path"`
@@ -95,7 +95,7 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if t.Reference != "" && !w.plain {
 		return fail(errors.New("quark0/darts is timed in its search alone, darts"))
 	}
-	device, err := torch.ParseDevice(s.Device)
+	device, err := run.Device(s.Device)
 	if err != nil {
 		return fail(err)
 	}
@@ -119,7 +119,8 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 		s.Channels = w.channels
 	}
 	settings := Settings{Preset: w.preset, Channels: s.Channels, Layers: w.layers, Batch: s.Batch, Steps: 1, Orders: []string{First},
-		Precision: precision.DType.String(), Threads: s.Threads, Reference: t.Reference}
+		Precision: precision.DType.String(), Device: device.String(), Threads: s.Threads, Reference: t.Reference}
+	s.Device = settings.Device
 	if !staged {
 		if s.Cells == 0 {
 			s.Cells = w.layers
@@ -135,7 +136,7 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if _, err := kernel.ParsePath(s.Path); err != nil {
 		return fail(err)
 	}
-	task := timed{task: newTask(c, settings), Device: device.String(), Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate, Launches: t.Launches}
+	task := timed{task: newTask(c, settings), Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate, Launches: t.Launches}
 	if task.Search != nil && w.plain {
 		task.Search.Of.StageSpecific = false
 	}
@@ -167,7 +168,7 @@ func (t Timing) loader(s Size) (timed, Case, Size, error) {
 	case s.Batch < 1 || s.Threads < 1:
 		err = fmt.Errorf("loader: batch %d or threads %d is not at least 1", s.Batch, s.Threads)
 	}
-	return timed{task: task{Settings: Settings{Preset: plan.CIFAR, Batch: s.Batch, Threads: s.Threads}, Net: net{Preset: plan.CIFAR}}, Device: torch.CPU.String(), Loader: true}, Case{}, s, err
+	return timed{task: task{Settings: Settings{Preset: plan.CIFAR, Batch: s.Batch, Threads: s.Threads, Device: torch.CPU.String()}, Net: net{Preset: plan.CIFAR}}, Loader: true}, Case{}, s, err
 }
 
 // Timing measures workloads of this program, alone or in turns with PyTorch.

@@ -17,6 +17,9 @@ const (
 )
 
 // support returns half the width of the filter, in pixels of the smaller image.
+// String returns Pillow's name of the filter.
+func (f Filter) String() string { return [...]string{"bilinear", "bicubic"}[f] }
+
 func (f Filter) support() float64 { return float64(f) + 1 }
 
 func (f Filter) weight(x float64) float64 {

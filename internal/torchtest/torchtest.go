@@ -1,4 +1,6 @@
-// Package torchtest holds helpers for tests that use tensors.
+// Package torchtest holds helpers for tests that use tensors. A test makes its tensors with Options, Float32s,
+// Float64s and Int64s, on the device that the environment variable HDAS_TEST_DEVICE names. Tests of packages
+// that link libtorch import this package: a test program that does, ends at once if it cannot use that device.
 package torchtest
 
 import (
@@ -57,16 +59,16 @@ func Panics(f func()) (text string) {
 	return ""
 }
 
-// EachDevice runs f as a subtest on the CPU and, if there is one, on the first CUDA device.
+// EachDevice runs f as a subtest on the CPU and, if it is another one, on the device of all tests.
 func EachDevice(t *testing.T, f func(t *testing.T, d torch.Device)) {
-	t.Run("cpu", func(t *testing.T) { f(t, torch.CPU) })
-	t.Run("cuda", func(t *testing.T) {
-		if torch.CUDADevices() == 0 {
-			t.Skip("no CUDA device that this build and machine can use")
-		}
-		torch.Do(func(*torch.Scope) error { torch.SetTF32(false); return nil }) // float32 has its 24 bits
-		f(t, torch.CUDA(0))
-	})
+	devices := []torch.Device{torch.CPU}
+	if d := Device(); d != torch.CPU {
+		devices = append(devices, d)
+	}
+	torch.Do(func(*torch.Scope) error { torch.SetTF32(false); return nil }) // float32 has its 24 bits
+	for _, d := range devices {
+		t.Run(d.String(), func(t *testing.T) { f(t, d) })
+	}
 }
 
 // EachOptions runs f as a subtest for float32 and float64 on each device of EachDevice.

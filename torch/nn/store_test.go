@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 	"hdas/torch/nn"
 )
@@ -93,7 +94,10 @@ func TestStore(t *testing.T) {
 func TestParametersAreKept(t *testing.T) {
 	var s *nn.Store
 	before := torch.Live()
-	if err := torch.Do(func(*torch.Scope) error { torch.Within(func(*torch.Scope) { s = build(torch.Options{}) }); return nil }); err != nil {
+	if err := torch.Do(func(*torch.Scope) error {
+		torch.Within(func(*torch.Scope) { s = build(torchtest.Options(torch.Float32)) })
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if n := torch.Live() - before; n != int64(len(names)) {
@@ -115,7 +119,7 @@ func TestParametersAreKept(t *testing.T) {
 
 func TestNameTwice(t *testing.T) {
 	do(t, func(*torch.Scope) {
-		s := build(torch.Options{})
+		s := build(torchtest.Options(torch.Float32))
 		live := torch.Live()
 		p := s.Root()
 		for name, f := range map[string]func(){
@@ -138,7 +142,7 @@ func TestNameTwice(t *testing.T) {
 // A faulty parameter is none.
 func TestFailingInit(t *testing.T) {
 	do(t, func(*torch.Scope) {
-		s := nn.NewStore(torch.Options{})
+		s := nn.NewStore(torchtest.Options(torch.Float32))
 		if text := panics(func() { s.Root().Weight("w", func(torch.Tensor) { panic("words") }, 2) }); text != "words" {
 			t.Errorf("panicked with %q", text)
 		}
@@ -160,7 +164,7 @@ func TestLoad(t *testing.T) {
 	eachOptions(t, func(t *testing.T, o torch.Options) {
 		do(t, func(*torch.Scope) {
 			torch.Seed(1)
-			from, to := build(torch.Options{DType: torch.Float32}), build(o)
+			from, to := build(torchtest.Options(torch.Float32)), build(o)
 			values := map[string]torch.Tensor{}
 			for p := range from.All() {
 				values[p.Name] = p.Tensor
@@ -231,7 +235,7 @@ func TestSeed(t *testing.T) {
 				defer s.Free()
 				return snapshot(s)
 			}
-			first := made(5, torch.Options{DType: o.DType})
+			first := made(5, torchtest.Options(o.DType))
 			if !reflect.DeepEqual(first, made(5, o)) {
 				t.Error("the same seed gives other weights")
 			}
@@ -345,7 +349,7 @@ func TestPathsProperty(t *testing.T) {
 		paths := rapid.SliceOfNDistinct(rapid.SliceOfN(part, 1, 4), 1, 8, func(p []string) string { return strings.Join(p, ".") }).Draw(t, "paths")
 		var got []string
 		err := torch.Do(func(*torch.Scope) error {
-			s := nn.NewStore(torch.Options{})
+			s := nn.NewStore(torchtest.Options(torch.Float32))
 			for _, path := range paths {
 				p := s.Root()
 				for _, name := range path[:len(path)-1] {

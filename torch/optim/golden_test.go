@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hdas/internal/golden"
+	"hdas/internal/torchtest"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim/schedule"
@@ -17,7 +18,7 @@ func TestGoldenOptimizers(t *testing.T) {
 		f := golden.Read(t, "pieces/optimizers.safetensors")
 		rates := f.Get(t, "rates").Float64s()
 		start := func() *nn.Store {
-			s := nn.NewStore(torch.Options{DType: torch.Float64})
+			s := nn.NewStore(torchtest.Options(torch.Float64))
 			for i := range 2 {
 				v := f.Get(t, fmt.Sprintf("start.%d", i))
 				s.Root().Weight(fmt.Sprint(i), func(w torch.Tensor) { w.Copy_(v) }, v.Shape()...)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
@@ -15,7 +16,7 @@ func quadratic(s *nn.Store, l optim.Learner) (*optim.Learner, func(target ...flo
 	l.Optimizer = optim.NewSGD(params, torch.SGDOptions{Momentum: 0.9, WeightDecay: 0.1})
 	l.Params = nn.Tensors(params)
 	return &l, func(target ...float64) torch.Tensor {
-		e := params[0].Tensor.Sub(torch.FromFloat64(target, 2))
+		e := params[0].Tensor.Sub(torchtest.Float64s(target, 2))
 		return e.Mul(e).Mul(e).Sum()
 	}
 }
@@ -23,7 +24,7 @@ func quadratic(s *nn.Store, l optim.Learner) (*optim.Learner, func(target ...flo
 func single(t *testing.T, f func(s *nn.Store)) {
 	t.Helper()
 	do(t, func(*torch.Scope) {
-		s := store(torch.Options{DType: torch.Float64}, [][]float64{{0.5, -2}})
+		s := store(torchtest.Options(torch.Float64), [][]float64{{0.5, -2}})
 		defer s.Free()
 		f(s)
 	})
@@ -61,7 +62,7 @@ func TestLearnerStep(t *testing.T) {
 		}
 		l.Stepped = func() { order = append(order, "stepped") }
 		before := s.Weights()[0].Tensor.Float64s()
-		norm := l.Step([]float64{0.1}, []torch.Tensor{torch.FromFloat64([]float64{6, 8}, 2)})
+		norm := l.Step([]float64{0.1}, []torch.Tensor{torchtest.Float64s([]float64{6, 8}, 2)})
 		if got := norm.Item(); got != 5 {
 			t.Errorf("norm %v, not 5", got)
 		}
@@ -87,7 +88,7 @@ func TestLearnerSkipsWhatIsNotFinite(t *testing.T) {
 		stepped := 0
 		l.Stepped = func() { stepped++ }
 		before := s.Weights()[0].Tensor.Float64s()
-		infinite := torch.FromFloat64([]float64{1, 0}, 2).Mul(torch.FromFloat64([]float64{0, 0}, 2).Reciprocal())
+		infinite := torchtest.Float64s([]float64{1, 0}, 2).Mul(torchtest.Float64s([]float64{0, 0}, 2).Reciprocal())
 		if norm := l.Step([]float64{0.1}, []torch.Tensor{infinite}).Item(); norm != 0 || stepped != 1 {
 			t.Errorf("norm %v, %d times stepped", norm, stepped)
 		}
@@ -110,7 +111,7 @@ func TestLookAhead(t *testing.T) {
 			o := make(s.Weights())
 			defer o.Free()
 			w := s.Weights()[0].Tensor
-			grads := func() []torch.Tensor { return []torch.Tensor{torch.FromFloat64([]float64{1, -3}, 2)} }
+			grads := func() []torch.Tensor { return []torch.Tensor{torchtest.Float64s([]float64{1, -3}, 2)} }
 			state := func() (all [][]float64) {
 				for _, p := range o.State() {
 					all = append(all, p.Tensor.Float64s())

@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
@@ -312,7 +313,7 @@ func TestStateContinues(t *testing.T) {
 						// As a checkpoint does it: names to bytes and back, and other objects.
 						copies, values := map[string]torch.Tensor{}, map[string]torch.Tensor{}
 						for _, p := range whole.State() {
-							copies[p.Name] = torch.FromBytes(p.Tensor.Bytes(), p.Tensor.DType(), p.Tensor.Shape()...)
+							copies[p.Name] = torch.FromBytes(p.Tensor.Bytes(), p.Tensor.DType(), p.Tensor.Shape()...).ToDevice(p.Tensor.Device())
 						}
 						for p := range s.All() {
 							values[p.Name] = p.Tensor
@@ -356,7 +357,7 @@ func TestStateContinues(t *testing.T) {
 }
 
 func TestLoadOfAnotherOptimizersState(t *testing.T) {
-	o := torch.Options{DType: torch.Float64}
+	o := torchtest.Options(torch.Float64)
 	for name, c := range map[string]struct {
 		rule  rule
 		spoil func(state map[string]torch.Tensor)
@@ -378,7 +379,7 @@ func TestLoadOfAnotherOptimizersState(t *testing.T) {
 			opt.Step([]float64{0.1}, tensors(o, gradients(3)))
 			bad := map[string]torch.Tensor{}
 			for _, p := range opt.State() {
-				bad[p.Name] = torch.Ones(torch.Options{DType: p.Tensor.DType()}, p.Tensor.Shape()...)
+				bad[p.Name] = torch.Ones(torchtest.Options(p.Tensor.DType()), p.Tensor.Shape()...)
 			}
 			c.spoil(bad)
 			before, live := state(opt, s), torch.Live()
@@ -399,7 +400,7 @@ func TestLoadOfAnotherOptimizersState(t *testing.T) {
 
 // Buffers and moments are made once, whatever the number of steps.
 func TestStepsKeepTheirState(t *testing.T) {
-	o := torch.Options{}
+	o := torchtest.Options(torch.Float32)
 	for i, want := range []int64{0, 3, 3, 6} {
 		do(t, func(*torch.Scope) {
 			s := store(o, [][]float64{{1, -2}, {3}, {0.5}})

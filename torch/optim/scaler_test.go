@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
@@ -15,8 +16,8 @@ import (
 // halves the scale; many good ones double it.
 func TestScaler(t *testing.T) {
 	err := torch.Do(func(*torch.Scope) error {
-		x := torch.FromFloat32([]float32{1, -2, 3}, 3).SetRequiresGrad(true)
-		unused := torch.Zeros(torch.Options{}, 2).SetRequiresGrad(true)
+		x := torchtest.Float32s([]float32{1, -2, 3}, 3).SetRequiresGrad(true)
+		unused := torch.Zeros(torchtest.Options(torch.Float32), 2).SetRequiresGrad(true)
 		scale := func(s *optim.Scaler) float64 { return s.State("s")[0].Tensor.Float64s()[0] }
 		grad := func(s *optim.Scaler, factor float64) ([]float64, bool) {
 			grads := s.Grad(x.Mul(x).Sum().MulScalar(factor), []torch.Tensor{x, unused})
@@ -45,7 +46,7 @@ func TestScaler(t *testing.T) {
 		}
 		// What was saved goes on: after 1999 good steps the next one doubles the scale, and the count begins anew.
 		for range 1999 {
-			s.Unscale([]torch.Tensor{torch.Ones(torch.Options{}, 1)})
+			s.Unscale([]torch.Tensor{torch.Ones(torchtest.Options(torch.Float32), 1)})
 		}
 		saved := map[string]torch.Tensor{"s": s.State("s")[0].Tensor}
 		again := optim.NewScaler()
@@ -109,7 +110,7 @@ func TestSkippedStepLeavesNoTrace(t *testing.T) {
 									t.Errorf("%s: a skipped step changed\n%v to\n%v", rule.name, before, after)
 								}
 							}
-							gs := []torch.Tensor{torch.FromFloat64([]float64{0.25, float64(step)}, 2), torch.Full(torch.Options{}, 0.5, 1), torch.Ones(torch.Options{}, 3)}
+							gs := []torch.Tensor{torch.FromFloat64([]float64{0.25, float64(step)}, 2), torch.Full(torchtest.Options(torch.Float32), 0.5, 1), torch.Ones(torchtest.Options(torch.Float32), 3)}
 							for i, g := range gs {
 								gs[i] = g.To(torch.Float32).ToDevice(d).MulScalar(scale)
 							}

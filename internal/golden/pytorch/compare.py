@@ -13,28 +13,41 @@ import sides
 
 
 class Outcome:
-    """What comes out, and what the steps take: their time, and the resident memory from the process with its libraries on."""
+    """What comes out, and what the steps take: their time, and the resident memory from the process with its libraries on; on
+    CUDA, the memory of the device."""
 
-    def __init__(self):
+    def __init__(self, device):
+        self.device = device
         self.tensors, self.seconds, self.peak = {}, {}, {}
         self.base = status("VmRSS")
 
     def put(self, group, values):
         for name, value in values.items():
             if value is not None:  # the gradient of what the loss does not depend on
-                self.tensors[group + "/" + name] = value.detach().clone().contiguous()
+                self.tensors[group + "/" + name] = value.detach().clone().contiguous().cpu()
 
     def steps(self, name, n, step):
+        cuda = self.device.type == "cuda"
+        if cuda:
+            torch.cuda.reset_peak_memory_stats(self.device)
         try:
             pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
         except OSError:
             pass  # then it is that of the whole process
         self.seconds[name] = []
         for i in range(n):
+            synchronize(self.device)
             start = time.perf_counter()
             step(i)
+            synchronize(self.device)
             self.seconds[name].append(time.perf_counter() - start)
-        self.peak[name] = max(0, status("VmHWM") - self.base)
+        self.peak[name] = torch.cuda.max_memory_allocated(self.device) if cuda else max(0, status("VmHWM") - self.base)
+
+
+def synchronize(device):
+    """Waits until a device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def status(key):
@@ -82,7 +95,7 @@ def sgd_of(module, weights):
 
 def train(task, side, given, out):
     """Looks at a derived network and takes steps of SGD."""
-    network = side.derived(task["net"])
+    network = side.derived(task["net"]).to(out.device)
 
     def losses(images, labels):
         logits, aux = network(images)
@@ -115,9 +128,17 @@ def train(task, side, given, out):
     out.put("statistics after", statistics(network))
 
 
+def supernet(task, side, device):
+    net = side.supernet(task["net"], task["search"])
+    net.weights.to(device)
+    for parameter in net.arch.values():
+        parameter.data = parameter.data.to(device)
+    return net
+
+
 def search(task, side, given, out):
     """Looks at a supernet and takes bilevel steps of each order from the same point."""
-    net = side.supernet(task["net"], task["search"])
+    net = supernet(task, side, out.device)
     given.fill(net.weights)
     given.fill_arch(net.arch)
     net.weights.train()
@@ -129,7 +150,7 @@ def search(task, side, given, out):
     loss.backward(inputs=list(net.weights.parameters()))
     out.put("weight gradients", gradients(net.weights))
     for order in task["orders"]:
-        net = side.supernet(task["net"], task["search"])
+        net = supernet(task, side, out.device)
         given.fill(net.weights)
         given.fill_arch(net.arch)
         net.weights.train()
@@ -152,10 +173,12 @@ def main(folder):
     dtype = getattr(torch, task["precision"])
     torch.set_num_threads(task["threads"])
     torch.set_default_dtype(dtype)
-    side = sides.Darts(task["reference"]) if task["reference"] else sides.Twin()
-    given = Input(load_file(str(folder / "input.safetensors")), dtype)
-    torch.ones(8, 8).mm(torch.ones(8, 8))
-    out = Outcome()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    device = torch.device(task["device"])
+    side = sides.of(task["reference"], device)
+    given = Input(load_file(str(folder / "input.safetensors"), device=task["device"]), dtype)
+    torch.ones(8, 8, device=device).mm(torch.ones(8, 8, device=device))
+    out = Outcome(device)
     (search if task["search"] else train)(task, side, given, out)
     save_file(out.tensors, str(folder / "pytorch.safetensors"))
     figures = {"version": torch.__version__, "seconds": out.seconds, "peak": out.peak, "notes": list(side.notes)}

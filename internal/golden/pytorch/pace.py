@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 import sides
-from compare import sgd_of
+from compare import sgd_of, supernet, synchronize
 
 
 def main(folder, compile):
@@ -19,7 +19,8 @@ def main(folder, compile):
     torch.set_num_threads(task["threads"])
     torch.set_default_dtype(getattr(torch, task["precision"]))
     device = torch.device(task["device"])
-    side = sides.Darts(task["reference"]) if task["reference"] else sides.Twin()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = task["autocast"] == "tf32"
+    side = sides.of(task["reference"], device)
     lower = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(task["autocast"])
     step = (searching if task["search"] else evaluating if task["evaluate"] else training)(task, side, device, compile)
     size, classes = {"cifar": 32, "imagenet": 224}[task["net"]["preset"]], task["net"]["classes"]
@@ -29,9 +30,11 @@ def main(folder, compile):
 
     for _ in sys.stdin:
         train, valid = sample(), sample()
+        synchronize(device)
         start, cpu = time.perf_counter(), time.process_time()
         with torch.autocast(device.type, lower, enabled=lower is not None):
             step(train, valid)
+        synchronize(device)
         print(json.dumps({"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu, "peak": peak(device)}), flush=True)
 
 
@@ -42,10 +45,8 @@ def peak(device):
 
 
 def searching(task, side, device, compile):
-    net = side.supernet(task["net"], task["search"])
-    net.weights.to(device).train()
-    for parameter in net.arch.values():
-        parameter.data = parameter.data.to(device)
+    net = supernet(task, side, device)
+    net.weights.train()
     net.logits = compile(net.logits)
     adam, sgd = side.adam(net, task["alpha"]), sgd_of(net.weights, task["weights"])
 

@@ -31,16 +31,16 @@ class Twin:
 
 
 class Darts:
-    """quark0/darts, unmodified, of 2018: chains of `normal` and `reduce` cells, and their search. What it needs of a GPU, of
-    torchvision and of an old PyTorch is stood in for from here."""
+    """quark0/darts, unmodified, of 2018: chains of `normal` and `reduce` cells, and their search. Its `cuda` leads to
+    the device of the comparison; what it needs of torchvision and of an old PyTorch is stood in for from here."""
 
-    def __init__(self, checkout):
+    def __init__(self, checkout, device):
         self.notes = []  # where the comparison departs from the checkout
         folder = pathlib.Path(checkout) / "cnn"
         sys.path.insert(0, str(folder))
         warnings.filterwarnings("ignore", message=".*This overload of .* is deprecated")
         for kind in (torch.Tensor, nn.Module):
-            kind.cuda = lambda self, *_, **__: self
+            kind.cuda = lambda self, *_, **__: self.to(device)
         # Its utils import torchvision for data alone, which nothing here reads.
         for name in ("torchvision", "torchvision.transforms", "torchvision.datasets"):
             sys.modules.setdefault(name, types.ModuleType(name))
@@ -96,6 +96,11 @@ class Darts:
         nn.utils.clip_grad_norm_(supernet.weights.parameters(), task["weights"]["clip"])
         sgd.step()
         return grads, loss.detach()
+
+
+def of(reference, device):
+    """The checkout of quark0/darts in that folder, on a device; without a folder the twin."""
+    return Darts(reference, device) if reference else Twin()
 
 
 @contextlib.contextmanager

@@ -28,9 +28,15 @@ func (s *setup) makePyTorch() {
 		"safetensors": {"safetensors/__init__.py": "", "safetensors/torch.py": ""},
 		"numpy":       {"numpy/__init__.py": ""}, "PyYAML": {"yaml/__init__.py": ""},
 	}
-	pins := readFile(s.t, "libtorch/2.1.2-pytorch.txt")
-	writeFile(s.t, filepath.Join(s.dir, "libtorch", "2.1.2-pytorch.txt"), []byte(pins))
-	copyFile(s.t, "pytorch.py", filepath.Join(s.dir, "pytorch.py"))
+	s.makeEnvironment("libtorch/2.1.2-pytorch.txt", contents)
+}
+
+// makeEnvironment writes a tiny wheel of every package in a list, with the files of contents or with a module of another name.
+func (s *setup) makeEnvironment(list string, contents map[string]map[string]string) {
+	s.t.Helper()
+	pins := readFile(s.t, list)
+	writeFile(s.t, filepath.Join(s.dir, list), []byte(pins))
+	copyFile(s.t, "environment.py", filepath.Join(s.dir, "environment.py"))
 	for line := range strings.Lines(pins) {
 		requirement, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		name, version, ok := strings.Cut(requirement, "==")
@@ -47,6 +53,26 @@ func (s *setup) makePyTorch() {
 		files[info+"WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 		files[info+"RECORD"] = ""
 		writeFile(s.t, filepath.Join(s.wheels, fmt.Sprintf("%s-%s-py3-none-any.whl", plain, version)), zipped(s.t, files))
+	}
+}
+
+// The Python with ONNX is prepared in the same way. Where that fails, the cure is said: the tests that need it show these words.
+func TestONNX(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	if exec.Command("python3", "-c", "import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))").Run() != nil {
+		t.Skip("python3 has no pip, or is none that the pinned onnxruntime was published for")
+	}
+	s.makeEnvironment("onnx.txt", map[string]map[string]string{"onnx": {"onnx/__init__.py": "print('there')\n"}, "onnxruntime": {"onnxruntime/__init__.py": ""}})
+	s.fails([]string{"onnx"}, "Check the network and pip's settings", "PIP_FIND_LINKS=")
+	other := filepath.Join(t.TempDir(), "python")
+	writeFile(t, other, []byte("#!/bin/sh\necho 3 9\n"))
+	s.fails([]string{"onnx"}, "needs a Python 3.11 to 3.14, and "+other+" is 3.9", "PYTHON="+other)
+	if got, _ := s.passes([]string{"onnx", "-c", "import onnx"}); got != "there\n" {
+		t.Errorf("%q", got)
+	}
+	if got, stderr := s.passes([]string{"onnx"}, "PIP_FIND_LINKS="); !strings.HasPrefix(got, filepath.Join(s.cache, "onnxruntime-")) || stderr != "" {
+		t.Errorf("%q %q", got, stderr)
 	}
 }
 

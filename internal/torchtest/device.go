@@ -1,0 +1,67 @@
+package torchtest
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"hdas/torch"
+)
+
+// Variable is the environment variable that names the device of all tests: cpu, which is the default also
+// where there is a GPU, cuda, cuda:N, or auto. "auto" of every configuration and command is this device.
+const Variable = "HDAS_TEST_DEVICE"
+
+func init() {
+	if os.Getenv(Variable) == "" {
+		os.Setenv(Variable, torch.CPU.String())
+	}
+	if _, err := parse(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", Variable, err)
+		os.Exit(1)
+	}
+}
+
+func parse() (torch.Device, error) {
+	if name := os.Getenv(Variable); name != torch.CPU.String() { // for the CPU, CUDA's libraries need not be loaded
+		return torch.ParseDevice(name)
+	}
+	return torch.CPU, nil
+}
+
+// Device returns the device of all tests, or the CPU after OnCPU.
+func Device() torch.Device {
+	d, err := parse()
+	if err != nil {
+		panic(err) // it has been changed since the program began
+	}
+	return d
+}
+
+// OnCPU is called first by tests of what exists on the CPU alone: its kernels, threads, instruction sets and
+// memory. Until the test ends, Device is the CPU.
+func OnCPU(t testing.TB) {
+	t.Helper()
+	t.Setenv(Variable, torch.CPU.String())
+}
+
+// Options returns the options of a tensor of that type on Device.
+func Options(t torch.DType) torch.Options { return torch.Options{DType: t, Device: Device()} }
+
+// Host returns the options of a tensor of that type on the CPU, for what a test compares the device with.
+func Host(t torch.DType) torch.Options { return torch.Options{DType: t, Device: torch.CPU} }
+
+// Float32s returns a new tensor on Device.
+func Float32s(data []float32, shape ...int64) torch.Tensor {
+	return torch.FromFloat32(data, shape...).ToDevice(Device())
+}
+
+// Float64s returns a new tensor on Device.
+func Float64s(data []float64, shape ...int64) torch.Tensor {
+	return torch.FromFloat64(data, shape...).ToDevice(Device())
+}
+
+// Int64s returns a new tensor on Device.
+func Int64s(data []int64, shape ...int64) torch.Tensor {
+	return torch.FromInt64(data, shape...).ToDevice(Device())
+}
