@@ -138,10 +138,10 @@ func (s *settings) overrides(c *cobra.Command) configs.Overrides {
 	return o
 }
 
-// changed returns the name of a flag that was given and changes more of the configuration than the number of
-// threads, "" if there is none.
+// changed returns the name of a flag that was given and changes more of the configuration than the device and
+// the number of threads, "" if there is none.
 func (s *settings) changed(c *cobra.Command) string {
-	for _, flag := range []string{"config", "set", "seed", "device", "data-dir"} {
+	for _, flag := range []string{"config", "set", "seed", "data-dir"} {
 		if c.Flags().Changed(flag) {
 			return flag
 		}

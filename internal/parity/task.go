@@ -161,6 +161,9 @@ func classes(preset plan.Preset) int64 {
 
 // newTask returns the task of a case, with the learning rates and losses of the paper.
 func newTask(c Case, s Settings) task {
+	if d, err := run.Device(s.Device); err == nil {
+		s.Device = d.String() // PyTorch does not know "auto"
+	}
 	config, n := configs.DefaultSearchSection(configs.CellSearch), c.network() // a derived network uses its section "weights" only
 	if !c.derived() {
 		if config = configs.DefaultSearchSection(n.kind); n.change != nil {
