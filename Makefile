@@ -7,7 +7,7 @@ PURE := ./setting ./estimate ./configs ./draw ./export ./datasets ./weights/... 
 	./torch/dtype ./torch/kernel ./torch/optim/schedule ./torch/versions ./internal/arch ./internal/fetch ./internal/filekind ./internal/imagefile ./internal/layered ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed ./lab/jobs
 
 .DEFAULT_GOAL := build
-.PHONY: help build wheel device-kit setup env demo test check race-pure race soak bench versions golden parity lint clean
+.PHONY: simulated help build wheel device-kit setup env demo test check race-pure race soak bench versions golden parity lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -55,6 +55,14 @@ bench: build ## steps beside PyTorch (prepared as for golden; REFERENCE=checkout
 	bin/hdas bench stage --cells 4,6,8 --window 2,3,4
 	bin/hdas bench loader --threads 1,2
 	@PYTHON=$(PYTHON) $(RUN) python3 scripts/bench.py
+
+# A CUDA device whose operations are the CPU's (internal/torchtest/simulated), and the packages that are tested on it.
+SIMULATED := ./torch/optim ./torch/nn ./metric ./models
+
+simulated: ## tests on a simulated CUDA device, which finds tensors on the wrong one (libtorch 2.15)
+	@mkdir -p bin
+	$(RUN) sh -c '$${CXX:-g++} -std=c++17 -O1 -fPIC -shared $$CGO_CXXFLAGS internal/torchtest/simulated/device.cpp -o bin/simulated.so $$CGO_LDFLAGS -l:libtorch_cpu.so -l:libc10.so'
+	HDAS_TEST_DEVICE=cuda $(RUN) go test -short -timeout 60m -exec "env LD_PRELOAD=$(CURDIR)/bin/simulated.so" $(SIMULATED)
 
 soak: ## kill a search at 200 random instants and resume it
 	$(RUN) go test -timeout 2h -run TestKilledAnywhere -v ./cmd/hdas -kills 200
