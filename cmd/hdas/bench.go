@@ -46,7 +46,7 @@ minutes, or fails, is left out with the reason.
 
 --launches counts libtorch's operations in a step, each at least one kernel on a
 GPU; what only makes a view is not counted. Without --path it counts those of the
-path operations. Counting makes steps slower.`,
+paths operations and grouped. Counting makes steps slower.`,
 		Example: `  hdas bench darts --batch 64 --reference ../darts
   hdas bench darts stage train --pytorch
   hdas bench stage --window 2,3,4,5 --batch 16,64 --json
@@ -65,7 +65,7 @@ path operations. Counting makes steps slower.`,
 	f.IntSliceVar(&b.cells, "cells", []int{0}, "cells of a chain, or of each searched stage; 0: the workload's own")
 	f.IntSliceVar(&b.window, "window", []int{0}, "window of the stage and distribution searches; 0: the paper's")
 	f.StringSliceVar(&b.recompute, "recompute", []string{"none"}, "what is recomputed in the backward pass: none, edge, cell")
-	f.StringSliceVar(&b.path, "path", []string{"kernels"}, "what computes a cell: kernels, operations (of libtorch)")
+	f.StringSliceVar(&b.path, "path", []string{"kernels"}, "what computes a cell: kernels, operations (of libtorch), grouped (the same, equal edges at once)")
 	f.StringSliceVar(&b.precision, "precision", []string{"float32"}, "float32, float64; bf16, fp16 (on CUDA): convolutions in that type; also for PyTorch")
 	f.StringVar(&b.device, "device", "cpu", "cpu, cuda, cuda:N or auto")
 	f.IntVar(&b.rounds, "rounds", 6, "number of steps, the first of which is not counted")
@@ -109,7 +109,7 @@ func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error
 	timing := parity.Timing{Self: []string{self, "bench", "--side"}, Twin: b.pytorch, Reference: b.reference, Rounds: b.rounds,
 		Compile: b.compile, CompileLimit: 10 * time.Minute, Launches: b.launches}
 	if b.launches && !c.Flags().Changed("path") {
-		b.path = []string{kernel.Operations.String()}
+		b.path = []string{kernel.Operations.String(), kernel.Grouped.String()}
 	}
 	var jobs []benchJob
 	for _, name := range names {

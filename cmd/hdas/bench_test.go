@@ -58,6 +58,22 @@ func TestBench(t *testing.T) {
 	}
 }
 
+// The operations of a step are counted, edge by edge and with equal edges grouped, and the most frequent are printed.
+func TestBenchLaunches(t *testing.T) {
+	results := benched(t, "train", "--launches")
+	if len(results) != 2 || results[0].Path != "operations" || results[1].Path != "grouped" {
+		t.Fatalf("%+v", results)
+	}
+	norms := func(r parity.Timed) int { return r.Launches["aten::native_batch_norm"] }
+	if single, grouped := norms(results[0]), norms(results[1]); single < 30 || grouped < 10 || grouped >= single {
+		t.Errorf("%d batch norms edge by edge, %d grouped", single, grouped)
+	}
+	code, out, errs := call(t, append(smallBench, "train", "--launches", "--path", "grouped")...)
+	if code != 0 || !strings.Contains(out, "train, grouped: ") || !strings.Contains(out, " operations in a step") || !strings.Contains(out, " others") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
 // Beside another program, its steps come in turns, and ratios are of the same round.
 func TestBenchBeside(t *testing.T) {
 	steps := python(t, "while read line; do echo '{\"seconds\": 1000, \"cpu\": 2000, \"peak\": 1e12}'; done\n")

@@ -206,12 +206,12 @@ def reduced(p, precision):
 
 
 def launches(p):
-    if "--launches" not in p.hdas("bench", "-h"):
-        p.row("this hdas has no bench --launches")
-        return
-    p.row("workload", "operations in a step")
-    for r in p.figures("bench", "darts", "stage", "train", "--device", p.device, "--launches", *p.small) or []:
-        p.row(r["workload"], sum(r["launches"].values()))
+    """Operations of a step, and its seconds, edge by edge and with equal edges grouped: what should be cuda.grouped's default."""
+    workloads = ["bench", "darts", "stage", "train", "--device", p.device, "--path", "operations,grouped"] + p.small
+    counted = p.figures(*workloads, "--launches") or []
+    p.row("workload", "path", "operations in a step", "seconds")
+    for r, timed in zip(counted, p.figures(*workloads) or []):
+        p.row(r["workload"], r["path"], sum(r["launches"].values()), "%.4f" % timed["seconds"])
 
 
 def reference(p):
@@ -266,7 +266,7 @@ PARTS.update({
     "bench-fp16": ("darts, train, eval in fp16", "3 min", lambda p: reduced(p, "fp16")),
     "compile-search": ("darts beside torch.compile, which compiles for minutes", "9 min", lambda p: bench(p, ["darts"], compile=True)),
     "compile-training": ("train and eval beside torch.compile", "9 min", lambda p: bench(p, ["train", "eval"], compile=True)),
-    "launches": ("launches of a step, where hdas counts them", "1 min", launches),
+    "launches": ("launches and seconds of a step, edge by edge and with equal edges grouped", "2 min", launches),
     "reference": ("DARTS' networks and search beside quark0/darts (REFERENCE=DIR)", "3 min", reference),
     "prediction": ("the predicted time and memory of an epoch, and its time", "3 min", prediction),
     "checkpoint": ("checkpoints of the CPU on the device, and of the device on the CPU", "1 min", moves),
