@@ -214,7 +214,7 @@ struct Weigh : torch::autograd::Node {
     const Tensor g = grads[0].unflatten(1, {copies, n[1]});
     for (size_t m = 0; m < x.size(); ++m) {
       if (task_should_compute_output(m))
-        out[m] = (g * factors(m)).sum(1).to(x[m].scalar_type());
+        out[m] = (copies == 1 ? grads[0] * factors(m).flatten(0, 1) : (g * factors(m)).sum(1)).to(x[m].scalar_type());
       if (task_should_compute_output(x.size()))
         slopes[m] = (g.to(w.scalar_type()) * x[m].unsqueeze(1)).sum({0, 2, 3, 4});
     }

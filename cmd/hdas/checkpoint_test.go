@@ -120,7 +120,7 @@ func TestCheckpointInAndOut(t *testing.T) {
 		{"predict x --input z", "need each other", exitUsage},
 		{"predict x y -o z", "need each other", exitUsage},
 		{"predict x --input y -o z --top 3", "--top", exitUsage},
-		{"serve x --max-images 0", "--max-images 0 is less than 1", exitUsage},
+		{"serve x --max-images 0", "--max-images 0 is not in 1..", exitUsage},
 		{"serve " + at("in.safetensors") + " --listen 127.0.0.1:99999", "cannot listen on 127.0.0.1:99999: ", exitFailed},
 		{"predict x y --precision float16", "float32, float64", exitUsage},
 	} {

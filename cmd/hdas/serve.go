@@ -39,11 +39,6 @@ unless --listen names another address, as 0.0.0.0:8080 for all.`,
   curl -F image=@a.jpg -F image=@b.jpg http://127.0.0.1:8080/`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
-			for name, n := range map[string]int64{"top": int64(top), "batch": int64(o.Batch), "max-images": int64(o.Images), "max-bytes": o.Bytes, "max-requests": int64(o.Requests)} {
-				if n < 1 {
-					return usageError{fmt.Errorf("--%s %d is less than 1", name, n)}
-				}
-			}
 			return p.runServe(c.Context(), a[0], ema, listen, common, top, o)
 		},
 	}
