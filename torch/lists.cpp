@@ -1,38 +1,21 @@
 // Functions on lists of tensors, such as all weights and their gradients. Tensors that are adjacent in memory,
 // as Flatten makes them, are computed as one.
 #include "guard.h"
-#include "shim.h"
+#include "tensors.h"
 
-#include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 #include <algorithm>
 #include <numeric>
 #include <unordered_map>
 
 using at::Tensor;
+using namespace hdas;
 
 namespace {
 
 using Tensors = std::vector<Tensor>;
 
-const Tensor &ref(ht t) { return *static_cast<Tensor *>(t); }
-ht handle(Tensor t) { return new Tensor(std::move(t)); }
-
-Tensors list(const ht *ts, int n) {
-  Tensors v;
-  v.reserve(n);
-  for (int i = 0; i < n; ++i)
-    v.push_back(ref(ts[i]));
-  return v;
-}
-
 bool same_kind(const Tensor &a, const Tensor &b) { return a.scalar_type() == b.scalar_type() && a.device() == b.device(); }
-
-// Whether b begins where a ends.
-bool adjacent(const Tensor &a, const Tensor &b) {
-  return a.storage().unsafeGetStorageImpl() == b.storage().unsafeGetStorageImpl() && a.scalar_type() == b.scalar_type() &&
-         a.storage_offset() + a.numel() == b.storage_offset() && a.is_contiguous() && b.is_contiguous();
-}
 
 // The indices of ts, in the order of their places in their storages. Storages are in the order of the list: that of
 // their addresses, which differs from run to run, would change the order of sums.
@@ -187,6 +170,19 @@ void flatten(const ht *ts, const Tensors &values, const std::vector<int> &order,
   }
 }
 
+// Writes to out what f makes of the runs of ts, divided like them.
+template <class F> char *each_run(const ht *ts, int n, ht *out, F f) {
+  return hdas_guard([&] {
+    c10::NoGradGuard no_grad;
+    const Tensors values = list(ts, n);
+    const Runs runs(values);
+    Tensors made;
+    for (const Tensor &t : runs.flat(values))
+      made.push_back(f(t));
+    runs.split(made, values, out);
+  });
+}
+
 } // namespace
 
 char *hdas_flatten(const ht *ts, int n) {
@@ -213,38 +209,15 @@ char *hdas_flatten_like(const ht *ts, const ht *like, int n) {
 }
 
 char *hdas_zeros_like(const ht *ts, int n, ht *out) {
-  return hdas_guard([&] {
-    const Tensors values = list(ts, n);
-    const Runs runs(values);
-    Tensors zeros;
-    for (const Tensor &t : runs.flat(values))
-      zeros.push_back(at::zeros(t.sizes(), t.options().requires_grad(false)));
-    runs.split(zeros, values, out);
-  });
+  return each_run(ts, n, out, [](const Tensor &t) { return at::zeros(t.sizes(), t.options().requires_grad(false)); });
 }
 
 char *hdas_clone_all(const ht *ts, int n, ht *out) {
-  return hdas_guard([&] {
-    c10::NoGradGuard no_grad;
-    const Tensors values = list(ts, n);
-    const Runs runs(values);
-    Tensors clones;
-    for (const Tensor &t : runs.flat(values))
-      clones.push_back(t.clone());
-    runs.split(clones, values, out);
-  });
+  return each_run(ts, n, out, [](const Tensor &t) { return t.clone(); });
 }
 
 char *hdas_to_cpu(const ht *ts, int n, ht *out) {
-  return hdas_guard([&] {
-    c10::NoGradGuard no_grad;
-    const Tensors values = list(ts, n);
-    const Runs runs(values);
-    Tensors copies;
-    for (const Tensor &t : runs.flat(values))
-      copies.push_back(t.detach().to(at::kCPU).contiguous());
-    runs.split(copies, values, out);
-  });
+  return each_run(ts, n, out, [](const Tensor &t) { return t.detach().to(at::kCPU).contiguous(); });
 }
 
 char *hdas_copy_all(const ht *to, const ht *from, int n) {

@@ -3,6 +3,7 @@
 #ifndef HDAS_NODES_H
 #define HDAS_NODES_H
 
+#include "tensors.h"
 #include "versions.h"
 
 #include <functional>
@@ -116,11 +117,10 @@ struct Join : torch::autograd::Node {
   }
 };
 
-// Whether tensors lie in memory one after another.
+// Whether each tensor begins in memory where the one before it ends.
 inline bool adjacent(const List &parts) {
-  for (size_t i = 0; i < parts.size(); ++i)
-    if (!parts[i].is_contiguous() || !parts[i].storage().is_alias_of(parts[0].storage()) ||
-        (i > 0 && parts[i].storage_offset() != parts[i - 1].storage_offset() + parts[i - 1].numel()))
+  for (size_t i = 1; i < parts.size(); ++i)
+    if (!adjacent(parts[i - 1], parts[i]))
       return false;
   return true;
 }

@@ -1,5 +1,5 @@
 #include "guard.h"
-#include "shim.h"
+#include "tensors.h"
 #include "versions.h"
 
 #include <ATen/Parallel.h>
@@ -14,19 +14,9 @@
 #include <torch/torch.h>
 
 using at::Tensor;
+using namespace hdas;
 
 namespace {
-
-const Tensor &ref(ht t) { return *static_cast<Tensor *>(t); }
-ht handle(Tensor t) { return new Tensor(std::move(t)); }
-
-std::vector<Tensor> list(const ht *ts, int n) {
-  std::vector<Tensor> v;
-  v.reserve(n);
-  for (int i = 0; i < n; ++i)
-    v.push_back(ref(ts[i]));
-  return v;
-}
 
 at::Generator generator(int device) {
   return at::globalContext().defaultGenerator(device < 0 ? at::Device(at::kCPU)

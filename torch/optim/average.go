@@ -17,10 +17,10 @@ type Average struct {
 // NewAverage returns the average of values, which it does not own, with a decay in [0,1). With warm, the decay
 // of the first steps is smaller (see Update).
 func NewAverage(values []nn.Param, decay float64, warm bool) *Average {
-	a := &Average{decay, warm, values, make([]torch.Tensor, len(values))}
-	torch.NoGrad(func() {
-		for i, v := range values {
-			a.means[i] = v.Tensor.Detach().Clone().Keep()
+	a := &Average{decay, warm, values, nil}
+	torch.Within(func(*torch.Scope) {
+		for _, mean := range torch.CloneAll(nn.Tensors(values)) {
+			a.means = append(a.means, mean.Keep())
 		}
 	})
 	return a
@@ -40,14 +40,11 @@ func (a *Average) Update(step int) {
 // Swap exchanges the averages and the values of the parameters and buffers. A second call puts both back, bit for
 // bit.
 func (a *Average) Swap() {
-	torch.NoGrad(func() {
-		for i, v := range a.values {
-			torch.Within(func(*torch.Scope) {
-				value := v.Tensor.Clone()
-				v.Tensor.Copy_(a.means[i])
-				a.means[i].Copy_(value)
-			})
-		}
+	torch.Within(func(*torch.Scope) {
+		values := nn.Tensors(a.values)
+		before := torch.CloneAll(values)
+		torch.CopyAll(values, a.means)
+		torch.CopyAll(a.means, before)
 	})
 }
 
