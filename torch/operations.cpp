@@ -210,7 +210,9 @@ private:
         y.value = (unfolded(y.value, copies) * factor.view({1, copies, 1, 1, 1})).flatten(1, 2);
     } else if (own_norm(term)) {
       const Tensor x = repeat(pool(from, term).value, copies);
-      y = {normed(joined(b).data(), x, factor.defined() ? spread(factor, x.size(1) / copies) : factor, pass.norm, repeated), true};
+      const List w = joined(b);
+      y = {normed(w.data(), x, factor.defined() ? spread(factor, x.size(1) / copies) : factor, pass.norm, repeated), true};
+      settle(b, w);
     } else {
       y = {weightless(from, b), false};
       if (factor.defined())
