@@ -12,24 +12,24 @@ import (
 
 // Spec selects a data set and the size of its images.
 type Spec struct {
-	Name string `mapstructure:"name" yaml:"name" json:"name"`
-	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir"`                    // folder of the files; empty means Dir()
-	Size int    `mapstructure:"size" yaml:"size" json:"size" range:"0..2048"` // height and width in pixels; 0 means the data set's own size, and 224 for image files
+	Name string `mapstructure:"name" yaml:"name" json:"name" help:"data set; folder: images of your own, in a folder for each class"`
+	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir" help:"folder of the files; empty: $HDAS_DATA, or data"`
+	Size int    `mapstructure:"size" yaml:"size" json:"size" range:"0..2048" help:"height and width in pixels; 0: the data set's own size, and 224 for image files"`
 
 	// For image files (imagenet, folder): in evaluation, the shorter side is resized to Resize pixels and
 	// the central Size x Size pixels are cropped.
-	Resize        int    `mapstructure:"resize" yaml:"resize" json:"resize" range:"0..4096"`      // 0 means Size * 256/224
-	Interpolation string `mapstructure:"interpolation" yaml:"interpolation" json:"interpolation"` // bilinear or bicubic; empty means bilinear
+	Resize        int    `mapstructure:"resize" yaml:"resize" json:"resize" range:"0..4096" help:"pixels of the shorter side of image files in evaluation, before the central crop to size; 0: size * 256/224"`
+	Interpolation string `mapstructure:"interpolation" yaml:"interpolation" json:"interpolation" help:"of images that are resized; empty: bilinear"`
 
 	// For a user's folder without a test folder: a random part of each class is used for testing.
-	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction" range:"[0,1)"` // fraction for testing, in (0,1); 0 means a fifth
-	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed"`                        // seed of that random split
+	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction" range:"[0,1)" help:"of a folder without a test folder: fraction of each class for testing; 0: a fifth"`
+	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed" help:"seed of that random split"`
 
 	// Cut is the recorded split of such a folder by a run; nil means that the folder is split now.
 	Cut Cut `mapstructure:"-" yaml:"-" json:"-"`
 
-	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty" range:"[0,1]"` // per-channel mean for normalisation; empty means the data set's own, and ImageNet's for a folder
-	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty" range:"(0,1]"`    // the same for the standard deviation
+	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty" range:"[0,1]" help:"mean of each channel for normalisation; empty: the data set's own, and ImageNet's for a folder"`
+	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty" range:"(0,1]" help:"the same for the standard deviation"`
 }
 
 const (
