@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,12 +57,11 @@ func (s *chosen) flags(c *cobra.Command) {
 // read returns the configuration of a name, a file or a run, and its faults as configs.Check does.
 func (s *chosen) read(name string, set []string) (c configs.Configuration, wrong, unfit error) {
 	o := configs.Overrides{File: name, Set: set, Start: lab.StartOf}
-	saved := filepath.Join(name, run.ConfigFile)
-	if _, err := os.Stat(saved); err == nil && !slices.Contains(configs.Names(), name) {
+	if run.Begun(name) && !slices.Contains(configs.Names(), name) {
 		if len(set) > 0 {
 			return nil, fmt.Errorf("%s is a run, whose configuration --set cannot change", name), nil
 		}
-		o.File, o.Alone, o.Start = saved, true, nil
+		o.File, o.Alone, o.Start = filepath.Join(name, run.ConfigFile), true, nil
 	}
 	if s.genotype != "" {
 		g, err := run.LoadGenotype(s.genotype)
@@ -261,7 +259,7 @@ prints the command that runs it, and the settings that differ from the defaults.
 // describe sets what a configuration would run.
 func (r *checked) describe(c configs.Configuration) {
 	how, genotype := "--config "+quoted(r.File), "GENOTYPE "
-	if info, err := os.Stat(r.File); err == nil && info.IsDir() {
+	if run.Begun(r.File) {
 		how, genotype = "--resume --out "+quoted(r.File), ""
 	}
 	switch c := c.(type) {

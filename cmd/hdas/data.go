@@ -53,11 +53,11 @@ ImageNet must be downloaded from image-net.org, after agreeing to its terms. Put
 ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz
 into the data folder; they need not be unpacked, either.`,
 		Example: "  hdas data get cifar10\n  hdas data get cifar100 --url https://mirror.example/cifar/",
-		Args:    args(cobra.ExactArgs(1)), ValidArgs: []string{"cifar10", "cifar100"},
+		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
 			archives := datasets.Published(a[0])
 			if archives == nil {
-				return usageError{fmt.Errorf("%q cannot be downloaded by this command; cifar10 and cifar100 can%s", a[0], setting.Meant(a[0], c.ValidArgs))}
+				return usageError{fmt.Errorf("%q cannot be downloaded by this command; cifar10 and cifar100 can%s", a[0], setting.Meant(a[0], []string{"cifar10", "cifar100"}))}
 			}
 			at := slices.IndexFunc(archives, func(a datasets.Archive) bool { return a.Form == form })
 			if at < 0 {

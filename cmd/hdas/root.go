@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/configs"
-	"hdas/models/genotype"
 	"hdas/run"
 )
 
@@ -42,6 +41,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 }
 
 func (p *program) root() *cobra.Command {
+	version := false
 	c := &cobra.Command{
 		Use:   "hdas",
 		Short: "Hierarchical differentiable architecture search (H-DAS) on libtorch",
@@ -54,12 +54,36 @@ checkpoint, from which --resume continues. A second signal ends the program at
 once, without a checkpoint.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: commandOf("command"),
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if version {
+				return p.version()
+			}
+			return c.Help()
+		},
 	}
 	c.SetFlagErrorFunc(flagError)
+	c.Flags().BoolVar(&version, "version", false, "print the commit, libtorch, CUDA and instruction sets of this program")
 	c.PersistentFlags().BoolVar(&p.json, "json", false, "print results as JSON")
-	c.AddCommand(p.search(), p.train(), p.finetune(), p.eval(), p.predict(), p.serve(), p.compare(), p.config(), p.space(), p.show(), p.draw(), p.importing(), p.export(), p.data(), p.demo(), p.doctor(), p.bench())
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"begin", "Begin:", []*cobra.Command{p.doctor(), p.demo(), p.data(), p.config()}},
+		{"search", "Search and look at architectures:", []*cobra.Command{p.search(), p.compare(), p.show(), p.draw(), p.space()}},
+		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval()}},
+		{"use", "Use trained networks:", []*cobra.Command{p.predict(), p.serve(), p.export(), p.importing()}},
+		{"more", "Measure, and help:", []*cobra.Command{p.bench(), p.man()}},
+	} {
+		c.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, command := range g.commands {
+			command.GroupID = g.id
+			c.AddCommand(command)
+		}
+	}
+	c.SetHelpCommandGroupID("more")
+	c.SetCompletionCommandGroupID("more")
 	bound(c)
+	completed(c)
 	return c
 }
 
@@ -86,11 +110,6 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// genotypeNames completes the name of a genotype on the command line.
-func genotypeNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return genotype.Names(), cobra.ShellCompDirectiveDefault
 }
 
 // print writes a result, with --json as JSON and otherwise as the text that f writes.
@@ -121,7 +140,6 @@ func (s *settings) flags(c *cobra.Command) {
 	f.StringVar(&s.device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	f.IntVar(&s.threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default, or with --resume the number of the run")
 	f.StringVar(&s.dataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
-	c.RegisterFlagCompletionFunc("config", cobra.FixedCompletions(configs.Names(), cobra.ShellCompDirectiveDefault))
 }
 
 // overrides returns the settings of the flags; flags of their own win over --set.
