@@ -1,10 +1,13 @@
 package datasets
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"hdas/internal/raster"
 	"hdas/setting"
@@ -13,7 +16,7 @@ import (
 // Spec selects a data set and the size of its images.
 type Spec struct {
 	Name string `mapstructure:"name" yaml:"name" json:"name" help:"data set; folder: images of your own, in a folder for each class"`
-	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir" help:"folder of the files; empty: $HDAS_DATA, or data"`
+	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir" help:"folder of the files, ~ is the home folder; empty: $HDAS_DATA, or data"`
 	Size int    `mapstructure:"size" yaml:"size" json:"size" range:"0..2048" help:"height and width in pixels; 0: the data set's own size, and 224 for image files"`
 
 	// For image files (imagenet, folder): in evaluation, the shorter side is resized to Resize pixels and
@@ -138,9 +141,7 @@ func (s Spec) Open(split string) (Dataset, error) {
 	if split != Train && split != Test {
 		return nil, fmt.Errorf("split %q %s", split, setting.Unknown(split, []string{Train, Test}))
 	}
-	if s.Dir == "" {
-		s.Dir = Dir()
-	}
+	s.Dir = Folder(s.Dir)
 	d, err := src.open(s, split)
 	if err != nil {
 		return nil, err
@@ -167,19 +168,22 @@ func Missing(name, dir string) error {
 	if err != nil {
 		return err
 	}
-	if dir == "" {
-		dir = Dir()
-	}
-	return s.missing(dir)
+	return s.missing(Folder(dir))
 }
 
 // Some reports whether dir has any file of a known data set.
 func Some(name, dir string) bool { return sources[name].some(dir) }
 
 // Dir returns the default folder of data sets: $HDAS_DATA, or else "data" in the working directory.
-func Dir() string {
-	if dir := os.Getenv("HDAS_DATA"); dir != "" {
-		return dir
+func Dir() string { return Folder("") }
+
+// Folder returns the path of a folder of data sets. An empty one is Dir(); ~ at its head is the home folder.
+func Folder(path string) string {
+	path = cmp.Or(path, os.Getenv("HDAS_DATA"), "data")
+	if below, ok := strings.CutPrefix(path, "~"); ok && (below == "" || below[0] == '/') {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, below)
+		}
 	}
-	return "data"
+	return path
 }

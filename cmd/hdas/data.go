@@ -63,9 +63,7 @@ into the data folder; they need not be unpacked, either.`,
 			if at < 0 {
 				return usageError{fmt.Errorf("--form %q %s", form, setting.Unknown(form, []string{"binary", "python"}))}
 			}
-			if dir == "" {
-				dir = datasets.Dir()
-			}
+			dir = datasets.Folder(dir)
 			archive := archives[at]
 			f := fetch.File{URL: strings.TrimSuffix(url, "/") + "/" + archive.Name, Path: filepath.Join(dir, archive.Name), MD5: archive.MD5}
 			progress, end := bytesBar(p.err, archive.Name)
@@ -123,10 +121,13 @@ or damaged, there are fewer than two classes, or a part has no images.`,
 		Example: "  hdas data check\n  hdas data check photos",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
-			s.Dir = datasets.Dir()
 			if len(a) > 0 {
+				if c.Flags().Changed("data-dir") {
+					return usageError{fmt.Errorf("two folders: %q and --data-dir %q; name one", a[0], s.Dir)}
+				}
 				s.Dir = a[0]
 			}
+			s.Dir = datasets.Folder(s.Dir)
 			names := []string{s.Name}
 			if s.Name == "" {
 				names = lab.DataIn(s.Dir)
@@ -158,6 +159,7 @@ or damaged, there are fewer than two classes, or a part has no images.`,
 		},
 	}
 	f := c.Flags()
+	dataFlag(f, &s.Dir)
 	f.StringVar(&s.Name, "name", "", "the data set: "+strings.Join(datasets.Names(), ", ")+"; default: all that are there")
 	f.IntVar(&s.Size, "size", 0, "of image files: the side at which they are seen; default 224")
 	f.Float64Var(&s.TestFraction, "test-fraction", 0, "of a folder: the share kept for testing; default a fifth")

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"hdas/configs"
 	"hdas/run"
@@ -137,9 +138,20 @@ func (s *settings) flags(c *cobra.Command) {
 	f.StringVar(&s.File, "config", "", "configuration: "+strings.Join(configs.Names(), ", ")+", or a YAML file")
 	f.StringArrayVar(&s.Set, "set", nil, "change one setting, as in --set train.epochs=10 (repeatable)")
 	f.Uint64Var(&s.seed, "seed", 0, "seed of the initial weights, the order of images and the augmentation")
-	f.StringVar(&s.device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	f.IntVar(&s.threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default, or with --resume the number of the run")
-	f.StringVar(&s.dataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
+	machineFlags(f, &s.device, &s.threads)
+	f.Lookup("threads").Usage += ", or with --resume the number of the run"
+	dataFlag(f, &s.dataDir)
+}
+
+// machineFlags adds the flags of all commands that compute on a device.
+func machineFlags(f *pflag.FlagSet, device *string, threads *int) {
+	f.StringVar(device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	f.IntVar(threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
+}
+
+// dataFlag adds the flag of all commands that read a data set.
+func dataFlag(f *pflag.FlagSet, dir *string) {
+	f.StringVar(dir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
 }
 
 // overrides returns the settings of the flags; flags of their own win over --set.
