@@ -91,7 +91,7 @@ func together(wrong, unfit error) error {
 	if wrong == nil || unfit == nil {
 		return errors.Join(wrong, unfit)
 	}
-	return errors.Join(wrong, errors.New("and without these settings:"), unfit)
+	return errors.Join(wrong, fmt.Errorf("and without these settings:\n%w", unfit))
 }
 
 func (p *program) configShow() *cobra.Command {
