@@ -26,7 +26,7 @@ func with(c validator, key string, value any) error {
 	return c.Validate()
 }
 
-// ErrNoKind is the error for a file that is a configuration of a search as well as of a training.
+// ErrNoKind is the error for a file that does not say what it is the configuration of.
 var ErrNoKind = errors.New("it has neither the key search.kind nor the section train, so that it may be a configuration of any kind")
 
 // Check returns the configuration of a kind, one of Kinds or Training, and its faults as CheckSearch does. If kind is
@@ -70,7 +70,7 @@ func kindOfFile(list map[string]any) (string, error) {
 	case len(kinds) == 1 && ok:
 		return k, nil
 	case len(kinds) > 1:
-		return "", errors.New("it has the sections search and train, but a configuration is one of the two")
+		return "", errors.New("it has the sections search and train; a configuration has one of the two")
 	}
 	return "", ErrNoKind
 }

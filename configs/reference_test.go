@@ -210,7 +210,7 @@ func TestKindOfFile(t *testing.T) {
 		"seed: 3":             "may be a configuration of any kind",
 		"search: {epochs: 3}": "may be a configuration of any kind",
 		"search: {kind: x}":   `search "x" is unknown; known are cell`,
-		"search: {kind: cell}\ntrain: {epochs: 3}": "a configuration is one of the two",
+		"search: {kind: cell}\ntrain: {epochs: 3}": "a configuration has one of the two",
 		"- a": "keys with values are needed",
 	} {
 		name := file(t, []byte(text))

@@ -151,6 +151,9 @@ has the same as tables.`,
 						fmt.Fprintf(w, "    %s\n", note)
 					}
 				}
+				if len(keys) == 1 {
+					fmt.Fprintf(w, "    set it by --set %s=..., in a file of --config, or by the environment variable %s\n", keys[0].Name, keys[0].Variable)
+				}
 			})
 		},
 	}

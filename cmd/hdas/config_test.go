@@ -51,6 +51,9 @@ func TestConfigKeys(t *testing.T) {
 	if out := must(t, "config", "keys", "learning rate"); !strings.Contains(out, "train.lr\n    number in (0,1000]; default 0.025\n    first learning rate [H-DAS section 6.4]\n") {
 		t.Error(out)
 	}
+	if out := must(t, "config", "keys", "train.lr"); !strings.Contains(out, "--set train.lr=") || !strings.Contains(out, "HDAS_TRAIN_LR") {
+		t.Error(out)
+	}
 	var all []configs.Key
 	if err := json.Unmarshal([]byte(must(t, "config", "keys", "--json")), &all); err != nil || len(all) != len(configs.Keys()) {
 		t.Errorf("%d keys, %v", len(all), err)
