@@ -239,6 +239,11 @@ func gather(c any, known []string, o Overrides) (values, error) {
 		}
 		broken = err
 		g.put(list, builtin || o.Alone)
+		if o.Alone {
+			for _, key := range retired {
+				delete(g, key)
+			}
+		}
 	}
 	f := unknownVariables()
 	set := func(key, text string) {
@@ -263,6 +268,9 @@ func gather(c any, known []string, o Overrides) (values, error) {
 	f = append(f, unknownKeys(slices.Sorted(maps.Keys(g)), known)...)
 	return g, errors.Join(broken, f.Err())
 }
+
+// retired holds keys that saved configurations of runs may have, and that have no effect any more.
+var retired = []string{"cuda.channels_last"}
 
 // most is the largest number of unknown keys that are described one by one.
 const most = 5

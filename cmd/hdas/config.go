@@ -127,18 +127,14 @@ YAML that --config reads: those that it gives, those of the environment and of
 
 func (p *program) configKeys() *cobra.Command {
 	return &cobra.Command{
-		Use: "keys [KEY|SECTION|WORDS]", Short: "Explain the settings: values, default, meaning, place in the paper",
+		Use: "keys [KEY|SECTION|WORD...]", Short: "Explain the settings: values, default, meaning, place in the paper",
 		Long: `Explain the settings of searches and trainings: all, one, those of a section (data,
 network, search, search.alpha, train ...) or those with a text in their name or
 meaning. Each has its values, its default and its meaning; docs/configuration.md
 has the same as tables.`,
-		Example: "  hdas config keys train.lr\n  hdas config keys search.alpha\n  hdas config keys \"learning rate\"",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Example: "  hdas config keys train.lr\n  hdas config keys search.alpha\n  hdas config keys learning rate",
 		RunE: func(_ *cobra.Command, a []string) error {
-			text := ""
-			if len(a) > 0 {
-				text = a[0]
-			}
+			text := strings.Join(a, " ")
 			keys := configs.Find(text)
 			if len(keys) == 0 {
 				words := strings.FieldsFunc(strings.Join(configs.Keys(), "."), func(r rune) bool { return r == '.' })
