@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Dir is the folder of a run. It is locked against other processes until Close.
@@ -17,6 +18,10 @@ type Dir struct {
 	path  string
 	lock  *os.File
 	whole bool // the newest checkpoint is known to be intact
+
+	table  table
+	events int64     // size of the file of events with the records so far; 0: it is to be read
+	since  time.Time // of the last record, or when the folder was opened
 }
 
 // Create creates a folder for a new run, with its parents, and locks it. A folder that already holds a
@@ -111,7 +116,7 @@ func open(path string) (*Dir, error) {
 	case err != nil:
 		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
-	return &Dir{path: path, lock: lock}, nil
+	return &Dir{path: path, lock: lock, since: time.Now()}, nil
 }
 
 func (d *Dir) hasOneOf(names ...string) bool {
