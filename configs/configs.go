@@ -30,7 +30,7 @@ type CUDA struct {
 	Deterministic bool `mapstructure:"deterministic" yaml:"deterministic"` // cuDNN uses only algorithms that give the same bits each time
 	Benchmark     bool `mapstructure:"benchmark" yaml:"benchmark"`         // cuDNN measures its algorithms for each new shape and uses the fastest
 	Grouped       bool `mapstructure:"grouped" yaml:"grouped"`             // equal operations that read one state of a cell are computed as one: fewer and larger operations
-	ChannelsLast  bool `mapstructure:"channels_last" yaml:"channels_last"` // in bf16 and fp16, features have the channels innermost
+	Graphs        bool `mapstructure:"graphs" yaml:"graphs"`               // the passes of a step are recorded once and then launched as one (CUDA graphs); false: each operation is launched
 }
 
 // Data holds the settings of the data set, of the augmentation and of the loader.
@@ -112,7 +112,7 @@ func DefaultTrain() Train {
 
 func common(channels int64, layers int) Common {
 	return Common{
-		Device: "auto", Precision: "float32", CUDA: CUDA{ChannelsLast: true},
+		Device: "auto", Precision: "float32", CUDA: CUDA{Graphs: true},
 		Data: Data{
 			Spec: datasets.Spec{Name: "cifar10", Interpolation: "bilinear"}, Damaged: FailOnDamaged,
 			Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16, AutoAugment: "none", RandAugment: datasets.RandAugment{Magnitude: 9}},

@@ -48,6 +48,7 @@ type Loader struct {
 	// Least is the smallest allowed number of images in a batch: 2 if batch norm trains on it. The images
 	// of a last batch that is smaller than this are added to the batch before. 0 means 1.
 	Least    int
+	blank    bool
 	DropLast bool // leave out a smaller last batch
 	Shuffle  bool // use a different random order in each epoch
 	// Balance, unless nil, holds the labels of all images (Labels). Then an epoch has as many images as the data
@@ -88,10 +89,11 @@ func (l *Loader) Batches() int {
 	return whole + 1
 }
 
-// With returns a copy of the loader with another number of images in a batch.
-func (l *Loader) With(batch int) *Loader {
+// Measuring returns a copy of the loader for measurements, with another number of images in a batch. It reads damaged
+// files as black images of class 0, without a word.
+func (l *Loader) Measuring(batch int) *Loader {
 	other := *l
-	other.Batch = batch
+	other.Batch, other.blank = batch, true
 	return &other
 }
 
@@ -316,7 +318,9 @@ func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error 
 		label, err := f.make(out.Images[out.N*f.size:][:f.size], i, f.draws.at(draw), w)
 		var damaged *DamagedError
 		switch {
-		case errors.As(err, &damaged) && f.Damaged != nil:
+		case errors.As(err, &damaged) && f.blank:
+			clear(out.Images[out.N*f.size:][:f.size])
+		case damaged != nil && f.Damaged != nil:
 			f.Damaged(damaged)
 			continue
 		case damaged != nil:

@@ -351,11 +351,11 @@ func TestRunsWithoutARecord(t *testing.T) {
 		forget(t, d)
 		w := watching(false)
 		got, err := score(t, d, w, datasets.Test)
-		if err != nil || !reflect.DeepEqual(got, want) || len(w.notes) != 1 || !strings.Contains(w.notes[0], "no record") {
+		if err != nil || !reflect.DeepEqual(got, want) || len(torchtest.Notes(w.notes)) != 1 || !strings.Contains(w.notes[0], "no record") {
 			t.Errorf("%s: %+v, %v, not %+v; notes %q", name, got, err, want, w.notes)
 		}
 		w = watching(false)
-		if _, err := lab.Train(t.Context(), c, published(t, "DARTS_V1"), d, w.Watch); err != nil || len(w.notes) != 1 {
+		if _, err := lab.Train(t.Context(), c, published(t, "DARTS_V1"), d, w.Watch); err != nil || len(torchtest.Notes(w.notes)) != 1 {
 			t.Errorf("%s, gone on with: %v, notes %q", name, err, w.notes)
 		}
 		if b, ok, _, err := run.ReadBasis(d.Path()); err != nil || !ok || name == "folder" && (b.Cuts["test"] == nil || len(b.Cuts["test"]) > 0) {

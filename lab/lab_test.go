@@ -12,6 +12,7 @@ import (
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/internal/torchtest"
 	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -229,7 +230,7 @@ func TestNoteOfPartialChannels(t *testing.T) {
 		if !errors.Is(err, run.ErrStopped) {
 			t.Errorf("partial_channels %s: %v", share, err)
 		}
-		if len(notes) != want || want == 1 && !strings.Contains(notes[0], "partial_channels") {
+		if notes = torchtest.Notes(notes); len(notes) != want || want == 1 && !strings.Contains(notes[0], "partial_channels") {
 			t.Errorf("partial_channels %s: notes %q", share, notes)
 		}
 	}

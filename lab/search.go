@@ -90,7 +90,7 @@ func (w Watch) searchSetup(c configs.Search, o torch.Options, autocast torch.DTy
 	m := c.Network
 	m.Classes = int64(len(weights.Info().Classes))
 	s := search.Setup{
-		Config: c.Search, Macro: m, Options: o, Autocast: autocast, Path: pathOf(c.Common, o), ChannelsFirst: !c.CUDA.ChannelsLast, Seed: c.Seed,
+		Config: c.Search, Macro: m, Options: o, Autocast: autocast, Path: pathOf(c.Common, o), Graphs: c.CUDA.Graphs, Seed: c.Seed,
 		Name:  fmt.Sprintf("%s-search-%s-seed%d", c.Search.Kind, c.Data.Name, c.Seed),
 		Train: w.loader(c.Common, weights, c.Search.Batch, true),
 		Valid: w.loader(c.Common, arch, c.Search.Batch, true),

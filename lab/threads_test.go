@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hdas/configs"
+	"hdas/internal/torchtest"
 	"hdas/run"
 )
 
@@ -62,7 +63,7 @@ func TestThreadsOfParts(t *testing.T) {
 			t.Errorf("%d threads, not %d, %v", got, want, err)
 		}
 	}
-	if len(notes) != 1 || !strings.Contains(notes[0], "recorded number of threads") {
+	if notes = torchtest.Notes(notes); len(notes) != 1 || !strings.Contains(notes[0], "recorded number of threads") {
 		t.Errorf("notes %q", notes)
 	}
 	if _, _, err := w.again(configs.Common{Device: "auto", Precision: "float32"}, run.Machine{}); err != nil || defaultThreads() != own {

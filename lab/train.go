@@ -132,7 +132,7 @@ func (w Watch) trainSetup(c configs.Train, o torch.Options, autocast torch.DType
 	m := c.Network
 	m.Classes = int64(len(learn.Info().Classes))
 	s = train.Setup{
-		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, Path: pathOf(c.Common, o), ChannelsFirst: !c.CUDA.ChannelsLast, Seed: c.Seed, Data: c.Data.Spec,
+		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, Path: pathOf(c.Common, o), Graphs: c.CUDA.Graphs, Seed: c.Seed, Data: c.Data.Spec,
 		Train: w.loader(c.Common, learn, c.Train.Batch*c.Train.Accumulate, true),
 		Test:  w.loader(c.Common, parts[datasets.Test], 2*c.Train.Batch, false),
 	}

@@ -81,16 +81,25 @@ func Tensors(b datasets.Batch, o torch.Options) (images, labels torch.Tensor) {
 	return images.To(o.DType), o.Device.FromInt64(b.Labels, int64(b.N))
 }
 
-// CrossEntropy returns the mean cross-entropy, a scalar, of logits (N,Classes) for the labels (N) that
-// Tensors returned for b. For images mixed by mixup or CutMix it is the mean of the losses for both
-// labels, weighted by their shares. smoothing is the label smoothing.
-func CrossEntropy(logits, labels torch.Tensor, b datasets.Batch, smoothing float64) torch.Tensor {
-	loss := torch.CrossEntropy(logits, labels, smoothing)
+// Mixed returns the other labels (N) of a batch whose images were mixed by mixup or CutMix, and the shares (2) of
+// both, on the device of o; nothing for other batches. They belong to the innermost scope.
+func Mixed(b datasets.Batch, o torch.Options) []torch.Tensor {
 	if len(b.Others) == 0 {
+		return nil
+	}
+	return []torch.Tensor{o.Device.FromInt64(b.Others, int64(b.N)), o.Device.FromFloat64([]float64{b.Share, 1 - b.Share}, 2).To(o.DType)}
+}
+
+// CrossEntropy returns the mean cross-entropy, a scalar, of logits (N,Classes) for labels (N). If mixed is what
+// Mixed returned, and not empty, it is the mean of the losses for both labels, weighted by their shares.
+// smoothing is the label smoothing.
+func CrossEntropy(logits, labels torch.Tensor, mixed []torch.Tensor, smoothing float64) torch.Tensor {
+	loss := torch.CrossEntropy(logits, labels, smoothing)
+	if len(mixed) == 0 {
 		return loss
 	}
-	others := logits.Device().FromInt64(b.Others, int64(b.N))
-	return loss.MulScalar(b.Share).Add(torch.CrossEntropy(logits, others, smoothing).MulScalar(1 - b.Share))
+	others, shares := mixed[0], mixed[1]
+	return loss.Mul(shares.Select(0, 0)).Add(torch.CrossEntropy(logits, others, smoothing).Mul(shares.Select(0, 1)))
 }
 
 // Evaluate runs a classifier on one epoch of a loader, without gradients and in evaluation mode, and

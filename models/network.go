@@ -133,9 +133,6 @@ func (n *Network) Forward(c *nn.Ctx, x torch.Tensor) (logits, aux torch.Tensor) 
 	if c.Autocast == torch.Float32 {
 		return n.forward(c, x)
 	}
-	if x.Device().IsCUDA() && !c.ChannelsFirst {
-		x = x.ChannelsLast() // the format that tensor cores read; all later features keep it
-	}
 	torch.Autocast(x.Device(), c.Autocast, func() { logits, aux = n.forward(c, x) })
 	if logits = logits.To(x.DType()); aux.Defined() {
 		aux = aux.To(x.DType())

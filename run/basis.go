@@ -87,7 +87,7 @@ type Difference struct {
 }
 
 // free lists the settings that may be changed before a run is resumed.
-var free = []string{"device", "cuda.deterministic", "cuda.benchmark", "cuda.grouped", "cuda.channels_last", "threads", "data.dir", "data.workers", "data.damaged", "search.checkpoint_steps", "train.checkpoint_steps", "search.recompute", "train.recompute"}
+var free = []string{"device", "cuda.deterministic", "cuda.benchmark", "cuda.grouped", "cuda.graphs", "threads", "data.dir", "data.workers", "data.damaged", "search.checkpoint_steps", "train.checkpoint_steps", "search.recompute", "train.recompute"}
 
 // Differences returns how now differs from b, the basis of a run. Parts of the data and settings that only
 // one of them has are not compared.

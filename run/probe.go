@@ -36,7 +36,8 @@ func (p Probe[B]) Peak(ctx context.Context, batch int) (peak int64, err error) {
 	return peak, short(errors.Join(err, failed))
 }
 
-// once runs two steps, since the optimizers keep tensors from the first one, and a batch of the evaluation.
+// once runs two steps, since the optimizers keep tensors from the first one, or, on CUDA, as many as until they are
+// recorded and replayed, and a batch of the evaluation.
 func (p Probe[B]) once(ctx context.Context, batch int) error {
 	t, err := p.Start(batch)
 	if err != nil {
@@ -44,6 +45,9 @@ func (p Probe[B]) once(ctx context.Context, batch int) error {
 	}
 	defer t.Free()
 	left := 2
+	if p.Device.IsCUDA() {
+		left = torch.Warm + 2
+	}
 	if err := p.steps(ctx, t, p.Epoch, func() bool { left--; return left > 0 }); err != nil {
 		return err
 	}

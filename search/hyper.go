@@ -20,11 +20,13 @@ var orders = map[configs.Order]HyperGrad{configs.FirstOrder: FirstOrder, configs
 // FirstOrder is the HyperGrad that treats the weights as constants. It computes no gradient of the
 // weights. Batch norms update their running statistics with the validation batch.
 func FirstOrder(b *Bilevel, _ float64, _, valid Sample) ([]torch.Tensor, Losses) {
-	losses := b.Net.ArchLoss(valid)
-	b.mark("alpha forward")
-	grads := b.Arch.Scaler.Grad(losses.Total, b.Arch.Params)
+	made := b.archs.Call(nil, []torch.Tensor{valid.Images, valid.Labels}, func(in []torch.Tensor) []torch.Tensor {
+		l := b.Net.ArchLoss(Sample{in[0], in[1]})
+		b.mark("alpha forward")
+		return append([]torch.Tensor{l.Total, l.Classification, l.Depth, l.Complexity}, b.Arch.Scaler.Grad(l.Total, b.Arch.Params)...)
+	})
 	b.mark("alpha backward")
-	return grads, losses
+	return made[4:], Losses{made[0], made[1], made[2], made[3]}
 }
 
 // Unrolled is the HyperGrad at the weights after their next step on train (DARTS eq. 7), with momentum

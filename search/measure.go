@@ -33,7 +33,7 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	start := func(batch int) (*task, error) {
 		of := s
 		of.Config.Batch = batch
-		of.Train, of.Valid, of.Test = s.Train.With(batch), s.Valid.With(batch), s.Test.With(2*batch)
+		of.Train, of.Valid, of.Test = s.Train.Measuring(batch), s.Valid.Measuring(batch), s.Test.Measuring(2*batch)
 		return start(of)
 	}
 	r := estimate.Run{

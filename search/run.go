@@ -22,19 +22,19 @@ import (
 
 // Setup holds the inputs of a search.
 type Setup struct {
-	Config        configs.SearchSection
-	Macro         plan.Macro
-	Train, Valid  *datasets.Loader // the halves of the training data for the weights and for the architecture
-	Test          *datasets.Loader // the images of Valid, in order and not augmented, for the evaluation after an epoch
-	Options       torch.Options
-	Autocast      torch.DType // type of the convolutions while learning; Float32: that of Options
-	Path          kernel.Path // what computes cells while learning
-	ChannelsFirst bool        // under autocast on CUDA, the channels of features are not innermost
-	Seed          uint64
-	Name          string            // of the resulting genotype
-	Resolved      []byte            // the whole configuration as YAML, stored in the checkpoint
-	Basis         *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
-	Note          func(text string) // called with what a user should know of a resumed run, one sentence; may be nil
+	Config       configs.SearchSection
+	Macro        plan.Macro
+	Train, Valid *datasets.Loader // the halves of the training data for the weights and for the architecture
+	Test         *datasets.Loader // the images of Valid, in order and not augmented, for the evaluation after an epoch
+	Options      torch.Options
+	Autocast     torch.DType // type of the convolutions while learning; Float32: that of Options
+	Path         kernel.Path // what computes cells while learning
+	Graphs       bool        // on CUDA, records the passes of a step as graphs
+	Seed         uint64
+	Name         string            // of the resulting genotype
+	Resolved     []byte            // the whole configuration as YAML, stored in the checkpoint
+	Basis        *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
+	Note         func(text string) // called with what a user should know of a resumed run, one sentence; may be nil
 }
 
 // validate returns all faults of the settings, with keys of the section "search".
@@ -129,11 +129,14 @@ func start(s Setup) (t *task, err error) {
 		if t.net, err = NewSupernet(sp, s.Config, s.Macro, t.image, s.Options); err != nil {
 			return err
 		}
-		t.net.Path, t.net.Autocast, t.net.ChannelsFirst = s.Path, s.Autocast, s.ChannelsFirst
+		t.net.Path, t.net.Autocast = s.Path, s.Autocast
 		t.learn = NewBilevel(t.net)
 		if s.Autocast == torch.Float16 {
 			t.learn.Arch.ScaleLosses()
 			t.learn.Weights.ScaleLosses()
+		}
+		if s.Graphs && s.Options.Device.IsCUDA() {
+			t.learn.Record()
 		}
 		return nil
 	})

@@ -35,7 +35,7 @@ func setup(t *testing.T, k configs.Kind) Setup {
 		}
 		return l
 	}
-	return Setup{Options: torchtest.Options(torch.Float32), Config: c, Macro: m, Seed: 11, Name: "found", Resolved: []byte("seed: 11\n"),
+	return Setup{Options: torchtest.Options(torch.Float32), Graphs: true, Config: c, Macro: m, Seed: 11, Name: "found", Resolved: []byte("seed: 11\n"),
 		Train: loader(first, 1, true), Valid: loader(second, 2, true), Test: loader(second, 0, false)}
 }
 

@@ -24,8 +24,9 @@ type StepResult struct {
 type Bilevel struct {
 	Net           *Supernet
 	Arch, Weights *optim.Learner
-	ArchRate      float64   // learning rate of the architecture, constant
-	Order         HyperGrad // computes the gradient of the architecture
+	ArchRate      float64        // learning rate of the architecture, constant
+	Order         HyperGrad      // computes the gradient of the architecture
+	archs, steps  torch.Replayer // the first-order gradient of the architecture; that of the weights
 	// Phase is called at the end of each part of a step with its name, one of Phases; it may be nil.
 	Phase func(name string)
 }
@@ -46,8 +47,17 @@ func NewBilevel(n *Supernet) *Bilevel {
 	}
 }
 
+// Record makes a trainer of a supernet on a CUDA device record the passes of a step as CUDA graphs and replay them.
+// The results of a step are the same.
+func (b *Bilevel) Record() {
+	b.archs.On, b.steps.On = true, true
+	b.steps.After(&b.archs)
+}
+
 // Free frees the states of the optimizers, not the supernet.
 func (b *Bilevel) Free() {
+	b.steps.Free()
+	b.archs.Free()
 	b.Arch.Free()
 	b.Weights.Free()
 }
@@ -70,12 +80,14 @@ func (b *Bilevel) Step(rate float64, architecture bool, train, valid Sample) (f 
 		})
 	}
 	torch.Within(func(s *torch.Scope) {
-		grads := b.Weights.Gradient(1, func(int) torch.Tensor {
-			loss, logits := b.Net.WeightLoss(train)
-			f.Train, f.Logits = loss.Detach(), logits.Detach()
-			return loss
-		}, b.Phase)
-		f.Norm = b.Weights.Step([]float64{rate}, grads)
+		made := b.steps.Call(nil, []torch.Tensor{train.Images, train.Labels}, func(in []torch.Tensor) []torch.Tensor {
+			loss, logits := b.Net.WeightLoss(Sample{in[0], in[1]})
+			b.mark(optim.Forward)
+			return append([]torch.Tensor{loss.Detach(), logits.Detach()}, b.Weights.Gradient(loss)...)
+		})
+		b.mark(optim.Backward)
+		f.Train, f.Logits = made[0], made[1]
+		f.Norm = b.Weights.Step([]float64{rate}, made[2:])
 		b.mark("optimizer")
 		for _, t := range []torch.Tensor{f.Train, f.Norm, f.Logits} {
 			s.Return(t)
@@ -85,7 +97,7 @@ func (b *Bilevel) Step(rate float64, architecture bool, train, valid Sample) (f 
 }
 
 func (b *Bilevel) mark(phase string) {
-	if b.Phase != nil {
+	if b.Phase != nil && !torch.Recording() {
 		b.Phase(phase)
 	}
 }

@@ -27,10 +27,8 @@ type Supernet struct {
 	Path kernel.Path
 	// Autocast is the type of the convolutions while learning; Float32: that of the weights.
 	Autocast torch.DType
-	// ChannelsFirst keeps the channels from being innermost under autocast on CUDA.
-	ChannelsFirst bool
-	theta         []float64
-	config        configs.SearchSection
+	theta    []float64
+	config   configs.SearchSection
 }
 
 // NewSupernet returns a supernet with new weights and architecture parameters, for images of that
@@ -97,7 +95,7 @@ func (n *Supernet) WeightLoss(s Sample) (loss, logits torch.Tensor) {
 
 // learning returns the context of a forward pass in training mode.
 func (n *Supernet) learning() *nn.Ctx {
-	return &nn.Ctx{Train: true, Recompute: n.Recompute, Path: n.Path, Autocast: n.Autocast, ChannelsFirst: n.ChannelsFirst}
+	return &nn.Ctx{Train: true, Recompute: n.Recompute, Path: n.Path, Autocast: n.Autocast}
 }
 
 func (n *Supernet) String() string {

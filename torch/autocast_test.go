@@ -52,10 +52,3 @@ func TestAutocast(t *testing.T) {
 		equal(t, "gradient", read(low), read(full), 0.05)
 	})
 }
-
-func TestChannelsLast(t *testing.T) {
-	do(t, func(*torch.Scope) {
-		x := torch.Randn(torchtest.Options(torch.Float32), 2, 3, 4, 5)
-		equal(t, "values", read(x.ChannelsLast()), read(x), 0)
-	})
-}

@@ -123,8 +123,8 @@ func Instructions() string {
 }
 
 // SetTF32 switches TF32 on or off for the convolutions and matrix products of float32 tensors on CUDA devices:
-// their inputs are rounded to 10 bits of mantissa, which is faster on GPUs with tensor cores. libtorch's
-// default is on for convolutions and off for matrix products.
+// their inputs are rounded to 10 bits of mantissa, which is faster on GPUs with tensor cores. It is off
+// until it is switched on (PyTorch's default is on for convolutions).
 func SetTF32(on bool) {
 	enter("tf32")
 	check("tf32", nil, C.hdas_set_tf32(cbool(on)))

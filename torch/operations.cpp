@@ -38,6 +38,10 @@ Tensor spread(const Tensor &factors, int64_t channels) { return factors.unsqueez
 Tensor convolved(const Tensor *w, const Tensor &x, const Round &r, int64_t copies, bool shared) {
   const int64_t groups = shared ? 1 : copies;
   const auto unit = [groups](const Tensor &x, const Tensor &weight, int64_t stride) {
+    if (groups > 1 && stride == 1) { // on a GPU, the gradient of a grouped convolution takes three to nine times as long
+      const int64_t n = x.size(0), in = x.size(1) / groups, out = weight.size(0) / groups;
+      return at::matmul(weight.view({1, groups, out, in}), x.reshape({n, groups, in, -1})).view({n, groups * out, x.size(2), x.size(3)});
+    }
     return at::conv2d(x, weight, {}, at::IntArrayRef{stride, stride}, at::IntArrayRef{0, 0}, at::IntArrayRef{1, 1}, groups);
   };
   switch (r.window) {

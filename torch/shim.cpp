@@ -64,6 +64,8 @@ void hdas_init(void) {
   mallopt(M_MMAP_THRESHOLD, 32 << 20); // the largest value that glibc accepts
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
+  // By default libtorch rounds the inputs of CUDA's convolutions in float32 to TF32.
+  at::globalContext().setAllowTF32CuDNN(false);
 }
 
 char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, int dtype, int device) {
@@ -115,10 +117,6 @@ char *hdas_grad_mode(int on, int *was) {
     *was = at::GradMode::is_enabled();
     at::GradMode::set_enabled(on != 0);
   });
-}
-
-char *hdas_channels_last(ht *out, ht t) {
-  return hdas_guard([&] { *out = handle(ref(t).contiguous(at::MemoryFormat::ChannelsLast)); });
 }
 
 static void autocast(const hdas_cast &c) { hdas::set_cast(c.cuda ? at::kCUDA : at::kCPU, {c.enabled != 0, at::ScalarType(c.type)}); }

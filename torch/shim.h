@@ -15,7 +15,8 @@ typedef void *ht; // an at::Tensor*, as in gotch; NULL means undefined
 
 // In all functions, device is -1 for the CPU, else the index of a CUDA device.
 
-// Makes malloc keep large freed blocks for later tensors. Call it once, before anything else.
+// Makes malloc keep large freed blocks for later tensors, and switches TF32 off. Call it once, before anything else
+// but hdas_load_cuda.
 void hdas_init(void);
 
 // Makes a tensor with a copy of the elements in data. For a CUDA device it copies them to pinned memory,
@@ -24,7 +25,6 @@ char *hdas_from_data(ht *out, const void *data, const int64_t *dims, int ndims, 
 // Copies the elements, in row-major order, to data, which must have exactly `bytes` bytes.
 char *hdas_to_data(ht t, void *data, size_t bytes);
 char *hdas_clone(ht *out, ht t);
-char *hdas_channels_last(ht *out, ht t);
 char *hdas_set_requires_grad(ht t, int on);
 char *hdas_requires_grad(ht t, int *on);
 
@@ -128,6 +128,15 @@ char *hdas_count_launches(void);
 char *hdas_counted_launches(char **out);
 // Sets *free to the number of bytes of a CUDA device that no process uses.
 char *hdas_free_memory(int device, int64_t *free);
+
+// Begins to record work on a CUDA device: operations on this thread, and on autograd's for it, are not computed until
+// the graph is replayed. The work of the graphs that follow each other shares memory: before is the graph whose replay
+// comes before this one's, or NULL. If hdas_graph_end fails, the caller frees the graph.
+typedef void *hdas_graph;
+char *hdas_graph_begin(hdas_graph *out, int device, hdas_graph before);
+char *hdas_graph_end(hdas_graph g);
+char *hdas_graph_replay(hdas_graph g);
+void hdas_graph_free(hdas_graph g);
 
 #ifdef __cplusplus
 }

@@ -145,7 +145,7 @@ func (t Tensor) String() string {
 func FromFloat32(data []float32, shape ...int64) Tensor { return CPU.FromFloat32(data, shape...) }
 
 // FromFloat64 is like FromFloat32, for float64.
-func FromFloat64(data []float64, shape ...int64) Tensor { return from(CPU, data, Float64, shape) }
+func FromFloat64(data []float64, shape ...int64) Tensor { return CPU.FromFloat64(data, shape...) }
 
 // FromInt64 is like FromFloat32, for int64.
 func FromInt64(data []int64, shape ...int64) Tensor { return CPU.FromInt64(data, shape...) }
@@ -154,6 +154,11 @@ func FromInt64(data []int64, shape ...int64) Tensor { return CPU.FromInt64(data,
 // memory and returns before the elements are on the device; data may change at once.
 func (d Device) FromFloat32(data []float32, shape ...int64) Tensor {
 	return from(d, data, Float32, shape)
+}
+
+// FromFloat64 is like FromFloat32, for float64.
+func (d Device) FromFloat64(data []float64, shape ...int64) Tensor {
+	return from(d, data, Float64, shape)
 }
 
 // FromInt64 is like FromFloat32, for int64.

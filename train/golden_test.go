@@ -86,8 +86,8 @@ func trained(t *testing.T, name string, c configs.TrainSection, parts []int64) {
 		loss := s.Accumulate(&nn.Ctx{Train: true, FrozenNorms: c.FreezeNorm}, rate, len(parts), func(i int) train.Part {
 			first, n := from, parts[i]
 			from += n
-			return train.Part{Images: images.Narrow(0, first, n), Share: float64(n) / 6, Loss: func(logits torch.Tensor) torch.Tensor {
-				return torch.CrossEntropy(logits, torchtest.Int64s(labels[first:first+n], n), 0)
+			return train.Part{In: []torch.Tensor{images.Narrow(0, first, n), torchtest.Int64s(labels[first:first+n], n)}, Share: float64(n) / 6, Loss: func(in []torch.Tensor, logits torch.Tensor) torch.Tensor {
+				return torch.CrossEntropy(logits, in[1], 0)
 			}}
 		}, func(_, _ torch.Tensor) {})
 		golden.Check(t, fmt.Sprintf("loss of step %d", step), loss.Reshape(1), torchtest.Float64s(losses[step:step+1], 1), 1e-10)

@@ -51,9 +51,9 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	}
 	return run.Probe[datasets.Batch]{Device: s.Options.Device, Epoch: s.Config.Epochs - 1, Start: func(batch int) (run.Measured[datasets.Batch], error) {
 		of := s
-		of.Config.Batch, of.Train, of.Test = batch, s.Train.With(batch*c.Accumulate), s.Test.With(2*batch)
+		of.Config.Batch, of.Train, of.Test = batch, s.Train.Measuring(batch*c.Accumulate), s.Test.Measuring(2*batch)
 		if s.Valid != nil {
-			of.Valid = s.Valid.With(2 * batch)
+			of.Valid = s.Valid.Measuring(2 * batch)
 		}
 		t, _, _, err := start(of, nil)
 		return t, err

@@ -1,12 +1,21 @@
 package train_test
 
 import (
-	"math"
 	"testing"
 
 	"hdas/estimate"
+	"hdas/internal/torchtest"
 	"hdas/torch"
 )
+
+// most returns how many times larger than the memory of a batch its prediction may be. cuDNN's workspaces, and what is
+// recorded of steps, do not grow with the batch.
+func most() float64 {
+	if torchtest.Device().IsCUDA() {
+		return 2
+	}
+	return 1.14
+}
 
 // The memory of a large batch follows from those of small ones, and measuring leaves no tensor.
 func TestMemoryOfALargeBatch(t *testing.T) {
@@ -28,7 +37,7 @@ func TestMemoryOfALargeBatch(t *testing.T) {
 		}
 		if batch < 16 {
 			m.Points = append(m.Points, estimate.Point{Batch: batch, Bytes: bytes})
-		} else if got := m.At(16).Predicted; math.Abs(float64(got)-1.08*float64(bytes)) > 0.06*float64(bytes) {
+		} else if got, most := m.At(16).Predicted, most(); float64(got) < 1.02*float64(bytes) || float64(got) > most*float64(bytes) {
 			t.Errorf("%d bytes were predicted from %v, and %d measured", got, m.Points, bytes)
 		}
 	}

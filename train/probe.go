@@ -180,15 +180,11 @@ func (p *probe) Batches(_ context.Context, epoch, from int) iter.Seq2[[]int, err
 // Step updates the classifier with one batch and returns the loss.
 func (p *probe) Step(_ int, batch []int) []run.Scalar {
 	x, labels := p.train.of(batch, p.Options)
-	var loss torch.Tensor
-	grads := p.learner.Gradient(1, func(int) torch.Tensor {
-		logits := p.model.Net.Classify(x)
-		loss = torch.CrossEntropy(logits, labels, p.Config.LabelSmoothing)
-		p.meter.Add(loss.Detach(), logits.Detach(), labels)
-		return loss
-	}, nil)
+	logits := p.model.Net.Classify(x)
+	loss := torch.CrossEntropy(logits, labels, p.Config.LabelSmoothing)
+	p.meter.Add(loss.Detach(), logits.Detach(), labels)
 	rates := []float64{p.rate(p.done), p.rate(p.done)}
-	p.learner.Step(rates, grads)
+	p.learner.Step(rates, p.learner.Gradient(loss))
 	p.done++
 	return []run.Scalar{{Name: "loss", Value: loss.Detach()}}
 }

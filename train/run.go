@@ -26,22 +26,22 @@ import (
 
 // Setup holds the inputs of a training.
 type Setup struct {
-	Config        configs.TrainSection
-	Macro         plan.Macro
-	Genotype      genotype.Genotype
-	Train, Test   *datasets.Loader // a batch of Train is that of a step: Config.Batch*Config.Accumulate images
-	Valid         *datasets.Loader // of the validation part; nil without one
-	Data          datasets.Spec    // the data set of the loaders, stored in the checkpoint
-	Options       torch.Options
-	Autocast      torch.DType // type of the convolutions while learning; Float32: that of Options
-	Seed          uint64
-	Path          kernel.Path       // what computes cells while learning
-	ChannelsFirst bool              // under autocast on CUDA, the channels of features are not innermost
-	Note          func(text string) // called with what a user should know of a resumed run, one sentence; may be nil
-	Start         *model.Start      // the checkpoint from whose weights it starts; nil: new weights
-	Taken         func(model.Taken) // called with what was taken from Start; may be nil
-	Resolved      []byte            // the whole configuration as YAML, stored in the checkpoint
-	Basis         *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
+	Config      configs.TrainSection
+	Macro       plan.Macro
+	Genotype    genotype.Genotype
+	Train, Test *datasets.Loader // a batch of Train is that of a step: Config.Batch*Config.Accumulate images
+	Valid       *datasets.Loader // of the validation part; nil without one
+	Data        datasets.Spec    // the data set of the loaders, stored in the checkpoint
+	Options     torch.Options
+	Autocast    torch.DType // type of the convolutions while learning; Float32: that of Options
+	Seed        uint64
+	Path        kernel.Path       // what computes cells while learning
+	Graphs      bool              // on CUDA, records the passes of a step as graphs
+	Note        func(text string) // called with what a user should know of a resumed run, one sentence; may be nil
+	Start       *model.Start      // the checkpoint from whose weights it starts; nil: new weights
+	Taken       func(model.Taken) // called with what was taken from Start; may be nil
+	Resolved    []byte            // the whole configuration as YAML, stored in the checkpoint
+	Basis       *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
 }
 
 // Less names the settings with which the training would need less memory.
@@ -132,6 +132,9 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 		if s.Autocast == torch.Float16 {
 			t.step.ScaleLosses()
 		}
+		if s.Graphs && s.Options.Device.IsCUDA() {
+			t.step.Record()
+		}
 		c, resumed, err := latest(dir)
 		if err == nil && dir != nil && !resumed {
 			err = take(t.model, s, dir)
@@ -188,20 +191,27 @@ func (t *task) dropPath(epoch int) float64 {
 
 // Step updates the weights with one batch, in parts of Config.Batch images, and returns the training loss.
 func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
-	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast, Path: t.Path, ChannelsFirst: t.ChannelsFirst, Recompute: t.recompute,
+	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast, Path: t.Path, Recompute: t.recompute,
 		Frozen: epoch < t.Config.FreezeEpochs, FrozenNorms: t.Config.FreezeNorm}
 	parts := partsOf(b, t.Config.Batch)
 	var labels torch.Tensor
 	loss := t.step.Accumulate(how, t.rate(t.done), len(parts), func(i int) Part {
-		part := parts[i]
 		var images torch.Tensor
-		images, labels = metric.Tensors(part, t.Options)
-		return Part{images, func(logits torch.Tensor) torch.Tensor {
-			return metric.CrossEntropy(logits, labels, part, t.Config.LabelSmoothing)
-		}, float64(part.N) / float64(b.N)}
+		images, labels = metric.Tensors(parts[i], t.Options)
+		return Part{append([]torch.Tensor{images, labels}, metric.Mixed(parts[i], t.Options)...), t.loss, float64(parts[i].N) / float64(b.N)}
 	}, func(loss, logits torch.Tensor) { t.meter.Add(loss, logits, labels) })
 	t.done++
 	return []run.Scalar{{Name: "loss", Value: loss}}
+}
+
+// loss returns the loss of logits (N,Classes). in are the images, their labels and, where they are mixed, what
+// metric.Mixed returns, perhaps followed by the part's share.
+func (t *task) loss(in []torch.Tensor, logits torch.Tensor) torch.Tensor {
+	var mixed []torch.Tensor
+	if len(in) >= 4 {
+		mixed = in[2:4]
+	}
+	return metric.CrossEntropy(logits, in[1], mixed, t.Config.LabelSmoothing)
 }
 
 // partsOf divides a batch in parts of n images. A single remaining image, for which batch norm has no variance,

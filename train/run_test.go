@@ -35,7 +35,7 @@ func setup(t *testing.T) train.Setup {
 	c := configs.DefaultTrainSection()
 	c.Epochs, c.Batch, c.LR, c.DropPath, c.LabelSmoothing, c.Nesterov, c.Warmup = 3, 8, 0.05, 0.4, 0.1, true, 1
 	data := datasetstest.Synthetic(24, 32)
-	return train.Setup{Options: torchtest.Options(torch.Float32), Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
+	return train.Setup{Options: torchtest.Options(torch.Float32), Graphs: true, Config: c, Genotype: g, Seed: 3, Resolved: []byte("seed: 3\n"),
 		Macro: plan.Macro{Preset: plan.CIFAR, Channels: 2, Classes: 3, Auxiliary: true, PoolNorm: "auto", Wiring: plan.Summed},
 		Train: &datasets.Loader{Dataset: data, Batch: c.Batch, Seed: 3, Shuffle: true, Transform: datasets.Transform{
 			Padding: 4, Flip: true, Cutout: 8, AutoAugment: "cifar10", ColorJitter: datasets.ColorJitter{Brightness: 0.2, Hue: 0.1}, Erasing: 0.2, Mixup: 0.4, Cutmix: 1}},
@@ -74,6 +74,27 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	torch.Do(func(*torch.Scope) error { m.Free(); return nil })
 	if n := torch.Live() - live; n != 0 {
 		t.Errorf("%d tensors left alive", n)
+	}
+}
+
+// On CUDA, a training whose passes are recorded learns as one whose operations are launched one by one.
+func TestRecordedTraining(t *testing.T) {
+	if !torchtest.Device().IsCUDA() {
+		t.Skip("needs a CUDA device: HDAS_TEST_DEVICE=cuda")
+	}
+	for name, of := range map[string]func(*testing.T) train.Setup{"setup": setup, "chain": chain, "all": all} {
+		var ends [2]train.Epoch
+		for i := range ends {
+			s := of(t)
+			s.Options = torchtest.Options(torch.Float64)
+			s.Graphs = i == 1
+			ends[i] = runtest.ToEnd(t, t.TempDir(), 0, func(ctx context.Context, d *run.Dir, observe func(run.Progress)) (train.Epoch, error) {
+				return train.Run(ctx, s, d, observe)
+			})
+		}
+		if a, b := ends[0], ends[1]; math.Abs(a.Train.Loss-b.Train.Loss) > 1e-9 || math.Abs(a.Test.Loss-b.Test.Loss) > 1e-9*a.Test.Loss {
+			t.Errorf("%s: recorded %+v, one by one %+v", name, b, a)
+		}
 	}
 }
 

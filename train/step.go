@@ -18,8 +18,9 @@ type Stepper struct {
 	// Phase is called at the end of each part of a step with its name, one of Phases; it may be nil.
 	Phase func(name string)
 
-	factors []float64      // of the learning rates of the groups
-	all     []torch.Tensor // the parameters, and, of the head alone, those that learn while the backbone is frozen
+	passes  *torch.Replayer // of the forward and backward pass of a part
+	factors []float64       // of the learning rates of the groups
+	all     []torch.Tensor  // the parameters, and, of the head alone, those that learn while the backbone is frozen
 	head    []torch.Tensor
 }
 
@@ -31,7 +32,7 @@ var Phases = []string{optim.Forward, optim.Backward, "optimizer"}
 func NewStepper(n *models.Network, weights *nn.Store, c configs.TrainSection) Stepper {
 	groups, factors, isHead := parameterGroups(n, weights, c)
 	params := optim.Params(groups)
-	s := Stepper{Net: n, AuxiliaryWeight: c.AuxiliaryWeight, factors: factors, all: nn.Tensors(params), head: make([]torch.Tensor, len(params))}
+	s := Stepper{Net: n, passes: new(torch.Replayer), AuxiliaryWeight: c.AuxiliaryWeight, factors: factors, all: nn.Tensors(params), head: make([]torch.Tensor, len(params))}
 	for i, p := range params {
 		if isHead(p.Name) {
 			s.head[i] = p.Tensor
@@ -40,6 +41,16 @@ func NewStepper(n *models.Network, weights *nn.Store, c configs.TrainSection) St
 	s.Learner = &optim.Learner{Optimizer: newOptimizer(groups, c), Params: s.all}
 	clip(s.Learner, c)
 	return s
+}
+
+// Record makes the steps of a network on a CUDA device record the passes as CUDA graphs and replay them. The results
+// of a step are the same.
+func (s Stepper) Record() { s.passes.On = true }
+
+// Free frees the recorded passes and the state of the optimizer, not the weights.
+func (s Stepper) Free() {
+	s.passes.Free()
+	s.Learner.Free()
 }
 
 // clip sets how a learner clips gradients.
@@ -88,16 +99,17 @@ func parameterGroups(n *models.Network, weights *nn.Store, c configs.TrainSectio
 
 // Part is a part of a step's batch.
 type Part struct {
-	Images torch.Tensor                           // (N,C,H,W)
-	Loss   func(logits torch.Tensor) torch.Tensor // of logits (N,Classes); also called for those of the auxiliary head
-	Share  float64                                // of this part in the batch; the shares of a batch add up to 1
+	In []torch.Tensor // the images (N,C,H,W), and what the loss needs, such as labels
+	// Loss returns the loss of logits (N,Classes); it is also called for those of the auxiliary head. It depends on
+	// nothing else that changes from step to step.
+	Loss  func(in []torch.Tensor, logits torch.Tensor) torch.Tensor
+	Share float64 // of this part in the batch; the shares of a batch add up to 1
 }
 
-// Take runs one step on images (N,C,H,W) with that learning rate and returns the loss, with that of the
-// auxiliary head, and the logits (N,Classes), both detached. The function loss computes the loss of
-// logits (N,Classes); it is also called for those of the auxiliary head.
-func (s Stepper) Take(c *nn.Ctx, rate float64, images torch.Tensor, loss func(logits torch.Tensor) torch.Tensor) (total, logits torch.Tensor) {
-	total = s.Accumulate(c, rate, 1, func(int) Part { return Part{images, loss, 1} }, func(_, of torch.Tensor) { logits = of })
+// Take runs one step on a batch with that learning rate and returns the loss, with that of the auxiliary head, and
+// the logits (N,Classes), both detached.
+func (s Stepper) Take(c *nn.Ctx, rate float64, p Part) (total, logits torch.Tensor) {
+	total = s.Accumulate(c, rate, 1, func(int) Part { return p }, func(_, of torch.Tensor) { logits = of })
 	return total, logits
 }
 
@@ -109,30 +121,54 @@ func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int)
 	if c.Frozen {
 		s.Params = s.head
 	}
+	o := torch.Options{DType: s.all[0].DType(), Device: s.all[0].Device()}
 	if parts > 1 {
-		total = torch.Zeros(torch.Options{DType: s.all[0].DType(), Device: s.all[0].Device()})
+		total = torch.Zeros(o)
 	}
-	grads := s.Gradient(parts, func(i int) torch.Tensor {
+	grads := s.Sum(parts, func(i int) []torch.Tensor {
 		p := part(i)
-		logits, aux := s.Net.Forward(c, p.Images)
-		loss := s.total(logits, aux, p.Loss)
-		seen(loss.Detach(), logits.Detach())
-		if parts == 1 {
-			total = loss.Detach()
-			return loss
+		in := p.In
+		if parts > 1 {
+			in = append(in, o.Device.FromFloat64([]float64{p.Share}).To(o.DType))
 		}
-		torch.NoGrad(func() { total.Add_(loss.MulScalar(p.Share)) })
-		return loss.MulScalar(p.Share * float64(parts)) // Gradient takes the mean
-	}, s.Phase)
+		made := s.passes.Call(passKey{c.DropPath, c.Frozen}, in, func(in []torch.Tensor) []torch.Tensor {
+			logits, aux := s.Net.Forward(c, in[0])
+			loss := s.total(logits, aux, func(logits torch.Tensor) torch.Tensor { return p.Loss(in, logits) })
+			share := loss // of the loss of the batch
+			if parts > 1 {
+				share = loss.Mul(in[len(in)-1])
+			}
+			s.mark(optim.Forward)
+			return append([]torch.Tensor{loss.Detach(), logits.Detach(), share.Detach()}, s.Gradient(share)...)
+		})
+		s.mark(optim.Backward)
+		seen(made[0], made[1])
+		if parts == 1 {
+			total = made[0]
+		} else {
+			torch.NoGrad(func() { total.Add_(made[2]) })
+		}
+		return made[3:]
+	})
 	rates := make([]float64, len(s.factors))
 	for i, factor := range s.factors {
 		rates[i] = rate * factor
 	}
 	s.Step(rates, grads)
-	if s.Phase != nil {
-		s.Phase("optimizer")
-	}
+	s.mark("optimizer")
 	return total
+}
+
+// passKey is what the recorded passes depend on besides their inputs.
+type passKey struct {
+	dropPath float64
+	frozen   bool
+}
+
+func (s Stepper) mark(phase string) {
+	if s.Phase != nil && !torch.Recording() {
+		s.Phase(phase)
+	}
 }
 
 // total returns the loss of the logits plus the weighted loss of the auxiliary head, if there is one.

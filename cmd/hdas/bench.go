@@ -34,8 +34,8 @@ peak memory (resident memory; on CUDA, that of the device). Each workload runs i
 a process of its own, at the size in the paper:
 
 ` + about.String() + `
---batch, --threads, --channels, --cells, --window, --recompute, --path and
---precision take lists of values; every combination is measured.
+--batch, --threads, --channels, --cells, --window, --recompute, --path, --graphs
+and --precision take lists of values; every combination is measured.
 
 With --pytorch, steps alternate with those of a reimplementation of these networks
 in PyTorch (the "twin"); with --reference, with those of a checkout of
@@ -67,6 +67,7 @@ paths operations and grouped. Counting makes steps slower.`,
 	f.StringSliceVar(&b.recompute, "recompute", []string{"none"}, "what is recomputed in the backward pass: none, edge, cell")
 	f.StringSliceVar(&b.path, "path", []string{"kernels"}, "what computes a cell: kernels, operations (of libtorch), grouped (the same, equal edges at once)")
 	f.StringSliceVar(&b.precision, "precision", []string{"float32"}, "float32, float64; bf16, fp16 (on CUDA): convolutions in that type; also for PyTorch")
+	f.BoolSliceVar(&b.graphs, "graphs", []bool{true}, "on CUDA, record the passes of a step as a graph and replay it")
 	f.StringVar(&b.device, "device", "cpu", "cpu, cuda, cuda:N or auto")
 	f.IntVar(&b.rounds, "rounds", 6, "number of steps, the first of which is not counted")
 	f.BoolVar(&b.pytorch, "pytorch", false, "in turns with the PyTorch twin")
@@ -83,6 +84,7 @@ type benchFlags struct {
 	batch, channels                 []int64
 	threads, cells, window          []int
 	recompute, path, precision      []string
+	graphs                          []bool
 	pytorch, compile, launches      bool
 	device, reference, python, side string
 	rounds                          int
@@ -161,6 +163,7 @@ type benchJob struct {
 func (b benchFlags) sizes() []parity.Size {
 	sizes := []parity.Size{{Device: b.device}}
 	sizes = each(sizes, b.path, func(s *parity.Size, v string) { s.Path = v })
+	sizes = each(sizes, b.graphs, func(s *parity.Size, v bool) { s.Graphs = v })
 	sizes = each(sizes, b.precision, func(s *parity.Size, v string) { s.Precision = v })
 	sizes = each(sizes, b.recompute, func(s *parity.Size, v string) { s.Recompute = v })
 	sizes = each(sizes, b.threads, func(s *parity.Size, v int) { s.Threads = v })

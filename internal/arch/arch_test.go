@@ -57,7 +57,7 @@ var allowed = map[string][]string{
 	"internal/proc":         {},
 	"estimate":              {},
 	"internal/raster":       {},
-	"internal/runtest":      {"run"},
+	"internal/runtest":      {"internal/torchtest", "run", "weights/safetensors"},
 	"internal/torchtest":    {"torch"},
 	"internal/testseed":     {},
 	"internal/tfevents":     {},

@@ -146,7 +146,7 @@ func (o *outcome) train(t task, s *instance, input map[string]torch.Tensor) erro
 	defer step.Free()
 	o.steps("training", t.Steps, func(i int64) {
 		b := sample(t, input, "train", i)
-		loss, _ := step.Take(&nn.Ctx{Train: true, Path: o.path}, t.Weights.Of.LR, b.Images, crossEntropy(b.Labels))
+		loss, _ := step.Take(&nn.Ctx{Train: true, Path: o.path}, t.Weights.Of.LR, whole(b))
 		o.put("losses of the steps", fmt.Sprintf("step%d", i), loss)
 	})
 	o.params("weights after", params)

@@ -79,9 +79,11 @@ func (t task) training(s *instance) train.Stepper {
 	return train.NewStepper(s.derived, s.weights, c)
 }
 
-// crossEntropy returns the loss function for labels, without label smoothing.
-func crossEntropy(labels torch.Tensor) func(logits torch.Tensor) torch.Tensor {
-	return func(logits torch.Tensor) torch.Tensor { return torch.CrossEntropy(logits, labels, 0) }
+// whole returns a sample as the only part of a training step, with the cross-entropy without label smoothing.
+func whole(s search.Sample) train.Part {
+	return train.Part{In: []torch.Tensor{s.Images, s.Labels}, Share: 1, Loss: func(in []torch.Tensor, logits torch.Tensor) torch.Tensor {
+		return torch.CrossEntropy(logits, in[1], 0)
+	}}
 }
 
 // labels returns random labels.

@@ -115,6 +115,9 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 				learn.Arch.ScaleLosses()
 				learn.Weights.ScaleLosses()
 			}
+			if t.Graphs && s.device.IsCUDA() {
+				learn.Record()
+			}
 			s.free = func() { s.instance.free(); learn.Free() }
 			s.step = func(c *clock, train, valid search.Sample) {
 				learn.Phase = c.end
@@ -128,10 +131,13 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 			if precision.Autocast == torch.Float16 {
 				step.ScaleLosses()
 			}
+			if t.Graphs && s.device.IsCUDA() {
+				step.Record()
+			}
 			s.free = func() { s.instance.free(); step.Free() }
 			s.step = func(c *clock, train, _ search.Sample) {
 				step.Phase = c.end
-				loss, _ := step.Take(how, s.Weights.Of.LR, train.Images, crossEntropy(train.Labels))
+				loss, _ := step.Take(how, s.Weights.Of.LR, whole(train))
 				loss.Item()
 			}
 		}

@@ -63,6 +63,7 @@ type Size struct {
 	Path      string `json:"path"`
 	Precision string `json:"precision"`
 	Device    string `json:"device"`
+	Graphs    bool   `json:"graphs"` // records steps on a CUDA device as graphs
 }
 
 // timed is the task of a process whose steps are measured.
@@ -71,6 +72,7 @@ type timed struct {
 	Autocast  string `json:"autocast"` // precision of the convolutions
 	Recompute string `json:"recompute"`
 	Path      string `json:"path"`
+	Graphs    bool   `json:"graphs"`
 	Evaluate  bool   `json:"evaluate"`
 	Loader    bool   `json:"loader"`
 	Launches  bool   `json:"launches"`
@@ -136,7 +138,7 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if _, err := kernel.ParsePath(s.Path); err != nil {
 		return fail(err)
 	}
-	task := timed{task: newTask(c, settings), Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Evaluate: w.evaluate, Launches: t.Launches}
+	task := timed{task: newTask(c, settings), Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Graphs: s.Graphs && !t.Launches, Evaluate: w.evaluate, Launches: t.Launches}
 	if task.Search != nil && w.plain {
 		task.Search.Of.StageSpecific = false
 	}

@@ -5,11 +5,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"hdas/internal/torchtest"
 	"hdas/run"
+	"hdas/weights/safetensors"
 )
 
 // Run does a search or a training in a run folder until it is complete or ctx is cancelled, as search.Run
@@ -53,14 +57,30 @@ func ToEnd[R any](t *testing.T, folder string, stop int, f Run[R]) R {
 	return r
 }
 
-// Same fails the test if a named file is not byte for byte the same in both folders.
+// Same fails the test if a named file is not byte for byte the same in both folders. It names the tensors that differ.
 func Same(t *testing.T, a, b string, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if !bytes.Equal(Content(t, a, name), Content(t, b, name)) {
-			t.Errorf("%s differs between %s and %s", name, a, b)
+			t.Errorf("%s differs between %s and %s%s (on %v)", name, a, b, differing(filepath.Join(a, name), filepath.Join(b, name)), torchtest.Device())
 		}
 	}
+}
+
+// differing returns the names of the first tensors of two safetensors files that differ, and how many do.
+func differing(a, b string) string {
+	x, xerr := safetensors.Read(a)
+	y, yerr := safetensors.Read(b)
+	if xerr != nil || yerr != nil || len(x.Tensors) != len(y.Tensors) {
+		return ""
+	}
+	var names []string
+	for i, v := range x.Tensors {
+		if w := y.Tensors[i]; v.Name != w.Name || !bytes.Equal(v.Bytes(), w.Bytes()) {
+			names = append(names, v.Name)
+		}
+	}
+	return fmt.Sprintf(": %d of %d tensors: %s", len(names), len(x.Tensors), strings.Join(names[:min(4, len(names))], ", "))
 }
 
 // Content returns the content of a file in a run folder. name may contain subfolders, separated by slashes.

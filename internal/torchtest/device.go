@@ -3,6 +3,8 @@ package torchtest
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"hdas/torch"
@@ -16,9 +18,13 @@ func init() {
 	if os.Getenv(Variable) == "" {
 		os.Setenv(Variable, torch.CPU.String())
 	}
-	if _, err := parse(); err != nil {
+	d, err := parse()
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", Variable, err)
 		os.Exit(1)
+	}
+	if d.IsCUDA() { // tests of equal bytes
+		torch.Do(func(*torch.Scope) error { torch.SetDeterministic(true); return nil })
 	}
 }
 
@@ -43,6 +49,19 @@ func Device() torch.Device {
 func OnCPU(t testing.TB) {
 	t.Helper()
 	t.Setenv(Variable, torch.CPU.String())
+}
+
+// OutOfMemory returns words of libtorch's error where Device has too little memory.
+func OutOfMemory() string {
+	if Device().IsCUDA() {
+		return "CUDA out of memory"
+	}
+	return "DefaultCPUAllocator: can't allocate memory"
+}
+
+// Notes returns what a run has noted, without the line about arithmetic that each run on a GPU has.
+func Notes(all []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(note string) bool { return Device().IsCUDA() && strings.HasPrefix(note, "precision ") })
 }
 
 // Options returns the options of a tensor of that type on Device.

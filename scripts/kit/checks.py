@@ -144,12 +144,16 @@ def doctor(p):
     p.row("libraries not found", " ".join(missing) or "none", failed=bool(missing))
 
 
+# Tests that prepare Python packages with a checkout's scripts.
+NEED_CHECKOUT = "^(TestONNX|TestModules)$"
+
+
 def tests(p):
     p.row("package", "passed", "failed", "skipped", "seconds")
     for folder in KIT["tests"][p.name]:
         where, began = HERE / "src" / folder, time.time()
         left = max(1, int(LIMIT - (time.time() - p.began)))
-        code, out = p.run([where / (where.name + ".test"), "-test.v", "-test.timeout=%ds" % left], cwd=where)
+        code, out = p.run([where / (where.name + ".test"), "-test.v", "-test.skip", NEED_CHECKOUT, "-test.timeout=%ds" % left], cwd=where)
         ended = {kind: re.findall(r"^( *)--- %s: (\S+)" % kind, out, re.M) for kind in ("PASS", "FAIL", "SKIP")}
         names = [name for _, name in ended["FAIL"]]
         leaves = [n for n in names if not any(other.startswith(n + "/") for other in names)]
@@ -206,12 +210,12 @@ def reduced(p, precision):
 
 
 def launches(p):
-    """Operations of a step, and its seconds, edge by edge and with equal edges grouped: what should be cuda.grouped's default."""
+    """Operations of a step, and its seconds, edge by edge and with equal edges grouped, launched one by one and recorded."""
     workloads = ["bench", "darts", "stage", "train", "--device", p.device, "--path", "operations,grouped"] + p.small
-    counted = p.figures(*workloads, "--launches") or []
-    p.row("workload", "path", "operations in a step", "seconds")
-    for r, timed in zip(counted, p.figures(*workloads) or []):
-        p.row(r["workload"], r["path"], sum(r["launches"].values()), "%.4f" % timed["seconds"])
+    counted = {(r["workload"], r["path"]): sum(r["launches"].values()) for r in p.figures(*workloads, "--launches") or []}
+    p.row("workload", "path", "operations in a step", "graphs", "seconds", "GB")
+    for r in p.figures(*workloads, "--graphs", "true,false" if p.gpu else "false") or []:
+        p.row(r["workload"], r["path"], counted.get((r["workload"], r["path"])), r["graphs"], "%.4f" % r["seconds"], "%.2f" % (r["peak"] / 1e9))
 
 
 def reference(p):

@@ -25,8 +25,6 @@ type Ctx struct {
 	// Autocast is the type of convolutions under autocast. Float32 means no autocast: convolutions
 	// compute in the type of the network's weights.
 	Autocast torch.DType
-	// ChannelsFirst keeps the channels of features from being innermost under autocast on CUDA.
-	ChannelsFirst bool
 }
 
 // Backbone returns the context of the backbone. It is c itself unless something in it is frozen.

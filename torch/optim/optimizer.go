@@ -73,27 +73,24 @@ func (l *Learner) Free() {
 	l.Scaler.Free()
 }
 
-// Gradient returns the gradient of the mean of several losses (gradient accumulation), multiplied by
-// the loss scale, as Step expects it. The innermost scope owns the tensors. forward(i) computes loss i,
-// a scalar; its graph is freed before forward is called again. phase, unless nil, is called with
-// Forward and Backward after each of these passes.
-func (l *Learner) Gradient(losses int, forward func(i int) torch.Tensor, phase func(string)) []torch.Tensor {
-	gradient := func(i int) []torch.Tensor {
-		loss := forward(i)
-		mark(phase, Forward)
-		if losses > 1 {
-			loss = loss.MulScalar(1 / float64(losses))
-		}
-		grads := l.grad(loss)
-		mark(phase, Backward)
-		return grads
-	}
-	if losses == 1 {
+// Gradient returns the gradients of a loss, a scalar, multiplied by the loss scale, as Step expects them: undefined
+// for frozen parameters and for those that the loss does not depend on. They are adjacent in memory where their
+// parameters are. The innermost scope owns them.
+func (l *Learner) Gradient(loss torch.Tensor) []torch.Tensor {
+	grads := l.grad(loss)
+	torch.FlattenLike(grads, l.Params)
+	return grads
+}
+
+// Sum returns the sum of n gradients (gradient accumulation), which the innermost scope owns. gradient(i) returns
+// gradient i; other tensors that it has made are freed before it is called again.
+func (l *Learner) Sum(n int, gradient func(i int) []torch.Tensor) []torch.Tensor {
+	if n == 1 {
 		return gradient(0)
 	}
 	sum := make([]torch.Tensor, len(l.Params))
-	for i := range losses {
-		torch.Within(func(s *torch.Scope) { // frees what a pass has left
+	for i := range n {
+		torch.Within(func(s *torch.Scope) {
 			grads := gradient(i)
 			torch.NoGrad(func() { addTo(s, sum, grads) })
 		})
@@ -136,17 +133,11 @@ func addTo(s *torch.Scope, sum, grads []torch.Tensor) {
 	}
 }
 
-// The phases of a step that Learner.Gradient reports.
+// The names of the parts of a step that compute a gradient.
 const (
 	Forward  = "forward"
 	Backward = "backward"
 )
-
-func mark(phase func(string), name string) {
-	if phase != nil {
-		phase(name)
-	}
-}
 
 // Step reduces, unscales and clips grads in place and takes a step of the optimizer. It returns the
 // gradient norm before clipping, a scalar tensor owned by the innermost scope. With a Scaler, a step whose
