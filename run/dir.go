@@ -106,7 +106,12 @@ func open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for range 2 { // once more, because Look holds the lock for a moment
+		if err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	if err != nil {
 		lock.Close()
 	}
@@ -117,6 +122,16 @@ func open(path string) (*Dir, error) {
 		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
 	return &Dir{path: path, lock: lock, since: time.Now()}, nil
+}
+
+// held reports whether a process holds the lock of a folder.
+func held(path string) bool {
+	lock, err := os.Open(filepath.Join(path, lockFile))
+	if err != nil {
+		return false
+	}
+	defer lock.Close() // which releases it
+	return errors.Is(syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
 func (d *Dir) hasOneOf(names ...string) bool {

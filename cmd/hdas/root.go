@@ -58,7 +58,7 @@ once, without a checkpoint.`,
 	}
 	c.SetFlagErrorFunc(flagError)
 	c.PersistentFlags().BoolVar(&p.json, "json", false, "print results as JSON")
-	c.AddCommand(p.search(), p.train(), p.finetune(), p.eval(), p.predict(), p.serve(), p.compare(), p.space(), p.show(), p.draw(), p.importing(), p.export(), p.data(), p.demo(), p.doctor(), p.bench())
+	c.AddCommand(p.search(), p.train(), p.finetune(), p.eval(), p.predict(), p.serve(), p.compare(), p.space(), p.show(), p.runs(), p.draw(), p.importing(), p.export(), p.data(), p.demo(), p.doctor(), p.bench())
 	bound(c)
 	return c
 }
