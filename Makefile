@@ -55,6 +55,7 @@ bench: build ## steps beside PyTorch (prepared as for golden; REFERENCE=checkout
 	bin/hdas bench stage --cells 4,6,8 --window 2,3,4
 	bin/hdas bench loader --threads 1,2
 	@PYTHON=$(PYTHON) $(RUN) python3 scripts/bench.py
+	python3 scripts/transfer.py
 
 # A CUDA device whose operations are the CPU's (internal/torchtest/simulated), and the packages that are tested on it.
 SIMULATED := ./torch/optim ./torch/nn ./metric ./models

@@ -29,6 +29,30 @@ func Names() []string {
 	return files
 }
 
+// Builtin describes a built-in configuration.
+type Builtin struct {
+	Name  string `json:"name"`
+	Kind  string `json:"kind"`  // "cell search", "training"
+	About string `json:"about"` // the comment in its first line
+}
+
+// List returns the built-in configurations.
+func List() (list []Builtin) {
+	for _, name := range Names() {
+		text, _, err := read(name)
+		if err != nil {
+			panic(err) // the file is embedded
+		}
+		values, err := parse(text)
+		if err != nil {
+			panic(err) // tests load every built-in configuration
+		}
+		about, _, _ := strings.Cut(string(text), "\n")
+		list = append(list, Builtin{name, kindsIn(values)[0], strings.TrimSpace(strings.TrimLeft(about, "# "))})
+	}
+	return list
+}
+
 // maxFile is the largest size in bytes of a configuration file.
 const maxFile = 1 << 20
 
@@ -54,17 +78,9 @@ func read(nameOrFile string) (text []byte, isBuiltin bool, err error) {
 
 // builtinOf returns the names of the built-in configurations of that kind (see kindOf).
 func builtinOf(kind string) (names []string) {
-	for _, name := range Names() {
-		text, _, err := read(name)
-		if err != nil {
-			panic(err) // the file is embedded
-		}
-		list, err := parse(text)
-		if err != nil {
-			panic(err) // tests load every built-in configuration
-		}
-		if slices.Contains(kindsIn(list), kind) {
-			names = append(names, name)
+	for _, b := range List() {
+		if b.Kind == kind {
+			names = append(names, b.Name)
 		}
 	}
 	return names

@@ -15,10 +15,10 @@ import (
 
 // Common holds the settings that every configuration has.
 type Common struct {
-	Seed      uint64     `mapstructure:"seed" yaml:"seed"`
-	Device    string     `mapstructure:"device" yaml:"device"`                   // auto, cpu, cuda, cuda:N
-	Threads   int        `mapstructure:"threads" yaml:"threads" range:"0..1024"` // threads of tensor operations on the CPU; 0: libtorch's default
-	Precision string     `mapstructure:"precision" yaml:"precision"`             // float32 (fp32), float64; tf32 (on CUDA): float32, but convolutions and matrix products round their inputs to 10 bits; bf16, fp16: mixed precision, with float32 weights and convolutions in that type
+	Seed      uint64     `mapstructure:"seed" yaml:"seed" help:"seed of the initial weights, the order of images and the augmentation"`
+	Device    string     `mapstructure:"device" yaml:"device" help:"auto (CUDA if there is a device), cpu, cuda or cuda:N"`
+	Threads   int        `mapstructure:"threads" yaml:"threads" range:"0..1024" help:"threads of tensor operations on the CPU; 0: libtorch's default"`
+	Precision string     `mapstructure:"precision" yaml:"precision" help:"float32 (fp32), float64; tf32 (on CUDA): float32, but convolutions and matrix products round their inputs to 10 bits; bf16, fp16 (on CUDA): mixed precision, with float32 weights and convolutions in that type"`
 	CUDA      CUDA       `mapstructure:"cuda" yaml:"cuda"`
 	Data      Data       `mapstructure:"data" yaml:"data"`
 	Network   plan.Macro `mapstructure:"network" yaml:"network"`
@@ -27,19 +27,19 @@ type Common struct {
 // CUDA holds settings of the computation on CUDA devices. On the CPU, everything is deterministic and they have
 // no effect.
 type CUDA struct {
-	Deterministic bool `mapstructure:"deterministic" yaml:"deterministic"` // cuDNN uses only algorithms that give the same bits each time
-	Benchmark     bool `mapstructure:"benchmark" yaml:"benchmark"`         // cuDNN measures its algorithms for each new shape and uses the fastest
-	Grouped       bool `mapstructure:"grouped" yaml:"grouped"`             // equal operations that read one state of a cell are computed as one: fewer and larger operations
-	Graphs        bool `mapstructure:"graphs" yaml:"graphs"`               // the passes of a step are recorded once and then launched as one (CUDA graphs); false: each operation is launched
+	Deterministic bool `mapstructure:"deterministic" yaml:"deterministic" help:"cuDNN uses only algorithms that give the same bits each time"`
+	Benchmark     bool `mapstructure:"benchmark" yaml:"benchmark" help:"cuDNN measures its algorithms for each new shape and uses the fastest"`
+	Grouped       bool `mapstructure:"grouped" yaml:"grouped" help:"equal operations that read one state of a cell are computed as one: fewer and larger operations"`
+	Graphs        bool `mapstructure:"graphs" yaml:"graphs" help:"the passes of a step are recorded once and then launched as one (CUDA graphs); false: each operation is launched"`
 }
 
 // Data holds the settings of the data set, of the augmentation and of the loader.
 type Data struct {
 	datasets.Spec      `mapstructure:",squash" yaml:",inline"`
-	Validation         float64 `mapstructure:"validation" yaml:"validation" range:"[0,0.9]"` // share of the training images of a training that are for validation instead; 0: none
-	Balanced           bool    `mapstructure:"balanced" yaml:"balanced"`                     // in a training, every class is drawn equally often in an epoch
-	Workers            int     `mapstructure:"workers" yaml:"workers" range:"0..1024"`       // workers of the loader; 0: one for each processor
-	Damaged            Damaged `mapstructure:"damaged" yaml:"damaged"`                       // what a run does if an image file cannot be decoded: fail, skip
+	Validation         float64 `mapstructure:"validation" yaml:"validation" range:"[0,0.9]" help:"share of the training images of a training that are for validation instead; 0: none"`
+	Balanced           bool    `mapstructure:"balanced" yaml:"balanced" help:"in a training, every class is drawn equally often in an epoch"`
+	Workers            int     `mapstructure:"workers" yaml:"workers" range:"0..1024" help:"workers of the loader; 0: one for each processor"`
+	Damaged            Damaged `mapstructure:"damaged" yaml:"damaged" help:"if an image file cannot be decoded: fail ends the run with an error, skip logs the file and continues without it"`
 	datasets.Transform `mapstructure:",squash" yaml:",inline"`
 }
 

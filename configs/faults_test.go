@@ -97,6 +97,20 @@ func TestUnusedInTraining(t *testing.T) {
 	}
 }
 
+// A key that is gone is unknown in a file of the user, and ignored in the saved configuration of an older run.
+func TestRetiredKeys(t *testing.T) {
+	for _, key := range retired {
+		section, name, _ := strings.Cut(key, ".")
+		old := file(t, []byte("seed: 1\n"+section+": {"+name+": true}\n"))
+		if _, err := LoadTrain(Overrides{File: old, Form: Chain}); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: %v", key, err)
+		}
+		if _, err := LoadTrain(Overrides{File: old, Form: Chain, Alone: true}); err != nil {
+			t.Errorf("saved %s: %v", key, err)
+		}
+	}
+}
+
 // The small training serves chains and stages: its number of cells is for chains alone.
 func TestBuiltInBringsAlong(t *testing.T) {
 	chain, err := LoadTrain(Overrides{File: "tiny-train", Form: Chain})

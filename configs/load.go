@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -57,41 +58,47 @@ func FormOf(stages bool) Form {
 // LoadSearch returns the validated configuration of a search of that kind. A setting that this search does
 // not use is a fault, unless it comes from a built-in configuration.
 func LoadSearch(k Kind, o Overrides) (Search, error) {
-	if !slices.Contains(Kinds, k) {
-		return Search{}, fmt.Errorf("search %q %s", k, setting.Unknown(string(k), Kinds))
-	}
-	c, err := load(func() Search { return DefaultSearch(k) }, o, (*Search).settle, Search.idle)
-	if err != nil {
-		return c, err
-	}
-	var f setting.Faults
-	if f.Check(c.Search.Kind == k, "search.kind", c.Search.Kind, "is not the requested kind of search, %s", k); len(f) > 0 {
-		return c, f.Err()
-	}
-	return c, c.Validate()
+	c, wrong, unfit := CheckSearch(k, o)
+	return c, cmp.Or(wrong, unfit)
 }
 
 // LoadTrain returns the validated configuration of a training. A setting that this training does not use is
 // a fault, unless it comes from a built-in configuration.
 func LoadTrain(o Overrides) (Train, error) {
+	c, wrong, unfit := CheckTrain(o)
+	return c, cmp.Or(wrong, unfit)
+}
+
+// CheckSearch is LoadSearch with all faults: wrong has unknown keys and values of the wrong type; unfit has what is
+// wrong without these settings, and may be a consequence of leaving them out.
+func CheckSearch(k Kind, o Overrides) (c Search, wrong, unfit error) {
+	if !slices.Contains(Kinds, k) {
+		return c, fmt.Errorf("search %q %s", k, setting.Unknown(string(k), Kinds)), nil
+	}
+	settle := func(c *Search, given func(string) bool) error {
+		c.settle(given)
+		var f setting.Faults
+		f.Check(c.Search.Kind == k, "search.kind", c.Search.Kind, "is not the requested kind of search, %s", k)
+		return f.Err()
+	}
+	return load(func() Search { return DefaultSearch(k) }, o, settle, Search.idle)
+}
+
+// CheckTrain is to LoadTrain what CheckSearch is to LoadSearch.
+func CheckTrain(o Overrides) (c Train, wrong, unfit error) {
 	begin := func() Train {
 		c := DefaultTrain()
 		c.Form = o.Form
 		return c
 	}
-	var fault error
-	settle := func(c *Train, given func(string) bool) {
-		fault = nil
+	settle := func(c *Train, given func(string) bool) (err error) {
 		if c.Train.Init != "" && o.Start != nil {
-			given, fault = c.startFrom(o.Start, given)
+			given, err = c.startFrom(o.Start, given)
 		}
 		c.settle(given)
+		return err
 	}
-	c, err := load(begin, o, settle, Train.idle)
-	if err = errors.Join(fault, err); err != nil {
-		return c, err
-	}
-	return c, c.Validate()
+	return load(begin, o, settle, Train.idle)
 }
 
 // startFrom sets what is not given to that of the checkpoint of train.init, and adds it to what is given. A network
@@ -156,43 +163,49 @@ func (c Search) idle() map[string]string {
 // validator is a configuration.
 type validator interface{ Validate() error }
 
-// load returns the defaults changed by the overrides. settle sets the defaults that depend on other
-// settings; given tells it which keys the overrides set. idle returns the keys that the configuration does
-// not use, each with the reason.
-func load[C validator](fresh func() C, o Overrides, settle func(c *C, given func(string) bool), idle func(C) map[string]string) (C, error) {
-	c := fresh()
+// load returns the defaults changed by the overrides, and their faults: those of single keys, and those of the
+// configuration without these. settle sets the defaults that depend on other settings; given tells it which keys
+// the overrides set. idle returns the keys that the configuration does not use, each with the reason.
+func load[C validator](fresh func() C, o Overrides, settle func(c *C, given func(string) bool) error, idle func(C) map[string]string) (c C, wrong, unfit error) {
+	c = fresh()
 	known, err := keysOf(c)
 	if err != nil {
-		return c, err
+		return c, err, nil
 	}
-	g, err := gather(c, known, o)
-	if err != nil {
-		return c, err
+	g, wrong := gather(c, known, o)
+	if g == nil {
+		return c, wrong, nil
 	}
+	maps.DeleteFunc(g, func(key string, _ value) bool { return !slices.Contains(known, key) })
 	if err := g.decode(&c); err != nil {
-		return c, meant(fresh, err)
+		wrong = errors.Join(wrong, meant(fresh, err))
+		for _, fault := range setting.All(err) {
+			delete(g, fault.Key)
+		}
+		c = fresh()
+		if err := g.decode(&c); err != nil {
+			return c, wrong, nil
+		}
 	}
-	settle(&c, g.has)
+	settled := settle(&c, g.has)
 	var f setting.Faults
-	dropped := false
 	unused := idle(c)
+	dropped := false
 	for _, key := range slices.Sorted(maps.Keys(unused)) {
-		v, there := g[key]
-		f.Check(!there || v.dropped, key, nil, "%s", unused[key])
-		if there && v.dropped {
+		if v, there := g[key]; there {
+			f.Check(v.dropped, key, nil, "%s", unused[key])
 			delete(g, key)
 			dropped = true
 		}
 	}
-	if len(f) > 0 || !dropped {
-		return c, f.Err()
+	if dropped {
+		c = fresh()
+		if err := g.decode(&c); err != nil {
+			return c, wrong, err
+		}
+		settled = settle(&c, g.has)
 	}
-	c = fresh()
-	if err := g.decode(&c); err != nil {
-		return c, err
-	}
-	settle(&c, g.has)
-	return c, nil
+	return c, wrong, errors.Join(f.Err(), settled, c.Validate())
 }
 
 // value is the value that an override gives to a key. It is dropped if the configuration has no use for it
@@ -214,15 +227,23 @@ func (g values) put(list map[string]any, dropped bool) {
 	}
 }
 
-// gather returns the values of the overrides. Unknown keys are faults. c is the configuration of defaults.
+// gather returns the values of the overrides, nil if the file has none. Unknown keys are faults. c is the configuration
+// of defaults.
 func gather(c any, known []string, o Overrides) (values, error) {
 	g := values{}
+	var broken error
 	if o.File != "" {
 		list, builtin, err := readFile(c, known, o.File)
-		if err != nil {
+		if err != nil && list == nil {
 			return nil, err
 		}
+		broken = err
 		g.put(list, builtin || o.Alone)
+		if o.Alone {
+			for _, key := range retired {
+				delete(g, key)
+			}
+		}
 	}
 	f := unknownVariables()
 	set := func(key, text string) {
@@ -245,8 +266,11 @@ func gather(c any, known []string, o Overrides) (values, error) {
 		set(strings.ToLower(strings.TrimSpace(key)), text)
 	}
 	f = append(f, unknownKeys(slices.Sorted(maps.Keys(g)), known)...)
-	return g, f.Err()
+	return g, errors.Join(broken, f.Err())
 }
+
+// retired holds keys that saved configurations of runs may have, and that have no effect any more.
+var retired = []string{"cuda.channels_last"}
 
 // most is the largest number of unknown keys that are described one by one.
 const most = 5

@@ -15,19 +15,20 @@ import (
 )
 
 // readFile returns the values in a configuration file by their keys, and whether it is a built-in one. A
-// file of another kind is one error. c is the configuration of defaults.
+// file of another kind is one error, without values. c is the configuration of defaults.
 func readFile(c any, known []string, name string) (list map[string]any, builtin bool, err error) {
 	text, builtin, err := read(name)
 	if err != nil {
 		return nil, false, err
 	}
-	if list, err = parse(text); err == nil {
-		err = rightKind(c, known, list)
+	list, err = parse(text)
+	if other := rightKind(c, known, list); other != nil {
+		list, err = nil, other
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("%s: %w", name, err)
+		err = fmt.Errorf("%s: %w", name, err)
 	}
-	return list, builtin, nil
+	return list, builtin, err
 }
 
 // training is the kind of the configurations of trainings (see kindOf).

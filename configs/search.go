@@ -98,39 +98,37 @@ var recomputes = []string{"none", "edge", "cell"}
 // SearchSection is the section "search" of a configuration: all settings of a search except those of the
 // data and of the supernet's size. Idle returns the keys that a kind of search does not use.
 type SearchSection struct {
-	Kind   Kind  `mapstructure:"kind" yaml:"kind"`
-	Epochs int   `mapstructure:"epochs" yaml:"epochs" range:"1..100000"`
-	Batch  int   `mapstructure:"batch" yaml:"batch" range:"2..65536; batch norm needs at least 2"` // samples of each half of the data in a step
-	Order  Order `mapstructure:"order" yaml:"order"`                                               // order of the architecture's gradient: first, second
-	// CheckpointSteps is the number of steps between two checkpoints within an epoch; 0: only at its end.
-	CheckpointSteps int `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps" range:"0..1000000000"`
+	Kind            Kind  `mapstructure:"kind" yaml:"kind" help:"what is searched: cells of a chain (Hc-DAS), distribution (number of cells of each stage) and stage (their connections; both are Hs-DAS), or joint (cells and stages at once)" paper:"section 3"`
+	Epochs          int   `mapstructure:"epochs" yaml:"epochs" range:"1..100000" help:"passes over the training images" paper:"section 6.4"`
+	Batch           int   `mapstructure:"batch" yaml:"batch" range:"2..65536; batch norm needs at least 2" help:"images of each half of the data in a step" paper:"section 6.4"`
+	Order           Order `mapstructure:"order" yaml:"order" help:"the architecture's gradient is taken at: first, the current weights; second, the weights after their next step (DARTS eq. 7-8)"`
+	CheckpointSteps int   `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps" range:"0..1000000000" help:"steps between two checkpoints within an epoch; 0: only at its end"`
 
 	// The search space.
-	StageSpecific     bool     `mapstructure:"stage_specific" yaml:"stage_specific"`                   // true: cells normal1 reduce1 normal2 reduce2 normal3 (Hc-DAS); false: normal reduce (DARTS)
-	Nodes             int      `mapstructure:"nodes" yaml:"nodes" range:"1..16"`                       // nodes of a cell
-	CellPrimitives    []string `mapstructure:"cell_primitives" yaml:"cell_primitives"`                 // candidate operations of a cell's edge
-	Cells             string   `mapstructure:"cells" yaml:"cells"`                                     // stage and distribution searches: the genotype whose cells are used, by name or file
-	Lengths           []int    `mapstructure:"lengths" yaml:"lengths" range:"2..1000"`                 // number of cells of each stage; if it is searched, the largest number
-	Window            int      `mapstructure:"window" yaml:"window" range:"2..1001"`                   // number of preceding states that a cell of a stage may read (Rule 3)
-	MinCells          int      `mapstructure:"min_cells" yaml:"min_cells" range:"0..1000"`             // smallest number of cells of a stage; joint search: 0 keeps all cells
-	Shared            bool     `mapstructure:"shared" yaml:"shared"`                                   // all stages are one DAG (Hs-DAS*, Table 3)
-	StagePrimitives   []string `mapstructure:"stage_primitives" yaml:"stage_primitives"`               // candidate operations of a stage's edge
-	PartialChannels   int      `mapstructure:"partial_channels" yaml:"partial_channels" range:"1..64"` // k: only 1/k of a cell's channels goes through the mixed operations (PC-DARTS); 1: all
-	EdgeNormalization bool     `mapstructure:"edge_normalization" yaml:"edge_normalization"`           // parameters for the edges of a node, with a softmax over them (PC-DARTS)
+	StageSpecific     bool     `mapstructure:"stage_specific" yaml:"stage_specific" help:"true: cells normal1 reduce1 normal2 reduce2 normal3 (Hc-DAS); false: normal reduce (DARTS)"`
+	Nodes             int      `mapstructure:"nodes" yaml:"nodes" range:"1..16" help:"nodes of a cell"`
+	CellPrimitives    []string `mapstructure:"cell_primitives" yaml:"cell_primitives" help:"candidate operations of a cell's edge"`
+	Cells             string   `mapstructure:"cells" yaml:"cells" help:"genotype whose cells the stages are made of, by name or file" paper:"Table 3"`
+	Lengths           []int    `mapstructure:"lengths" yaml:"lengths" range:"2..1000" help:"number of cells of each stage; if it is searched, the largest number" paper:"section 6.4"`
+	Window            int      `mapstructure:"window" yaml:"window" range:"2..1001" help:"number of preceding states that a cell of a stage may read" paper:"Rule 3, Table 4"`
+	MinCells          int      `mapstructure:"min_cells" yaml:"min_cells" range:"0..1000" help:"smallest number of cells of a stage; joint search: 0 keeps all cells" paper:"section 3.2"`
+	Shared            bool     `mapstructure:"shared" yaml:"shared" help:"all stages are one DAG (Hs-DAS*)" paper:"Table 3"`
+	StagePrimitives   []string `mapstructure:"stage_primitives" yaml:"stage_primitives" help:"candidate operations of a stage's edge" paper:"Rule 1"`
+	PartialChannels   int      `mapstructure:"partial_channels" yaml:"partial_channels" range:"1..64" help:"k: only 1/k of a cell's channels goes through the mixed operations (PC-DARTS, arXiv:1907.05737); 1: all"`
+	EdgeNormalization bool     `mapstructure:"edge_normalization" yaml:"edge_normalization" help:"parameters for the edges of a node, with a softmax over them (PC-DARTS)"`
 
 	// The loss of the architecture: cross-entropy + delta * depth + gamma * complexity (eq. 6).
-	Delta        float64      `mapstructure:"delta" yaml:"delta" range:"[-1e6,1e6]"`
-	DepthWeights DepthWeights `mapstructure:"depth_weights" yaml:"depth_weights"` // weight of an edge in the depth loss: softmax, raw, edge_softmax
-	Gamma        float64      `mapstructure:"gamma" yaml:"gamma" range:"[-1e6,1e6]"`
-	Theta        Theta        `mapstructure:"theta" yaml:"theta"` // cost of a cell in the complexity loss: one, flops, parameters, latency
+	Delta        float64      `mapstructure:"delta" yaml:"delta" range:"[-1e6,1e6]" help:"weight of the depth loss in the loss of the architecture" paper:"eq. 2, 4, 6, Table 5"`
+	DepthWeights DepthWeights `mapstructure:"depth_weights" yaml:"depth_weights" help:"weight of an edge in the depth loss: softmax (sum of the softmax over all operations but none), raw (sum of the alphas), edge_softmax (softmax over the edges of a cell)" paper:"eq. 2"`
+	Gamma        float64      `mapstructure:"gamma" yaml:"gamma" range:"[-1e6,1e6]" help:"weight of the complexity loss in the loss of the architecture" paper:"eq. 5, 6"`
+	Theta        Theta        `mapstructure:"theta" yaml:"theta" help:"cost of a cell in the complexity loss; latency is measured when the search begins" paper:"eq. 5"`
 
 	// The derivation of the genotype.
-	Derivation Derivation `mapstructure:"derivation" yaml:"derivation"`                                  // compare the softmax of the alphas or the alphas: softmax, raw
-	MaxSkips   int        `mapstructure:"max_skips" yaml:"max_skips" range:"-1..1000; -1 is any number"` // largest number of skips in a normal cell (P-DARTS); -1: no limit
+	Derivation Derivation `mapstructure:"derivation" yaml:"derivation" help:"the genotype is derived by comparing the softmax of the alphas, or the alphas (raw)"`
+	MaxSkips   int        `mapstructure:"max_skips" yaml:"max_skips" range:"-1..1000; -1 is any number" help:"largest number of skips in a normal cell (P-DARTS); -1: no limit"`
 	Stop       EarlyStop  `mapstructure:"stop" yaml:"stop"`
 
-	// Recompute says what is recomputed in the backward pass instead of stored: none, edge, cell.
-	Recompute string `mapstructure:"recompute" yaml:"recompute"`
+	Recompute string `mapstructure:"recompute" yaml:"recompute" help:"what is recomputed in the backward pass instead of stored: less memory, more time"`
 
 	Weights SGD  `mapstructure:"weights" yaml:"weights"`
 	Alpha   Adam `mapstructure:"alpha" yaml:"alpha"`
@@ -142,27 +140,27 @@ type EarlyStop struct {
 	// Ratio is a threshold in [0,1). Let now be the mean of the dominant eigenvalue over the last Window
 	// epochs and before that over the Window epochs before. The search ends if before/now < Ratio. The
 	// paper uses 0.75. 0: the search does not stop early, and no eigenvalue is computed.
-	Ratio  float64 `mapstructure:"ratio" yaml:"ratio" range:"[0,1)"`
-	Window int     `mapstructure:"window" yaml:"window" range:"1..100000"` // in epochs; the result is the genotype of Window epochs before the last
+	Ratio  float64 `mapstructure:"ratio" yaml:"ratio" range:"[0,1)" help:"ends the search when the validation loss' curvature grows: if the mean of its largest eigenvalue over stop.window epochs, divided by that over the next ones, is below this (RobustDARTS, arXiv:1909.09656: 0.75); 0: never"`
+	Window int     `mapstructure:"window" yaml:"window" range:"1..100000" help:"epochs of that average; the result is the genotype of so many epochs before the last"`
 }
 
 // SGD holds the settings of the optimizer of a supernet's weights. The learning rate follows a cosine
 // and changes from epoch to epoch.
 type SGD struct {
-	LR          float64 `mapstructure:"lr" yaml:"lr" range:"(0,1000]"`
-	MinLR       float64 `mapstructure:"min_lr" yaml:"min_lr" range:"[0,1000]"`
-	Momentum    float64 `mapstructure:"momentum" yaml:"momentum" range:"[0,1)"`
-	WeightDecay float64 `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]"`
-	Clip        float64 `mapstructure:"clip" yaml:"clip" range:"(0,1e12]"` // largest gradient norm
+	LR          float64 `mapstructure:"lr" yaml:"lr" range:"(0,1000]" help:"first learning rate of the supernet's weights" paper:"section 6.4"`
+	MinLR       float64 `mapstructure:"min_lr" yaml:"min_lr" range:"[0,1000]" help:"last learning rate of the cosine, which changes from epoch to epoch" paper:"section 6.4"`
+	Momentum    float64 `mapstructure:"momentum" yaml:"momentum" range:"[0,1)" help:"momentum of SGD" paper:"section 6.4"`
+	WeightDecay float64 `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]" help:"weight decay of the supernet's weights" paper:"section 6.4"`
+	Clip        float64 `mapstructure:"clip" yaml:"clip" range:"(0,1e12]" help:"largest norm of the gradient of the weights; a larger one is scaled down"`
 }
 
 // Adam holds the settings of the optimizer of the architecture parameters. The learning rate is constant.
 type Adam struct {
-	LR          float64 `mapstructure:"lr" yaml:"lr" range:"(0,1000]"`
-	Beta1       float64 `mapstructure:"beta1" yaml:"beta1" range:"[0,1)"`
-	Beta2       float64 `mapstructure:"beta2" yaml:"beta2" range:"[0,1)"`
-	WeightDecay float64 `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]"`
-	Warmup      int     `mapstructure:"warmup" yaml:"warmup" range:"0..100000"` // number of first epochs in which only the weights learn
+	LR          float64 `mapstructure:"lr" yaml:"lr" range:"(0,1000]" help:"learning rate of the architecture parameters, which is constant" paper:"section 6.4"`
+	Beta1       float64 `mapstructure:"beta1" yaml:"beta1" range:"[0,1)" help:"decay of Adam's mean of gradients" paper:"section 6.4"`
+	Beta2       float64 `mapstructure:"beta2" yaml:"beta2" range:"[0,1)" help:"decay of Adam's mean of squared gradients" paper:"section 6.4"`
+	WeightDecay float64 `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]" help:"weight decay of the architecture parameters" paper:"section 6.4"`
+	Warmup      int     `mapstructure:"warmup" yaml:"warmup" range:"0..100000" help:"number of first epochs in which only the weights learn"`
 }
 
 // DefaultSearchSection returns the paper's settings of a search of that kind (section 6.4).

@@ -4,49 +4,49 @@ import "hdas/setting"
 
 // TrainSection is the section "train" of a configuration: how a network is trained.
 type TrainSection struct {
-	Epochs          int        `mapstructure:"epochs" yaml:"epochs" range:"1..100000"`
-	Batch           int        `mapstructure:"batch" yaml:"batch" range:"2..65536; batch norm needs at least 2"` // images of a forward pass
-	Accumulate      int        `mapstructure:"accumulate" yaml:"accumulate" range:"1..4096"`                     // batches whose gradients are averaged for a step
-	Optimizer       Optimizer  `mapstructure:"optimizer" yaml:"optimizer"`                                       // sgd, adamw
-	LR              float64    `mapstructure:"lr" yaml:"lr" range:"(0,1000]"`
-	MinLR           float64    `mapstructure:"min_lr" yaml:"min_lr" range:"[0,1000]"` // last learning rate of the cosine and linear schedules
-	Schedule        Schedule   `mapstructure:"schedule" yaml:"schedule"`              // of the learning rate: cosine, linear, step, multistep
-	ScheduleBy      ScheduleBy `mapstructure:"schedule_by" yaml:"schedule_by"`        // the learning rate changes with every: epoch, step
-	StepFactor      float64    `mapstructure:"step_factor" yaml:"step_factor" range:"(0,1]"`
-	StepEvery       int        `mapstructure:"step_every" yaml:"step_every" range:"1..100000"`         // in epochs
-	Milestones      []int      `mapstructure:"milestones" yaml:"milestones" range:"1..100000"`         // epochs after which the schedule multistep multiplies by step_factor
-	Warmup          int        `mapstructure:"warmup" yaml:"warmup" range:"0..100000"`                 // in epochs
-	WarmupSteps     int        `mapstructure:"warmup_steps" yaml:"warmup_steps" range:"0..1000000000"` // warm-up in steps instead, in which the learning rate changes with every step
-	WarmupFrom      float64    `mapstructure:"warmup_from" yaml:"warmup_from" range:"[0,1]"`           // the learning rate at the start, as a share of lr
-	Momentum        float64    `mapstructure:"momentum" yaml:"momentum" range:"[0,1)"`                 // of sgd
-	Nesterov        bool       `mapstructure:"nesterov" yaml:"nesterov"`                               // of sgd
-	Beta1           float64    `mapstructure:"beta1" yaml:"beta1" range:"[0,1)"`                       // of adamw
-	Beta2           float64    `mapstructure:"beta2" yaml:"beta2" range:"[0,1)"`                       // of adamw
-	Eps             float64    `mapstructure:"eps" yaml:"eps" range:"(0,1]"`                           // of adamw
-	WeightDecay     float64    `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]"`      // of adamw decoupled from the gradient
-	NormDecay       bool       `mapstructure:"norm_decay" yaml:"norm_decay"`                           // weight decay of batch norms and biases, too
-	ClipBy          ClipBy     `mapstructure:"clip_by" yaml:"clip_by"`                                 // clips gradients by: norm, value, none
-	Clip            float64    `mapstructure:"clip" yaml:"clip" range:"(0,1e12]"`                      // largest gradient norm, or largest value of its elements
+	Epochs          int        `mapstructure:"epochs" yaml:"epochs" range:"1..100000" help:"passes over the training images; on images of your own (data.name=folder) the default is 100" paper:"section 6.4"`
+	Batch           int        `mapstructure:"batch" yaml:"batch" range:"2..65536; batch norm needs at least 2" help:"images of a forward pass; the paper's Hs-DAS has 128" paper:"section 6.4"`
+	Accumulate      int        `mapstructure:"accumulate" yaml:"accumulate" range:"1..4096" help:"batches whose gradients are averaged for a step"`
+	Optimizer       Optimizer  `mapstructure:"optimizer" yaml:"optimizer" help:"sgd (with momentum) or adamw (Adam with decoupled weight decay, arXiv:1711.05101)"`
+	LR              float64    `mapstructure:"lr" yaml:"lr" range:"(0,1000]" help:"first learning rate" paper:"section 6.4"`
+	MinLR           float64    `mapstructure:"min_lr" yaml:"min_lr" range:"[0,1000]" help:"last learning rate of the cosine and linear schedules"`
+	Schedule        Schedule   `mapstructure:"schedule" yaml:"schedule" help:"of the learning rate: cosine or linear from lr to min_lr; step or multistep: multiplied by step_factor every step_every epochs, or at each of the milestones" paper:"section 6.4"`
+	ScheduleBy      ScheduleBy `mapstructure:"schedule_by" yaml:"schedule_by" help:"the learning rate changes with every epoch or every step"`
+	StepFactor      float64    `mapstructure:"step_factor" yaml:"step_factor" range:"(0,1]" help:"factor of the learning rate in the schedules step and multistep"`
+	StepEvery       int        `mapstructure:"step_every" yaml:"step_every" range:"1..100000" help:"of the schedule step: epochs between two changes"`
+	Milestones      []int      `mapstructure:"milestones" yaml:"milestones" range:"1..100000" help:"of the schedule multistep: epochs after which the learning rate changes"`
+	Warmup          int        `mapstructure:"warmup" yaml:"warmup" range:"0..100000" help:"first epochs, in which the learning rate grows to lr"`
+	WarmupSteps     int        `mapstructure:"warmup_steps" yaml:"warmup_steps" range:"0..1000000000" help:"warm-up in steps instead, in which the learning rate changes with every step"`
+	WarmupFrom      float64    `mapstructure:"warmup_from" yaml:"warmup_from" range:"[0,1]" help:"the learning rate at the start of the warm-up, as a share of lr"`
+	Momentum        float64    `mapstructure:"momentum" yaml:"momentum" range:"[0,1)" help:"of sgd" paper:"section 6.4"`
+	Nesterov        bool       `mapstructure:"nesterov" yaml:"nesterov" help:"Nesterov's momentum, of sgd"`
+	Beta1           float64    `mapstructure:"beta1" yaml:"beta1" range:"[0,1)" help:"of adamw: decay of the mean of gradients"`
+	Beta2           float64    `mapstructure:"beta2" yaml:"beta2" range:"[0,1)" help:"of adamw: decay of the mean of squared gradients"`
+	Eps             float64    `mapstructure:"eps" yaml:"eps" range:"(0,1]" help:"of adamw: added to the denominator"`
+	WeightDecay     float64    `mapstructure:"weight_decay" yaml:"weight_decay" range:"[0,1000]" help:"weight decay; that of adamw is decoupled from the gradient" paper:"section 6.4"`
+	NormDecay       bool       `mapstructure:"norm_decay" yaml:"norm_decay" help:"weight decay of batch norms and biases, too"`
+	ClipBy          ClipBy     `mapstructure:"clip_by" yaml:"clip_by" help:"clips gradients by: norm (of all together), value (of each element), none"`
+	Clip            float64    `mapstructure:"clip" yaml:"clip" range:"(0,1e12]" help:"largest gradient norm, or largest value of its elements"`
 	EMA             EMA        `mapstructure:"ema" yaml:"ema"`
-	Init            string     `mapstructure:"init" yaml:"init"`                                          // checkpoint or run from whose weights the training starts; "": new weights
-	Probe           bool       `mapstructure:"probe" yaml:"probe"`                                        // only the classifier learns, from features of the images without augmentation that are computed once
-	FreezeEpochs    int        `mapstructure:"freeze_epochs" yaml:"freeze_epochs" range:"0..100000"`      // first epochs in which only the classifier and the auxiliary head learn, and nothing else changes
-	FreezeNorm      bool       `mapstructure:"freeze_norm" yaml:"freeze_norm"`                            // batch norms, except the auxiliary head's, normalise with their running statistics and leave them as they are
-	BackboneLR      float64    `mapstructure:"backbone_lr" yaml:"backbone_lr" range:"(0,1]"`              // factor of the learning rate of all but the classifier and the auxiliary head
-	LayerDecay      float64    `mapstructure:"layer_decay" yaml:"layer_decay" range:"(0,1]"`              // factor of the learning rate from each cell to the one before it, from the classifier on
-	AuxiliaryWeight float64    `mapstructure:"auxiliary_weight" yaml:"auxiliary_weight" range:"[0,1000]"` // weight of the auxiliary head's loss
-	DropPath        float64    `mapstructure:"drop_path" yaml:"drop_path" range:"[0,1)"`                  // probability of drop path at the end; it grows linearly from 0
-	LabelSmoothing  float64    `mapstructure:"label_smoothing" yaml:"label_smoothing" range:"[0,1)"`
-	Patience        int        `mapstructure:"patience" yaml:"patience" range:"0..100000"`                     // with data.validation: ends after that number of epochs without a better validation accuracy; 0: never
-	Recompute       string     `mapstructure:"recompute" yaml:"recompute"`                                     // what is recomputed in the backward pass instead of stored: none, edge, cell
-	CheckpointSteps int        `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps" range:"0..1000000000"` // steps between two checkpoints within an epoch; 0: only at its end
+	Init            string     `mapstructure:"init" yaml:"init" help:"checkpoint or run from whose weights the training starts; empty: new weights"`
+	Probe           bool       `mapstructure:"probe" yaml:"probe" help:"only the classifier learns, from features of the images without augmentation that are computed once"`
+	FreezeEpochs    int        `mapstructure:"freeze_epochs" yaml:"freeze_epochs" range:"0..100000" help:"first epochs in which only the classifier and the auxiliary head learn, and nothing else changes"`
+	FreezeNorm      bool       `mapstructure:"freeze_norm" yaml:"freeze_norm" help:"batch norms, except the auxiliary head's, normalise with their running statistics and leave them as they are"`
+	BackboneLR      float64    `mapstructure:"backbone_lr" yaml:"backbone_lr" range:"(0,1]" help:"factor of the learning rate of all but the classifier and the auxiliary head"`
+	LayerDecay      float64    `mapstructure:"layer_decay" yaml:"layer_decay" range:"(0,1]" help:"factor of the learning rate from each cell to the one before it, from the classifier on"`
+	AuxiliaryWeight float64    `mapstructure:"auxiliary_weight" yaml:"auxiliary_weight" range:"[0,1000]" help:"weight of the auxiliary head's loss" paper:"section 6.4"`
+	DropPath        float64    `mapstructure:"drop_path" yaml:"drop_path" range:"[0,1)" help:"probability of drop path at the end; it grows linearly from 0" paper:"section 6.4"`
+	LabelSmoothing  float64    `mapstructure:"label_smoothing" yaml:"label_smoothing" range:"[0,1)" help:"share of the label that is spread over all classes"`
+	Patience        int        `mapstructure:"patience" yaml:"patience" range:"0..100000" help:"with data.validation: ends after that number of epochs without a better validation accuracy; 0: never"`
+	Recompute       string     `mapstructure:"recompute" yaml:"recompute" help:"what is recomputed in the backward pass instead of stored: less memory, more time"`
+	CheckpointSteps int        `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps" range:"0..1000000000" help:"steps between two checkpoints within an epoch; 0: only at its end"`
 }
 
 // EMA holds the settings of the exponential moving average of the weights and the running statistics, which is
 // evaluated and saved beside them.
 type EMA struct {
-	Decay  float64 `mapstructure:"decay" yaml:"decay" range:"[0,1)"` // 0: no average
-	Warmup bool    `mapstructure:"warmup" yaml:"warmup"`             // the decay of step n is at most (1+n)/(10+n)
+	Decay  float64 `mapstructure:"decay" yaml:"decay" range:"[0,1)" help:"of the moving average of weights and running statistics, which is evaluated and saved beside them; 0: no average"`
+	Warmup bool    `mapstructure:"warmup" yaml:"warmup" help:"the decay of step n is at most (1+n)/(10+n)"`
 }
 
 // Optimizer is the optimizer of a training.

@@ -101,9 +101,7 @@ func (s Spec) Fixed() (Spec, error) {
 		return s, nil
 	}
 	at := s
-	if at.Dir == "" {
-		at.Dir = Dir()
-	}
+	at.Dir = Folder(at.Dir)
 	d, divided, err := openOwn(at, Train)
 	if err != nil {
 		return s, err

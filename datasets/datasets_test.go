@@ -156,6 +156,20 @@ func TestDir(t *testing.T) {
 	if got := datasets.Dir(); got != dir {
 		t.Errorf("%q, not %q", got, dir)
 	}
+	t.Setenv("HOME", filepath.Dir(dir))
+	for set, want := range map[string]string{"~/" + filepath.Base(dir): dir, "~": filepath.Dir(dir), "~other/x": "~other/x", "a/~/x": "a/~/x"} {
+		t.Setenv("HDAS_DATA", set)
+		if got := datasets.Dir(); got != want {
+			t.Errorf("HDAS_DATA=%s is %q, not %q", set, got, want)
+		}
+		if got := datasets.Folder(set); got != want {
+			t.Errorf("%s is %q, not %q", set, got, want)
+		}
+	}
+	t.Setenv("HDAS_DATA", "~/"+filepath.Base(dir))
+	if err := datasets.Missing("cifar10", ""); err != nil {
+		t.Error(err)
+	}
 	if n := open(t, "cifar10", "", datasets.Test).Len(); n != 10_000 {
 		t.Errorf("%d images by way of $HDAS_DATA", n)
 	}

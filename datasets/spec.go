@@ -1,10 +1,13 @@
 package datasets
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"hdas/internal/raster"
 	"hdas/setting"
@@ -12,24 +15,24 @@ import (
 
 // Spec selects a data set and the size of its images.
 type Spec struct {
-	Name string `mapstructure:"name" yaml:"name" json:"name"`
-	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir"`                    // folder of the files; empty means Dir()
-	Size int    `mapstructure:"size" yaml:"size" json:"size" range:"0..2048"` // height and width in pixels; 0 means the data set's own size, and 224 for image files
+	Name string `mapstructure:"name" yaml:"name" json:"name" help:"data set; folder: images of your own, in a folder for each class"`
+	Dir  string `mapstructure:"dir" yaml:"dir" json:"dir" help:"folder of the files, ~ is the home folder; empty: $HDAS_DATA, or data"`
+	Size int    `mapstructure:"size" yaml:"size" json:"size" range:"0..2048" help:"height and width in pixels; 0: the data set's own size, and 224 for image files"`
 
 	// For image files (imagenet, folder): in evaluation, the shorter side is resized to Resize pixels and
 	// the central Size x Size pixels are cropped.
-	Resize        int    `mapstructure:"resize" yaml:"resize" json:"resize" range:"0..4096"`      // 0 means Size * 256/224
-	Interpolation string `mapstructure:"interpolation" yaml:"interpolation" json:"interpolation"` // bilinear or bicubic; empty means bilinear
+	Resize        int    `mapstructure:"resize" yaml:"resize" json:"resize" range:"0..4096" help:"pixels of the shorter side of image files in evaluation, before the central crop to size; 0: size * 256/224"`
+	Interpolation string `mapstructure:"interpolation" yaml:"interpolation" json:"interpolation" help:"of images that are resized; empty: bilinear"`
 
 	// For a user's folder without a test folder: a random part of each class is used for testing.
-	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction" range:"[0,1)"` // fraction for testing, in (0,1); 0 means a fifth
-	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed"`                        // seed of that random split
+	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction" range:"[0,1)" help:"of a folder without a test folder: fraction of each class for testing; 0: a fifth"`
+	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed" help:"seed of that random split"`
 
 	// Cut is the recorded split of such a folder by a run; nil means that the folder is split now.
 	Cut Cut `mapstructure:"-" yaml:"-" json:"-"`
 
-	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty" range:"[0,1]"` // per-channel mean for normalisation; empty means the data set's own, and ImageNet's for a folder
-	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty" range:"(0,1]"`    // the same for the standard deviation
+	Mean []float64 `mapstructure:"mean" yaml:"mean" json:"mean,omitempty" range:"[0,1]" help:"mean of each channel for normalisation; empty: the data set's own, and ImageNet's for a folder"`
+	Std  []float64 `mapstructure:"std" yaml:"std" json:"std,omitempty" range:"(0,1]" help:"the same for the standard deviation"`
 }
 
 const (
@@ -138,9 +141,7 @@ func (s Spec) Open(split string) (Dataset, error) {
 	if split != Train && split != Test {
 		return nil, fmt.Errorf("split %q %s", split, setting.Unknown(split, []string{Train, Test}))
 	}
-	if s.Dir == "" {
-		s.Dir = Dir()
-	}
+	s.Dir = Folder(s.Dir)
 	d, err := src.open(s, split)
 	if err != nil {
 		return nil, err
@@ -167,19 +168,22 @@ func Missing(name, dir string) error {
 	if err != nil {
 		return err
 	}
-	if dir == "" {
-		dir = Dir()
-	}
-	return s.missing(dir)
+	return s.missing(Folder(dir))
 }
 
 // Some reports whether dir has any file of a known data set.
 func Some(name, dir string) bool { return sources[name].some(dir) }
 
 // Dir returns the default folder of data sets: $HDAS_DATA, or else "data" in the working directory.
-func Dir() string {
-	if dir := os.Getenv("HDAS_DATA"); dir != "" {
-		return dir
+func Dir() string { return Folder("") }
+
+// Folder returns the path of a folder of data sets. An empty one is Dir(); ~ at its head is the home folder.
+func Folder(path string) string {
+	path = cmp.Or(path, os.Getenv("HDAS_DATA"), "data")
+	if below, ok := strings.CutPrefix(path, "~"); ok && (below == "" || below[0] == '/') {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, below)
+		}
 	}
-	return "data"
+	return path
 }

@@ -7,38 +7,38 @@ import "hdas/setting"
 // Finally the images of a batch are mixed. All steps work as in torchvision. The zero Transform only
 // normalises.
 type Transform struct {
-	Padding     int       `mapstructure:"padding" yaml:"padding" range:"0..256"`             // pixels added on each side before a random crop to the original size; 0 for no such crop
-	Fill        byte      `mapstructure:"fill" yaml:"fill"`                                  // value of the added pixels in all channels, 0 to 255
-	ResizedCrop bool      `mapstructure:"resized_crop" yaml:"resized_crop"`                  // RandomResizedCrop: crop a part of random area and aspect ratio, and resize it
-	CropScale   []float64 `mapstructure:"crop_scale" yaml:"crop_scale" range:"(0,1]"`        // for resized_crop: smallest and largest area, relative to the image
-	CropRatio   []float64 `mapstructure:"crop_ratio" yaml:"crop_ratio" range:"[0.001,1000]"` // for resized_crop: smallest and largest ratio of width to height
-	Flip        bool      `mapstructure:"flip" yaml:"flip"`                                  // mirror left to right with probability 1/2
+	Padding     int       `mapstructure:"padding" yaml:"padding" range:"0..256" help:"pixels added on each side before a random crop to the original size; 0: no such crop"`
+	Fill        byte      `mapstructure:"fill" yaml:"fill" help:"value of the added pixels in all channels"`
+	ResizedCrop bool      `mapstructure:"resized_crop" yaml:"resized_crop" help:"RandomResizedCrop: crop a part of random area and aspect ratio, and resize it"`
+	CropScale   []float64 `mapstructure:"crop_scale" yaml:"crop_scale" range:"(0,1]" help:"for resized_crop: smallest and largest area, relative to the image; empty: [0.08,1]"`
+	CropRatio   []float64 `mapstructure:"crop_ratio" yaml:"crop_ratio" range:"[0.001,1000]" help:"for resized_crop: smallest and largest ratio of width to height; empty: [3/4,4/3]"`
+	Flip        bool      `mapstructure:"flip" yaml:"flip" help:"mirror left to right with probability 1/2"`
 
-	AutoAugment string      `mapstructure:"autoaugment" yaml:"autoaugment"` // none, cifar10, imagenet: the policy found on that data set (arXiv:1805.09501)
+	AutoAugment string      `mapstructure:"autoaugment" yaml:"autoaugment" help:"policy of AutoAugment that was found on that data set (arXiv:1805.09501)" paper:"Table 1"`
 	RandAugment RandAugment `mapstructure:"randaugment" yaml:"randaugment"`
 	ColorJitter ColorJitter `mapstructure:"color_jitter" yaml:"color_jitter"`
 
-	Cutout  int     `mapstructure:"cutout" yaml:"cutout" range:"0..4096"` // side in pixels, rounded down to an even number, of a square around a random pixel that is set to 0 after normalisation; 0 for none
-	Erasing float64 `mapstructure:"erasing" yaml:"erasing" range:"[0,1]"` // probability that a random rectangle is set to 0, after normalisation (arXiv:1708.04896)
+	Cutout  int     `mapstructure:"cutout" yaml:"cutout" range:"0..4096" help:"side in pixels, rounded down to an even number, of a square around a random pixel that is set to 0 after normalisation; 0: none"`
+	Erasing float64 `mapstructure:"erasing" yaml:"erasing" range:"[0,1]" help:"probability that a random rectangle is set to 0, after normalisation (arXiv:1708.04896)"`
 
 	// Mixing of pairs of images in a batch. If both are on, each batch uses one of them, with probability 1/2.
-	Mixup  float64 `mapstructure:"mixup" yaml:"mixup" range:"[0,100]"`   // a of the distribution Beta(a,a) of the mixing weight (arXiv:1710.09412); 0 for none
-	Cutmix float64 `mapstructure:"cutmix" yaml:"cutmix" range:"[0,100]"` // the same for the area of a rectangle copied from the other image (arXiv:1905.04899); 0 for none
+	Mixup  float64 `mapstructure:"mixup" yaml:"mixup" range:"[0,100]" help:"a of the distribution Beta(a,a) of the mixing weight of two images (arXiv:1710.09412); 0: none"`
+	Cutmix float64 `mapstructure:"cutmix" yaml:"cutmix" range:"[0,100]" help:"the same for the area of a rectangle copied from the other image (arXiv:1905.04899); 0: none"`
 }
 
 // RandAugment (arXiv:1909.13719) applies Ops random operations, drawn for each image.
 type RandAugment struct {
-	Ops       int `mapstructure:"ops" yaml:"ops" range:"0..8"`              // number of operations; 0 for no RandAugment
-	Magnitude int `mapstructure:"magnitude" yaml:"magnitude" range:"0..30"` // 0 to 30
+	Ops       int `mapstructure:"ops" yaml:"ops" range:"0..8" help:"number of RandAugment's random operations (arXiv:1909.13719), drawn for each image; 0: none"`
+	Magnitude int `mapstructure:"magnitude" yaml:"magnitude" range:"0..30" help:"strength of RandAugment's operations"`
 }
 
 // ColorJitter changes brightness, contrast, saturation and hue in a random order: the first three by a
 // factor in [max(0,1-x), 1+x], and hue by a shift in [-x, x], where 1 is the full circle of hues.
 type ColorJitter struct {
-	Brightness float64 `mapstructure:"brightness" yaml:"brightness" range:"[0,10]"`
-	Contrast   float64 `mapstructure:"contrast" yaml:"contrast" range:"[0,10]"`
-	Saturation float64 `mapstructure:"saturation" yaml:"saturation" range:"[0,10]"`
-	Hue        float64 `mapstructure:"hue" yaml:"hue" range:"[0,0.5]"` // up to 0.5
+	Brightness float64 `mapstructure:"brightness" yaml:"brightness" range:"[0,10]" help:"x: brightness changes by a random factor in [max(0,1-x),1+x]"`
+	Contrast   float64 `mapstructure:"contrast" yaml:"contrast" range:"[0,10]" help:"the same for contrast"`
+	Saturation float64 `mapstructure:"saturation" yaml:"saturation" range:"[0,10]" help:"the same for saturation"`
+	Hue        float64 `mapstructure:"hue" yaml:"hue" range:"[0,0.5]" help:"x: hue shifts by a random part in [-x,x] of the full circle"`
 }
 
 const (

@@ -69,10 +69,7 @@ type data struct {
 
 // basis returns the basis of a run with that configuration that begins now.
 func (x data) basis(resolved []byte) (run.Basis, error) {
-	b := run.Basis{Config: string(resolved), Data: map[string]run.Part{}, Cuts: map[string]map[string]uint64{}, DataDir: x.dir}
-	if b.DataDir == "" {
-		b.DataDir = datasets.Dir()
-	}
+	b := run.Basis{Config: string(resolved), Data: map[string]run.Part{}, Cuts: map[string]map[string]uint64{}, DataDir: datasets.Folder(x.dir)}
 	for what, c := range x.cuts {
 		if c != nil {
 			b.Cuts[what] = c

@@ -41,10 +41,10 @@ type DemoResult struct {
 // Demo runs the paper's method at a tiny scale on the embedded digits: the searches of cells, of the
 // number of cells in each stage and of the stages' connections, and then the trainings of the network
 // found and of a random one from the same space. Each has a new folder below the given one.
-func Demo(ctx context.Context, folder string, seed uint64, threads int, w Watch) (DemoResult, error) {
+func Demo(ctx context.Context, folder string, seed uint64, device string, threads int, w Watch) (DemoResult, error) {
 	start := time.Now()
 	t := DemoResult{Folder: folder}
-	set := []string{fmt.Sprintf("seed=%d", seed), fmt.Sprintf("threads=%d", threads)}
+	set := []string{fmt.Sprintf("seed=%d", seed), "device=" + device, fmt.Sprintf("threads=%d", threads)}
 	cells := filepath.Join(folder, "1-cells")
 	if _, _, err := w.step(ctx, configs.CellSearch, cells, set); err != nil {
 		return t, err

@@ -57,6 +57,9 @@ func (s Setup) Less() string {
 	if s.Options.Device.IsCUDA() && s.Autocast == torch.Float32 {
 		list = append(list, "precision=bf16")
 	}
+	if s.Options.Device.IsCUDA() && s.Graphs { // they have memory of their own
+		list = append(list, "cuda.graphs=false")
+	}
 	return strings.Join(append(list, "fewer network.channels"), ", ")
 }
 

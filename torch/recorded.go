@@ -33,28 +33,25 @@ func Record(d Device, before *Recorded, f func()) *Recorded {
 	}
 	check(op, nil, C.hdas_graph_begin(&g.c, C.int(d.c()), shared))
 	live.Add(1)
-	recorded := false
-	outer := current
-	current = g.kept
+	outer, done := current, false
+	current, recording = g.kept, true
 	defer func() {
-		current, recording = outer, nil
-		if !recorded {
+		current, recording = outer, false
+		if !done {
 			g.Free()
 		}
 	}()
-	recording = g
 	f()
-	recording = nil
 	check(op, nil, C.hdas_graph_end(g.c))
-	recorded = true
+	done = true
 	return g
 }
 
-// recording is the graph that is being recorded. Only the tensor thread reads or writes it.
-var recording *Recorded
+// recording is whether a graph is being recorded. Only the tensor thread reads or writes it.
+var recording bool
 
 // Recording reports whether it is called by the function that Record runs.
-func Recording() bool { return recording != nil }
+func Recording() bool { return recording }
 
 // Replay enqueues the recorded work on the device.
 func (g *Recorded) Replay() {

@@ -53,6 +53,9 @@ func (s Setup) Less() string {
 	if s.Options.Device.IsCUDA() && s.Autocast == torch.Float32 {
 		less += "precision=bf16, "
 	}
+	if s.Options.Device.IsCUDA() && s.Graphs { // they have memory of their own
+		less += "cuda.graphs=false, "
+	}
 	return less + "fewer network.channels"
 }
 

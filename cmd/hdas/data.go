@@ -53,19 +53,17 @@ ImageNet must be downloaded from image-net.org, after agreeing to its terms. Put
 ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz
 into the data folder; they need not be unpacked, either.`,
 		Example: "  hdas data get cifar10\n  hdas data get cifar100 --url https://mirror.example/cifar/",
-		Args:    args(cobra.ExactArgs(1)), ValidArgs: []string{"cifar10", "cifar100"},
+		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
 			archives := datasets.Published(a[0])
 			if archives == nil {
-				return usageError{fmt.Errorf("%q cannot be downloaded by this command; cifar10 and cifar100 can%s", a[0], setting.Meant(a[0], c.ValidArgs))}
+				return usageError{fmt.Errorf("%q cannot be downloaded by this command; cifar10 and cifar100 can%s", a[0], setting.Meant(a[0], []string{"cifar10", "cifar100"}))}
 			}
 			at := slices.IndexFunc(archives, func(a datasets.Archive) bool { return a.Form == form })
 			if at < 0 {
 				return usageError{fmt.Errorf("--form %q %s", form, setting.Unknown(form, []string{"binary", "python"}))}
 			}
-			if dir == "" {
-				dir = datasets.Dir()
-			}
+			dir = datasets.Folder(dir)
 			archive := archives[at]
 			f := fetch.File{URL: strings.TrimSuffix(url, "/") + "/" + archive.Name, Path: filepath.Join(dir, archive.Name), MD5: archive.MD5}
 			progress, end := bytesBar(p.err, archive.Name)
@@ -123,10 +121,13 @@ or damaged, there are fewer than two classes, or a part has no images.`,
 		Example: "  hdas data check\n  hdas data check photos",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
-			s.Dir = datasets.Dir()
 			if len(a) > 0 {
+				if c.Flags().Changed("data-dir") {
+					return usageError{fmt.Errorf("two folders: %q and --data-dir %q; name one", a[0], s.Dir)}
+				}
 				s.Dir = a[0]
 			}
+			s.Dir = datasets.Folder(s.Dir)
 			names := []string{s.Name}
 			if s.Name == "" {
 				names = lab.DataIn(s.Dir)
@@ -158,6 +159,7 @@ or damaged, there are fewer than two classes, or a part has no images.`,
 		},
 	}
 	f := c.Flags()
+	dataFlag(f, &s.Dir)
 	f.StringVar(&s.Name, "name", "", "the data set: "+strings.Join(datasets.Names(), ", ")+"; default: all that are there")
 	f.IntVar(&s.Size, "size", 0, "of image files: the side at which they are seen; default 224")
 	f.Float64Var(&s.TestFraction, "test-fraction", 0, "of a folder: the share kept for testing; default a fifth")

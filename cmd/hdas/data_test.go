@@ -64,6 +64,13 @@ func TestDataCheck(t *testing.T) {
 	if train.Mean[1] != 30./255 || train.Std[1] > 1e-6 || train.Std[0] < 0.3 {
 		t.Errorf("mean %v, std %v", train.Mean, train.Std)
 	}
+	t.Setenv("HOME", filepath.Dir(dir))
+	if same := must(t, "data", "check", "--data-dir=~/"+filepath.Base(dir), "--json", "--size", "16"); same != out {
+		t.Errorf("by the flag: %s", same)
+	}
+	if code, _, errs := call(t, "data", "check", dir, "--data-dir", dir); code != exitUsage || !strings.Contains(errs, "two folders") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
 	put(t, filepath.Join(dir, "red", "broken.jpg"), []byte("no image"))
 	code, out, errs = call(t, "data", "check", dir, "--size", "16")
 	if code != exitFailed || !strings.Contains(out, "broken.jpg") || !strings.Contains(errs, "damaged files in train: 1") {

@@ -14,7 +14,7 @@ import (
 )
 
 func (p *program) demo() *cobra.Command {
-	var out string
+	var out, device string
 	var seed uint64
 	var threads int
 	c := &cobra.Command{
@@ -28,7 +28,7 @@ space. One seed does not tell which of the two is better: see README.md.`,
 			if out == "" {
 				out = filepath.Join("runs", "demo"+time.Now().Format("-20060102-150405"))
 			}
-			t, err := lab.Demo(c.Context(), out, seed, threads, p.watch())
+			t, err := lab.Demo(c.Context(), out, seed, device, threads, p.watch())
 			if err != nil {
 				return err
 			}
@@ -37,7 +37,7 @@ space. One seed does not tell which of the two is better: see README.md.`,
 	}
 	c.Flags().StringVar(&out, "out", "", "folder of the runs; default runs/demo and the time")
 	c.Flags().Uint64Var(&seed, "seed", 0, "seed of all runs and of the random network")
-	c.Flags().IntVar(&threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
+	machineFlags(c.Flags(), &device, &threads)
 	return c
 }
 

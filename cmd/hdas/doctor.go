@@ -40,7 +40,7 @@ func (p *program) doctor() *cobra.Command {
 		Use: "doctor", Short: "Check libtorch, devices and data sets, and say how to fix what is missing",
 		Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			h := health{Libtorch: torch.Version(), Library: proc.Library("libtorch_cpu.so"), Computes: map[string]string{}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: dataDir}
+			h := health{Libtorch: torch.Version(), Library: proc.Library("libtorch_cpu.so"), Computes: map[string]string{}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: datasets.Folder(dataDir)}
 			h.MemoryGB, h.FreeGB = float64(proc.Machine("MemTotal"))/1e9, float64(proc.Machine("MemAvailable"))/1e9
 			err := torch.Do(func(*torch.Scope) error {
 				h.Threads, h.Kernels = torch.Threads(), torch.InstructionSet()
@@ -58,9 +58,6 @@ func (p *program) doctor() *cobra.Command {
 			}
 			h.CUDA = cudaAdvice()
 			h.Versions = versionAdvice(h.Libtorch, proc.NVIDIADriver())
-			if h.DataDir == "" {
-				h.DataDir = datasets.Dir()
-			}
 			for _, name := range datasets.Names() {
 				h.Data[name] = "found"
 				if datasets.Own(name) {
@@ -73,7 +70,7 @@ func (p *program) doctor() *cobra.Command {
 			return p.print(h, h.write)
 		},
 	}
-	c.Flags().StringVar(&dataDir, "data-dir", "", "folder of the data sets; default $HDAS_DATA, or data")
+	dataFlag(c.Flags(), &dataDir)
 	return c
 }
 

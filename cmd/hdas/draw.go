@@ -24,9 +24,8 @@ func (p *program) draw() *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use: "draw NAME|FILE|CELLS+STAGES|RUN", Short: "Draw a genotype's cells and stages as SVG",
-		Example:           "  hdas draw Hs_DAS_CIFAR_stages -o stages.svg",
-		Args:              args(cobra.ExactArgs(1)),
-		ValidArgsFunction: genotypeNames,
+		Example: "  hdas draw Hs_DAS_CIFAR_stages -o stages.svg",
+		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
 			g, err := run.LoadGenotype(a[0])
 			if err != nil {

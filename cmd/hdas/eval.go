@@ -52,10 +52,9 @@ confidence and accuracy over 15 equally wide bins of the confidence.`,
 	}
 	p.acceptsData(c)
 	f := c.Flags()
-	f.StringVar(&t.Device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	f.IntVar(&t.Threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
+	machineFlags(f, &t.Device, &t.Threads)
+	dataFlag(f, &t.DataDir)
 	f.IntVar(&t.Batch, "batch", 128, "images in a batch")
-	f.StringVar(&t.DataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
 	f.BoolVar(&t.Skip, "skip-damaged", false, "skip image files that cannot be decoded, and print their names")
 	emaFlag(c, &t.EMA)
 	f.IntSliceVar(&top, "top", nil, "print also the accuracy of the k most likely classes, for each of these k, 1 to 10 (--json has all)")

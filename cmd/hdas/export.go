@@ -85,9 +85,6 @@ H-DAS authors' program. docs/deployment.md shows how each is used.`,
 	s.StringVar(&f.precision, "precision", "float32", "of an ONNX model, its images and its logits: float32 or float16")
 	s.BoolVar(&f.fold, "fold", false, "multiply the batch norms of an ONNX model into the convolutions before them")
 	emaFlag(c, &f.ema)
-	for flag, words := range map[string][]string{"names": exportNames, "precision": exportPrecisions} {
-		c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	}
 	return c
 }
 

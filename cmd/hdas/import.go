@@ -13,7 +13,6 @@ import (
 	"hdas/internal/filekind"
 	"hdas/lab"
 	"hdas/model"
-	"hdas/models/genotype"
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/setting"
@@ -136,9 +135,6 @@ func (f *importer) originFlags(c *cobra.Command) {
 	c.Flags().StringVar(&f.dataset, "dataset", "", "data set of the training: "+strings.Join(datasets.Described(), ", ")+"; default: that of the preset")
 	c.Flags().StringVar(&f.classes, "classes", "", "file with the names of the classes, one in a line; default: those of the data set, or numbers")
 	c.Flags().StringVar(&f.key, "key", "", "key of the weights in the file, such as ema.state_dict; default: the usual ones are tried")
-	for flag, values := range map[string][]string{"genotype": genotype.Names(), "preset": {string(plan.CIFAR), string(plan.ImageNet)}, "dataset": datasets.Described()} {
-		c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveDefault))
-	}
 }
 
 // checkpoint converts the weights in a file to a checkpoint.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -66,7 +65,7 @@ func (r *place) outside(data datasets.Spec) error {
 	if !datasets.Own(data.Name) || r.out == "" {
 		return nil
 	}
-	dir := cmp.Or(data.Dir, datasets.Dir())
+	dir := datasets.Folder(data.Dir)
 	images, err := os.Stat(dir)
 	if err != nil {
 		return nil // which is said when it is opened

@@ -77,9 +77,7 @@ func (f *predictor) flags(c *cobra.Command) {
 	s.StringVar(&f.input, "input", "", "safetensors file with the images as a tensor")
 	s.StringVarP(&f.out, "output", "o", "", "with --input: safetensors file to write")
 	s.StringVar(&f.common.Precision, "precision", "float32", "float32 or float64")
-	s.StringVar(&f.common.Device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	s.IntVar(&f.common.Threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
-	c.RegisterFlagCompletionFunc("precision", cobra.FixedCompletions(precisions, cobra.ShellCompDirectiveNoFileComp))
+	machineFlags(s, &f.common.Device, &f.common.Threads)
 }
 
 func (f *predictor) check(c *cobra.Command, images []string) error {

@@ -22,7 +22,7 @@ func (p *program) random() *cobra.Command {
 		Long: `Draw genotypes uniformly from the space of a search with that configuration, and
 write them to random-1.yaml, random-2.yaml, ... in a folder.`,
 		Example: "  hdas search random stage --config tiny-stage -n 4 --seed 7 --out runs/random",
-		Args:    args(cobra.ExactArgs(1)), ValidArgs: []string{"cell", "distribution", "stage", "joint"},
+		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
 			config, err := configs.LoadSearch(configs.Kind(a[0]), s.overrides(c))
 			if err != nil {

@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"hdas/configs"
-	"hdas/models/genotype"
 	"hdas/run"
 )
 
@@ -42,6 +42,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 }
 
 func (p *program) root() *cobra.Command {
+	version := false
 	c := &cobra.Command{
 		Use:   "hdas",
 		Short: "Hierarchical differentiable architecture search (H-DAS) on libtorch",
@@ -54,12 +55,36 @@ checkpoint, from which --resume continues. A second signal ends the program at
 once, without a checkpoint.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: commandOf("command"),
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if version {
+				return p.version()
+			}
+			return c.Help()
+		},
 	}
 	c.SetFlagErrorFunc(flagError)
+	c.Flags().BoolVar(&version, "version", false, "print the commit, libtorch, CUDA and instruction sets of this program")
 	c.PersistentFlags().BoolVar(&p.json, "json", false, "print results as JSON")
-	c.AddCommand(p.search(), p.train(), p.finetune(), p.eval(), p.predict(), p.serve(), p.compare(), p.space(), p.show(), p.runs(), p.draw(), p.importing(), p.export(), p.data(), p.demo(), p.doctor(), p.bench())
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"begin", "Begin:", []*cobra.Command{p.doctor(), p.demo(), p.data(), p.config()}},
+		{"search", "Search and look at architectures:", []*cobra.Command{p.search(), p.compare(), p.show(), p.draw(), p.space()}},
+		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval(), p.runs()}},
+		{"use", "Use trained networks:", []*cobra.Command{p.predict(), p.serve(), p.export(), p.importing()}},
+		{"more", "Measure, and help:", []*cobra.Command{p.bench(), p.man()}},
+	} {
+		c.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, command := range g.commands {
+			command.GroupID = g.id
+			c.AddCommand(command)
+		}
+	}
+	c.SetHelpCommandGroupID("more")
+	c.SetCompletionCommandGroupID("more")
 	bound(c)
+	completed(c)
 	return c
 }
 
@@ -88,11 +113,6 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// genotypeNames completes the name of a genotype on the command line.
-func genotypeNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return genotype.Names(), cobra.ShellCompDirectiveDefault
-}
-
 // print writes a result, with --json as JSON and otherwise as the text that f writes.
 func (p *program) print(result any, f func(w io.Writer)) error {
 	if !p.json {
@@ -118,10 +138,20 @@ func (s *settings) flags(c *cobra.Command) {
 	f.StringVar(&s.File, "config", "", "configuration: "+strings.Join(configs.Names(), ", ")+", or a YAML file")
 	f.StringArrayVar(&s.Set, "set", nil, "change one setting, as in --set train.epochs=10 (repeatable)")
 	f.Uint64Var(&s.seed, "seed", 0, "seed of the initial weights, the order of images and the augmentation")
-	f.StringVar(&s.device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	f.IntVar(&s.threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default, or with --resume the number of the run")
-	f.StringVar(&s.dataDir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
-	c.RegisterFlagCompletionFunc("config", cobra.FixedCompletions(configs.Names(), cobra.ShellCompDirectiveDefault))
+	machineFlags(f, &s.device, &s.threads)
+	f.Lookup("threads").Usage += ", or with --resume the number of the run"
+	dataFlag(f, &s.dataDir)
+}
+
+// machineFlags adds the flags of all commands that compute on a device.
+func machineFlags(f *pflag.FlagSet, device *string, threads *int) {
+	f.StringVar(device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	f.IntVar(threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
+}
+
+// dataFlag adds the flag of all commands that read a data set.
+func dataFlag(f *pflag.FlagSet, dir *string) {
+	f.StringVar(dir, "data-dir", "", "folder of the data set; default $HDAS_DATA, or data")
 }
 
 // overrides returns the settings of the flags; flags of their own win over --set.

@@ -113,14 +113,18 @@ func accuracyColumn(name string, of func(lab.Run) *float64) runColumn {
 
 // columnOf returns the column of that name.
 func columnOf(name string) (runColumn, error) {
-	var names []string
+	i := slices.Index(columnNames(), name)
+	if i < 0 {
+		return runColumn{}, fmt.Errorf("%q is no column of runs; they are %s", name, strings.Join(columnNames(), ", "))
+	}
+	return runColumns[i], nil
+}
+
+func columnNames() (names []string) {
 	for _, c := range runColumns {
-		if c.name == name {
-			return c, nil
-		}
 		names = append(names, c.name)
 	}
-	return runColumn{}, fmt.Errorf("%q is no column of runs; they are %s", name, strings.Join(names, ", "))
+	return names
 }
 
 // sorter returns the order by a column. Runs without a number come last.

@@ -12,8 +12,8 @@ import (
 	"hdas/run"
 )
 
-// runFolders makes folders with what runs have written before their first checkpoint.
-func runFolders(t *testing.T) (folder string) {
+// someRuns makes folders with what runs have written before their first checkpoint.
+func someRuns(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
 	search, training := "search: {kind: cell, epochs: 9}\ndata: {name: cifar10}\n", "train: {epochs: 5}\ndata: {name: digits}\n"
@@ -43,7 +43,7 @@ func runFolders(t *testing.T) (folder string) {
 
 // Runs are listed, sorted and kept as asked for, with what they are and how they stand; none is changed or locked.
 func TestRuns(t *testing.T) {
-	folder := runFolders(t)
+	folder := someRuns(t)
 	held, err := run.Open(filepath.Join(folder, "b/search"))
 	if err != nil {
 		t.Fatal(err)

@@ -50,8 +50,7 @@ unless --listen names another address, as 0.0.0.0:8080 for all.`,
 	f.IntVar(&o.Images, "max-images", o.Images, "largest number of images in a request")
 	f.Int64Var(&o.Bytes, "max-bytes", o.Bytes, "largest size of a request")
 	f.IntVar(&o.Requests, "max-requests", o.Requests, "requests that are answered at once; others get the status 503")
-	f.StringVar(&common.Device, "device", common.Device, "auto, cpu, cuda or cuda:N")
-	f.IntVar(&common.Threads, "threads", 0, "threads of tensor operations on the CPU; 0: libtorch's default")
+	machineFlags(f, &common.Device, &common.Threads)
 	return c
 }
 

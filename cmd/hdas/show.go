@@ -32,9 +32,6 @@ Stages without cells get the cells of --cells. Errors are published ones, of
 networks that were trained elsewhere.`,
 		Example: "  hdas show DARTS_V2 --preset imagenet --json\n  hdas show DARTS_V1+Hs_DAS_CIFAR_stages\n  hdas show FairDARTS_b --text\n  hdas show runs/trained",
 		Args:    args(cobra.ExactArgs(1)),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return append(genotype.Names(), "genotypes"), cobra.ShellCompDirectiveDefault
-		},
 		RunE: func(c *cobra.Command, a []string) error {
 			if a[0] == "genotypes" {
 				for _, flag := range []string{"channels", "layers", "classes", "wiring", "pool-norm", "text"} {

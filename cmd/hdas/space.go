@@ -20,7 +20,7 @@ func (p *program) space() *cobra.Command {
 		Long: `Print the exact number of genotypes of a search space: of all spaces in the paper,
 or of one space with the given numbers. Numbers of primitives include "none".`,
 		Example: "  hdas space\n  hdas space stage --lengths 4,4,4 --window 4\n  hdas space cell --cells 5 --cell-primitives 8",
-		Args:    args(cobra.MaximumNArgs(1)), ValidArgs: []string{"cell", "distribution", "stage", "joint"},
+		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
 			if len(a) == 0 {
 				if c.Flags().NFlag() > 0 && !(c.Flags().NFlag() == 1 && p.json) {

@@ -45,7 +45,7 @@ C=36, 20 cells, 32x32 images; imagenet: C=48, 14 cells (with stages: C=39, and
 their own number of cells), 224x224. Images of your own (data.name=folder) have
 the preset imagenet, random resized crops and 100 epochs.`,
 		Example: "  hdas train DARTS_V2 --config hc-train --out runs/darts\n  hdas train runs/stages --config tiny-train --out runs/trained\n  hdas train DARTS_V2 --config tiny-train --seeds 5 --jobs 2 --out runs/five",
-		Args:    args(cobra.MaximumNArgs(1)), ValidArgsFunction: genotypeNames,
+		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
 			if len(a) > 0 {
 				if t.name != "" {
@@ -60,7 +60,6 @@ the preset imagenet, random resized crops and 100 epochs.`,
 		},
 	}
 	c.Flags().StringVar(&t.name, "genotype", "", "the genotype, if it is not an argument")
-	c.RegisterFlagCompletionFunc("genotype", cobra.FixedCompletions(genotype.Names(), cobra.ShellCompDirectiveDefault))
 	p.trainingFlags(c, &t)
 	return c
 }

@@ -91,14 +91,14 @@ func (p *PoolNorm) UnmarshalText(text []byte) error { return setting.Parse(p, te
 // Macro holds the settings that, together with the genotype, determine a network's size. It is the
 // section "network" of a configuration.
 type Macro struct {
-	Preset      Preset      `mapstructure:"preset" yaml:"preset"`
-	Channels    int64       `mapstructure:"channels" yaml:"channels" range:"1..4096"` // C: channels of the nodes in the cells before the first reduction
-	Layers      int         `mapstructure:"layers" yaml:"layers" range:"0..1000"`     // number of cells in a chain; not used if the genotype has stages
-	Classes     int64       `mapstructure:"-" yaml:"-"`                               // number of classes in the data set
-	Auxiliary   bool        `mapstructure:"auxiliary" yaml:"auxiliary"`               // has an auxiliary head
-	PoolNorm    PoolNorm    `mapstructure:"pool_norm" yaml:"pool_norm"`
-	Wiring      Wiring      `mapstructure:"wiring" yaml:"wiring"` // wiring of stages
-	StageOutput StageOutput `mapstructure:"stage_output" yaml:"stage_output"`
+	Preset      Preset      `mapstructure:"preset" yaml:"preset" help:"stem, auxiliary head and default sizes: cifar, for small images, or imagenet, whose stem divides height and width by 8" paper:"section 6.4"`
+	Channels    int64       `mapstructure:"channels" yaml:"channels" range:"1..4096" help:"C: channels of the nodes in the cells before the first reduction" paper:"section 6.4"`
+	Layers      int         `mapstructure:"layers" yaml:"layers" range:"0..1000" help:"number of cells in a chain; not used if the genotype has stages" paper:"section 6.4"`
+	Classes     int64       `mapstructure:"-" yaml:"-"` // number of classes in the data set
+	Auxiliary   bool        `mapstructure:"auxiliary" yaml:"auxiliary" help:"has an auxiliary head, whose loss is added in training"`
+	PoolNorm    PoolNorm    `mapstructure:"pool_norm" yaml:"pool_norm" help:"batch norm after pooling; auto: on in networks with stages, off in chains"`
+	Wiring      Wiring      `mapstructure:"wiring" yaml:"wiring" help:"of stages: summed (both inputs of a cell are the sum of its edges) or paired (input k of a cell is its edge k)" paper:"eq. 1"`
+	StageOutput StageOutput `mapstructure:"stage_output" yaml:"stage_output" help:"of stages in the paired wiring: concatenation of the last_two cells, or the last cell" paper:"Rule 2"`
 }
 
 // Validate returns an error that lists every invalid value, as a setting.Fault each.
