@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Dir is the folder of a run. It is locked against other processes until Close.
@@ -17,6 +18,10 @@ type Dir struct {
 	path  string
 	lock  *os.File
 	whole bool // the newest checkpoint is known to be intact
+
+	table  table
+	events int64     // size of the file of events with the records so far; 0: it is to be read
+	since  time.Time // of the last record, or when the folder was opened
 }
 
 // Create creates a folder for a new run, with its parents, and locks it. A folder that already holds a
@@ -101,7 +106,12 @@ func open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for range 2 { // once more, because Look holds the lock for a moment
+		if err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	if err != nil {
 		lock.Close()
 	}
@@ -111,7 +121,17 @@ func open(path string) (*Dir, error) {
 	case err != nil:
 		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
-	return &Dir{path: path, lock: lock}, nil
+	return &Dir{path: path, lock: lock, since: time.Now()}, nil
+}
+
+// held reports whether a process holds the lock of a folder.
+func held(path string) bool {
+	lock, err := os.Open(filepath.Join(path, lockFile))
+	if err != nil {
+		return false
+	}
+	defer lock.Close() // which releases it
+	return errors.Is(syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
 func (d *Dir) hasOneOf(names ...string) bool {

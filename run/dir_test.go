@@ -20,6 +20,8 @@ const (
 	newest   = "checkpoint.safetensors"
 	previous = "checkpoint-previous.safetensors"
 	records  = "epochs.jsonl"
+	table    = "epochs.csv"
+	events   = "events.out.tfevents.hdas"
 )
 
 // reopen closes a folder and opens it again, as for resuming a run.

@@ -25,7 +25,9 @@ const (
 	epochFiles     = "genotypes/epoch-%03d.yaml" // by the number of the epoch, from 1
 	previous       = "checkpoint-previous.safetensors"
 	records        = "epochs.jsonl"
-	basisFile      = "basis.json" // what the run was begun with
+	tableFile      = "epochs.csv"               // the numbers of the records
+	eventsFile     = "events.out.tfevents.hdas" // the records for TensorBoard, which wants "tfevents" in the name
+	basisFile      = "basis.json"               // what the run was begun with
 	lockFile       = ".lock"
 )
 
@@ -34,7 +36,7 @@ const mostRecord = 4 << 30
 
 // written lists the files that a run writes to its folder, except its basis and its lock, which one that did
 // not begin may leave, and the genotypes of epochs after the first.
-var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, StartFile, ImportFile, BestFile, bestFile, fmt.Sprintf(epochFiles, 1), records}
+var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, StartFile, ImportFile, BestFile, bestFile, fmt.Sprintf(epochFiles, 1), records, tableFile, eventsFile}
 
 // Owns reports whether a path is that of a file of a run, in the folder of a run. A comparison has genotypes
 // of its own.

@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"hdas/internal/filekind"
 )
 
 // Append appends the record of an epoch, a JSON object whose key "epoch" is its number. Records of the
 // same and of later epochs, which a run that was resumed from an earlier checkpoint may find, are
-// removed.
+// removed. The table and the events of the records follow; a record that is Mixed adds images to the events.
 func (d *Dir) Append(record any) error {
 	line, err := json.Marshal(record)
 	if err != nil {
@@ -28,16 +29,18 @@ func (d *Dir) Append(record any) error {
 	if err != nil {
 		return err
 	}
-	var kept []byte
-	for _, l := range lines {
-		if n, _ := epochOf(l); n < at {
-			kept = append(kept, l...)
-		}
-	}
+	before := slices.DeleteFunc(lines, func(l []byte) bool { n, _ := epochOf(l); return n >= at })
+	kept := bytes.Join(before, nil)
 	if old == nil || !bytes.Equal(kept, old) {
-		return d.WriteFile(records, append(kept, line...))
+		d.table, d.events = table{}, 0
+		err = d.WriteFile(records, append(kept, line...))
+	} else {
+		err = appendTo(d.Path(records), int64(len(old)), line)
 	}
-	return appendTo(d.Path(records), int64(len(old)), line)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.writeTable(before, line), d.writeEvents(before, line, record))
 }
 
 // appendTo appends a line to a file of that size. On an error it restores the size.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"hdas/internal/tfevents"
 	"hdas/run"
 )
 
@@ -110,4 +111,113 @@ func FuzzRecords(f *testing.F) {
 			t.Fatalf("%q", got)
 		}
 	})
+}
+
+// scalars returns the scalars of the events of a run by step, without times, and fails if a step is there twice.
+func scalars(t testing.TB, d *run.Dir) (text string) {
+	t.Helper()
+	file, err := os.ReadFile(d.Path(events))
+	check(t, err)
+	seen := map[int64]bool{}
+	list := tfevents.Read(file)
+	for _, e := range list {
+		if e.Step > 0 && seen[e.Step] {
+			t.Fatalf("step %d is there twice", e.Step)
+		}
+		if seconds, timed := e.Scalars["time/epoch_seconds"]; seconds < 0 || e.Time == 0 || timed && len(e.Scalars) == 1 {
+			t.Errorf("event %v", e)
+		}
+		delete(e.Scalars, "time/epoch_seconds")
+		seen[e.Step] = true
+		text += fmt.Sprintln(e.Step, e.Scalars)
+	}
+	if n := len(list); n == 0 || list[n-1].End != int64(len(file)) {
+		t.Fatalf("a file of %d bytes with %d events", len(file), n)
+	}
+	return text
+}
+
+// evolving is a record with all that records have: nested numbers, texts, lists, and fields that only some epochs have.
+type evolving struct {
+	Epoch    int                `json:"epoch"`
+	LR       float64            `json:"lr"`
+	Train    map[string]float64 `json:"train"`
+	Genotype string             `json:"genotype"`
+	Alpha    map[string][]int   `json:"alpha"`
+	Best     bool               `json:"best,omitempty"`
+	Last     *float64           `json:"last,omitempty"`
+	mixtures []run.Mixture
+}
+
+func (e evolving) Mixtures() []run.Mixture { return e.mixtures }
+
+func evolved(epoch int) evolving {
+	e := evolving{Epoch: epoch, LR: 0.1, Train: map[string]float64{"loss": 1 / float64(epoch), "samples": 9}, Genotype: "a: b\n", Alpha: map[string][]int{"alpha.normal": {1, epoch}}, Best: epoch%2 == 1}
+	if epoch == 4 {
+		e.Last = new(float64)
+	}
+	e.mixtures = []run.Mixture{{DAG: "normal", Operations: []string{"a", "b"}, Probabilities: [][]float64{{0.2, 0.8}}}}
+	return e
+}
+
+// The table and the events are those of the records, whatever happened to them: a stop at any record, records
+// that are done again, damage, and files that are missing.
+func TestTableAndEventsFollowTheRecords(t *testing.T) {
+	unbroken := create(t)
+	check(t, unbroken.WriteConfig([]byte("seed: 1\n")))
+	for epoch := 1; epoch <= 5; epoch++ {
+		check(t, unbroken.Append(evolved(epoch)))
+	}
+	wantTable := "epoch,lr,train.loss,train.samples,best,last\n1,0.1,1,9,true,\n2,0.1,0.5,9,,\n3,0.1,0.3333333333333333,9,true,\n4,0.1,0.25,9,,0\n5,0.1,0.2,9,true,\n"
+	wantEvents := "0 map[]\n0 map[]\n1 map[best:1 lr:0.1 train/loss:1]\n"
+	content := func(d *run.Dir, name string) string {
+		text, err := os.ReadFile(d.Path(name))
+		check(t, err)
+		return string(text)
+	}
+	if got := content(unbroken, table); got != wantTable {
+		t.Errorf("table %q", got)
+	}
+	got := strings.ReplaceAll(scalars(t, unbroken), "0.10000000149011612", "0.1")
+	if !strings.HasPrefix(got, wantEvents) || strings.Count(got, "\n") != 7 {
+		t.Errorf("events %s", got)
+	}
+	for _, tag := range []string{"config", "    seed: 1", "genotype", "normal", "softmax/normal", "a, b", "PNG"} {
+		if !strings.Contains(content(unbroken, events), tag) {
+			t.Errorf("events without %q", tag)
+		}
+	}
+	spoil := map[string]func(path string, file []byte) error{
+		"nothing":  func(string, []byte) error { return nil },
+		"missing":  func(path string, _ []byte) error { return os.Remove(path) },
+		"torn":     func(path string, file []byte) error { return os.WriteFile(path, file[:len(file)-3], 0o600) },
+		"longer":   func(path string, file []byte) error { return os.WriteFile(path, append(file, "1,2"...), 0o600) },
+		"replaced": func(path string, _ []byte) error { return os.WriteFile(path, []byte("\x01\x02,\"\n"), 0o600) },
+	}
+	for what, do := range spoil {
+		for stop := 1; stop <= 4; stop++ {
+			for again := max(1, stop-1); again <= stop+1; again++ { // the epoch with which it goes on
+				d := create(t)
+				check(t, d.WriteConfig([]byte("seed: 1\n")))
+				for epoch := 1; epoch <= stop; epoch++ {
+					check(t, d.Append(evolved(epoch)))
+				}
+				if stop%2 == 0 {
+					d = reopen(t, d)
+				}
+				for _, name := range []string{table, events} {
+					check(t, do(d.Path(name), []byte(content(d, name))))
+				}
+				for epoch := again; epoch <= 5; epoch++ {
+					check(t, d.Append(evolved(epoch)))
+				}
+				if got, want := scalars(t, d), scalars(t, unbroken); got != want {
+					t.Fatalf("%s after %d, again from %d: events\n%s", what, stop, again, got)
+				}
+				if got := content(d, table); got != wantTable {
+					t.Fatalf("%s after %d, again from %d: table\n%s", what, stop, again, got)
+				}
+			}
+		}
+	}
 }

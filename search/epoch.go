@@ -9,6 +9,7 @@ import (
 
 	"hdas/metric"
 	"hdas/models/genotype"
+	"hdas/run"
 	"hdas/torch"
 )
 
@@ -32,7 +33,12 @@ type Epoch struct {
 	// genotype is the result, if the search stops early.
 	Eigenvalue *float64 `json:"eigenvalue,omitempty"`
 	StopAt     int      `json:"stop_at,omitempty"`
+
+	mixtures []run.Mixture
 }
+
+// Mixtures returns the softmax of the alphas of every DAG, of an epoch that has just ended.
+func (e Epoch) Mixtures() []run.Mixture { return e.mixtures }
 
 // EndEpoch evaluates the supernet on the half of the data for the architecture and returns the record
 // of the epoch, and true if the search stops early. It writes the derived genotype to the run folder.
@@ -88,7 +94,9 @@ func (r *Epoch) describe(n *Supernet) {
 		r.Complexity = number(n.Arch.complexityLoss(mix, n.theta))
 	}
 	for _, d := range n.Arch.dags {
-		r.Entropy[d.Name] = entropy(rows(n.Arch.parameter("alpha." + d.Name).Softmax(-1)))
+		m := run.Mixture{DAG: d.Name, Operations: d.Ops, Probabilities: rows(n.Arch.parameter("alpha." + d.Name).Softmax(-1))}
+		r.mixtures = append(r.mixtures, m)
+		r.Entropy[d.Name] = entropy(m.Probabilities)
 	}
 }
 

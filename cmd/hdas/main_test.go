@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"hdas/lab"
 	"hdas/torch"
@@ -195,6 +196,22 @@ func TestSearchTrainEval(t *testing.T) {
 		t.Errorf("score %+v, %v", score, err)
 	}
 	must(t, "draw", at("stages"), "-o", at("drawn.svg"))
+	var runs []lab.Run
+	if err := json.Unmarshal([]byte(must(t, "runs", folder, "--sort", "-kind", "--json")), &runs); err != nil || len(runs) != 2 {
+		t.Fatalf("runs %+v, %v", runs, err)
+	}
+	for i, want := range []lab.Run{
+		{Path: at("trained"), Kind: "training", Of: "test"}, {Path: at("stages"), Kind: "stage search", Of: "validation"},
+	} {
+		r := runs[i]
+		if r.Path != want.Path || r.Kind != want.Kind || r.Of != want.Of || r.Data != "digits" || !strings.HasPrefix(r.Genotype, "stage-search-digits") || r.State != lab.Done ||
+			r.Progress != (lab.Progress{Epoch: 1, Epochs: 1, Done: true}) || r.Best == nil || *r.Best != *r.Last || r.Seconds <= 0 || time.Since(r.Changed) > time.Hour {
+			t.Errorf("run %+v", r)
+		}
+	}
+	if r := runs[0]; *r.Last != score.Top1 {
+		t.Errorf("the table says %v, eval %v", *r.Last, score.Top1)
+	}
 	if code, _, errs := call(t, "eval", at("stages")); code != exitFailed || !strings.Contains(errs, "train its genotype first") {
 		t.Errorf("eval of a search: exit %d, %s", code, errs)
 	}

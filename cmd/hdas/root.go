@@ -71,7 +71,7 @@ once, without a checkpoint.`,
 	}{
 		{"begin", "Begin:", []*cobra.Command{p.doctor(), p.demo(), p.data(), p.config()}},
 		{"search", "Search and look at architectures:", []*cobra.Command{p.search(), p.compare(), p.show(), p.draw(), p.space()}},
-		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval()}},
+		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval(), p.runs()}},
 		{"use", "Use trained networks:", []*cobra.Command{p.predict(), p.serve(), p.export(), p.importing()}},
 		{"more", "Measure, and help:", []*cobra.Command{p.bench(), p.man()}},
 	} {

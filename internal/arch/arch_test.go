@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"datasets":              {"internal/fetch", "internal/filekind", "internal/imagefile", "internal/proc", "internal/pickle", "internal/raster", "setting"},
 	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
 	"metric/score":          {},
-	"run":                   {"estimate", "internal/filekind", "models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
+	"run":                   {"draw", "estimate", "internal/filekind", "internal/tfevents", "models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype", "setting"},
 	"weights":               {"internal/filekind", "internal/pickle", "torch/dtype", "weights/safetensors"},
 	"weights/safetensors":   {"internal/filekind", "internal/proc", "torch/dtype"},
@@ -60,6 +60,7 @@ var allowed = map[string][]string{
 	"internal/runtest":      {"internal/torchtest", "run", "weights/safetensors"},
 	"internal/torchtest":    {"torch"},
 	"internal/testseed":     {},
+	"internal/tfevents":     {},
 
 	// Beside PyTorch.
 	"internal/golden/pytorch": {},
@@ -67,7 +68,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "export", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "lab/jobs"}
+var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "export", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "internal/tfevents", "lab/jobs"}
 
 // Packages with C code. All but torch, and looptest, which is for its tests, have a twin of it in Go.
 var cgo = []string{"torch", "internal/looptest", "internal/imagefile", "internal/raster"}
@@ -172,7 +173,7 @@ func TestNamesOfRunFolders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"config.yaml", "genotype.yaml", "genotype.svg", "genotype-best-supernet", "genotypes/epoch-", "checkpoint.safetensors", "checkpoint-previous", "epochs.jsonl"} {
+		for _, name := range []string{"config.yaml", "genotype.yaml", "genotype.svg", "genotype-best-supernet", "genotypes/epoch-", "checkpoint.safetensors", "checkpoint-previous", "epochs.jsonl", "epochs.csv", "events.out"} {
 			if strings.Contains(string(text), name) {
 				t.Errorf("%s has %s", file, name)
 			}

@@ -41,7 +41,7 @@ func Read(path string) (File, error) {
 	}
 	defer f.Close()
 	// The header is judged before the rest is read: a file may be large and empty.
-	if err := checkHeader(f, size); err != nil {
+	if _, err := checkHeader(f, size); err != nil {
 		return File{}, fmt.Errorf("%s is not a whole safetensors file: %w", path, err)
 	}
 	data, err := content(f, size)
@@ -53,6 +53,20 @@ func Read(path string) (File, error) {
 		return File{}, fmt.Errorf("%s is not a whole safetensors file: %w", path, err)
 	}
 	return file, nil
+}
+
+// ReadTexts returns the texts of a file. It reads and checks the header alone.
+func ReadTexts(path string) (map[string]string, error) {
+	f, size, err := filekind.Open(path, mostFile)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	texts, err := checkHeader(f, size)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a whole safetensors file: %w", path, err)
+	}
+	return texts, nil
 }
 
 // ReadFile returns the content of a file of any format. It returns an error for a folder, a pipe or a
@@ -87,22 +101,22 @@ func content(f *os.File, size int64) ([]byte, error) {
 	return data, nil
 }
 
-// checkHeader returns an error if the header of a file does not describe all of its bytes.
-func checkHeader(f *os.File, size int64) error {
+// checkHeader returns the texts of a file, or an error if its header does not describe all of its bytes.
+func checkHeader(f *os.File, size int64) (map[string]string, error) {
 	var length [8]byte
 	if _, err := f.ReadAt(length[:], 0); err != nil {
-		return errNoHeader
+		return nil, errNoHeader
 	}
 	n, err := headerSize(length[:], size)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	header := make([]byte, n)
 	if _, err := f.ReadAt(header, 8); err != nil {
-		return err
+		return nil, err
 	}
-	_, _, err = layout(header, size-8-n)
-	return err
+	_, texts, err := layout(header, size-8-n)
+	return texts, err
 }
 
 var errNoHeader = errors.New("it has no header")

@@ -273,7 +273,7 @@ func TestFilesThatLie(t *testing.T) {
 func TestRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "t.safetensors")
 	x := tensor("x", dtype.Int16, []byte{1, 2, 3, 4}, 2)
-	data := write(t, safetensors.File{Tensors: []safetensors.Tensor{x}})
+	data := write(t, safetensors.File{Tensors: []safetensors.Tensor{x}, Texts: map[string]string{"a": "b"}})
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -282,12 +282,18 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, f.Tensors, []safetensors.Tensor{x})
+	if texts, err := safetensors.ReadTexts(path); err != nil || len(texts) != 1 || texts["a"] != "b" {
+		t.Errorf("texts %v, %v", texts, err)
+	}
 	if err := os.WriteFile(path, data[:len(data)-1], 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []string{path, filepath.Dir(path), path + "x"} {
 		if _, err := safetensors.Read(p); err == nil || !strings.Contains(err.Error(), p) {
 			t.Errorf("%s: %v", p, err)
+		}
+		if _, err := safetensors.ReadTexts(p); err == nil || !strings.Contains(err.Error(), p) {
+			t.Errorf("texts of %s: %v", p, err)
 		}
 	}
 }

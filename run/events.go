@@ -1,0 +1,136 @@
+package run
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"hdas/draw"
+	"hdas/internal/filekind"
+	"hdas/internal/tfevents"
+)
+
+// Mixture holds the probabilities of the candidate operations of a DAG.
+type Mixture struct {
+	DAG           string
+	Operations    []string
+	Probabilities [][]float64 // a row for each edge, a column for each operation
+}
+
+// Mixed is a record that has mixtures besides the fields that are stored.
+type Mixed interface{ Mixtures() []Mixture }
+
+// secondsTag is the tag of the seconds since the record before, or since this program has opened the folder.
+const secondsTag = "time/epoch_seconds"
+
+// writeEvents adds the record of an epoch, in the order of its fields, to the events for TensorBoard. Events of the
+// same and of later epochs, which a run that was resumed from an earlier checkpoint may find, are removed, and epochs
+// before it that are missing are added from their records.
+func (d *Dir) writeEvents(before [][]byte, line []byte, record any) error {
+	path, now := d.Path(eventsFile), time.Now()
+	stamp := float64(now.UnixMicro()) / 1e6
+	info, err := os.Stat(path)
+	var file []byte // what is added
+	if d.events == 0 || err != nil || info.Size() != d.events {
+		at, _ := epochOf(line)
+		kept, last, err := eventsBefore(path, at)
+		if err != nil {
+			return err
+		}
+		if d.events = kept; kept == 0 {
+			file = d.firstEvents(stamp)
+		} else if err := os.Truncate(path, kept); err != nil {
+			return err
+		}
+		for _, l := range before {
+			if n, _ := epochOf(l); int64(n) > last {
+				if file, err = appendEvents(file, stamp, l, nil); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	more := []tfevents.Value{tfevents.Scalar(secondsTag, now.Sub(d.since).Seconds())}
+	if m, ok := record.(Mixed); ok {
+		for _, x := range m.Mixtures() {
+			about := fmt.Sprintf("Probabilities of operations: a row for each edge, columns %s; white is 0, dark blue is 1.", strings.Join(x.Operations, ", "))
+			more = append(more, tfevents.Image("softmax/"+x.DAG, about, draw.Heat(x.Probabilities)))
+		}
+	}
+	if file, err = appendEvents(file, stamp, line, more); err != nil {
+		return err
+	}
+	was := d.events
+	d.since, d.events = now, was+int64(len(file))
+	if was == 0 {
+		return d.WriteFile(eventsFile, file)
+	}
+	return appendTo(path, was, file)
+}
+
+// eventsBefore returns the size of the part of a file of events before those of an epoch, and the last step in it.
+func eventsBefore(path string, epoch int) (size, last int64, err error) {
+	file, err := filekind.Read(path, mostRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, nil
+	} else if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range tfevents.Read(file) {
+		if e.Step >= int64(epoch) {
+			break
+		}
+		size, last = e.End, e.Step
+	}
+	return size, last, nil
+}
+
+// firstEvents returns the start of the file of events, with the configuration at step 0.
+func (d *Dir) firstEvents(stamp float64) []byte {
+	file := tfevents.Begin(stamp)
+	config, err := filekind.Read(d.Path(ConfigFile), mostRecord)
+	if err != nil {
+		return file // there is none yet
+	}
+	return tfevents.Append(file, stamp, 0, []tfevents.Value{tfevents.Text("config", fenced(config))})
+}
+
+// fenced returns a text that Markdown leaves as it is.
+func fenced(text []byte) string {
+	return "    " + strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "\n    ")
+}
+
+// appendEvents appends an event with the fields of a record: numbers as scalars, lists of numbers as histograms, and
+// texts. The tag is the keys of the field, joined by slashes.
+func appendEvents(file []byte, stamp float64, line []byte, more []tfevents.Value) ([]byte, error) {
+	step, err := epochOf(line)
+	if err != nil {
+		return nil, err
+	}
+	list, err := fieldsOf(line)
+	if err != nil {
+		return nil, err
+	}
+	var values []tfevents.Value
+	for _, f := range list {
+		tag := strings.Join(f.path, "/")
+		if name := f.path[len(f.path)-1]; tag == "epoch" || name == "samples" {
+			continue // the step, and what is the same in all epochs
+		}
+		var text string
+		var numbers []float64
+		if v, ok := f.number(); ok {
+			values = append(values, tfevents.Scalar(tag, v))
+		} else if json.Unmarshal(f.value, &numbers) == nil && len(numbers) > 0 {
+			tag = strings.ReplaceAll(strings.TrimPrefix(tag, "alpha/"), ".", "/") // the names of parameters begin with their kind
+			values = append(values, tfevents.Histogram(tag, numbers))
+		} else if json.Unmarshal(f.value, &text) == nil && text != "" {
+			values = append(values, tfevents.Text(tag, fenced([]byte(text))))
+		}
+	}
+	return tfevents.Append(file, stamp, int64(step), append(values, more...)), nil
+}

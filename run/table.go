@@ -1,0 +1,81 @@
+package run
+
+import (
+	"bytes"
+	"encoding/csv"
+	"os"
+	"slices"
+	"strings"
+)
+
+// table is the CSV file that holds the numbers and truths of all records: a row for each record, a column for each
+// field, whose name is its keys joined by dots. Columns are in the order in which the records have them first.
+type table struct {
+	columns []string
+	size    int64 // of the file with the records so far; 0: it is to be made anew
+}
+
+// writeTable adds a record to the table. before are the records before it, of which the table is made anew if this
+// program has not written all of them, or if the record has a field that none before it has.
+func (d *Dir) writeTable(before [][]byte, line []byte) error {
+	t := &d.table
+	info, err := os.Stat(d.Path(tableFile))
+	if t.size > 0 && err == nil && info.Size() == t.size {
+		columns := len(t.columns)
+		row, err := t.row(line)
+		if err != nil {
+			return err
+		}
+		if len(t.columns) == columns {
+			t.size += int64(len(row))
+			return appendTo(d.Path(tableFile), info.Size(), row)
+		}
+	}
+	*t = table{}
+	rows := slices.Concat(before, [][]byte{line})
+	for _, r := range rows { // for the columns
+		if _, err := t.row(r); err != nil {
+			return err
+		}
+	}
+	file := csvLine(t.columns)
+	for _, r := range rows {
+		row, err := t.row(r)
+		if err != nil {
+			return err
+		}
+		file = append(file, row...)
+	}
+	t.size = int64(len(file))
+	return d.WriteFile(tableFile, file)
+}
+
+// row returns the row of a record, and adds the columns that it is the first to have.
+func (t *table) row(line []byte) ([]byte, error) {
+	fields, err := fieldsOf(line)
+	if err != nil {
+		return nil, err
+	}
+	row := make([]string, len(t.columns))
+	for _, f := range fields {
+		if _, ok := f.number(); !ok {
+			continue
+		}
+		name := strings.Join(f.path, ".")
+		at := slices.Index(t.columns, name)
+		if at < 0 {
+			at = len(t.columns)
+			t.columns, row = append(t.columns, name), append(row, "")
+		}
+		row[at] = string(f.value)
+	}
+	return csvLine(row), nil
+}
+
+func csvLine(cells []string) []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	w.Write(cells) // errors are those of the buffer, which has none
+	w.Flush()
+	return b.Bytes()
+}
