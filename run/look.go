@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"hdas/internal/filekind"
@@ -47,7 +46,7 @@ func Look(folder string) (s Seen, err error) {
 	}
 	s.Meta.Config = string(config)
 	for _, name := range []string{CheckpointFile, previous} {
-		texts, err := safetensors.ReadTexts(filepath.Join(folder, name))
+		texts, err := safetensors.ReadTexts(d.Path(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {

@@ -22,10 +22,10 @@ var orders = map[configs.Order]HyperGrad{configs.FirstOrder: FirstOrder, configs
 func FirstOrder(b *Bilevel, _ float64, _, valid Sample) ([]torch.Tensor, Losses) {
 	made := b.archs.Call(nil, []torch.Tensor{valid.Images, valid.Labels}, func(in []torch.Tensor) []torch.Tensor {
 		l := b.Net.ArchLoss(Sample{in[0], in[1]})
-		b.mark("alpha forward")
+		b.Phase.End("alpha forward")
 		return append([]torch.Tensor{l.Total, l.Classification, l.Depth, l.Complexity}, b.Arch.Scaler.Grad(l.Total, b.Arch.Params)...)
 	})
-	b.mark("alpha backward")
+	b.Phase.End("alpha backward")
 	return made[4:], Losses{made[0], made[1], made[2], made[3]}
 }
 

@@ -54,11 +54,13 @@ func (s Setup) Less() string {
 	if s.Config.Order == configs.SecondOrder {
 		list = append(list, "search.order=first")
 	}
-	if s.Options.Device.IsCUDA() && s.Autocast == torch.Float32 {
-		list = append(list, "precision=bf16")
-	}
-	if s.Options.Device.IsCUDA() && s.Graphs { // they have memory of their own
-		list = append(list, "cuda.graphs=false")
+	if s.Options.Device.IsCUDA() {
+		if s.Autocast == torch.Float32 {
+			list = append(list, "precision=bf16")
+		}
+		if s.Graphs { // they have memory of their own
+			list = append(list, "cuda.graphs=false")
+		}
 	}
 	return strings.Join(append(list, "fewer network.channels"), ", ")
 }
@@ -138,7 +140,7 @@ func start(s Setup) (t *task, err error) {
 			t.learn.Arch.ScaleLosses()
 			t.learn.Weights.ScaleLosses()
 		}
-		if s.Graphs && s.Options.Device.IsCUDA() {
+		if s.Graphs {
 			t.learn.Record()
 		}
 		return nil

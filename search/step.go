@@ -27,8 +27,7 @@ type Bilevel struct {
 	ArchRate      float64        // learning rate of the architecture, constant
 	Order         HyperGrad      // computes the gradient of the architecture
 	archs, steps  torch.Replayer // the first-order gradient of the architecture; that of the weights
-	// Phase is called at the end of each part of a step with its name, one of Phases; it may be nil.
-	Phase func(name string)
+	Phase         optim.Phase    // called with the names Phases
 }
 
 // Phases are the names of the parts of a first-order step, in order.
@@ -47,8 +46,8 @@ func NewBilevel(n *Supernet) *Bilevel {
 	}
 }
 
-// Record makes a trainer of a supernet on a CUDA device record the passes of a step as CUDA graphs and replay them.
-// The results of a step are the same.
+// Record makes a trainer record the passes of a step as CUDA graphs and replay them, where its supernet is on a CUDA
+// device. The results of a step are the same.
 func (b *Bilevel) Record() {
 	b.archs.On, b.steps.On = true, true
 	b.steps.After(&b.archs)
@@ -76,30 +75,24 @@ func (b *Bilevel) Step(rate float64, architecture bool, train, valid Sample) (f 
 				}
 			}
 			f.ArchNorm = s.Return(b.Arch.Step([]float64{b.ArchRate}, grads))
-			b.mark("optimizer")
+			b.Phase.End("optimizer")
 		})
 	}
 	torch.Within(func(s *torch.Scope) {
 		made := b.steps.Call(nil, []torch.Tensor{train.Images, train.Labels}, func(in []torch.Tensor) []torch.Tensor {
 			loss, logits := b.Net.WeightLoss(Sample{in[0], in[1]})
-			b.mark(optim.Forward)
+			b.Phase.End(optim.Forward)
 			return append([]torch.Tensor{loss.Detach(), logits.Detach()}, b.Weights.Gradient(loss)...)
 		})
-		b.mark(optim.Backward)
+		b.Phase.End(optim.Backward)
 		f.Train, f.Logits = made[0], made[1]
 		f.Norm = b.Weights.Step([]float64{rate}, made[2:])
-		b.mark("optimizer")
+		b.Phase.End("optimizer")
 		for _, t := range []torch.Tensor{f.Train, f.Norm, f.Logits} {
 			s.Return(t)
 		}
 	})
 	return f
-}
-
-func (b *Bilevel) mark(phase string) {
-	if b.Phase != nil && !torch.Recording() {
-		b.Phase(phase)
-	}
 }
 
 // Scalars returns the losses and gradient norms that are defined, with their names.

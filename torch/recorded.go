@@ -77,7 +77,7 @@ func (g *Recorded) Free() {
 // Replayer computes a function of tensors again and again: on a CUDA device, it records the function and replays
 // the graph. The zero Replayer calls the function each time.
 type Replayer struct {
-	On bool // records; only for functions of CUDA tensors
+	On bool // records functions of CUDA tensors; others are called
 
 	before  *Replayer // its graph is replayed before this one's, and they share memory
 	key     any
@@ -87,11 +87,8 @@ type Replayer struct {
 	in, out []Tensor // of the graph
 }
 
-// After makes r share memory with the Replayer that is called before it. It returns r.
-func (r *Replayer) After(before *Replayer) *Replayer {
-	r.before = before
-	return r
-}
+// After makes r share memory with the Replayer that is called before it.
+func (r *Replayer) After(before *Replayer) { r.before = before }
 
 // Warm is the number of calls of a Replayer before it records: in them libraries choose algorithms and allocate what
 // they keep.
@@ -101,7 +98,7 @@ const Warm = 2
 // that changes but in, key, random numbers, and the elements of tensors that keep their memory, such as weights.
 // When key changes, f is recorded anew. With shapes other than those of the first two calls it is called.
 func (r *Replayer) Call(key any, in []Tensor, f func(in []Tensor) []Tensor) []Tensor {
-	if !r.On {
+	if !r.On || !in[0].Device().IsCUDA() {
 		return f(in)
 	}
 	switch same := r.fits(in); {

@@ -25,10 +25,17 @@ func TestRecordOnTheCPU(t *testing.T) {
 	}
 }
 
-// A Replayer that does not record calls its function, on each device.
+// A Replayer that does not record calls its function on each device, and one that does on the CPU.
 func TestReplayerOff(t *testing.T) {
+	t.Run("off", func(t *testing.T) { called(t, torch.Replayer{}) })
+	t.Run("on, on the CPU", func(t *testing.T) {
+		torchtest.OnCPU(t)
+		called(t, torch.Replayer{On: true})
+	})
+}
+
+func called(t *testing.T, r torch.Replayer) {
 	do(t, func(*torch.Scope) {
-		var r torch.Replayer
 		defer r.Free()
 		for i := range 5 {
 			in := torch.Ones(float32s(), 2).MulScalar(float64(i))

@@ -50,11 +50,13 @@ func (s Setup) Less() string {
 	if s.Config.Recompute == "none" {
 		less += "train.recompute=edge or cell, "
 	}
-	if s.Options.Device.IsCUDA() && s.Autocast == torch.Float32 {
-		less += "precision=bf16, "
-	}
-	if s.Options.Device.IsCUDA() && s.Graphs { // they have memory of their own
-		less += "cuda.graphs=false, "
+	if s.Options.Device.IsCUDA() {
+		if s.Autocast == torch.Float32 {
+			less += "precision=bf16, "
+		}
+		if s.Graphs { // they have memory of their own
+			less += "cuda.graphs=false, "
+		}
 	}
 	return less + "fewer network.channels"
 }
@@ -135,7 +137,7 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 		if s.Autocast == torch.Float16 {
 			t.step.ScaleLosses()
 		}
-		if s.Graphs && s.Options.Device.IsCUDA() {
+		if s.Graphs {
 			t.step.Record()
 		}
 		c, resumed, err := latest(dir)

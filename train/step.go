@@ -14,9 +14,8 @@ import (
 type Stepper struct {
 	*optim.Learner
 	Net             *models.Network
-	AuxiliaryWeight float64 // weight of the auxiliary head's loss
-	// Phase is called at the end of each part of a step with its name, one of Phases; it may be nil.
-	Phase func(name string)
+	AuxiliaryWeight float64     // weight of the auxiliary head's loss
+	Phase           optim.Phase // called with the names Phases
 
 	passes  *torch.Replayer // of the forward and backward pass of a part
 	factors []float64       // of the learning rates of the groups
@@ -43,8 +42,8 @@ func NewStepper(n *models.Network, weights *nn.Store, c configs.TrainSection) St
 	return s
 }
 
-// Record makes the steps of a network on a CUDA device record the passes as CUDA graphs and replay them. The results
-// of a step are the same.
+// Record makes steps record their passes as CUDA graphs and replay them, where the network is on a CUDA device. The
+// results of a step are the same.
 func (s Stepper) Record() { s.passes.On = true }
 
 // Free frees the recorded passes and the state of the optimizer, not the weights.
@@ -138,10 +137,10 @@ func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int)
 			if parts > 1 {
 				share = loss.Mul(in[len(in)-1])
 			}
-			s.mark(optim.Forward)
+			s.Phase.End(optim.Forward)
 			return append([]torch.Tensor{loss.Detach(), logits.Detach(), share.Detach()}, s.Gradient(share)...)
 		})
-		s.mark(optim.Backward)
+		s.Phase.End(optim.Backward)
 		seen(made[0], made[1])
 		if parts == 1 {
 			total = made[0]
@@ -155,7 +154,7 @@ func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int)
 		rates[i] = rate * factor
 	}
 	s.Step(rates, grads)
-	s.mark("optimizer")
+	s.Phase.End("optimizer")
 	return total
 }
 
@@ -163,12 +162,6 @@ func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int)
 type passKey struct {
 	dropPath float64
 	frozen   bool
-}
-
-func (s Stepper) mark(phase string) {
-	if s.Phase != nil && !torch.Recording() {
-		s.Phase(phase)
-	}
 }
 
 // total returns the loss of the logits plus the weighted loss of the auxiliary head, if there is one.

@@ -16,6 +16,8 @@ import (
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/dtype"
+	"hdas/torch/kernel"
 )
 
 // completer returns what a word that begins with prefix may be, each with a tab and a description if that helps. It
@@ -34,7 +36,7 @@ var arguments = map[string][]completer{
 	"config keys":   {keys},
 	"config show":   {either(configurations, runs)},
 	"data check":    {folders},
-	"data get":      {words("cifar10", "cifar100")},
+	"data get":      {words(downloads...)},
 	"draw":          {genotypes},
 	"eval":          {runs},
 	"export":        {runs},
@@ -52,7 +54,7 @@ var arguments = map[string][]completer{
 
 // values completes the values of flags, by their names, or by those of the command and the flag.
 var values = map[string]completer{
-	"bench precision":  words("float32", "float64", "bf16", "fp16"),
+	"bench precision":  words(dtype.Precisions...),
 	"cells":            genotypes,
 	"config":           configurations,
 	"data check name":  words(datasets.Names()...),
@@ -67,11 +69,11 @@ var values = map[string]completer{
 	"only":             words(parity.Networks()...),
 	"order":            words("first", "second", "both"),
 	"out":              folders,
-	"path":             words("kernels", "operations", "grouped"),
+	"path":             words(kernel.Paths...),
 	"pool-norm":        words(string(plan.PoolNormAuto), string(plan.PoolNormOn), string(plan.PoolNormOff)),
 	"precision":        words(precisions...),
 	"preset":           words(string(plan.CIFAR), string(plan.ImageNet)),
-	"recompute":        words("none", "edge", "cell"),
+	"recompute":        words(kernel.Recomputes...),
 	"reference":        folders,
 	"runs filter":      words("kind=search", "kind=training", "state=running", "state=done", "state=stopped", "state=damaged"),
 	"runs sort":        words(columnNames()...),

@@ -19,6 +19,9 @@ import (
 	"hdas/setting"
 )
 
+// downloads lists the data sets that hdas data get downloads.
+var downloads = []string{"cifar10", "cifar100"}
+
 // cifarURL is the address at which CIFAR-10 and CIFAR-100 are published.
 const cifarURL = "https://www.cs.toronto.edu/~kriz/"
 
@@ -57,7 +60,7 @@ into the data folder; they need not be unpacked, either.`,
 		RunE: func(c *cobra.Command, a []string) error {
 			archives := datasets.Published(a[0])
 			if archives == nil {
-				return usageError{fmt.Errorf("%q cannot be downloaded by this command; cifar10 and cifar100 can%s", a[0], setting.Meant(a[0], []string{"cifar10", "cifar100"}))}
+				return usageError{fmt.Errorf("%q cannot be downloaded by this command; cifar10 and cifar100 can%s", a[0], setting.Meant(a[0], downloads))}
 			}
 			at := slices.IndexFunc(archives, func(a datasets.Archive) bool { return a.Form == form })
 			if at < 0 {

@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"configs":               {"datasets", "internal/filekind", "models/genotype", "models/genotype/text", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
 	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "metric", "metric/score", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "torch/dtype", "torch/kernel", "train"},
 	"lab/jobs":              {"internal/proc"},
-	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "export", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "metric/score", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "serve", "setting", "torch", "torch/kernel", "torch/versions"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "export", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "metric/score", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "serve", "setting", "torch", "torch/dtype", "torch/kernel", "torch/versions"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
 	"internal/fetch":        {},

@@ -115,7 +115,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 				learn.Arch.ScaleLosses()
 				learn.Weights.ScaleLosses()
 			}
-			if t.Graphs && s.device.IsCUDA() {
+			if t.Graphs {
 				learn.Record()
 			}
 			s.free = func() { s.instance.free(); learn.Free() }
@@ -131,7 +131,7 @@ func newStepper(t timed, folder string) (s *stepper, err error) {
 			if precision.Autocast == torch.Float16 {
 				step.ScaleLosses()
 			}
-			if t.Graphs && s.device.IsCUDA() {
+			if t.Graphs {
 				step.Record()
 			}
 			s.free = func() { s.instance.free(); step.Free() }

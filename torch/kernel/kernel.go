@@ -31,10 +31,11 @@ const (
 	RecomputeCell                  // everything except a cell's inputs
 )
 
-var recomputes = []string{"none", "edge", "cell"}
+// Recomputes lists the names that ParseRecompute reads.
+var Recomputes = []string{"none", "edge", "cell"}
 
 // String returns the name that ParseRecompute reads.
-func (r Recompute) String() string { return recomputes[r] }
+func (r Recompute) String() string { return Recomputes[r] }
 
 // ParseRecompute returns the value with the given name: none, edge or cell. The empty string means
 // none. It returns an error for any other name.
@@ -42,7 +43,7 @@ func ParseRecompute(s string) (Recompute, error) {
 	if s == "" {
 		return RecomputeNone, nil
 	}
-	i, err := parse("recompute", s, recomputes)
+	i, err := parse("recompute", s, Recomputes)
 	return Recompute(i), err
 }
 
@@ -60,15 +61,16 @@ const (
 	Grouped
 )
 
-var paths = []string{"kernels", "operations", "grouped"}
+// Paths lists the names that ParsePath reads.
+var Paths = []string{"kernels", "operations", "grouped"}
 
 // String returns the name that ParsePath reads.
-func (p Path) String() string { return paths[p] }
+func (p Path) String() string { return Paths[p] }
 
 // ParsePath returns the path with the given name: kernels, operations or grouped. It returns an error for any
 // other name.
 func ParsePath(s string) (Path, error) {
-	i, err := parse("path", s, paths)
+	i, err := parse("path", s, Paths)
 	return Path(i), err
 }
 

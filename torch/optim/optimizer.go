@@ -139,6 +139,16 @@ const (
 	Backward = "backward"
 )
 
+// Phase is called at the end of each part of a step with its name; it may be nil.
+type Phase func(name string)
+
+// End calls p, unless the part is being recorded, and not computed.
+func (p Phase) End(name string) {
+	if p != nil && !torch.Recording() {
+		p(name)
+	}
+}
+
 // Step reduces, unscales and clips grads in place and takes a step of the optimizer. It returns the
 // gradient norm before clipping, a scalar tensor owned by the innermost scope. With a Scaler, a step whose
 // gradient is not finite leaves parameters and state as they are, bit for bit, and the norm is 0. Whether it
