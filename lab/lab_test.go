@@ -14,6 +14,7 @@ import (
 	"hdas/datasets"
 	"hdas/internal/torchtest"
 	"hdas/lab"
+	"hdas/live"
 	"hdas/models/genotype"
 	"hdas/run"
 )
@@ -93,10 +94,10 @@ func TestRefusesNothing(t *testing.T) {
 func TestStoppedAndWatched(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var told []string
-	w := lab.Watch{Begin: func(name string) (func(run.Progress), func()) {
-		told = append(told, name)
+	w := lab.Watch{Begin: func(s live.Start) (func(run.Progress), func()) {
+		told = append(told, s.Name)
 		return func(p run.Progress) {
-				if p.Batch == 1 {
+				if p.Step == 1 {
 					cancel()
 				}
 			}, func() {

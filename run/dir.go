@@ -19,9 +19,10 @@ type Dir struct {
 	lock  *os.File
 	whole bool // the newest checkpoint is known to be intact
 
-	table  table
-	events int64     // size of the file of events with the records so far; 0: it is to be read
-	since  time.Time // of the last record, or when the folder was opened
+	appended appended
+	table    table
+	events   int64     // size of the file of events with the records so far; 0: it is to be read
+	since    time.Time // of the last record, or when the folder was opened
 }
 
 // Create creates a folder for a new run, with its parents, and locks it. A folder that already holds a

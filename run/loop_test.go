@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"hdas/internal/torchtest"
+	"hdas/metric/score"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -57,6 +58,10 @@ func (s *sum) EndEpoch(_ context.Context, epoch int) (r any, enough bool, err er
 	}
 	return r, s.enough != 0 && epoch+1 == s.enough, err
 }
+
+func (s *sum) Rate(epoch, batch int) float64 { return float64(epoch*batches + batch) }
+
+func (s *sum) Score() score.Score { return score.Score{Loss: s.w.Item(), Samples: 1} }
 
 func (s *sum) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	return run.Checkpoint{
