@@ -198,7 +198,7 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 		return r, err
 	}
 	runs := k.Repeats + k.Random
-	start := w.starting(fmt.Sprintf("comparison of %d trainings, one after the other", runs), "comparison", c.Common, c.Train.Epochs, basis.Last(), d)
+	start := w.starting(fmt.Sprintf("comparison of %d trainings", runs), "comparison", c.Common, c.Train.Epochs, basis.Last(), d)
 	start.Runs, start.AtOnce = runs, 1
 	ofBasis(&start.Data, basis)
 	if err := w.several(d, start); err != nil {

@@ -44,6 +44,7 @@ const (
 	Done       RunState = "done"
 	NotDone    RunState = "stopped" // or killed; --resume continues
 	DamagedRun RunState = "damaged"
+	Waiting    RunState = "waiting" // the process of several runs will run it; a Watcher alone tells
 )
 
 // Runs returns the runs in a folder and in the folders below it, in the order of their paths. Folders of several

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type Watcher struct {
 	listed  time.Time // when the runs in the folders were looked for
 	runs    []Run
 	groups  []string // folders of several seeds and of comparisons
+	running bool
 }
 
 // again is the time after which a Watcher looks for new runs in its folders.
@@ -43,14 +45,23 @@ func (w *Watcher) Look() ([]Run, error) {
 			*r = look(r.Path)
 		}
 	}
+	w.running = slices.ContainsFunc(w.runs, func(r Run) bool { return r.State == Running })
+	for _, group := range w.groups {
+		if !run.Glance(group).Running {
+			continue
+		}
+		w.running = true
+		for i, r := range w.runs {
+			if below := strings.HasPrefix(r.Path, group+string(filepath.Separator)); below && r.State == NotDone {
+				w.runs[i].State = Waiting
+			}
+		}
+	}
 	return w.runs, nil
 }
 
-// Running reports whether a run goes on, or the process that runs seeds or a comparison.
-func (w *Watcher) Running() bool {
-	return slices.ContainsFunc(w.runs, func(r Run) bool { return r.State == Running }) ||
-		slices.ContainsFunc(w.groups, func(folder string) bool { return run.Glance(folder).Running })
-}
+// Running reports whether a run went on at the last look, or the process of several runs, which runs all of them.
+func (w *Watcher) Running() bool { return w.running }
 
 // list looks for the runs in the folders.
 func (w *Watcher) list() error {

@@ -73,6 +73,16 @@ func (s *sum) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 // loop runs s from the newest checkpoint of d.
 func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	t.Helper()
+	return looped(t, ctx, d, s, nil)
+}
+
+func observed(t *testing.T, d *run.Dir, s *sum, observe func(run.Progress)) error {
+	t.Helper()
+	return looped(t, context.Background(), d, s, observe)
+}
+
+func looped(t *testing.T, ctx context.Context, d *run.Dir, s *sum, observe func(run.Progress)) error {
+	t.Helper()
 	epoch, batch := 0, 0
 	err := torch.Do(func(*torch.Scope) error {
 		torch.Seed(1)
@@ -87,7 +97,7 @@ func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	})
 	check(t, err)
 	defer func() { torch.Do(func(*torch.Scope) error { s.w.Free(); return nil }) }()
-	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every, Defer: s.wait, Diverged: "add less"}, nil)
+	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every, Defer: s.wait, Diverged: "add less"}, observe)
 }
 
 // whole returns everything that a run wrote, for comparisons.
@@ -351,4 +361,41 @@ func reached(t *testing.T, d *run.Dir, epoch int) {
 		}
 		return err
 	})
+}
+
+// While a loop runs, others see where it is; at its end, however that comes, nothing is left. The score is that of the
+// steps, read after each one, or late if scalars are.
+func TestLoopTellsWhereItIs(t *testing.T) {
+	for _, wait := range []bool{false, true} {
+		d := create(t)
+		s := &sum{wait: wait}
+		s.step = func(epoch, batch int) error {
+			seen := run.Glance(d.Path())
+			if !seen.Running || seen.Live == nil || seen.Live.Epochs != epochs || seen.Live.Steps != batches || seen.Live.Epoch > epoch {
+				return fmt.Errorf("seen %+v", seen)
+			}
+			return nil
+		}
+		var all []run.Progress
+		check(t, observed(t, d, s, func(p run.Progress) { all = append(all, p) }))
+		if len(all) != epochs*(batches+2) {
+			t.Fatalf("told %d times", len(all))
+		}
+		for i, p := range all {
+			epoch, at := i/(batches+2), i%(batches+2)
+			end := at == batches+1
+			if end != (p.Record != nil) || !end && (p.Epoch != epoch || p.Step != at) || end && (p.Epoch != epoch+1 || p.Step != 0) {
+				t.Errorf("%d is told as %+v", i, p)
+			}
+			if at > 0 && !end && p.LR != float64(epoch*batches+at-1) {
+				t.Errorf("step %d of epoch %d has the rate %v", at, epoch, p.LR)
+			}
+			if read := p.Train.Samples > 0; end && !read || at == 0 && read || wait && !end && read {
+				t.Errorf("%d has the score %+v, scalars late: %t", i, p.Train, wait)
+			}
+		}
+		if seen := run.Glance(d.Path()); seen.Live != nil {
+			t.Errorf("left: %+v", seen.Live)
+		}
+	}
 }

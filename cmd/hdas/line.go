@@ -16,12 +16,13 @@ import (
 type status struct {
 	name string
 	many bool // the name tells the line from others
+	wide int  // columns of the longest of their names
 	live.State
 	last, best *float64 // accuracy of the last epoch, and the highest of an epoch
 	of         string   // the images of both: "validation" or "test"
 	found      string   // what a search has found so far
 	is         lab.RunState
-	note       string // in place of the times
+	note       string // in place of the times, of a run that does not go on or has not begun its first step
 	ended      bool   // the line is of the end of an epoch
 }
 
@@ -86,7 +87,8 @@ func (s status) parts() (all [parts]forms) {
 	name := plain(s.name)
 	all[ofName] = forms{name, "", ""}
 	if s.many {
-		all[ofName] = forms{name, ending(name, 24), ending(name, 14)}
+		pad := func(most int) string { return runewidth.FillRight(ending(name, most), min(s.wide, most)) }
+		all[ofName] = forms{pad(60), pad(24), pad(14)}
 	}
 	running := s.is == lab.Running
 	epoch := s.Epoch
@@ -108,7 +110,7 @@ func (s status) parts() (all [parts]forms) {
 		all[ofFound] = forms{"found: " + plain(s.found), ""}
 	}
 	if !running {
-		all[ofLeft] = forms{s.note, ending(s.note, 0)}
+		all[ofLeft] = forms{s.note, string(s.is)}
 		return all
 	}
 	switch {
@@ -167,9 +169,6 @@ func clock(seconds float64) string {
 func ending(text string, columns int) string {
 	if runewidth.StringWidth(text) <= columns {
 		return text
-	}
-	if columns == 0 {
-		return ""
 	}
 	return runewidth.TruncateLeft(text, runewidth.StringWidth(text)-columns+1, "…")
 }

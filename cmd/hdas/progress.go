@@ -24,7 +24,7 @@ import (
 func (p *program) watch() lab.Watch {
 	return lab.Watch{
 		Begin:    p.begin,
-		Several:  p.start,
+		Several:  func(s live.Start) { p.start(s); p.several = true },
 		Command:  p.command,
 		Skipped:  func(e *datasets.DamagedError, n int) { p.say("skipped (%d so far): %v", n, e) },
 		Note:     func(text string) { p.say("%s", text) },
@@ -123,10 +123,12 @@ func (p *program) bars() (f *os.File, ok bool) {
 	return f, ok && p.logs.format == logAuto
 }
 
-// start says what begins.
+// start says what begins; of the runs of a comparison only their networks.
 func (p *program) start(s live.Start) {
 	_, bars := p.bars()
 	switch {
+	case (bars || p.logs.format == logText) && p.several:
+		fmt.Fprintln(p.above(), network(s.Network))
 	case bars || p.logs.format == logText:
 		writeStart(p.above(), s)
 	case p.logs.format != logNone:

@@ -22,6 +22,7 @@ type program struct {
 	json       bool
 	acceptData bool // data may have changed since a run began
 	part       bool // the run is one of several, whose program says how to resume all
+	several    bool // what several runs are was said
 	logs       logs
 	command    []string // the command line
 	screen     *screen  // the lines of progress on the terminal; nil while there are none

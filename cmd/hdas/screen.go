@@ -62,6 +62,9 @@ func (p *program) bar(f *os.File, start live.Start) (observe func(run.Progress),
 			lock.Lock()
 			now.State = now.Since(time.Now())
 			now.is, now.note = lab.Done, "took "+clock(now.Seconds)
+			if now.Epoch < now.Epochs {
+				now.is = lab.NotDone
+			}
 			lock.Unlock()
 			ended()
 			s.Wait()

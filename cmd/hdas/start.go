@@ -36,14 +36,8 @@ func writeStart(w io.Writer, s live.Start) {
 		on = append(on, s.Instructions)
 	}
 	row("device", "%s", strings.Join(on, ", "))
-	if n := s.Network; n.Parameters > 0 {
-		text := fmt.Sprintf("%s cells, C=%d, %s parameters, %s multiply-adds per image", thousands(int64(n.Cells)), n.Channels, thousands(n.Parameters), thousands(n.MACs))
-		if n.Architecture > 0 {
-			text = fmt.Sprintf("supernet of %s; %s architecture parameters", text, thousands(n.Architecture))
-		} else {
-			text = fmt.Sprintf("%s: %s", plain(n.Genotype), text)
-		}
-		row("network", "%s", text)
+	if s.Network.Parameters > 0 {
+		row("network", "%s", network(s.Network))
 	}
 	var held []string
 	for _, p := range s.Data.Parts {
@@ -54,11 +48,13 @@ func writeStart(w io.Writer, s live.Start) {
 		text += fmt.Sprintf(", %dx%dx%d", i[0], i[1], i[2])
 	}
 	row("data", "%s", text)
-	switch {
+	switch epochs := counted(s.Epochs, "epoch"); {
+	case s.AtOnce > 1:
+		row("length", "%d runs of %s, %d at once", s.Runs, epochs, s.AtOnce)
 	case s.Runs > 0:
-		row("length", "%d runs of %s, %d at once", s.Runs, counted(s.Epochs, "epoch"), s.AtOnce)
+		row("length", "%d runs of %s, one after the other", s.Runs, epochs)
 	default:
-		row("length", "%s of %s of batch %d", counted(s.Epochs, "epoch"), counted(s.Steps, "step"), s.Batch)
+		row("length", "%s of %s of batch %d", epochs, counted(s.Steps, "step"), s.Batch)
 	}
 	if m := s.Memory; m != nil {
 		text := fmt.Sprintf("%s expected", estimate.Size(m.Expected))
@@ -69,6 +65,15 @@ func writeStart(w io.Writer, s live.Start) {
 	}
 	row("folder", "%s", plain(s.Folder))
 	row("resume", "%s", plain(s.Resume))
+}
+
+// network describes the network that learns.
+func network(n live.Network) string {
+	text := fmt.Sprintf("%d cells, C=%d, %s parameters, %s multiply-adds per image", n.Cells, n.Channels, thousands(n.Parameters), thousands(n.MACs))
+	if n.Architecture > 0 {
+		return fmt.Sprintf("supernet of %s; %s architecture parameters", text, thousands(n.Architecture))
+	}
+	return fmt.Sprintf("%s: %s", plain(n.Genotype), text)
 }
 
 // counted returns a number with a word, in the plural unless the number is 1.

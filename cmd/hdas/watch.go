@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"hdas/lab"
@@ -46,16 +48,11 @@ the command that resumes it.`,
 				return usageError{fmt.Errorf("no run in %s or below", cmp.Or(a...))}
 			}
 			if f, ok := terminal(p.out); ok && !once && !p.json {
-				end := p.follow(f, w, "", every)
-				repeat(c, w, every, func() {})
-				end()
-				list, err = w.Look()
-				for _, r := range list {
-					if r.State == lab.NotDone {
-						fmt.Fprintf(p.out, "resume %s: %s\n", r.Path, lab.ResumeCommand(r.Path))
-					}
-				}
-				return err
+				v := p.view(f, w, "")
+				v.look()
+				repeat(c, w, every, v.look)
+				v.end()
+				return p.resumable(w)
 			}
 			told := map[string]string{}
 			tell := func() {
@@ -116,6 +113,8 @@ func statusOf(r lab.Run, name string) status {
 		s.State = r.Live.Since(time.Now())
 	case r.State == lab.Running:
 		s.note = "begins"
+	case r.State == lab.Waiting:
+		s.note = "waits for its turn"
 	case r.State == lab.Done:
 		s.note = "done"
 		if r.Seconds > 0 {
@@ -129,70 +128,73 @@ func statusOf(r lab.Run, name string) status {
 	return s
 }
 
-// follow shows a line for each run of a watcher on a terminal, and returns a function that ends this. Names are
-// relative to a folder, unless that is empty.
-func (p *program) follow(f *os.File, w *lab.Watcher, folder string, every time.Duration) (end func()) {
-	s := newScreen(f)
-	p.screen = s
-	var lock sync.Mutex
-	lines := map[string]*status{}
-	var ends []func()
-	look := func() {
-		list, err := w.Look()
-		if err != nil {
-			return // of a folder that is gone; the lines stay
+// resumable prints the commands that resume the runs that have been stopped.
+func (p *program) resumable(w *lab.Watcher) error {
+	list, err := w.Look()
+	for _, r := range list {
+		if r.State == lab.NotDone {
+			fmt.Fprintf(p.out, "resume %s: %s\n", r.Path, lab.ResumeCommand(r.Path))
 		}
-		for _, r := range list {
-			name, err := filepath.Rel(folder, r.Path)
-			if folder == "" || err != nil {
-				name = r.Path
-			}
-			is := statusOf(r, name)
-			lock.Lock()
-			at, known := lines[r.Path]
-			if known {
-				*at = is
-			} else {
-				lines[r.Path] = &is
-			}
-			lock.Unlock()
-			if known {
-				continue
-			}
-			ends = append(ends, s.row(func(width int) string {
-				lock.Lock()
-				defer lock.Unlock()
-				l := *lines[r.Path]
-				l.State = l.Since(time.Now())
-				return line(l, width)
+	}
+	return err
+}
+
+// view shows a line for each run of a watcher on a terminal.
+type view struct {
+	*screen
+	p       *program
+	watcher *lab.Watcher
+	folder  string // to which the names of the runs are relative; may be empty
+	lock    sync.Mutex
+	lines   map[string]status // by path
+	ends    []func()
+}
+
+func (p *program) view(f *os.File, w *lab.Watcher, folder string) *view {
+	v := &view{screen: newScreen(f), p: p, watcher: w, folder: folder, lines: map[string]status{}}
+	p.screen = v.screen
+	return v
+}
+
+// look shows the runs as they are now.
+func (v *view) look() {
+	list, err := v.watcher.Look()
+	if err != nil {
+		return // of a folder that is gone; the lines stay
+	}
+	wide, names := 0, make([]string, len(list))
+	for i, r := range list {
+		if names[i] = r.Path; v.folder != "" {
+			names[i] = strings.TrimPrefix(r.Path, filepath.Clean(v.folder)+string(filepath.Separator))
+		}
+		wide = max(wide, runewidth.StringWidth(plain(names[i])))
+	}
+	for i, r := range list {
+		is := statusOf(r, names[i])
+		is.wide = wide
+		v.lock.Lock()
+		_, known := v.lines[r.Path]
+		v.lines[r.Path] = is
+		v.lock.Unlock()
+		if !known {
+			v.ends = append(v.ends, v.row(func(width int) string {
+				v.lock.Lock()
+				defer v.lock.Unlock()
+				at := v.lines[r.Path]
+				at.State = at.Since(time.Now())
+				return line(at, width)
 			}))
 		}
 	}
-	look()
-	stop := make(chan struct{})
-	var done sync.WaitGroup
-	done.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				look()
-			case <-stop:
-				look()
-				return
-			}
-		}
-	})
-	return func() {
-		close(stop)
-		done.Wait()
-		for _, e := range ends {
-			e()
-		}
-		s.Wait()
-		p.screen = nil
+}
+
+// end keeps the lines as they are.
+func (v *view) end() {
+	for _, e := range v.ends {
+		e()
 	}
+	v.Wait()
+	v.p.screen = nil
 }
 
 // following is watchOf for runs in processes of their own: on a terminal, this process shows their lines.
@@ -204,7 +206,27 @@ func (p *program) following(s *settings) lab.Watch {
 	}
 	w.Several = func(start live.Start) {
 		p.start(start)
-		p.unfollow = sync.OnceFunc(p.follow(f, lab.NewWatcher(start.Folder), start.Folder, time.Second))
+		p.several = true
+		v := p.view(f, lab.NewWatcher(start.Folder), start.Folder)
+		stop := make(chan struct{})
+		var looking sync.WaitGroup
+		looking.Go(func() {
+			tick := time.NewTicker(time.Second)
+			defer tick.Stop()
+			for going := true; going; {
+				select {
+				case <-tick.C:
+				case <-stop:
+					going = false
+				}
+				v.look()
+			}
+		})
+		p.unfollow = sync.OnceFunc(func() {
+			close(stop)
+			looking.Wait()
+			v.end()
+		})
 	}
 	return w
 }
