@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"go.yaml.in/yaml/v3"
+
 	"hdas/configs"
 	"hdas/datasets"
 	"hdas/estimate"
@@ -14,6 +16,7 @@ import (
 	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/run"
+	"hdas/setting"
 	"hdas/torch"
 	"hdas/train"
 )
@@ -76,6 +79,7 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	var start *model.Start
 	if _, begun := run.Find(d.Path()); c.Train.Init != "" && begun != nil { // later it starts from its own checkpoint
 		s, err := model.ReadStart(c.Train.Init)
+		s.Averaged = c.Train.InitEMA
 		if err == nil {
 			err = s.Fits(g, describes)
 		}
@@ -204,7 +208,7 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 	} else if meta.Config != "" { // imported weights have none
 		w.note(unrecorded(path))
 	}
-	data, err := spec.Open(t.Split)
+	data, err := openPart(spec, t.Split, path, meta, basis)
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -226,4 +230,36 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 	tally := score.NewTally(len(m.Classes))
 	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), tally)
 	return Evaluation{m.Genotype.Name, m.Dataset, t.Split, total, tally.Report(m.Classes), progressOf(meta)}, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))
+}
+
+// openPart opens a part of the data of a training: a split of the data set, or the images that it validated on. Those are
+// not among its training images.
+func openPart(s datasets.Spec, part, path string, meta run.Meta, basis *run.Basis) (datasets.Dataset, error) {
+	var c struct{ Data struct{ Validation float64 } }
+	if err := yaml.Unmarshal([]byte(meta.Config), &c); err != nil {
+		return nil, err
+	}
+	share := c.Data.Validation
+	if part == datasets.Test || part == datasets.Train && share == 0 {
+		return s.Open(part)
+	}
+	if part == validation && share == 0 {
+		return nil, fmt.Errorf("%s has no validation part: it was trained without data.validation", path)
+	}
+	if part != datasets.Train && part != validation {
+		return nil, fmt.Errorf("split %q %s", part, setting.Unknown(part, []string{datasets.Train, validation, datasets.Test}))
+	}
+	whole, err := s.Open(datasets.Train)
+	if err != nil {
+		return nil, err
+	}
+	var at datasets.Cut
+	if basis != nil {
+		at = basis.Cuts[validCut]
+	}
+	learn, valid, _ := datasets.ValidationAt(whole, share, s.SplitSeed, at)
+	if part == validation {
+		return valid, nil
+	}
+	return learn, nil
 }

@@ -83,7 +83,7 @@ var values = map[string]completer{
 	"select":           trainings,
 	"select-set":       settingsOfTrainings,
 	"set":              settingsOf,
-	"split":            words(datasets.Train, datasets.Test),
+	"split":            words(datasets.Train, "validation", datasets.Test),
 	"stage-output":     words(string(plan.LastTwo), string(plan.Last)),
 	"wiring":           words(string(plan.Summed), string(plan.Paired)),
 }
