@@ -132,11 +132,7 @@ func (p *program) start(s live.Start) {
 	case bars || p.logs.format == logText:
 		writeStart(p.above(), s)
 	case p.logs.format != logNone:
-		what := "begins"
-		if s.ResumedAt != nil {
-			what = "goes on"
-		}
-		p.logger(s.Name).Info().Fields(fields(s)).Msg(what)
+		p.logger(s.Name).Info().Fields(fields(s)).Msg("start")
 	}
 }
 
