@@ -200,6 +200,13 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 	if err != nil {
 		return r, err
 	}
+	runs := k.Repeats + k.Random
+	start := w.starting(fmt.Sprintf("comparison of %d trainings", runs), "comparison", c.Common, c.Train.Epochs, basis.Last(), d)
+	start.Runs, start.AtOnce = runs, 1
+	ofBasis(&start.Data, basis)
+	if err := w.several(d, start); err != nil {
+		return r, err
+	}
 	found, err := w.trainAll(ctx, c, d, basis, &r, "found", k.Repeats)
 	if err != nil {
 		return r, err

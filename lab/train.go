@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/estimate"
 	"hdas/metric"
 	"hdas/metric/score"
 	"hdas/model"
@@ -98,7 +100,8 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if start != nil {
 		now.Start = start.Digest
 	}
-	basis, err := w.hold(d, mem, computed(now, o))
+	now = computed(now, o)
+	basis, err := w.hold(d, mem, now)
 	if err != nil {
 		return train.Epoch{}, err
 	}
@@ -111,22 +114,33 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	}
 	s.Resolved, s.Basis, s.Start, s.Note = resolved, basis, start, w.note
 	s.Taken = func(t model.Taken) { w.note(t.String()) }
-	if c.Train.Probe {
-		progress, end := w.begin("linear probe of " + g.Name)
-		defer end()
-		last, err := train.RunProbe(ctx, s, d, progress)
-		return last, stopped(err, "train", d)
-	}
 	p, r, err := s.Probe()
 	if err != nil {
 		return train.Epoch{}, err
 	}
-	if err := w.warn(ctx, p, r, machine(s.Options, 0, false)); err != nil {
+	runs := train.Run
+	var e estimate.Estimate
+	if c.Train.Probe {
+		runs, r.Steps = train.RunProbe, (s.Train.Dataset.Len()+c.Train.Batch-1)/c.Train.Batch
+	} else if e, err = w.warn(ctx, p, r, machine(s.Options, 0, false)); err != nil {
 		return train.Epoch{}, err
 	}
-	progress, end := w.begin("training of " + g.Name)
+	kind, _, err := kindOf(resolved)
+	if err != nil {
+		return train.Epoch{}, err
+	}
+	begins := w.starting(kind+" of "+g.Name, kind, c.Common, c.Train.Epochs, now.Machine, d)
+	begins.Network.Genotype = g.Name
+	parts := []part{{"train", x.parts[datasets.Train]}, {"test", x.parts[datasets.Test]}}
+	if valid := x.parts[validation]; valid != nil {
+		parts = slices.Insert(parts, 1, part{validation, valid})
+	}
+	progress, end, err := w.begin(d, sized(begins, r, e, parts...))
+	if err != nil {
+		return train.Epoch{}, err
+	}
 	defer end()
-	last, err := train.Run(ctx, s, d, progress)
+	last, err := runs(ctx, s, d, progress)
 	return last, stopped(err, "train", d)
 }
 

@@ -69,7 +69,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 					return err
 				}
 			}
-			r, err := lab.Compare(c.Context(), config, dir, p.watch())
+			r, err := lab.Compare(c.Context(), config, dir, p.watchOf(&s))
 			if err != nil {
 				return err
 			}
@@ -79,6 +79,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 	s.flags(c)
 	r.flags(c)
 	p.acceptsData(c)
+	p.logFlags(c)
 	dryFlag(c, &dry)
 	c.Flags().IntVar(&b.Random, "random", 4, "number of random genotypes to train; 0: only the found one, with its spread over --repeats")
 	c.Flags().IntVar(&b.Repeats, "repeats", 1, "number of trainings of the found genotype, with consecutive seeds from --seed on")
