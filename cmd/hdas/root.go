@@ -119,10 +119,11 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// print writes a result, with --json as JSON and otherwise as the text that f writes.
-func (p *program) print(result any, f func(w io.Writer)) error {
+// print writes a result, with --json as JSON and otherwise as the text that f writes, and commands that make sense then.
+func (p *program) print(result any, f func(w io.Writer), then ...step) error {
 	if !p.json {
 		f(p.out)
+		p.next(then)
 		return nil
 	}
 	e := json.NewEncoder(p.out)

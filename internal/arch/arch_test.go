@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"predict":               {"internal/filekind", "internal/imagefile", "model", "run", "torch", "torch/nn"},
 	"serve":                 {"predict"},
 	"configs":               {"datasets", "internal/filekind", "models/genotype", "models/genotype/text", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
-	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "live", "metric", "metric/score", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "torch", "torch/dtype", "torch/kernel", "train"},
+	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "live", "metric", "metric/score", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "setting", "torch", "torch/dtype", "torch/kernel", "train"},
 	"lab/jobs":              {"internal/proc"},
 	"live":                  {"internal/filekind", "metric/score"},
 	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "export", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "live", "metric/score", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "serve", "setting", "torch", "torch/dtype", "torch/kernel", "torch/versions"},
