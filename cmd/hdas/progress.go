@@ -51,9 +51,10 @@ func (p *program) say(format string, args ...any) {
 	fmt.Fprintf(p.above(), "hdas: "+format+"\n", args...)
 }
 
+// above returns the standard error, above the lines of progress if there are any.
 func (p *program) above() io.Writer {
-	if p.screen != nil {
-		return plainWriter{p.screen}
+	if s := p.screen.Load(); s != nil {
+		return plainWriter{s}
 	}
 	return p.err
 }
