@@ -108,7 +108,7 @@ func writeComparison(w io.Writer, r lab.Comparison) {
 	t.Flush()
 	fmt.Fprintf(w, "\nfound   %s\n", percents(r.Found))
 	if r.Random != nil {
-		fmt.Fprintf(w, "random  %s\nRI      %s; the paper: 0.44, DARTS 0.32\n", percents(*r.Random), spread(*r.RI, 1, ""))
+		fmt.Fprintf(w, "random  %s\nRI      %s; the paper: 0.44, DARTS 0.32\n", percents(*r.Random), r.RI.Text(1, ""))
 	}
 	fmt.Fprintf(w, "runs    %s\n", r.Folder)
 }
