@@ -69,6 +69,9 @@ func (d Data) idle() map[string]string {
 	if d.Name == "digits" {
 		keys["dir"] = "the digits are embedded in the program"
 	}
+	if !datasets.Own(d.Name) && d.Validation == 0 && d.PerClass == 0 {
+		keys["split_seed"] = fmt.Sprintf("%s has its own split, and neither data.validation nor data.per_class takes a part of it", d.Name)
+	}
 	if d.RandAugment.Ops == 0 {
 		keys["randaugment.magnitude"] = "it is used with data.randaugment.ops only"
 	}

@@ -29,6 +29,7 @@ type TrainSection struct {
 	Clip            float64    `mapstructure:"clip" yaml:"clip" range:"(0,1e12]" help:"largest gradient norm, or largest value of its elements"`
 	EMA             EMA        `mapstructure:"ema" yaml:"ema"`
 	Init            string     `mapstructure:"init" yaml:"init" help:"checkpoint or run from whose weights the training starts; empty: new weights"`
+	InitEMA         bool       `mapstructure:"init_ema" yaml:"init_ema" help:"the training starts from the averaged weights of that checkpoint (train.ema)"`
 	Probe           bool       `mapstructure:"probe" yaml:"probe" help:"only the classifier learns, from features of the images without augmentation that are computed once"`
 	FreezeEpochs    int        `mapstructure:"freeze_epochs" yaml:"freeze_epochs" range:"0..100000" help:"first epochs in which only the classifier and the auxiliary head learn, and nothing else changes"`
 	FreezeNorm      bool       `mapstructure:"freeze_norm" yaml:"freeze_norm" help:"batch norms, except the auxiliary head's, normalise with their running statistics and leave them as they are"`
@@ -169,7 +170,7 @@ func (c Train) idle() map[string]string {
 			keys[key] = why
 		}
 	}
-	unless(t.Init != "", "the weights of a checkpoint (train.init)", "freeze_epochs", "freeze_norm", "backbone_lr", "layer_decay")
+	unless(t.Init != "", "the weights of a checkpoint (train.init)", "init_ema", "freeze_epochs", "freeze_norm", "backbone_lr", "layer_decay")
 	unless(c.Data.Validation > 0, "a validation part (data.validation)", "patience")
 	return keys
 }

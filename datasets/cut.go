@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -163,4 +164,28 @@ func cut(d Dataset, share func(n int) int, seed uint64, at Cut) (first, second D
 		return k
 	})
 	return part(d, a), part(d, b), used
+}
+
+// few returns at most n images of each class, in the order of d. Which ones depends on the seed and, for files, on
+// their paths, so that other images of the class which are added or removed change little.
+func few(d Dataset, n int, seed uint64) (Dataset, error) {
+	labels, err := Labels(d)
+	if err != nil {
+		return nil, err
+	}
+	files, named := d.(Encoded)
+	hashes := make([]uint64, len(labels))
+	order := make([]int, len(labels))
+	for i := range hashes {
+		name := fmt.Sprint(i)
+		if named {
+			name, _ = files.Entry(i)
+		}
+		order[i], hashes[i] = i, hashOf("few", seed, name)
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(hashes[a], hashes[b]) })
+	taken := map[int]int{}
+	chosen := slices.DeleteFunc(order, func(i int) bool { taken[labels[i]]++; return taken[labels[i]] > n })
+	slices.Sort(chosen)
+	return part(d, chosen), nil
 }

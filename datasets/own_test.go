@@ -383,3 +383,68 @@ func TestMeanOf255(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A number of images of each class is taken: the same for a seed, those of a smaller number among those of a larger one,
+// for files and for images in memory; test images stay.
+func TestPerClass(t *testing.T) {
+	dir := t.TempDir()
+	photos(t, dir, []string{"a", "b", "c"}, 10)
+	for _, s := range []datasets.Spec{{Name: "digits", Size: 8}, {Name: "folder", Dir: dir, Size: 8}} {
+		whole, test := opened(t, s, datasets.Train), opened(t, s, datasets.Test)
+		last := map[string]bool{}
+		for _, n := range []int{1, 3, 7, 1e9} {
+			s.PerClass = n
+			d := opened(t, s, datasets.Train)
+			found := map[string]bool{}
+			each := map[int]int{}
+			for i := range d.Len() {
+				pixels := make([]byte, d.Info().Size())
+				label, err := d.At(i, pixels)
+				if err != nil {
+					t.Fatal(err)
+				}
+				each[label]++
+				found[fmt.Sprint(label, pixels)] = true
+			}
+			for label := range d.Info().Classes {
+				if want := min(n, whole.Len()/len(d.Info().Classes)); each[label] != want {
+					t.Errorf("%s: %d images of class %d, not %d", s.Name, each[label], label, want)
+				}
+			}
+			for image := range last {
+				if !found[image] {
+					t.Errorf("%s: an image of fewer is not among %d of each class", s.Name, n)
+				}
+			}
+			last = found
+			if got := opened(t, s, datasets.Test).Len(); got != test.Len() {
+				t.Errorf("%s: %d test images, not %d", s.Name, got, test.Len())
+			}
+			if n == 3 {
+				s.SplitSeed = 1
+				if a, b := contentOf(t, d), contentOf(t, opened(t, s, datasets.Train)); a == b {
+					t.Errorf("%s: another seed chooses the same images", s.Name)
+				}
+				s.SplitSeed = 0
+			}
+		}
+	}
+}
+
+func opened(t *testing.T, s datasets.Spec, split string) datasets.Dataset {
+	t.Helper()
+	d, err := s.Open(split)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func contentOf(t *testing.T, d datasets.Dataset) string {
+	t.Helper()
+	c, err := datasets.ContentOf(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Digest
+}

@@ -26,7 +26,10 @@ type Spec struct {
 
 	// For a user's folder without a test folder: a random part of each class is used for testing.
 	TestFraction float64 `mapstructure:"test_fraction" yaml:"test_fraction" json:"test_fraction" range:"[0,1)" help:"of a folder without a test folder: fraction of each class for testing; 0: a fifth"`
-	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed" help:"seed of that random split"`
+	SplitSeed    uint64  `mapstructure:"split_seed" yaml:"split_seed" json:"split_seed" help:"seed of that random split, of the one by data.validation, and of the choice by data.per_class"`
+
+	// PerClass makes the training images fewer: a random choice with SplitSeed. Of PerClass+1 images, PerClass are the same.
+	PerClass int `mapstructure:"per_class" yaml:"per_class" json:"per_class,omitempty" range:"0..1000000000" help:"number of training images of each class, chosen at random; 0: all"`
 
 	// Cut is the recorded split of such a folder by a run; nil means that the folder is split now.
 	Cut Cut `mapstructure:"-" yaml:"-" json:"-"`
@@ -105,7 +108,6 @@ func (s Spec) Validate() error {
 	if known {
 		f.Check(src.files || s.Resize == 0, "resize", s.Resize, "is for image files, but the images of %s have a fixed size; set size instead", s.Name)
 		f.Check(src.own || s.TestFraction == 0, "test_fraction", s.TestFraction, "is for a folder of your own, but %s has its own split", s.Name)
-		f.Check(src.own || s.SplitSeed == 0, "split_seed", s.SplitSeed, "is for a folder of your own, but %s has its own split", s.Name)
 	}
 	f.Check(len(s.Mean) == 0 || len(s.Mean) == 3, "mean", s.Mean, "is not three numbers, or none")
 	f.Check(len(s.Std) == len(s.Mean), "std", s.Std, "is not as many numbers as mean, %d", len(s.Mean))
@@ -145,6 +147,11 @@ func (s Spec) Open(split string) (Dataset, error) {
 	d, err := src.open(s, split)
 	if err != nil {
 		return nil, err
+	}
+	if split == Train && s.PerClass > 0 {
+		if d, err = few(d, s.PerClass, s.SplitSeed); err != nil {
+			return nil, err
+		}
 	}
 	if s.Size > 0 {
 		if d, err = Resize(d, s.Size, s.filter()); err != nil {

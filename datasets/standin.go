@@ -57,6 +57,9 @@ func (s Spec) StandIn(split string) (StandIn, error) {
 	if len(info.Classes) == 0 {
 		info.Classes = numbered(1000) // of ImageNet, whose names are in its files
 	}
+	if split == Train && s.PerClass > 0 {
+		n = min(n, s.PerClass*len(info.Classes))
+	}
 	held := int64(n) * int64(info.Size())
 	if src.files {
 		info.Height, info.Width, held = s.View().Size, s.View().Size, 0

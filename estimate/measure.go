@@ -27,6 +27,8 @@ type Run struct {
 	Name          string
 	Key, Less     string // the key of the batch; what would need less memory
 	Weights, Arch int64
+	MACs          int64 // multiply-adds for an image, without the auxiliary head; of a supernet, with all candidates
+	Cells         int   // reduction cells included
 	Batch         int
 	Images        int     // in an epoch; no batch can be larger
 	Steps         int     // in an epoch

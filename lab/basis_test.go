@@ -16,6 +16,7 @@ import (
 	"hdas/datasets"
 	"hdas/internal/torchtest"
 	"hdas/lab"
+	"hdas/live"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -74,9 +75,9 @@ func watching(accept bool) *watcher {
 // stopping cancels after the first step.
 func stopping(t *testing.T) (context.Context, lab.Watch) {
 	ctx, cancel := context.WithCancel(t.Context())
-	return ctx, lab.Watch{Begin: func(string) (func(run.Progress), func()) {
+	return ctx, lab.Watch{Begin: func(live.Start) (func(run.Progress), func()) {
 		return func(p run.Progress) {
-			if p.Batch == 1 {
+			if p.Step == 1 {
 				cancel()
 			}
 		}, func() {}

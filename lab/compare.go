@@ -63,11 +63,7 @@ func (f Found) space(window int) (configs.Kind, space.Space, error) {
 	case len(g.Stages) == 0:
 		return configs.CellSearch, space.Cells(g.CellNames(), len(g.Cells[g.CellNames()[0]].Nodes), ops.Cell), nil
 	}
-	var lengths []int
-	for _, s := range g.Stages {
-		lengths = append(lengths, len(s.Nodes))
-	}
-	s, err := space.Fixed(g).Under(lengths, window, genotype.Candidates{Stage: ops.Stage})
+	s, err := space.Fixed(g).Under(g.Lengths(), window, genotype.Candidates{Stage: ops.Stage})
 	return configs.StageSearch, s, err
 }
 
@@ -111,14 +107,19 @@ func NewComparePlan(f Found, b Baseline, seed uint64) (ComparePlan, error) {
 	if err != nil {
 		return ComparePlan{}, err
 	}
-	c := ComparePlan{Baseline: b, Space: SpaceSize{string(kind), s.Size(ops.IsNull).String()}}
-	for i := range b.Repeats {
-		f.Genotype.Name = fmt.Sprintf("found-%d", i+1)
-		c.networks = append(c.networks, f.Genotype)
-	}
 	random, err := draws(s, b.Random, seed)
+	return planOf(b, SpaceSize{string(kind), s.Size(ops.IsNull).String()}, f.Genotype, random), err
+}
+
+// planOf returns the plan with these genotypes.
+func planOf(b Baseline, s SpaceSize, found genotype.Genotype, random []genotype.Genotype) ComparePlan {
+	c := ComparePlan{Baseline: b, Space: s}
+	for i := range b.Repeats {
+		found.Name = fmt.Sprintf("found-%d", i+1)
+		c.networks = append(c.networks, found)
+	}
 	c.networks = append(c.networks, random...)
-	return c, err
+	return c
 }
 
 // The files of a comparison's folder, besides the configuration and the genotypes: the plan and the
@@ -162,7 +163,9 @@ type Comparison struct {
 	Networks []Scored  `json:"networks"`
 	Found    Spread    `json:"found"`            // top-1 on the test images, over the repeated trainings
 	Random   *Spread   `json:"random,omitempty"` // top-1 on the test images, over the random genotypes; nil without any
-	RI       *Spread   `json:"ri,omitempty"`     // relative improvement in percent, 100 (found - random) / random; SD is over the random genotypes
+	// Difference is Found - Random by Welch's t-test; nil with fewer than two trainings of either.
+	Difference *Difference `json:"difference,omitempty"`
+	RI         *Spread     `json:"ri,omitempty"` // relative improvement in percent, 100 (found - random) / random; SD is over the random genotypes
 }
 
 // Scored is the result of one training.
@@ -197,6 +200,13 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 	if err != nil {
 		return r, err
 	}
+	runs := k.Repeats + k.Random
+	start := w.starting(fmt.Sprintf("comparison of %d trainings", runs), "comparison", c.Common, c.Train.Epochs, basis.Last(), d)
+	start.Runs, start.AtOnce = runs, 1
+	ofBasis(&start.Data, basis)
+	if err := w.several(d, start); err != nil {
+		return r, err
+	}
 	found, err := w.trainAll(ctx, c, d, basis, &r, "found", k.Repeats)
 	if err != nil {
 		return r, err
@@ -213,7 +223,7 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 		}
 		of, ri := spreadOf(random), spreadOf(each)
 		ri.Mean = 100 * (r.Found.Mean - of.Mean) / of.Mean
-		r.Random, r.RI = &of, &ri
+		r.Random, r.RI, r.Difference = &of, &ri, r.Found.Minus(of)
 	}
 	return r, writeJSON(d, comparisonFile, r)
 }

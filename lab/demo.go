@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,122 +15,138 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/ops"
 	"hdas/run"
+	"hdas/search"
 	"hdas/search/space"
-	"hdas/train"
 )
 
 // DemoNetwork is a network that Demo trained.
 type DemoNetwork struct {
-	Name       string  `json:"name"`
+	Scored
 	Cells      []int   `json:"cells"` // of each stage
 	Parameters int64   `json:"parameters"`
 	MACs       int64   `json:"macs"`
 	Dead       int     `json:"dead"`         // cells without a path to the output, in all stages
 	Longest    int     `json:"longest_path"` // sum over the stages
 	Mean       float64 `json:"mean_path"`    // sum over the stages
-	Accuracy   float64 `json:"accuracy"`     // top-1 on the test images, last epoch
-	Run        string  `json:"run"`
 }
 
-// DemoResult is the result of Demo: the found network and a random one.
+// DemoResult is the result of Demo.
 type DemoResult struct {
-	Folder  string        `json:"folder"`
-	Rows    []DemoNetwork `json:"rows"`
-	Seconds float64       `json:"seconds"`
+	Folder     string        `json:"folder"`
+	Searches   []DemoSearch  `json:"searches"`
+	Networks   []DemoNetwork `json:"networks"` // of the comparison, in its order
+	Comparison `json:"comparison"`
+	Machine    run.Machine `json:"machine"` // by which sums were rounded
+	Seconds    float64     `json:"seconds"`
 }
+
+// DemoSearch is a search of Demo.
+type DemoSearch struct {
+	Kind  configs.Kind `json:"kind"`
+	Valid float64      `json:"valid"` // top-1 of the supernet on the validation images, last epoch
+	Run   string       `json:"run"`
+}
+
+// demoBaseline says how many trainings Demo compares.
+var demoBaseline = Baseline{Random: 3, Repeats: 3}
 
 // Demo runs the paper's method at a tiny scale on the embedded digits: the searches of cells, of the
-// number of cells in each stage and of the stages' connections, and then the trainings of the network
-// found and of a random one from the same space. Each has a new folder below the given one.
+// number of cells in each stage and of the stages' connections, and then the comparison of the network
+// found, trained with three seeds, with three random networks: random stages of the same lengths over random
+// cells. Each has a new folder below the given one.
 func Demo(ctx context.Context, folder string, seed uint64, device string, threads int, w Watch) (DemoResult, error) {
 	start := time.Now()
 	t := DemoResult{Folder: folder}
-	set := []string{fmt.Sprintf("seed=%d", seed), "device=" + device, fmt.Sprintf("threads=%d", threads)}
-	cells := filepath.Join(folder, "1-cells")
-	if _, _, err := w.step(ctx, configs.CellSearch, cells, set); err != nil {
-		return t, err
+	machine := []string{fmt.Sprintf("seed=%d", seed), "device=" + device, fmt.Sprintf("threads=%d", threads)}
+	set := slices.Clone(machine)
+	var found search.Result
+	var c configs.Search
+	var err error
+	for i, kind := range []configs.Kind{configs.CellSearch, configs.DistributionSearch, configs.StageSearch} {
+		path := filepath.Join(folder, fmt.Sprintf("%d-%s", i+1, kind))
+		if c, found, err = w.step(ctx, kind, path, set); err != nil {
+			return t, err
+		}
+		t.Searches = append(t.Searches, DemoSearch{kind, found.Epoch.Valid.Top1, path})
+		switch kind {
+		case configs.CellSearch:
+			set = append(set, "search.cells="+filepath.Join(path, run.GenotypeFile))
+		case configs.DistributionSearch:
+			set = append(set, "search.lengths="+strings.ReplaceAll(fmt.Sprint(found.Genotype.Lengths()), " ", ","))
+		}
 	}
-	over := append(slices.Clone(set), "search.cells="+filepath.Join(cells, run.GenotypeFile))
-	distribution, _, err := w.step(ctx, configs.DistributionSearch, filepath.Join(folder, "2-distribution"), over)
+	random, size, err := randomLike(c.Search, demoBaseline.Random, seed)
 	if err != nil {
 		return t, err
 	}
-	var lengths []int
-	for _, s := range distribution.Stages {
-		lengths = append(lengths, len(s.Nodes))
-	}
-	found, stages, err := w.step(ctx, configs.StageSearch, filepath.Join(folder, "3-stages"), append(over, "search.lengths="+strings.ReplaceAll(fmt.Sprint(lengths), " ", ",")))
+	plan := planOf(demoBaseline, size, found.Genotype, random)
+	config, err := configs.LoadTrain(configs.Overrides{File: "tiny-compare", Set: machine, Alone: true, Form: configs.Staged})
 	if err != nil {
 		return t, err
 	}
-	config, err := configs.LoadTrain(configs.Overrides{File: "tiny-train", Set: set, Alone: true})
-	if err != nil {
+	if err := inFolder(filepath.Join(folder, "4-compared"), func(d *run.Dir) error {
+		if err := plan.Begin(config, d); err != nil {
+			return err
+		}
+		t.Comparison, err = Compare(ctx, config, d, w)
+		return err
+	}); err != nil {
 		return t, err
 	}
-	random, err := randomLike(stages, config.Seed)
-	if err != nil {
-		return t, err
-	}
-	found.Name = "found"
-	for _, n := range []struct {
-		folder string
-		genotype.Genotype
-	}{{"4-found", found}, {"5-random", random}} {
-		row, err := w.trainAndMeasure(ctx, config, n.Genotype, filepath.Join(folder, n.folder))
+	for i, n := range t.Comparison.Networks {
+		row, err := measured(config, plan.networks[i], n)
 		if err != nil {
 			return t, err
 		}
-		t.Rows = append(t.Rows, row)
+		t.Networks = append(t.Networks, row)
 	}
 	t.Seconds = time.Since(start).Seconds()
-	return t, nil
+	basis, _, _, err := run.ReadBasis(t.Comparison.Folder)
+	t.Machine = basis.Last()
+	return t, err
 }
 
-// step runs one of the searches of the demo and returns the genotype and the settings of the search.
-func (w Watch) step(ctx context.Context, k configs.Kind, folder string, set []string) (genotype.Genotype, configs.SearchSection, error) {
-	c, err := configs.LoadSearch(k, configs.Overrides{File: "tiny-" + string(k), Set: set, Alone: true})
-	if err != nil {
-		return genotype.Genotype{}, c.Search, err
+// step runs one of the searches of the demo and returns its configuration and result.
+func (w Watch) step(ctx context.Context, k configs.Kind, folder string, set []string) (c configs.Search, found search.Result, err error) {
+	if c, err = configs.LoadSearch(k, configs.Overrides{File: "tiny-" + string(k), Set: set, Alone: true}); err != nil {
+		return c, found, err
 	}
-	d, err := run.Create(folder)
-	if err != nil {
-		return genotype.Genotype{}, c.Search, err
-	}
-	defer d.Close()
-	r, err := Search(ctx, c, d, w)
-	return r.Genotype, c.Search, err
+	err = inFolder(folder, func(d *run.Dir) (err error) {
+		found, err = Search(ctx, c, d, w)
+		return err
+	})
+	return c, found, err
 }
 
-// randomLike returns a random genotype: random cells, and stages drawn from the space of a stage search
-// over those cells.
-func randomLike(stages configs.SearchSection, seed uint64) (genotype.Genotype, error) {
+// randomLike returns n random genotypes, each with random cells, and stages drawn from the space of a stage search over
+// these cells; and the number of such genotypes.
+func randomLike(stages configs.SearchSection, n int, seed uint64) (list []genotype.Genotype, size SpaceSize, err error) {
 	r := generator(seed)
 	cells, err := configs.DefaultSearchSection(configs.CellSearch).Space()
 	if err != nil {
-		return genotype.Genotype{}, err
+		return nil, size, err
 	}
-	drawn, err := cells.Random("random", r, ops.IsNull)
-	if err != nil {
-		return drawn, err
+	for i := range n {
+		drawn, err := cells.Random("cells", r, ops.IsNull)
+		if err != nil {
+			return nil, size, err
+		}
+		s, err := space.Fixed(drawn).Under(stages.Lengths, stages.Window, genotype.Candidates{Stage: stages.StagePrimitives})
+		if err != nil {
+			return nil, size, err
+		}
+		g, err := s.Random(fmt.Sprintf("random-%d", i+1), r, ops.IsNull)
+		if err != nil {
+			return nil, size, err
+		}
+		list = append(list, g)
+		size = SpaceSize{"cell and stage", new(big.Int).Mul(cells.Size(ops.IsNull), s.Size(ops.IsNull)).String()}
 	}
-	s, err := space.Fixed(drawn).Under(stages.Lengths, stages.Window, genotype.Candidates{Stage: stages.StagePrimitives})
-	if err != nil {
-		return drawn, err
-	}
-	return s.Random("random", r, ops.IsNull)
+	return list, size, nil
 }
 
-// trainAndMeasure trains a network and returns its accuracy and size.
-func (w Watch) trainAndMeasure(ctx context.Context, c configs.Train, g genotype.Genotype, folder string) (DemoNetwork, error) {
-	d, err := run.Create(folder)
-	if err != nil {
-		return DemoNetwork{}, err
-	}
-	defer d.Close()
-	var last train.Epoch
-	if last, err = Train(ctx, c, g, d, w); err != nil {
-		return DemoNetwork{}, err
-	}
+// measured returns a trained network with its sizes.
+func measured(c configs.Train, g genotype.Genotype, trained Scored) (DemoNetwork, error) {
 	test, err := c.Data.Open(datasets.Test)
 	if err != nil {
 		return DemoNetwork{}, err
@@ -138,10 +155,9 @@ func (w Watch) trainAndMeasure(ctx context.Context, c configs.Train, g genotype.
 	if err != nil {
 		return DemoNetwork{}, err
 	}
-	row := DemoNetwork{Name: g.Name, Parameters: network.Cost.Parameters, MACs: network.Cost.MACs, Accuracy: last.Test.Top1, Run: folder}
+	row := DemoNetwork{Scored: trained, Cells: g.Lengths(), Parameters: network.Cost.Parameters, MACs: network.Cost.MACs}
 	for _, s := range g.Stages {
 		t := s.Topology()
-		row.Cells = append(row.Cells, t.Cells)
 		row.Dead += t.Dead
 		row.Longest += t.Longest
 		row.Mean += t.Mean

@@ -124,7 +124,10 @@ func (w Watch) warnSeeds(ctx context.Context, c configs.Search, s Seeds, folder 
 	if err != nil {
 		return err
 	}
-	return w.probeSearch(s.share(c, folder), learn, 0, s.N, s.atOnce(), func(p estimate.Probe, r estimate.Run, m estimate.Machine) error { return w.warn(ctx, p, r, m) })
+	return w.probeSearch(s.share(c, folder), learn, 0, s.N, s.atOnce(), func(p estimate.Probe, r estimate.Run, m estimate.Machine) error {
+		_, err := w.warn(ctx, p, r, m)
+		return err
+	})
 }
 
 // probeSearch calls f with what is measured of searches with that configuration. Several run in processes of
@@ -253,13 +256,13 @@ func machine(o torch.Options, held int64, apart bool) estimate.Machine {
 
 // warn notes that a run will probably not fit into the memory, if a few small steps say so. It is not stopped with
 // ctx, but ends soon: the run itself then stops with a checkpoint.
-func (w Watch) warn(ctx context.Context, p estimate.Probe, r estimate.Run, m estimate.Machine) error {
+func (w Watch) warn(ctx context.Context, p estimate.Probe, r estimate.Run, m estimate.Machine) (estimate.Estimate, error) {
 	e, err := estimate.Check(context.WithoutCancel(ctx), p, r, m)
 	if err != nil {
-		return err
+		return e, err
 	}
 	if text := e.Warning(); text != "" {
 		w.note(text)
 	}
-	return nil
+	return e, nil
 }

@@ -13,6 +13,7 @@ import (
 	"hdas/configs"
 	"hdas/datasets"
 	"hdas/draw"
+	"hdas/live"
 	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -23,9 +24,16 @@ import (
 
 // Watch holds callbacks that are called during runs. Each of them may be nil.
 type Watch struct {
-	// Begin is called with the name of each run that begins. It returns a function that is called with
-	// the progress of the run and may be nil, and one that is called at the end of the run.
-	Begin func(name string) (progress func(run.Progress), end func())
+	// Begin is called with each run that begins or is resumed in this process, before its first step. It returns a
+	// function that is called with the progress of the run and may be nil, and one that is called at the end of the
+	// run.
+	Begin func(live.Start) (progress func(run.Progress), end func())
+	// Several is called with what several seeds or a comparison are before their runs begin.
+	Several func(live.Start)
+	// Command is the command line of this process, and Configuration the name or the file of the configuration, for
+	// the record of each run's start. Both may be empty.
+	Command       []string
+	Configuration string
 	// Skipped is called once for each damaged file that a loader skips, with the number of such files
 	// so far.
 	Skipped func(file *datasets.DamagedError, n int)
@@ -44,13 +52,6 @@ func (w Watch) note(text string) {
 	if w.Note != nil {
 		w.Note(text)
 	}
-}
-
-func (w Watch) begin(name string) (progress func(run.Progress), end func()) {
-	if w.Begin == nil {
-		return nil, func() {}
-	}
-	return w.Begin(name)
 }
 
 // skipped returns the function that a loader calls for a damaged file.

@@ -1,11 +1,14 @@
 package lab_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,8 +17,11 @@ import (
 	"hdas/datasets"
 	"hdas/internal/torchtest"
 	"hdas/lab"
+	"hdas/live"
 	"hdas/models/genotype"
+	"hdas/models/layer"
 	"hdas/run"
+	"hdas/torch"
 )
 
 // small returns the configuration of a training on the embedded digits that takes less than a second.
@@ -89,14 +95,15 @@ func TestRefusesNothing(t *testing.T) {
 	}
 }
 
-// A stopped run returns its kind and folder, and its Watch is called at its end.
+// A stopped run returns its kind and folder, and its Watch is called at its end. Each process that runs it has a line
+// in the file of starts; that of a run that is done already has none.
 func TestStoppedAndWatched(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var told []string
-	w := lab.Watch{Begin: func(name string) (func(run.Progress), func()) {
-		told = append(told, name)
+	w := lab.Watch{Command: []string{"a program", "-x"}, Begin: func(s live.Start) (func(run.Progress), func()) {
+		told = append(told, s.Name)
 		return func(p run.Progress) {
-				if p.Batch == 1 {
+				if p.Step == 1 {
 					cancel()
 				}
 			}, func() {
@@ -115,6 +122,37 @@ func TestStoppedAndWatched(t *testing.T) {
 	last, err := lab.Train(t.Context(), small(t), published(t, "DARTS_V1"), d, lab.Watch{})
 	if err != nil || last.Epoch != 1 || last.Test.Samples != 1000 {
 		t.Errorf("gone on with: %+v, %v", last, err)
+	}
+	if _, err := lab.Train(t.Context(), small(t), published(t, "DARTS_V1"), d, lab.Watch{}); err != nil {
+		t.Fatal(err)
+	}
+	var starts []live.Start
+	text, err := os.ReadFile(d.Path("starts.jsonl"))
+	for line := range bytes.Lines(text) {
+		var s live.Start
+		err = errors.Join(err, json.Unmarshal(line, &s))
+		starts = append(starts, s)
+	}
+	if err != nil || len(starts) != 2 {
+		t.Fatalf("starts %s: %v", text, err)
+	}
+	first, second := starts[0], starts[1]
+	if first.ResumedAt != nil || first.Command != "'a program' -x" || second.Command != "" || second.ResumedAt == nil || *second.ResumedAt != (live.Position{Step: 1}) {
+		t.Errorf("%s", text)
+	}
+	c := small(t)
+	c.Network.Classes = 10
+	network, err := lab.MeasureFor(published(t, "DARTS_V1"), c.Network, layer.Shape{C: 3, H: 32, W: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := live.Start{Time: first.Time, Command: first.Command, Folder: d.Path(), Resume: "hdas train --resume --out " + live.Quote(d.Path()), Name: "training of DARTS_V1", Kind: "training", Seed: c.Seed,
+		Device: first.Device, Threads: first.Threads, Precision: "float32", Libtorch: torch.Version(), Instructions: first.Instructions, CUDA: first.CUDA, Host: first.Host,
+		Network: live.Network{Genotype: "DARTS_V1", Preset: "imagenet", Channels: c.Network.Channels, Cells: network.Layers, Parameters: network.Parameters, MACs: network.MACs},
+		Epochs:  c.Train.Epochs, Steps: first.Steps, Batch: c.Train.Batch,
+		Data: live.Data{Name: "digits", Classes: 10, Image: [3]int{3, 32, 32}, Parts: []live.Part{{Name: "train", Images: 4000}, {Name: "test", Images: 1000}}}, Memory: first.Memory}
+	if !reflect.DeepEqual(first, want) || first.Threads == 0 || first.Memory == nil || first.Steps != (4000+c.Train.Batch-1)/c.Train.Batch {
+		t.Errorf("%+v, not %+v", first, want)
 	}
 }
 
@@ -152,6 +190,11 @@ func TestCompare(t *testing.T) {
 	}
 	if !slices.Equal(names, []string{"found-1", "random-1", "random-2"}) || r.RI.N != 2 || r.Random.N != 2 || r.Found.Mean != r.Networks[0].Top1 {
 		t.Errorf("%+v", r)
+	}
+	for _, folder := range []string{d.Path(), d.Path("random-2")} {
+		if got := lab.ResumeCommand(folder); got != "hdas compare --resume --out "+live.Quote(d.Path()) {
+			t.Error(got)
+		}
 	}
 	if r.Random.Mean != (r.Networks[1].Top1+r.Networks[2].Top1)/2 {
 		t.Errorf("the mean of the random ones is %v", r.Random.Mean)

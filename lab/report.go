@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,9 +20,6 @@ import (
 	"hdas/report"
 	"hdas/run"
 )
-
-// startsFile has a JSON object for each process that began or resumed the run of its folder.
-const startsFile = "starts.jsonl"
 
 // ReportOf returns what a report shows of a run, except for its row in the table. Whatever is damaged is left out and
 // named in its Fault. It changes nothing.
@@ -52,12 +48,8 @@ func ReportOf(folder string) report.Run {
 	if r.Environment, err = environment(folder); err != nil {
 		faults = append(faults, err)
 	}
-	starts, err := filekind.Read(filepath.Join(folder, startsFile), mostPlan)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if r.Starts, err = run.Starts(folder); err != nil {
 		faults = append(faults, err)
-	}
-	for line := range bytes.Lines(starts) {
-		r.Starts = append(r.Starts, bytes.TrimSpace(line))
 	}
 	if err := errors.Join(faults...); err != nil {
 		r.Fault = strings.ReplaceAll(err.Error(), "\n", "; ")

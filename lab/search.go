@@ -39,10 +39,15 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 	if err != nil {
 		return search.Result{}, err
 	}
-	if err := w.warn(ctx, p, r, machine(s.Options, 0, false)); err != nil {
+	e, err := w.warn(ctx, p, r, machine(s.Options, 0, false))
+	if err != nil {
 		return search.Result{}, err
 	}
-	progress, end := w.begin(fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed))
+	start := w.starting(fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed), string(c.Search.Kind)+" search", c.Common, c.Search.Epochs, now.Machine, d)
+	progress, end, err := w.begin(d, sized(start, r, e, part{"weights", s.Train.Dataset}, part{"architecture", s.Valid.Dataset}))
+	if err != nil {
+		return search.Result{}, err
+	}
 	defer end()
 	found, err := search.Run(ctx, s, d, progress)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"hdas/datasets"
 	"hdas/internal/filekind"
 	"hdas/lab/jobs"
+	"hdas/live"
 	"hdas/metric"
 	"hdas/model"
 	"hdas/models/genotype"
@@ -221,6 +222,10 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 	if err := w.warnSeeds(ctx, c, s, d.Path()); err != nil {
 		return Summary{}, err
 	}
+	kind := string(c.Search.Kind) + " search"
+	if err := w.several(d, s.starting(w, kind, kind+"es", c.Common, c.Search.Epochs, basis, d)); err != nil {
+		return Summary{}, err
+	}
 	shared := s.share(c, d.Path())
 	begin := func(seed uint64, b run.Basis, folder string) error {
 		one := shared
@@ -273,6 +278,16 @@ func (w Watch) beginSeeds(c configs.Search, s Seeds, d *run.Dir) (run.Basis, err
 }
 
 func seedFolder(d *run.Dir, seed uint64) string { return d.Path(fmt.Sprintf("seed-%d", seed)) }
+
+// starting returns what several runs of a kind are.
+func (s Seeds) starting(w Watch, kind, plural string, c configs.Common, epochs int, b run.Basis, d *run.Dir) live.Start {
+	m := b.Last()
+	m.Threads = s.threads(c, d.Path())
+	start := w.starting(fmt.Sprintf("%d %s, seeds %d to %d", s.N, plural, c.Seed, c.Seed+uint64(s.N)-1), kind, c, epochs, m, d)
+	start.Runs, start.AtOnce = s.N, s.atOnce()
+	ofBasis(&start.Data, b)
+	return start
+}
 
 // folders returns the folders of the runs.
 func (s Seeds) folders(c configs.Common, d *run.Dir) (list []string) {

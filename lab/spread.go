@@ -3,6 +3,8 @@ package lab
 import (
 	"fmt"
 	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Spread is the mean and the sample standard deviation of N numbers.
@@ -32,4 +34,28 @@ func (s Spread) Text(scale float64, unit string) string {
 		return fmt.Sprintf("%.2f%s", scale*s.Mean, unit)
 	}
 	return fmt.Sprintf("%.2f%s +- %.2f (standard deviation of %d)", scale*s.Mean, unit, scale*s.SD, s.N)
+}
+
+// Difference is the difference of two means with its confidence interval.
+type Difference struct {
+	Mean float64 `json:"mean"`
+	Low  float64 `json:"low"` // of the 95 % interval
+	High float64 `json:"high"`
+	P    float64 `json:"p"` // of the two-sided test that the means are equal
+}
+
+// Clear reports whether zero is outside the interval.
+func (d Difference) Clear() bool { return d.Low > 0 || d.High < 0 }
+
+// Minus returns the difference s - o by Welch's t-test for samples of unequal variance (B. L. Welch, Biometrika 34,
+// 1947); nil if one of them has fewer than two numbers, or if neither varies.
+func (s Spread) Minus(o Spread) *Difference {
+	a, b := s.SD*s.SD/float64(s.N), o.SD*o.SD/float64(o.N)
+	if s.N < 2 || o.N < 2 || a+b == 0 {
+		return nil
+	}
+	t := distuv.StudentsT{Sigma: 1, Nu: (a + b) * (a + b) / (a*a/float64(s.N-1) + b*b/float64(o.N-1))}
+	mean, se := s.Mean-o.Mean, math.Sqrt(a+b)
+	half := se * t.Quantile(0.975)
+	return &Difference{mean, mean - half, mean + half, 2 * t.CDF(-math.Abs(mean/se))}
 }

@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
 
 	"hdas/configs"
 	"hdas/datasets"
+	"hdas/estimate"
 	"hdas/metric"
 	"hdas/metric/score"
 	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/run"
+	"hdas/setting"
 	"hdas/torch"
 	"hdas/train"
 )
@@ -74,6 +79,7 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	var start *model.Start
 	if _, begun := run.Find(d.Path()); c.Train.Init != "" && begun != nil { // later it starts from its own checkpoint
 		s, err := model.ReadStart(c.Train.Init)
+		s.Averaged = c.Train.InitEMA
 		if err == nil {
 			err = s.Fits(g, describes)
 		}
@@ -94,7 +100,8 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if start != nil {
 		now.Start = start.Digest
 	}
-	basis, err := w.hold(d, mem, computed(now, o))
+	now = computed(now, o)
+	basis, err := w.hold(d, mem, now)
 	if err != nil {
 		return train.Epoch{}, err
 	}
@@ -107,22 +114,33 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	}
 	s.Resolved, s.Basis, s.Start, s.Note = resolved, basis, start, w.note
 	s.Taken = func(t model.Taken) { w.note(t.String()) }
-	if c.Train.Probe {
-		progress, end := w.begin("linear probe of " + g.Name)
-		defer end()
-		last, err := train.RunProbe(ctx, s, d, progress)
-		return last, stopped(err, "train", d)
-	}
 	p, r, err := s.Probe()
 	if err != nil {
 		return train.Epoch{}, err
 	}
-	if err := w.warn(ctx, p, r, machine(s.Options, 0, false)); err != nil {
+	runs := train.Run
+	var e estimate.Estimate
+	if c.Train.Probe {
+		runs, r.Steps = train.RunProbe, (s.Train.Dataset.Len()+c.Train.Batch-1)/c.Train.Batch
+	} else if e, err = w.warn(ctx, p, r, machine(s.Options, 0, false)); err != nil {
 		return train.Epoch{}, err
 	}
-	progress, end := w.begin("training of " + g.Name)
+	kind, _, err := kindOf(resolved)
+	if err != nil {
+		return train.Epoch{}, err
+	}
+	begins := w.starting(kind+" of "+g.Name, kind, c.Common, c.Train.Epochs, now.Machine, d)
+	begins.Network.Genotype = g.Name
+	parts := []part{{"train", x.parts[datasets.Train]}, {"test", x.parts[datasets.Test]}}
+	if valid := x.parts[validation]; valid != nil {
+		parts = slices.Insert(parts, 1, part{validation, valid})
+	}
+	progress, end, err := w.begin(d, sized(begins, r, e, parts...))
+	if err != nil {
+		return train.Epoch{}, err
+	}
 	defer end()
-	last, err := train.Run(ctx, s, d, progress)
+	last, err := runs(ctx, s, d, progress)
 	return last, stopped(err, "train", d)
 }
 
@@ -191,7 +209,7 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 	} else if meta.Config != "" { // imported weights have none
 		w.note(unrecorded(path))
 	}
-	data, err := spec.Open(t.Split)
+	data, err := openPart(spec, t.Split, path, meta, basis)
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -222,4 +240,36 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 		}
 	}
 	return e, nil
+}
+
+// openPart opens a part of the data of a training: a split of the data set, or the images that it validated on. Those are
+// not among its training images.
+func openPart(s datasets.Spec, part, path string, meta run.Meta, basis *run.Basis) (datasets.Dataset, error) {
+	var c struct{ Data struct{ Validation float64 } }
+	if err := yaml.Unmarshal([]byte(meta.Config), &c); err != nil {
+		return nil, err
+	}
+	share := c.Data.Validation
+	if part == datasets.Test || part == datasets.Train && share == 0 {
+		return s.Open(part)
+	}
+	if part == validation && share == 0 {
+		return nil, fmt.Errorf("%s has no validation part: it was trained without data.validation", path)
+	}
+	if part != datasets.Train && part != validation {
+		return nil, fmt.Errorf("split %q %s", part, setting.Unknown(part, []string{datasets.Train, validation, datasets.Test}))
+	}
+	whole, err := s.Open(datasets.Train)
+	if err != nil {
+		return nil, err
+	}
+	var at datasets.Cut
+	if basis != nil {
+		at = basis.Cuts[validCut]
+	}
+	learn, valid, _ := datasets.ValidationAt(whole, share, s.SplitSeed, at)
+	if part == validation {
+		return valid, nil
+	}
+	return learn, nil
 }

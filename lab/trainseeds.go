@@ -53,6 +53,9 @@ func TrainSeeds(ctx context.Context, c configs.Train, g genotype.Genotype, s See
 	if err := w.warnTrainings(ctx, c, g, s, d.Path()); err != nil {
 		return sum, err
 	}
+	if err := w.several(d, s.starting(w, "training of "+g.Name, "trainings of "+g.Name, c.Common, c.Train.Epochs, basis, d)); err != nil {
+		return sum, err
+	}
 	shared := c
 	shared.Threads = s.threads(c.Common, d.Path())
 	begin := func(seed uint64, b run.Basis, folder string) error {

@@ -22,6 +22,7 @@ type Start struct {
 	Genotype genotype.Genotype
 	File     string
 	Digest   string // of the file
+	Averaged bool   // Take takes the averaged weights (train.ema)
 }
 
 // ReadStart returns the network of a checkpoint file, or of the newest checkpoint of a run folder. It reads no
@@ -53,16 +54,21 @@ func ReadStart(path string) (s Start, err error) {
 
 // Taken says which weights a network took from a checkpoint.
 type Taken struct {
-	File  string   `json:"file"`
-	Taken int      `json:"taken"` // number of tensors
-	Anew  []string `json:"anew"`  // tensors of the network with new initial values
-	Left  []string `json:"left"`  // tensors of the checkpoint that the network has no use for
-	Why   string   `json:"why"`   // why the classifier was made anew or how it was kept
+	File     string   `json:"file"`
+	Averaged bool     `json:"averaged,omitempty"` // the averaged weights of the file
+	Taken    int      `json:"taken"`              // number of tensors
+	Anew     []string `json:"anew"`               // tensors of the network with new initial values
+	Left     []string `json:"left"`               // tensors of the checkpoint that the network has no use for
+	Why      string   `json:"why"`                // why the classifier was made anew or how it was kept
 }
 
 // String returns the description as one line.
 func (t Taken) String() string {
-	text := fmt.Sprintf("%d tensors from %s; %s", t.Taken, t.File, t.Why)
+	kind := ""
+	if t.Averaged {
+		kind = "averaged "
+	}
+	text := fmt.Sprintf("%d %stensors from %s; %s", t.Taken, kind, t.File, t.Why)
 	if len(t.Anew) > 0 {
 		text += "; made anew: " + modules(t.Anew)
 	}
@@ -141,7 +147,7 @@ func isHead(name string) bool {
 // keep their new initial values, and so does an auxiliary head that the checkpoint has not. Weights that are NaN
 // or infinite are an error. It runs inside torch.Do.
 func (m *Model) Take(s Start) (t Taken, err error) {
-	c, err := run.Read(s.File)
+	_, c, err := read(s.File, s.Averaged)
 	if err != nil {
 		return t, err
 	}
@@ -154,7 +160,7 @@ func (m *Model) Take(s Start) (t Taken, err error) {
 	if err := numbers(all); err != nil {
 		return t, fmt.Errorf("%s: %w", s.File, err)
 	}
-	t.File, t.Anew, t.Left = s.File, []string{}, []string{}
+	t.File, t.Averaged, t.Anew, t.Left = s.File, s.Averaged, []string{}, []string{}
 	order := rows(m.Classes, s.Classes)
 	t.Why = fmt.Sprintf("the classifier is kept, because the %d classes are the same by name", len(m.Classes))
 	if order == nil {

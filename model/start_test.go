@@ -15,6 +15,7 @@ import (
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/nn"
 )
 
 // network returns the description of a small chain with those classes.
@@ -102,6 +103,61 @@ func TestTake(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// The averaged weights are taken where they are asked for, and a checkpoint without them is an error.
+func TestTakeAveraged(t *testing.T) {
+	g, err := genotype.Published(chain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := network("a", "b")
+	path := filepath.Join(t.TempDir(), "c.safetensors")
+	take := func(s model.Start) (first float64, taken model.Taken, err error) {
+		err = torch.Do(func(*torch.Scope) error {
+			m, err := model.New(g, d, torchtest.Options(torch.Float32))
+			if err != nil {
+				return err
+			}
+			defer m.Free()
+			taken, err = m.Take(s)
+			first = m.Weights.Weights()[0].Tensor.Float64s()[0]
+			return err
+		})
+		return first, taken, err
+	}
+	do(t, func() error {
+		m, err := model.New(g, d, torchtest.Options(torch.Float32))
+		if err != nil {
+			return err
+		}
+		defer m.Free()
+		c, err := m.Checkpoint()
+		if err != nil {
+			return err
+		}
+		for p := range m.Weights.All() {
+			c.State[model.AverageSection] = append(c.State[model.AverageSection], nn.Param{Name: p.Name, Tensor: torch.Full(torchtest.Options(torch.Float32), 7, p.Tensor.Shape()...)})
+		}
+		return run.Write(path, c)
+	})
+	s, err := model.ReadStart(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s.Averaged = range []bool{false, true} {
+		if v, taken, err := take(s); err != nil || (v == 7) != s.Averaged || strings.Contains(taken.String(), "averaged tensors") != s.Averaged {
+			t.Errorf("averaged %v: %v, %s, %v", s.Averaged, v, taken, err)
+		}
+	}
+	plain, err := model.ReadStart(begin(t, g, d, func(*model.Model) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain.Averaged = true
+	if _, _, err := take(plain); err == nil || !strings.Contains(err.Error(), "no averaged weights") {
+		t.Errorf("averages that there are not: %v", err)
 	}
 }
 

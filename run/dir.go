@@ -19,9 +19,10 @@ type Dir struct {
 	lock  *os.File
 	whole bool // the newest checkpoint is known to be intact
 
-	table  table
-	events int64     // size of the file of events with the records so far; 0: it is to be read
-	since  time.Time // of the last record, or when the folder was opened
+	appended appended
+	table    table
+	events   int64     // size of the file of events with the records so far; 0: it is to be read
+	since    time.Time // of the last record, or when the folder was opened
 }
 
 // Create creates a folder for a new run, with its parents, and locks it. A folder that already holds a
@@ -71,7 +72,7 @@ func (d *Dir) Vacant(names ...string) error {
 }
 
 // Open opens and locks the folder of a run that holds at least a configuration. It removes what a crash
-// may have left: unfinished files and a half-written record. The caller closes the Dir.
+// may have left: unfinished files, a half-written record and the state of a process. The caller closes the Dir.
 func Open(path string) (*Dir, error) {
 	if info, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("no run to resume: %w", err)
@@ -86,6 +87,7 @@ func Open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
+	os.Remove(d.Path(stateFile)) // of a process that was killed
 	if err := errors.Join(removeUnfinished(path), d.repairRecords()); err != nil {
 		d.Close()
 		return nil, err

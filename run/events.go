@@ -30,7 +30,7 @@ const secondsTag = "time/epoch_seconds"
 // writeEvents adds the record of an epoch, in the order of its fields, to the events for TensorBoard. Events of the
 // same and of later epochs, which a run that was resumed from an earlier checkpoint may find, are removed, and epochs
 // before it that are missing are added from their records.
-func (d *Dir) writeEvents(before [][]byte, line []byte, record any) error {
+func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record any) error {
 	path, now := d.Path(eventsFile), time.Now()
 	stamp := float64(now.UnixMicro()) / 1e6
 	info, err := os.Stat(path)
@@ -46,7 +46,11 @@ func (d *Dir) writeEvents(before [][]byte, line []byte, record any) error {
 		} else if err := os.Truncate(path, kept); err != nil {
 			return err
 		}
-		for _, l := range before {
+		lines, err := before()
+		if err != nil {
+			return err
+		}
+		for _, l := range lines {
 			if n, _ := epochOf(l); int64(n) > last {
 				if file, err = appendEvents(file, stamp, l, nil); err != nil {
 					return err

@@ -8,16 +8,23 @@ import (
 
 	"hdas/internal/filekind"
 	"hdas/internal/tfevents"
+	"hdas/live"
 	"hdas/weights/safetensors"
 )
 
 // Seen is what can be told of a run without reading tensors.
 type Seen struct {
-	Meta    Meta      // of the newest checkpoint; without one it has the configuration of the folder alone
-	Records [][]byte  // of its epochs, each a JSON object
-	Seconds float64   // that its epochs have taken, as far as its events tell
-	Running bool      // a process has the folder open
-	Changed time.Time // when its configuration, records or checkpoint were last written
+	Meta    Meta     // of the newest checkpoint; without one it has the configuration of the folder alone
+	Records [][]byte // of its epochs, each a JSON object
+	Seconds float64  // that its epochs have taken, as far as its events tell
+	Now
+}
+
+// Now is what changes while a run goes on.
+type Now struct {
+	Running bool         // a process runs it
+	Changed time.Time    // when its configuration, records or checkpoint were last written
+	Live    *live.Report // of that process; nil before its first step
 }
 
 // mostConfig is the largest size in bytes of a configuration.
@@ -26,14 +33,9 @@ const mostConfig = 1 << 20
 // Look returns what can be told of the run in a folder, which may go on. It changes nothing.
 func Look(folder string) (s Seen, err error) {
 	d := &Dir{path: folder}
-	s.Running = held(folder)
+	s.Now = Glance(folder)
 	if _, s.Records, err = d.readRecords(); err != nil {
 		return s, err
-	}
-	for _, name := range []string{ConfigFile, CheckpointFile, records} {
-		if info, err := os.Stat(d.Path(name)); err == nil && info.ModTime().After(s.Changed) {
-			s.Changed = info.ModTime()
-		}
 	}
 	if events, err := filekind.Read(d.Path(eventsFile), mostRecord); err == nil { // a run of an earlier version has none
 		for _, e := range tfevents.Read(events) {
@@ -56,4 +58,29 @@ func Look(folder string) (s Seen, err error) {
 		return s, err
 	}
 	return s, nil
+}
+
+// silent is how old the report of a process on another machine may be while that runs. It writes every two seconds.
+const silent = 30 * time.Second
+
+// Glance returns what changes while the run in a folder goes on. It reads one small file. Where the folder is on a disk
+// of several machines, the lock of a process on another one may not be seen here; then it runs if its report is new.
+func Glance(folder string) (n Now) {
+	d := &Dir{path: folder}
+	for _, name := range []string{ConfigFile, CheckpointFile, records} {
+		if info, err := os.Stat(d.Path(name)); err == nil && info.ModTime().After(n.Changed) {
+			n.Changed = info.ModTime()
+		}
+	}
+	n.Running = held(folder)
+	r, written, err := live.Read(d.Path(stateFile))
+	if err != nil {
+		return n
+	}
+	host, _ := os.Hostname()
+	n.Running = n.Running || r.Host != host && time.Since(written) < silent
+	if n.Running {
+		n.Live = &r
+	}
+	return n
 }

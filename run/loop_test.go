@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"hdas/internal/torchtest"
+	"hdas/metric/score"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -58,6 +59,10 @@ func (s *sum) EndEpoch(_ context.Context, epoch int) (r any, enough bool, err er
 	return r, s.enough != 0 && epoch+1 == s.enough, err
 }
 
+func (s *sum) Rate(epoch, batch int) float64 { return float64(epoch*batches + batch) }
+
+func (s *sum) Score() score.Score { return score.Score{Loss: s.w.Item(), Samples: 1} }
+
 func (s *sum) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	return run.Checkpoint{
 		Meta:  run.Meta{Kind: "training", Epoch: epoch, Batch: batch, Generators: run.Generators(torchtest.Device())},
@@ -67,6 +72,16 @@ func (s *sum) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 
 // loop runs s from the newest checkpoint of d.
 func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
+	t.Helper()
+	return looped(t, ctx, d, s, nil)
+}
+
+func observed(t *testing.T, d *run.Dir, s *sum, observe func(run.Progress)) error {
+	t.Helper()
+	return looped(t, context.Background(), d, s, observe)
+}
+
+func looped(t *testing.T, ctx context.Context, d *run.Dir, s *sum, observe func(run.Progress)) error {
 	t.Helper()
 	epoch, batch := 0, 0
 	err := torch.Do(func(*torch.Scope) error {
@@ -82,7 +97,7 @@ func loop(t *testing.T, ctx context.Context, d *run.Dir, s *sum) error {
 	})
 	check(t, err)
 	defer func() { torch.Do(func(*torch.Scope) error { s.w.Free(); return nil }) }()
-	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every, Defer: s.wait, Diverged: "add less"}, nil)
+	return run.Loop(ctx, d, s, run.Span{Epochs: epochs, Batches: batches, Epoch: epoch, Batch: batch, Every: s.every, Defer: s.wait, Diverged: "add less"}, observe)
 }
 
 // whole returns everything that a run wrote, for comparisons.
@@ -346,4 +361,41 @@ func reached(t *testing.T, d *run.Dir, epoch int) {
 		}
 		return err
 	})
+}
+
+// While a loop runs, others see where it is; at its end, however that comes, nothing is left. The score is that of the
+// steps, read after each one, or late if scalars are.
+func TestLoopTellsWhereItIs(t *testing.T) {
+	for _, wait := range []bool{false, true} {
+		d := create(t)
+		s := &sum{wait: wait}
+		s.step = func(epoch, batch int) error {
+			seen := run.Glance(d.Path())
+			if !seen.Running || seen.Live == nil || seen.Live.Epochs != epochs || seen.Live.Steps != batches || seen.Live.Epoch > epoch {
+				return fmt.Errorf("seen %+v", seen)
+			}
+			return nil
+		}
+		var all []run.Progress
+		check(t, observed(t, d, s, func(p run.Progress) { all = append(all, p) }))
+		if len(all) != epochs*(batches+2) {
+			t.Fatalf("told %d times", len(all))
+		}
+		for i, p := range all {
+			epoch, at := i/(batches+2), i%(batches+2)
+			end := at == batches+1
+			if end != (p.Record != nil) || !end && (p.Epoch != epoch || p.Step != at) || end && (p.Epoch != epoch+1 || p.Step != 0) {
+				t.Errorf("%d is told as %+v", i, p)
+			}
+			if at > 0 && !end && p.LR != float64(epoch*batches+at-1) {
+				t.Errorf("step %d of epoch %d has the rate %v", at, epoch, p.LR)
+			}
+			if read := p.Train.Samples > 0; end && !read || at == 0 && read || wait && !end && read {
+				t.Errorf("%d has the score %+v, scalars late: %t", i, p.Train, wait)
+			}
+		}
+		if seen := run.Glance(d.Path()); seen.Live != nil {
+			t.Errorf("left: %+v", seen.Live)
+		}
+	}
 }

@@ -25,22 +25,50 @@ func (d *Dir) Append(record any) error {
 		return err
 	}
 	line = append(line, '\n')
-	old, lines, err := d.readRecords()
-	if err != nil {
-		return err
-	}
-	before := slices.DeleteFunc(lines, func(l []byte) bool { n, _ := epochOf(l); return n >= at })
-	kept := bytes.Join(before, nil)
-	if old == nil || !bytes.Equal(kept, old) {
-		d.table, d.events = table{}, 0
-		err = d.WriteFile(records, append(kept, line...))
+	before := func() ([][]byte, error) { return d.recordsBefore(at) }
+	info, err := os.Stat(d.Path(records))
+	if d.appended.size > 0 && d.appended.epoch < at && err == nil && info.Size() == d.appended.size {
+		err = appendTo(d.Path(records), info.Size(), line)
 	} else {
-		err = appendTo(d.Path(records), int64(len(old)), line)
+		err = d.replaceRecords(before, line)
 	}
+	if err != nil {
+		d.appended.size = 0
+		return err
+	}
+	d.appended.size, d.appended.epoch = d.appended.size+int64(len(line)), at
+	return errors.Join(d.writeTable(before, line), d.writeEvents(before, line, record))
+}
+
+// appended is what this program knows of the file of records, so that it need not read it.
+type appended struct {
+	size  int64 // 0: nothing is known
+	epoch int   // of the last record
+}
+
+// replaceRecords writes a record after those before its epoch, and sets the size of the file without it.
+func (d *Dir) replaceRecords(before func() ([][]byte, error), line []byte) error {
+	old, _, err := d.readRecords()
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.writeTable(before, line), d.writeEvents(before, line, record))
+	lines, err := before()
+	if err != nil {
+		return err
+	}
+	kept := bytes.Join(lines, nil)
+	d.appended.size = int64(len(kept))
+	if old != nil && bytes.Equal(kept, old) {
+		return appendTo(d.Path(records), d.appended.size, line)
+	}
+	d.table, d.events = table{}, 0
+	return d.WriteFile(records, append(kept, line...))
+}
+
+// recordsBefore returns the records before that of an epoch.
+func (d *Dir) recordsBefore(epoch int) ([][]byte, error) {
+	_, lines, err := d.readRecords()
+	return slices.DeleteFunc(lines, func(l []byte) bool { n, _ := epochOf(l); return n >= epoch }), err
 }
 
 // appendTo appends a line to a file of that size. On an error it restores the size.

@@ -15,9 +15,9 @@ type table struct {
 	size    int64 // of the file with the records so far; 0: it is to be made anew
 }
 
-// writeTable adds a record to the table. before are the records before it, of which the table is made anew if this
+// writeTable adds a record to the table. before returns the records before it, of which the table is made anew if this
 // program has not written all of them, or if the record has a field that none before it has.
-func (d *Dir) writeTable(before [][]byte, line []byte) error {
+func (d *Dir) writeTable(before func() ([][]byte, error), line []byte) error {
 	t := &d.table
 	info, err := os.Stat(d.Path(tableFile))
 	if t.size > 0 && err == nil && info.Size() == t.size {
@@ -32,7 +32,11 @@ func (d *Dir) writeTable(before [][]byte, line []byte) error {
 		}
 	}
 	*t = table{}
-	rows := slices.Concat(before, [][]byte{line})
+	rows, err := before()
+	if err != nil {
+		return err
+	}
+	rows = append(rows, line)
 	for _, r := range rows { // for the columns
 		if _, err := t.row(r); err != nil {
 			return err

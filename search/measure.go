@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"hdas/configs"
@@ -25,9 +26,15 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	if err != nil {
 		return none(err)
 	}
-	weights, arch, err := s.counts(sp)
+	network, arch, err := s.counts(sp)
 	if err != nil {
 		return none(err)
+	}
+	weights := int64(0)
+	for _, p := range network.Params() {
+		if !p.Buffer {
+			weights += p.Numel()
+		}
 	}
 	s.Config.Theta = configs.ThetaOne // latencies are measured once, and the time of a step does not depend on them
 	start := func(batch int) (*task, error) {
@@ -38,6 +45,7 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	}
 	r := estimate.Run{
 		Name: fmt.Sprintf("%s search", s.Config.Kind), Key: "search.batch", Less: s.Less(), Weights: weights, Arch: arch, Batch: s.Config.Batch,
+		MACs: network.Cost.Add(network.CandidateCost).MACs, Cells: len(slices.Collect(network.AllCells())),
 		Images: min(s.Train.Dataset.Len(), s.Valid.Dataset.Len()), Steps: min(s.Train.Batches(), s.Valid.Batches()), Evaluations: s.Test.Batches(),
 		Phases: []estimate.Phase{{Epochs: s.Config.Epochs - s.Config.Alpha.Warmup, At: s.Config.Epochs - 1}},
 		Image:  s.Train.Ahead() + s.Valid.Ahead(), Heap: estimate.Storing,
@@ -64,18 +72,12 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	return run.Probe[pair]{Device: s.Options.Device, Epoch: s.Config.Epochs - 1, Start: func(batch int) (run.Measured[pair], error) { return start(batch) }}, r, nil
 }
 
-// counts returns the number of weights and of architecture parameters. It builds no supernet.
-func (s Setup) counts(sp space.Space) (weights, arch int64, err error) {
+// counts returns the plan of the supernet and the number of architecture parameters. It builds no supernet.
+func (s Setup) counts(sp space.Space) (network plan.Network, arch int64, err error) {
 	macro := s.Macro
 	macro.Auxiliary = false
-	network, err := plan.New(sp.Dense, macro, s.image(), sp.Candidates)
-	if err != nil {
-		return 0, 0, err
-	}
-	for _, p := range network.Params() {
-		if !p.Buffer {
-			weights += p.Numel()
-		}
+	if network, err = plan.New(sp.Dense, macro, s.image(), sp.Candidates); err != nil {
+		return network, 0, err
 	}
 	err = torch.Do(func(*torch.Scope) error {
 		a := NewArch(s.Options, sp, s.Config)
@@ -83,7 +85,7 @@ func (s Setup) counts(sp space.Space) (weights, arch int64, err error) {
 		a.Store.Free()
 		return nil
 	})
-	return weights, arch, err
+	return network, arch, err
 }
 
 // Evaluate implements run.Measured.

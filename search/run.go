@@ -77,6 +77,7 @@ type Result struct {
 // setting.Fault errors before anything is computed. observe may be nil.
 func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress)) (r Result, err error) {
 	defer func() { err = run.ShortOfMemory(err, s.Less()) }()
+	memory := run.MemoryOf(s.Options.Device)
 	t, err := start(s)
 	if err != nil {
 		return Result{}, err
@@ -84,6 +85,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	defer t.Free()
 	t.dir = dir
 	span := run.Span{Epochs: s.Config.Epochs, Batches: t.batches(), Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
+		Images: s.Config.Batch, Memory: memory,
 		Diverged: "the search has diverged; lower search.weights.lr, search.alpha.lr or search.weights.clip"}
 	err = torch.Do(func(*torch.Scope) (err error) {
 		span.Epoch, span.Batch, err = t.restore()
@@ -97,6 +99,12 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	}
 	return t.result()
 }
+
+// Rate returns the learning rate of the weights.
+func (t *task) Rate(epoch, _ int) float64 { return t.rate(epoch) }
+
+// Score returns the score of the weights' steps of the epoch so far.
+func (t *task) Score() metric.Score { return t.meter.Score() }
 
 // image returns the shape of the images.
 func (s Setup) image() layer.Shape {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"slices"
 
 	"hdas/datasets"
 	"hdas/estimate"
@@ -37,6 +38,7 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	}
 	r := estimate.Run{
 		Name: "training of " + s.Genotype.Name, Key: "train.batch", Less: s.Less(), Weights: network.Cost.Parameters, Batch: c.Batch,
+		MACs: network.Cost.MACs, Cells: len(slices.Collect(network.AllCells())),
 		Images: s.Train.Dataset.Len(), Steps: s.Train.Batches(), Evaluations: evaluations, Phases: phases,
 		Image: s.Train.Ahead() * int64(c.Accumulate), Heap: estimate.Storing,
 	}

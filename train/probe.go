@@ -28,11 +28,13 @@ func RunProbe(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progr
 	}
 	p := &probe{Setup: s, dir: dir}
 	defer p.free()
+	memory := run.MemoryOf(s.Options.Device)
 	epoch, batch, err := p.start(ctx, dir)
 	if err != nil {
 		return last, err
 	}
-	span := run.Span{Epochs: s.Config.Epochs, Batches: p.batches(), Epoch: epoch, Batch: batch, Every: s.Config.CheckpointSteps, Diverged: "the classifier has diverged; lower train.lr"}
+	span := run.Span{Epochs: s.Config.Epochs, Batches: p.batches(), Epoch: epoch, Batch: batch, Every: s.Config.CheckpointSteps,
+		Images: s.Config.Batch, Memory: memory, Diverged: "the classifier has diverged; lower train.lr"}
 	if err := run.Loop(ctx, dir, p, span, observe); err != nil {
 		return last, err
 	}
@@ -190,6 +192,12 @@ func (p *probe) Step(_ int, batch []int) []run.Scalar {
 	p.done++
 	return []run.Scalar{{Name: "loss", Value: loss.Detach()}}
 }
+
+// Rate returns the learning rate.
+func (p *probe) Rate(epoch, batch int) float64 { return p.rate(epoch*p.batches() + batch) }
+
+// Score returns the score of the steps of the epoch so far.
+func (p *probe) Score() metric.Score { return p.meter.Score() }
 
 // EndEpoch scores the classifier on the test images and returns the record of the epoch.
 func (p *probe) EndEpoch(_ context.Context, epoch int) (any, bool, error) {

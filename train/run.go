@@ -91,6 +91,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	if err := setting.In("train", s.Config.Validate()); err != nil {
 		return last, err
 	}
+	memory := run.MemoryOf(s.Options.Device)
 	t, epoch, batch, err := start(s, dir)
 	if err != nil {
 		return last, err
@@ -98,6 +99,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	t.dir = dir
 	defer t.Free()
 	span := run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch, Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
+		Images: s.Config.Batch * s.Config.Accumulate, Memory: memory,
 		Diverged: "the network has diverged; lower train.lr or train.clip"}
 	if err := run.Loop(ctx, dir, t, span, observe); err != nil {
 		return last, err
@@ -189,6 +191,12 @@ func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[datasets.
 	t.done = epoch*t.Train.Batches() + from
 	return t.Train.Epoch(ctx, epoch, from)
 }
+
+// Rate returns the learning rate.
+func (t *task) Rate(epoch, batch int) float64 { return t.rate(epoch*t.Train.Batches() + batch) }
+
+// Score returns the score of the steps of the epoch so far.
+func (t *task) Score() metric.Score { return t.meter.Score() }
 
 // dropPath returns the probability of drop path, which grows linearly from 0 in the first epoch.
 func (t *task) dropPath(epoch int) float64 {

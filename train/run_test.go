@@ -297,7 +297,7 @@ func TestKilledTrainingGoesOnWithinAnEpoch(t *testing.T) {
 		t.Fatal(err)
 	}
 	training(d, func(p run.Progress) {
-		if p.Epoch == 1 && p.Batch == 3 { // what a kill would leave
+		if p.Epoch == 1 && p.Step == 3 { // what a kill would leave
 			if err := os.CopyFS(killed, os.DirFS(unbroken)); err != nil {
 				t.Fatal(err)
 			}
@@ -308,8 +308,8 @@ func TestKilledTrainingGoesOnWithinAnEpoch(t *testing.T) {
 	}
 	var seen []run.Progress
 	training(d, func(p run.Progress) { seen = append(seen, p) })
-	if from := seen[0]; from.Epoch != 1 || from.Batch != 2 {
-		t.Errorf("it went on from batch %d of epoch %d", from.Batch, from.Epoch)
+	if from := seen[0]; from.Epoch != 1 || from.Step != 2 {
+		t.Errorf("it went on from batch %d of epoch %d", from.Step, from.Epoch)
 	}
 	runtest.Same(t, unbroken, killed, "checkpoint.safetensors", "epochs.jsonl")
 }

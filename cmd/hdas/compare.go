@@ -69,7 +69,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 					return err
 				}
 			}
-			r, err := lab.Compare(c.Context(), config, dir, p.watch())
+			r, err := lab.Compare(c.Context(), config, dir, p.watchOf(&s))
 			if err != nil {
 				return err
 			}
@@ -79,6 +79,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 	s.flags(c)
 	r.flags(c)
 	p.acceptsData(c)
+	p.logFlags(c)
 	dryFlag(c, &dry)
 	c.Flags().IntVar(&b.Random, "random", 4, "number of random genotypes to train; 0: only the found one, with its spread over --repeats")
 	c.Flags().IntVar(&b.Repeats, "repeats", 1, "number of trainings of the found genotype, with consecutive seeds from --seed on")
@@ -106,9 +107,29 @@ func writeComparison(w io.Writer, r lab.Comparison) {
 		fmt.Fprintf(t, "%s\t%s\t\n", n.Name, percent(n.Top1))
 	}
 	t.Flush()
-	fmt.Fprintf(w, "\nfound   %s\n", percents(r.Found))
-	if r.Random != nil {
-		fmt.Fprintf(w, "random  %s\nRI      %s; the paper: 0.44, DARTS 0.32\n", percents(*r.Random), r.RI.Text(1, ""))
-	}
+	fmt.Fprintln(w)
+	writeSpreads(w, r)
 	fmt.Fprintf(w, "runs    %s\n", r.Folder)
+}
+
+// writeSpreads writes the means of a comparison, and whether they differ.
+func writeSpreads(w io.Writer, r lab.Comparison) {
+	fmt.Fprintf(w, "found   %s\n", percents(r.Found))
+	if r.Random == nil {
+		return
+	}
+	fmt.Fprintf(w, "random  %s\nRI      %s; the paper: 0.44, DARTS 0.32\n", percents(*r.Random), r.RI.Text(1, ""))
+	d := r.Difference
+	if d == nil {
+		return
+	}
+	words := "chance explains it"
+	switch {
+	case !d.Clear():
+	case d.Low > 0:
+		words = "the found network is better"
+	default:
+		words = "the random networks are better"
+	}
+	fmt.Fprintf(w, "found - random: %+.2f points, 95 %% interval %+.2f to %+.2f (Welch's t-test, p = %.2g): %s\n", 100*d.Mean, 100*d.Low, 100*d.High, d.P, words)
 }

@@ -51,6 +51,7 @@ var arguments = map[string][]completer{
 	"show":          {either(words("genotypes\tlist the published ones"), genotypes)},
 	"space":         {searches},
 	"train":         {genotypes},
+	"watch":         {runs, again},
 }
 
 // values completes the values of flags, by their names, or by those of the command and the flag.
@@ -66,6 +67,8 @@ var values = map[string]completer{
 	"form":             words("binary", "python"),
 	"genotype":         genotypes,
 	"kind":             either(searches, words(configs.Training)),
+	"log-every":        words("10s", "1m", "10m"),
+	"log-format":       words("auto", "json", "text", "none"),
 	"names":            words(exportNames...),
 	"only":             words(parity.Networks()...),
 	"order":            words("first", "second", "both"),
@@ -81,7 +84,7 @@ var values = map[string]completer{
 	"select":           trainings,
 	"select-set":       settingsOfTrainings,
 	"set":              settingsOf,
-	"split":            words(datasets.Train, datasets.Test),
+	"split":            words(datasets.Train, "validation", datasets.Test),
 	"stage-output":     words(string(plan.LastTwo), string(plan.Last)),
 	"wiring":           words(string(plan.Summed), string(plan.Paired)),
 }

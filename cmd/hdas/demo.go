@@ -21,8 +21,8 @@ func (p *program) demo() *cobra.Command {
 		Use: "demo", Short: "Run the paper's searches and trainings on the embedded digits, in minutes",
 		Long: `Run the paper's method at a tiny scale on the embedded digits: search the cells,
 the number of cells in each stage, and the connections of the stages; then train
-the network found and, with the same settings, one drawn at random from the same
-space. One seed does not tell which of the two is better: see README.md.`,
+the network found with three seeds and, with the same settings, three networks
+drawn at random: cells and stages of the same size.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if out == "" {
@@ -36,17 +36,32 @@ space. One seed does not tell which of the two is better: see README.md.`,
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "folder of the runs; default runs/demo and the time")
-	c.Flags().Uint64Var(&seed, "seed", 0, "seed of all runs and of the random network")
+	c.Flags().Uint64Var(&seed, "seed", 0, "seed of all runs and of the random networks")
 	machineFlags(c.Flags(), &device, &threads)
 	return c
 }
 
 func writeDemo(w io.Writer, t lab.DemoResult) {
+	for _, s := range t.Searches {
+		fmt.Fprintf(w, "%s search: validation accuracy of the supernet %s\n", s.Kind, percent(s.Valid))
+	}
+	fmt.Fprintf(w, "\nFound, trained with %d seeds, and %d random networks out of a %s space of %s genotypes:\n\n", t.Found.N, t.Random.N, t.Space.Kind, t.Space.Size)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "network\tcells\tparameters\tMACs\tdead cells\tlongest path\tmean path\ttest accuracy\t")
-	for _, r := range t.Rows {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%.2f\t%s\t\n", r.Name, list(r.Cells), thousands(r.Parameters), thousands(r.MACs), r.Dead, r.Longest, r.Mean, percent(r.Accuracy))
+	for _, r := range t.Networks {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%.2f\t%s\t\n", r.Name, list(r.Cells), thousands(r.Parameters), thousands(r.MACs), r.Dead, r.Longest, r.Mean, percent(r.Top1))
 	}
 	tw.Flush()
-	fmt.Fprintf(w, "\n%.0f seconds. Runs, checkpoints, genotypes: %s\nDrawings: %s\n", t.Seconds, t.Folder, filepath.Join(t.Folder, "*", run.DrawingFile))
+	fmt.Fprintln(w)
+	writeSpreads(w, t.Comparison)
+	m := t.Machine
+	fmt.Fprintf(w, `
+These are tiny networks and short searches. Whether a search finds better networks than chance is shown by several
+searches and longer trainings: hdas search stage --seeds 4 --config stage-search, then hdas compare.
+Computed on %s (%s), %d threads, libtorch %s. With others sums are rounded in another order, and
+searches as short as these may find other genotypes.
+
+%s. Runs, checkpoints, genotypes: %s
+Drawings: %s
+`, m.Device, m.Instructions, m.Threads, m.Libtorch, duration(t.Seconds), t.Folder, filepath.Join(t.Folder, "*", run.DrawingFile))
 }

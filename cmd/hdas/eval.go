@@ -58,7 +58,7 @@ confidence and accuracy over 15 equally wide bins of the confidence.`,
 	f.BoolVar(&t.Skip, "skip-damaged", false, "skip image files that cannot be decoded, and print their names")
 	emaFlag(c, &t.EMA)
 	f.IntSliceVar(&top, "top", nil, "print also the accuracy of the k most likely classes, for each of these k, 1 to 10 (--json has all)")
-	f.StringVar(&t.Split, "split", datasets.Test, "train or test")
+	f.StringVar(&t.Split, "split", datasets.Test, "train, validation (of a training with data.validation) or test")
 	return c
 }
 

@@ -18,7 +18,7 @@ import (
 func (p *program) finetune() *cobra.Command {
 	var t trainer
 	var f importer
-	var probe bool
+	var probe, ema bool
 	c := &cobra.Command{
 		Use: "finetune RUN|CHECKPOINT|FILE", Short: "Train a trained network further on other images",
 		Long: `Train a network further, from the weights of a run, of a checkpoint, or of a file
@@ -52,6 +52,9 @@ are computed once: a baseline in a small part of the time.`,
 			if probe {
 				t.Set = append([]string{"train.probe=true", "train.epochs=100", "train.lr=0.01"}, t.Set...) // --set wins
 			}
+			if ema {
+				t.Set = append(t.Set, "train.init_ema=true")
+			}
 			if f.genotype != "" {
 				return p.finetuneImported(c, &t, f, a[0])
 			}
@@ -64,6 +67,7 @@ are computed once: a baseline in a small part of the time.`,
 	}
 	p.trainingFlags(c, &t)
 	f.originFlags(c)
+	emaFlag(c, &ema)
 	c.Flags().BoolVar(&probe, "probe", false, "train a linear classifier on the features of the frozen network, computed once")
 	return c
 }

@@ -78,6 +78,15 @@ func TestFinetune(t *testing.T) {
 		}
 		if name == "options" {
 			must(t, "eval", out, "--ema")
+			for split, want := range map[string]int64{"validation": 3, "train": 13} { // a fifth of 16 images
+				if err := json.Unmarshal([]byte(must(t, "eval", out, "--split", split, "--json")), &r); err != nil || r.Samples != want {
+					t.Errorf("%d images in %s, not %d, %v", r.Samples, split, want, err)
+				}
+			}
+			averaged := at("averaged")
+			if code, _, errs := call(t, append([]string{"finetune", out, "--ema", "--set", "train.freeze_epochs=1"}, little(second, averaged)...)...); code != 0 || !strings.Contains(errs, "averaged tensors from") {
+				t.Errorf("averaged: exit %d, %s", code, errs)
+			}
 			for _, name := range []string{"raw.pt", "ema.pt"} {
 				must(t, append([]string{"export", out, "-o", filepath.Join(out, name)}, map[string][]string{"ema.pt": {"--ema"}}[name]...)...)
 			}
@@ -86,6 +95,8 @@ func TestFinetune(t *testing.T) {
 				t.Errorf("the averages are exported as the weights, %v, %v", err, other)
 			}
 			must(t, "eval", filepath.Join(out, run.BestFile))
+		} else if code, _, errs := call(t, "eval", out, "--split", "validation"); code != exitFailed || !strings.Contains(errs, "trained without data.validation") {
+			t.Errorf("%s: a validation part that there is not: exit %d, %s", name, code, errs)
 		} else if code, _, errs := call(t, "eval", out, "--ema"); code != exitFailed || !strings.Contains(errs, "no averaged weights") {
 			t.Errorf("%s: averages that there are not: exit %d, %s", name, code, errs)
 		}

@@ -9,9 +9,9 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode"
 
 	"hdas/lab"
+	"hdas/live"
 	"hdas/run"
 )
 
@@ -66,11 +66,4 @@ func printError(w io.Writer, err error) {
 }
 
 // quoted returns a word of a command line, in quotes if a shell would change it.
-func quoted(word string) string {
-	if word != "" && !strings.ContainsFunc(word, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-+=./,:@%", r)
-	}) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
+func quoted(word string) string { return live.Quote(word) }

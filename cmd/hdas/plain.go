@@ -28,6 +28,9 @@ func terminal(w io.Writer) (*os.File, bool) {
 	if p, ok := w.(plainWriter); ok {
 		w = p.to
 	}
+	if r, ok := w.(*results); ok {
+		w = r.to
+	}
 	f, ok := w.(*os.File)
 	return f, ok && isatty.IsTerminal(f.Fd())
 }

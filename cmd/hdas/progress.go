@@ -2,35 +2,60 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"hdas/datasets"
 	"hdas/lab"
+	"hdas/live"
 	"hdas/run"
+	"hdas/setting"
 )
 
 // watch returns callbacks that print the progress of runs to the standard error.
 func (p *program) watch() lab.Watch {
 	return lab.Watch{
-		Begin:    func(name string) (func(run.Progress), func()) { return progress(p.err, name) },
-		Skipped:  func(e *datasets.DamagedError, n int) { fmt.Fprintf(p.err, "hdas: skipped (%d so far): %v\n", n, e) },
-		Note:     func(text string) { fmt.Fprintln(p.err, "hdas: "+text) },
-		Measured: func(text string) { fmt.Fprintln(p.err, "hdas: measured: "+text) },
+		Begin:    p.begin,
+		Several:  func(s live.Start) { p.start(s); p.several = true },
+		Command:  p.command,
+		Skipped:  func(e *datasets.DamagedError, n int) { p.say("skipped (%d so far): %v", n, e) },
+		Note:     func(text string) { p.say("%s", text) },
+		Measured: func(text string) { p.say("measured: %s", text) },
 		Changed: func(run, text string) bool {
 			if p.acceptData {
-				fmt.Fprintf(p.err, "hdas: the data of %s has changed since it was begun: %s\n", run, text)
+				p.say("the data of %s has changed since it was begun: %s", run, text)
 			}
 			return p.acceptData
 		},
-		Line: func(_, line string) { fmt.Fprintln(p.err, line) },
+		Line: func(_, line string) { fmt.Fprintln(p.above(), line) },
 	}
+}
+
+// watchOf is watch for runs with those settings.
+func (p *program) watchOf(s *settings) lab.Watch {
+	w := p.watch()
+	w.Configuration = s.File
+	return w
+}
+
+// say prints a sentence to the standard error, above the lines of progress if there are any.
+func (p *program) say(format string, args ...any) {
+	fmt.Fprintf(p.above(), "hdas: "+format+"\n", args...)
+}
+
+func (p *program) above() io.Writer {
+	if p.screen != nil {
+		return plainWriter{p.screen}
+	}
+	return p.err
 }
 
 const acceptFlag = "accept-data"
@@ -40,23 +65,142 @@ func (p *program) acceptsData(c *cobra.Command) {
 	c.Flags().BoolVar(&p.acceptData, acceptFlag, false, "resume or evaluate a run although images were added, removed or changed since it began (not classes)")
 }
 
-// progress returns an observer that shows the progress of a run, and a function that ends the display. On
-// a terminal it is a progress bar with the remaining time, otherwise one structured line for each epoch.
-func progress(w io.Writer, name string) (observe func(run.Progress), end func()) {
-	if f, ok := terminal(w); ok {
-		return bar(f, plain(name))
+// logs says how progress is written.
+type logs struct {
+	every  time.Duration
+	format word
+}
+
+// The values of --log-format.
+const (
+	logAuto word = "auto"
+	logJSON word = "json"
+	logText word = "text"
+	logNone word = "none"
+)
+
+var logFormats = []word{logAuto, logJSON, logText, logNone}
+
+// defaultLogs are the values of the flags.
+var defaultLogs = logs{time.Minute, logAuto}
+
+// logFlags adds the flags of commands that run searches or trainings.
+func (p *program) logFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.Var(&pause{&p.logs.every}, "log-every", "without a bar: time between two lines of progress within an epoch, as in 30s or 10m, besides the one after each epoch; 0: none")
+	f.Var(&p.logs.format, "log-format", "auto (a bar on a terminal, JSON lines elsewhere), json, text, or none")
+}
+
+// word is the value of a flag that takes one of logFormats.
+type word string
+
+func (w *word) String() string { return string(*w) }
+func (w *word) Type() string   { return "word" }
+func (w *word) Set(text string) error {
+	if !slices.Contains(logFormats, word(text)) {
+		return fmt.Errorf("%s", setting.Unknown(text, logFormats))
 	}
-	log := zerolog.New(w).With().Timestamp().Str("run", name).Logger()
-	return func(p run.Progress) {
-		if p.Record == nil {
+	*w = word(text)
+	return nil
+}
+
+// pause is the value of a flag that takes a time that is not negative.
+type pause struct{ *time.Duration }
+
+func (d *pause) Type() string { return "time" }
+func (d *pause) Set(text string) error {
+	t, err := time.ParseDuration(text)
+	if text == "0" || err == nil && t >= 0 {
+		*d.Duration = t
+		return nil
+	}
+	return errors.New("must be a time such as 30s, 10m or 1h, or 0")
+}
+
+// bars returns the terminal on which bars are shown; ok is false if progress is shown in lines, or not at all.
+func (p *program) bars() (f *os.File, ok bool) {
+	f, ok = terminal(p.err)
+	return f, ok && p.logs.format == logAuto
+}
+
+// start says what begins; of the runs of a comparison only their networks.
+func (p *program) start(s live.Start) {
+	_, bars := p.bars()
+	switch {
+	case (bars || p.logs.format == logText) && p.several:
+		fmt.Fprintln(p.above(), network(s.Network))
+	case bars || p.logs.format == logText:
+		writeStart(p.above(), s)
+	case p.logs.format != logNone:
+		what := "begins"
+		if s.ResumedAt != nil {
+			what = "goes on"
+		}
+		p.logger(s.Name).Info().Fields(fields(s)).Msg(what)
+	}
+}
+
+// begin says what a run is, and returns an observer that shows its progress and a function that ends the display. On a
+// terminal it is a line that changes, otherwise lines.
+func (p *program) begin(s live.Start) (observe func(run.Progress), end func()) {
+	p.unfollow()
+	p.start(s)
+	if f, ok := p.bars(); ok {
+		return p.bar(f, s)
+	}
+	if p.logs.format == logNone {
+		return nil, func() {}
+	}
+	last := time.Now()
+	var r scores
+	return func(at run.Progress) {
+		now := time.Now()
+		if at.Record == nil && (p.logs.every == 0 || now.Sub(last) < p.logs.every) {
 			return
 		}
-		line := log.Info().Int("epoch", p.Epoch).Int("epochs", p.Epochs)
-		if f := metrics(p.Record); f != nil {
-			line = line.Fields(f)
-		}
-		line.Msg("epoch done")
+		last = now
+		r.add(at.Record)
+		p.log(s.Name, at, r)
 	}, func() {}
+}
+
+func (p *program) logger(name string) *zerolog.Logger {
+	log := zerolog.New(p.err).With().Timestamp().Str("run", name).Logger()
+	return &log
+}
+
+// log writes a line of progress.
+func (p *program) log(name string, at run.Progress, r scores) {
+	if p.logs.format == logText {
+		s := r.status(at.State)
+		s.name, s.many, s.is, s.ended = name, true, lab.Running, at.Record != nil
+		fmt.Fprintf(p.err, "%s  %s\n", time.Now().Format(time.DateTime), line(s, anyWidth))
+		return
+	}
+	line := p.logger(name).Info().Int("epoch", at.Epoch).Int("epochs", at.Epochs)
+	speed := map[string]any{"images_per_second": math.Round(at.ImagesPerSecond), "memory": at.Memory, "epoch_seconds_left": math.Round(at.EpochLeft), "seconds_left": math.Round(at.Left)}
+	if at.Record != nil {
+		line.Fields(metrics(at.Record)).Fields(speed).Msg("epoch done")
+		return
+	}
+	line.Int("step", at.Step).Int("steps", at.Steps).Float64("lr", at.LR)
+	if at.Train.Samples > 0 {
+		line.Float64("train_loss", at.Train.Loss).Float64("train_top1", at.Train.Top1)
+	}
+	line.Fields(speed).Msg("progress")
+}
+
+// fields returns the fields of a value that encodes to a JSON object; the time and the name, which all lines have, are
+// left out.
+func fields(v any) map[string]any {
+	text, err := json.Marshal(v)
+	var m map[string]any
+	if err != nil || json.Unmarshal(text, &m) != nil {
+		return nil
+	}
+	delete(m, "time")
+	delete(m, "name")
+	return m
 }
 
 // metrics returns the numbers of an epoch's record that are shown in a line of progress.
@@ -89,38 +233,29 @@ func metrics(record any) map[string]any {
 	return out
 }
 
-func bar(w io.Writer, name string) (func(run.Progress), func()) {
-	p := mpb.New(mpb.WithOutput(w), mpb.WithWidth(48))
-	var b *mpb.Bar
-	var last time.Time
-	var shown string
-	return func(at run.Progress) {
-			done := int64(at.Epoch*at.Batches + at.Batch)
-			if b == nil {
-				b = p.AddBar(int64(at.Epochs*at.Batches),
-					mpb.PrependDecorators(decor.Name(name, decor.WC{W: 20, C: decor.DindentRight})),
-					mpb.AppendDecorators(
-						decor.Percentage(decor.WC{W: 5}),
-						decor.Any(func(decor.Statistics) string { return shown }, decor.WC{W: 18}),
-						decor.EwmaETA(decor.ET_STYLE_GO, 30, decor.WC{W: 8})))
-				b.SetRefill(done)
-				b.SetCurrent(done)
-			} else {
-				b.EwmaSetCurrent(done, time.Since(last))
+// scores holds the accuracies of the epochs of a run.
+type scores struct {
+	last, best *float64
+	of         string
+}
+
+// add adds a record, unless it is nil.
+func (r *scores) add(record any) {
+	if record == nil {
+		return
+	}
+	m := metrics(record)
+	for _, key := range []string{"valid", "test"} {
+		if v, ok := m[key+"_top1"].(float64); ok {
+			r.last, r.of = &v, map[string]string{"valid": "validation", "test": "test"}[key]
+			if r.best == nil || v > *r.best {
+				r.best = &v
 			}
-			last = time.Now()
-			if at.Record != nil {
-				f := metrics(at.Record)
-				for _, k := range []string{"valid_top1", "test_top1"} {
-					if v, ok := f[k].(float64); ok {
-						shown = percent(v)
-					}
-				}
-			}
-		}, func() {
-			if b != nil && !b.Completed() {
-				b.Abort(false)
-			}
-			p.Wait()
+			return
 		}
+	}
+}
+
+func (r scores) status(s live.State) status {
+	return status{State: s, last: r.last, best: r.best, of: r.of}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,12 +22,17 @@ type program struct {
 	json       bool
 	acceptData bool // data may have changed since a run began
 	part       bool // the run is one of several, whose program says how to resume all
+	several    bool // what several runs are was said
+	logs       logs
+	command    []string // the command line
+	screen     *screen  // the lines of progress on the terminal; nil while there are none
+	unfollow   func()   // ends the lines of runs in other processes
 }
 
 // execute runs the command line and returns the exit code.
 func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	written := &results{to: out}
-	p := &program{out: plainWriter{written}, err: plainWriter{errs}}
+	p := &program{out: plainWriter{written}, err: plainWriter{errs}, logs: defaultLogs, command: append([]string{os.Args[0]}, args...), unfollow: func() {}}
 	root := p.root()
 	root.SetArgs(args)
 	root.SetOut(p.out)
@@ -71,7 +77,7 @@ once, without a checkpoint.`,
 	}{
 		{"begin", "Begin:", []*cobra.Command{p.doctor(), p.demo(), p.data(), p.config()}},
 		{"search", "Search and look at architectures:", []*cobra.Command{p.search(), p.compare(), p.show(), p.draw(), p.space()}},
-		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval(), p.runs(), p.report()}},
+		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval(), p.runs(), p.watching(), p.report()}},
 		{"use", "Use trained networks:", []*cobra.Command{p.predict(), p.serve(), p.export(), p.importing()}},
 		{"more", "Measure, and help:", []*cobra.Command{p.bench(), p.man()}},
 	} {

@@ -72,9 +72,9 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 			}
 			defer dir.Close()
 			if many.n > 1 {
-				return p.searchSeeds(c, config, many, dir)
+				return p.searchSeeds(c, &s, config, many, dir)
 			}
-			found, err := lab.Search(c.Context(), config, dir, p.watch())
+			found, err := lab.Search(c.Context(), config, dir, p.watchOf(&s))
 			if err != nil {
 				return err
 			}
@@ -84,6 +84,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 	s.flags(c)
 	r.flags(c)
 	p.acceptsData(c)
+	p.logFlags(c)
 	many.flags(c)
 	dryFlag(c, &dry)
 	p.partFlag(c)

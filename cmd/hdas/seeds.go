@@ -73,12 +73,13 @@ func (s *seeds) check(c *cobra.Command, kind configs.Kind, r *place) error {
 func (s *seeds) plan() lab.Seeds { return lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection} }
 
 // searchSeeds runs a search with several seeds, each in a process of this program.
-func (p *program) searchSeeds(cmd *cobra.Command, c configs.Search, s seeds, dir *run.Dir) error {
+func (p *program) searchSeeds(cmd *cobra.Command, set *settings, c configs.Search, s seeds, dir *run.Dir) error {
 	plan, err := p.commands(cmd, s, c.Threads, "search", string(c.Search.Kind))
 	if err != nil {
 		return err
 	}
-	sum, err := lab.SearchSeeds(cmd.Context(), c, plan, dir, p.watch())
+	defer func() { p.unfollow() }()
+	sum, err := lab.SearchSeeds(cmd.Context(), c, plan, dir, p.following(set))
 	var cannot *lab.Untrainable
 	switch {
 	case errors.As(err, &cannot):
@@ -95,6 +96,11 @@ func (p *program) commands(cmd *cobra.Command, s seeds, threads int, command ...
 	plan := s.plan()
 	plan.Command = func(folder string) []string {
 		again := append(append([]string{self}, command...), "--resume", "--out", folder, "--"+partFlag)
+		format := p.logs.format
+		if _, ok := p.bars(); ok {
+			format = logNone // this process shows their bars
+		}
+		again = append(again, fmt.Sprintf("--log-format=%s", format), fmt.Sprintf("--log-every=%s", p.logs.every))
 		if p.acceptData {
 			again = append(again, "--"+acceptFlag)
 		}
@@ -112,7 +118,8 @@ func (p *program) trainSeeds(cmd *cobra.Command, t *trainer, dir *run.Dir) error
 	if err != nil {
 		return err
 	}
-	sum, err := lab.TrainSeeds(cmd.Context(), t.config, t.g, plan, dir, p.watch())
+	defer func() { p.unfollow() }()
+	sum, err := lab.TrainSeeds(cmd.Context(), t.config, t.g, plan, dir, p.following(&t.settings))
 	if err != nil {
 		return err
 	}

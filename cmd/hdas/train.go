@@ -71,6 +71,7 @@ func (p *program) trainingFlags(c *cobra.Command, t *trainer) {
 	t.place.flags(c)
 	t.many.runFlags(c, "trainings")
 	p.acceptsData(c)
+	p.logFlags(c)
 	dryFlag(c, &t.dry)
 	p.partFlag(c)
 }
@@ -124,7 +125,7 @@ func (p *program) runTraining(c *cobra.Command, t *trainer, name string, begin f
 	if t.many.n > 1 {
 		return p.trainSeeds(c, t, dir)
 	}
-	last, err := lab.Train(c.Context(), t.config, t.g, dir, p.watch())
+	last, err := lab.Train(c.Context(), t.config, t.g, dir, p.watchOf(&t.settings))
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func ToEnd[R any](t *testing.T, folder string, stop int, f Run[R]) R {
 	defer cancel()
 	steps := 0
 	r, err := f(ctx, d, func(p run.Progress) {
-		if p.Batch > 0 {
+		if p.Step > 0 {
 			if steps++; steps == stop {
 				cancel()
 			}

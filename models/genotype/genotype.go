@@ -57,6 +57,14 @@ type Stage struct {
 	Reduce string // the name of the reduction cell after the stage; empty for the last stage
 }
 
+// Lengths returns the number of cells of each stage; nil for a chain.
+func (g Genotype) Lengths() (list []int) {
+	for _, s := range g.Stages {
+		list = append(list, len(s.Nodes))
+	}
+	return list
+}
+
 // CellNames returns the keys of Cells in the order of the network, from the first stage to the last:
 // normal1, reduce1, normal2, ...
 func (g Genotype) CellNames() []string {

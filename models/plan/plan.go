@@ -24,6 +24,7 @@ type Network struct {
 	Classifier layer.Named // reads the features averaged over height and width
 
 	Cost          layer.Cost // without the auxiliary head; undecided edges are not counted
+	CandidateCost layer.Cost // of all candidates of the undecided edges
 	AuxiliaryCost layer.Cost // cost of the auxiliary head, also if the network does not have it
 }
 

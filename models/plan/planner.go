@@ -327,6 +327,8 @@ func (p *planner) cell(name string, channels int64, read [2][]Edge, states []sta
 		in.C /= e.Partial
 		for _, candidate := range candidates {
 			check(candidate.Rounds, in)
+			_, cost := candidate.Rounds.Cost(in)
+			p.CandidateCost = p.CandidateCost.Add(cost)
 		}
 	}
 

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"hdas/lab"
+	"hdas/live"
+	"hdas/run"
+)
+
+// screen shows lines at the bottom of a terminal that change.
+type screen struct{ *mpb.Progress }
+
+func newScreen(f *os.File) *screen {
+	return &screen{mpb.New(mpb.WithOutput(f), mpb.WithRefreshRate(250*time.Millisecond))}
+}
+
+// row shows a line below those before it. text returns it for a number of columns and is called by another goroutine.
+// end keeps the line as it is then.
+func (s *screen) row(text func(width int) string) (end func()) {
+	fill := mpb.BarFillerFunc(func(w io.Writer, st decor.Statistics) error {
+		_, err := io.WriteString(w, text(st.AvailableWidth-1)) // a full line would wrap on some terminals
+		return err
+	})
+	b, err := s.Add(0, fill, mpb.BarFillerTrim())
+	if err != nil {
+		return func() {}
+	}
+	return func() {
+		b.Abort(false)
+		b.Wait()
+	}
+}
+
+// bar returns an observer that shows a run in a line, and a function that ends it.
+func (p *program) bar(f *os.File, start live.Start) (observe func(run.Progress), end func()) {
+	s := newScreen(f)
+	p.screen = s
+	var lock sync.Mutex
+	var seen scores
+	now := status{name: start.Name, is: lab.Running}
+	now.Epochs, now.Steps, now.Time = start.Epochs, start.Steps, time.Now()
+	ended := s.row(func(width int) string {
+		lock.Lock()
+		defer lock.Unlock()
+		at := now
+		at.State = now.Since(time.Now())
+		return line(at, width)
+	})
+	return func(at run.Progress) {
+			lock.Lock()
+			defer lock.Unlock()
+			seen.add(at.Record)
+			now.State, now.last, now.best, now.of = at.State, seen.last, seen.best, seen.of
+		}, func() {
+			lock.Lock()
+			now.State = now.Since(time.Now())
+			now.is, now.note = lab.Done, "took "+clock(now.Seconds)
+			if now.Epoch < now.Epochs {
+				now.is = lab.NotDone
+			}
+			lock.Unlock()
+			ended()
+			s.Wait()
+			p.screen = nil
+		}
+}
