@@ -187,6 +187,9 @@ func comparisonOf(folder string) report.Group {
 	if c.Random != nil && c.RI != nil {
 		g.Facts = append(g.Facts, report.Fact{Name: "random", Value: c.Random.Text(100, " %")}, report.Fact{Name: "relative improvement, %", Value: c.RI.Text(1, "")})
 	}
+	if c.Difference != nil {
+		g.Facts = append(g.Facts, report.Fact{Name: "found - random", Value: c.Difference.Points()})
+	}
 	return g
 }
 

@@ -47,6 +47,11 @@ type Difference struct {
 // Clear reports whether zero is outside the interval.
 func (d Difference) Clear() bool { return d.Low > 0 || d.High < 0 }
 
+// Points returns the difference of two shares in percentage points, with its interval and the test.
+func (d Difference) Points() string {
+	return fmt.Sprintf("%+.2f points, 95 %% interval %+.2f to %+.2f (Welch's t-test, p = %.2g)", 100*d.Mean, 100*d.Low, 100*d.High, d.P)
+}
+
 // Minus returns the difference s - o by Welch's t-test for samples of unequal variance (B. L. Welch, Biometrika 34,
 // 1947); nil if one of them has fewer than two numbers, or if neither varies.
 func (s Spread) Minus(o Spread) *Difference {

@@ -56,7 +56,7 @@ const (
 func lines(title string, list []series, scale float64, log bool) (figure, error) {
 	f := figure{Title: title}
 	p := newPlot()
-	p.X.Label.Text = "epoch"
+	p.X.Label.Text, p.X.Tick.Marker = "epoch", ticks{whole: true}
 	p.Add(lightGrid())
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, s := range list {
@@ -150,30 +150,27 @@ func dots(title string, names []string, columns [][]float64) (figure, error) {
 	return figure{Title: title, SVG: svg(p, width, height), Note: "each run; line: mean"}, nil
 }
 
-// ticks are those of the library, with the decimals that tell them from each other.
-type ticks struct{}
+// ticks are those of the library, with the decimals that their values have. If whole is true, only whole numbers have a
+// label.
+type ticks struct{ whole bool }
 
-func (ticks) Ticks(low, high float64) []plot.Tick {
+func (t ticks) Ticks(low, high float64) []plot.Tick {
 	list := plot.DefaultTicks{}.Ticks(low, high)
-	var labelled []int
-	for i, t := range list {
-		if t.Label != "" {
-			labelled = append(labelled, i)
+	decimals, large := 0, max(math.Abs(low), math.Abs(high))
+	for _, x := range list {
+		for v := x.Value; x.Label != "" && decimals < 9 && math.Abs(v*math.Pow10(decimals)-math.Round(v*math.Pow10(decimals))) > 1e-6*large; {
+			decimals++
 		}
 	}
-	if len(labelled) < 2 {
-		return list
-	}
-	step := list[labelled[1]].Value - list[labelled[0]].Value
-	for _, i := range labelled {
-		v := list[i].Value
-		if decimals := 0; step > 1e-6 && max(math.Abs(low), math.Abs(high)) < 1e6 {
-			for s := step; decimals < 7 && math.Abs(s-math.Round(s)) > 1e-6*s; s *= 10 {
-				decimals++
-			}
-			list[i].Label = strconv.FormatFloat(v, 'f', decimals, 64)
-		} else {
-			list[i].Label = strconv.FormatFloat(v, 'g', 4, 64)
+	for i, x := range list {
+		switch {
+		case x.Label == "":
+		case t.whole && math.Abs(x.Value-math.Round(x.Value)) > 1e-6:
+			list[i].Label = ""
+		case t.whole || decimals < 7 && large < 1e6:
+			list[i].Label = strconv.FormatFloat(x.Value, 'f', map[bool]int{false: decimals}[t.whole], 64)
+		default:
+			list[i].Label = strconv.FormatFloat(x.Value, 'g', 4, 64)
 		}
 	}
 	return list

@@ -372,7 +372,7 @@ func TestThin(t *testing.T) {
 
 // Labels of ticks differ from each other.
 func TestTicks(t *testing.T) {
-	for _, c := range []struct{ low, high float64 }{{2.0790, 2.0794}, {0, 100}, {0, 1}, {-3, 7e5}, {1e-9, 3e-9}, {1e8, 3e8}, {0.025, 0.1}, {5, 5.5}} {
+	for _, c := range []struct{ low, high float64 }{{2.0790, 2.0794}, {0, 100}, {0, 1}, {-3, 7e5}, {1e-9, 3e-9}, {1e8, 3e8}, {0.025, 0.1}, {5, 5.5}, {0.5, 4.6}, {0.43, 4.51}} {
 		seen := map[string]bool{}
 		for _, x := range (ticks{}).Ticks(c.low, c.high) {
 			if v, err := strconv.ParseFloat(x.Label, 64); x.Label != "" && (seen[x.Label] || err != nil || math.Abs(v-x.Value) > (c.high-c.low)/100) {
@@ -382,6 +382,11 @@ func TestTicks(t *testing.T) {
 		}
 		if len(seen) < 3 {
 			t.Errorf("%v has the labels %v", c, seen)
+		}
+		for _, x := range (ticks{whole: true}).Ticks(c.low, c.high) {
+			if _, err := strconv.Atoi(x.Label); x.Label != "" && err != nil {
+				t.Errorf("%v: the label %s of an epoch", c, x.Label)
+			}
 		}
 	}
 }

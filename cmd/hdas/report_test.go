@@ -25,7 +25,7 @@ func TestReportPage(t *testing.T) {
 	}
 	write("compared/config.yaml", "train: {epochs: 5}\n")
 	write("compared/compare.json", "{}")
-	write("compared/comparison.json", `{"space":{"kind":"stage","size":"1e9"},"networks":[{"name":"found-1","top1":0.75},{"name":"random-1","top1":0.5},{"name":"random-2","top1":0.7}],"found":{"mean":0.75,"n":1},"random":{"mean":0.6,"sd":0.1,"n":2},"ri":{"mean":25,"sd":3,"n":2}}`)
+	write("compared/comparison.json", `{"space":{"kind":"stage","size":"1e9"},"networks":[{"name":"found-1","top1":0.75},{"name":"random-1","top1":0.5},{"name":"random-2","top1":0.7}],"found":{"mean":0.75,"n":1},"random":{"mean":0.6,"sd":0.1,"n":2},"ri":{"mean":25,"sd":3,"n":2},"difference":{"mean":0.15,"low":-0.1,"high":0.4,"p":0.2}}`)
 	write("five/config.yaml", "train: {epochs: 5}\n")
 	write("five/seeds.json", `{"seeds":2}`)
 	write("five/summary.json", `{"seeds":[{"seed":0,"test":{"top1":0.8125}},{"seed":1,"test":{"top1":0.7}}],"top1":{"mean":0.756,"sd":0.08,"n":2}}`)
@@ -48,7 +48,7 @@ func TestReportPage(t *testing.T) {
 	page = strings.NewReplacer("&#43;", "+", "%3c", "%3C", "%3e", "%3E").Replace(page)
 	for _, text := range []string{
 		"Report of 6 runs", "The run is damaged: ", "line 1, is damaged", "<td>running</td>", "cell search", "linear probe", "&lt;b&gt;&amp;", "&lt;i&gt;",
-		"A found network and random ones out of a stage space of 1e9 genotypes", "60.00 % +- 10.00 (standard deviation of 2)", "75.00\u00a0%",
+		"A found network and random ones out of a stage space of 1e9 genotypes", "60.00 % +- 10.00 (standard deviation of 2)", "75.00\u00a0%", "+15.00 points, 95 % interval -10.00 to +40.00",
 		"The same run with 2 seeds.", "81.25\u00a0%", "37.50\u00a0%", "68.75\u00a0%", "Not all of the runs have ended",
 		"<code>hdas eval " + filepath.Join(folder, "a/tuning") + "</code>", "<h4>Begun by</h4>", "hdas train X --out Y", "more.threads", "<h4>Resumed by</h4>",
 		`<a href="a/training/epochs.jsonl">epochs.jsonl</a>`, `href="a/%3Cb%3E&amp;/config.yaml"`, "name: cifar10",
