@@ -39,11 +39,18 @@ func Stage(w io.Writer, name string, s genotype.Stage) error {
 
 // Genotype writes an SVG document with all cells and stages of g, in the order of the network. It returns
 // the same errors as Cell.
-func Genotype(w io.Writer, g genotype.Genotype) error {
+func Genotype(w io.Writer, g genotype.Genotype) error { return new(Drawer).Genotype(w, g) }
+
+// Drawer draws several genotypes. Cells and stages that they have in common are laid out once. The zero value is ready.
+type Drawer struct{ figures map[string]figure }
+
+// Genotype is the function Genotype.
+func (d *Drawer) Genotype(w io.Writer, g genotype.Genotype) error {
 	s := sheet{title: g.Name, note: g.Source}
 	var cells []figure
 	for _, name := range g.CellNames() {
-		f, err := cellFigure(name, g.Cells[name])
+		cell := g.Cells[name]
+		f, err := d.figure(fmt.Sprintf("%q %v", name, cell), func() (figure, error) { return cellFigure(name, cell) })
 		if err != nil {
 			return err
 		}
@@ -51,13 +58,29 @@ func Genotype(w io.Writer, g genotype.Genotype) error {
 	}
 	s.flow(cells)
 	for i, stage := range g.Stages {
-		f, err := stageFigure(fmt.Sprintf("stage %d", i+1), stage)
+		name := fmt.Sprintf("stage %d", i+1)
+		f, err := d.figure(fmt.Sprintf("%q %q %q %v", name, stage.Cell, stage.Reduce, stage.DAG), func() (figure, error) { return stageFigure(name, stage) })
 		if err != nil {
 			return err
 		}
 		s.flow([]figure{f})
 	}
 	return s.write(w)
+}
+
+// figure returns the figure of that key, which is laid out the first time.
+func (d *Drawer) figure(key string, layOut func() (figure, error)) (figure, error) {
+	if f, known := d.figures[key]; known {
+		return f, nil
+	}
+	f, err := layOut()
+	if err == nil && d.figures == nil {
+		d.figures = map[string]figure{}
+	}
+	if err == nil {
+		d.figures[key] = f
+	}
+	return f, err
 }
 
 func cellFigure(name string, d genotype.DAG) (figure, error) {

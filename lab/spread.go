@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"math"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -27,6 +28,14 @@ func spreadOf(values []float64) Spread {
 	return s
 }
 
+// Text returns the mean and, if there is more than one number, the standard deviation, both times scale and with a unit.
+func (s Spread) Text(scale float64, unit string) string {
+	if s.N < 2 {
+		return fmt.Sprintf("%.2f%s", scale*s.Mean, unit)
+	}
+	return fmt.Sprintf("%.2f%s +- %.2f (standard deviation of %d)", scale*s.Mean, unit, scale*s.SD, s.N)
+}
+
 // Difference is the difference of two means with its confidence interval.
 type Difference struct {
 	Mean float64 `json:"mean"`
@@ -37,6 +46,11 @@ type Difference struct {
 
 // Clear reports whether zero is outside the interval.
 func (d Difference) Clear() bool { return d.Low > 0 || d.High < 0 }
+
+// Points returns the difference of two shares in percentage points, with its interval and the test.
+func (d Difference) Points() string {
+	return fmt.Sprintf("%+.2f points, 95 %% interval %+.2f to %+.2f (Welch's t-test, p = %.2g)", 100*d.Mean, 100*d.Low, 100*d.High, d.P)
+}
 
 // Minus returns the difference s - o by Welch's t-test for samples of unequal variance (B. L. Welch, Biometrika 34,
 // 1947); nil if one of them has fewer than two numbers, or if neither varies.

@@ -188,7 +188,8 @@ type Evaluation struct {
 }
 
 // Evaluate returns the score of the network of a checkpoint file, or of the newest checkpoint of a run
-// folder, on the data set that it was trained on.
+// folder, on the data set that it was trained on. A run folder without an evaluation, as of an earlier version, gets
+// that of the test images, for its report.
 func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluation, error) {
 	m, meta, free, err := load(path, t.EMA, configs.Common{Device: t.Device, Threads: t.Threads, Precision: "float32"})
 	if err != nil {
@@ -228,8 +229,17 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 		l.Damaged = w.skipped()
 	}
 	tally := score.NewTally(len(m.Classes))
-	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), tally)
-	return Evaluation{m.Genotype.Name, m.Dataset, t.Split, total, tally.Report(m.Classes), progressOf(meta)}, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))
+	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), nil, tally)
+	e := Evaluation{m.Genotype.Name, m.Dataset, t.Split, total, tally.Report(m.Classes), progressOf(meta)}
+	if err != nil {
+		return e, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))
+	}
+	if t.Split == datasets.Test && !t.EMA && run.Begun(path) && !has(path, run.EvaluationFile) && meta.Batch == 0 {
+		if err := writeEvaluation(path, score.Evaluation{Epoch: meta.Epoch, Score: e.Score, Report: e.Report}); err != nil {
+			w.note("the evaluation is not in the folder of the run for a report: " + err.Error())
+		}
+	}
+	return e, nil
 }
 
 // openPart opens a part of the data of a training: a split of the data set, or the images that it validated on. Those are

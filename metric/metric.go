@@ -106,15 +106,11 @@ func CrossEntropy(logits, labels torch.Tensor, mixed []torch.Tensor, smoothing f
 // returns its score; the loss is the cross-entropy. forward returns logits (N,Classes). step is called
 // after each batch; it may be nil. Evaluate leaves no tensor, even if it fails or ctx is cancelled.
 func Evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func()) (s Score, err error) {
-	return evaluate(ctx, forward, l, o, step, nil)
+	return Describe(ctx, forward, l, o, step, nil)
 }
 
-// Describe is Evaluate with a tally of the predictions.
-func Describe(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, t *score.Tally) (Score, error) {
-	return evaluate(ctx, forward, l, o, nil, t)
-}
-
-func evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func(), tally *score.Tally) (s Score, err error) {
+// Describe is Evaluate that adds the predictions to a tally, unless that is nil.
+func Describe(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func(), tally *score.Tally) (s Score, err error) {
 	var m Meter
 	defer func() {
 		err = errors.Join(err, torch.Do(func(*torch.Scope) error { m.Reset(); return nil }))
@@ -129,7 +125,7 @@ func evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) 
 				logits := forward(&nn.Ctx{}, images)
 				m.Add(torch.CrossEntropy(logits, labels, 0), logits, labels)
 				if tally != nil {
-					add(tally, logits, b.Labels)
+					Tally(tally, logits, b.Labels)
 				}
 			})
 			return nil
@@ -145,8 +141,8 @@ func evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) 
 	return s, err
 }
 
-// add adds a batch to a tally.
-func add(t *score.Tally, logits torch.Tensor, labels []int64) {
+// Tally adds a batch with those logits (N,Classes) to a tally.
+func Tally(t *score.Tally, logits torch.Tensor, labels []int64) {
 	classes := int(logits.Size(1))
 	p := logits.To(torch.Float64).Softmax(1).Float64s()
 	for i, label := range labels {

@@ -20,6 +20,7 @@ const (
 	CheckpointFile = "checkpoint.safetensors"      // the newest checkpoint
 	StartFile      = "init.json"                   // which weights a training took from the checkpoint that it started from
 	ImportFile     = "init.safetensors"            // that checkpoint, if it was imported for the training
+	EvaluationFile = "evaluation.json"             // of a training: a score.Evaluation on the test images
 	BestFile       = "checkpoint-best.safetensors" // of a training with a validation part: the checkpoint of the best epoch
 	bestFile       = "genotype-best-supernet.yaml"
 	epochFiles     = "genotypes/epoch-%03d.yaml" // by the number of the epoch, from 1
@@ -38,7 +39,7 @@ const mostRecord = 4 << 30
 
 // written lists the files that a run writes to its folder, except its basis and its lock, which one that did
 // not begin may leave, and the genotypes of epochs after the first.
-var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, StartFile, ImportFile, BestFile, bestFile, fmt.Sprintf(epochFiles, 1), records, tableFile, eventsFile, startsFile, stateFile}
+var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, StartFile, ImportFile, EvaluationFile, BestFile, bestFile, fmt.Sprintf(epochFiles, 1), records, tableFile, eventsFile, startsFile, stateFile}
 
 // Owns reports whether a path is that of a file of a run, in the folder of a run. A comparison has genotypes
 // of its own.
@@ -68,6 +69,11 @@ func (d *Dir) WriteBest(g genotype.Genotype) error { return d.writeGenotype(best
 // WriteEpoch writes the genotype that is derived after an epoch, counted from 0.
 func (d *Dir) WriteEpoch(epoch int, g genotype.Genotype) error {
 	return d.writeGenotype(fmt.Sprintf(epochFiles, epoch+1), g)
+}
+
+// EpochFile returns the path of the genotype that was derived after an epoch, counted from 0, of the search in a folder.
+func EpochFile(folder string, epoch int) string {
+	return filepath.Join(folder, fmt.Sprintf(epochFiles, epoch+1))
 }
 
 // WriteDrawing writes the drawing of the run's genotype.

@@ -1,10 +1,14 @@
 package run
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 
+	"hdas/internal/filekind"
 	"hdas/live"
 )
 
@@ -30,6 +34,21 @@ func (d *Dir) AppendStart(s live.Start) error {
 		_, err = f.Write(append(line, '\n'))
 	}
 	return errors.Join(err, f.Close())
+}
+
+// Starts returns the lines of the file of starts of the run in a folder, each a JSON object unless a crash has left a part
+// of it. There are none if an earlier version began the run.
+func Starts(folder string) (lines [][]byte, err error) {
+	text, err := filekind.Read(filepath.Join(folder, startsFile), mostConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			lines = append(lines, line)
+		}
+	}
+	return lines, err
 }
 
 // Newest returns the Meta of the newest intact checkpoint, from which the run is resumed; ok is false if there is none.

@@ -64,5 +64,5 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 
 // Evaluate implements run.Measured.
 func (t *task) Evaluate(ctx context.Context, step func()) error {
-	return t.evaluate(ctx, new(Epoch), step)
+	return t.evaluate(ctx, new(Epoch), step, nil)
 }

@@ -9,6 +9,7 @@ import (
 
 	"hdas/datasets"
 	"hdas/metric"
+	"hdas/metric/score"
 	"hdas/model"
 	"hdas/run"
 	"hdas/setting"
@@ -25,7 +26,7 @@ func RunProbe(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progr
 	if err := setting.In("train", s.Config.Validate()); err != nil {
 		return last, err
 	}
-	p := &probe{Setup: s}
+	p := &probe{Setup: s, dir: dir}
 	defer p.free()
 	memory := run.MemoryOf(s.Options.Device)
 	epoch, batch, err := p.start(ctx, dir)
@@ -44,6 +45,7 @@ func RunProbe(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progr
 // probe is a running training of a classifier; it implements run.Task. A batch is a list of indices.
 type probe struct {
 	Setup
+	dir         *run.Dir
 	model       *model.Model
 	learner     *optim.Learner
 	rate        schedule.Schedule
@@ -200,6 +202,7 @@ func (p *probe) Score() metric.Score { return p.meter.Score() }
 // EndEpoch scores the classifier on the test images and returns the record of the epoch.
 func (p *probe) EndEpoch(_ context.Context, epoch int) (any, bool, error) {
 	r := Epoch{Epoch: epoch + 1, LR: p.rate(epoch * p.batches())}
+	tally := score.NewTally(len(p.model.Classes))
 	err := torch.Do(func(*torch.Scope) error {
 		r.Train = p.meter.Score()
 		var test metric.Meter
@@ -213,12 +216,16 @@ func (p *probe) EndEpoch(_ context.Context, epoch int) (any, bool, error) {
 				x, labels := p.test.of(indices, p.Options)
 				logits := p.model.Net.Classify(x)
 				test.Add(torch.CrossEntropy(logits, labels, 0), logits, labels)
+				metric.Tally(tally, logits, p.test.labels[from:from+len(indices)])
 			}
 		})
 		r.Test = test.Score()
 		return nil
 	})
-	return r, false, errors.Join(err, r.Train.Finite(), r.Test.Finite())
+	if err := errors.Join(err, r.Train.Finite(), r.Test.Finite()); err != nil {
+		return r, false, err
+	}
+	return r, false, writeEvaluation(p.dir, r, tally, p.model.Classes)
 }
 
 // Checkpoint returns the whole state: the network, and the optimizer of its classifier.

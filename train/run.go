@@ -13,6 +13,7 @@ import (
 
 	"hdas/datasets"
 	"hdas/metric"
+	"hdas/metric/score"
 	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/models/plan"
@@ -208,13 +209,13 @@ func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
 		Frozen: epoch < t.Config.FreezeEpochs, FrozenNorms: t.Config.FreezeNorm}
 	parts := partsOf(b, t.Config.Batch)
 	var labels torch.Tensor
-	loss := t.step.Accumulate(how, t.rate(t.done), len(parts), func(i int) Part {
+	loss, norm := t.step.Accumulate(how, t.rate(t.done), len(parts), func(i int) Part {
 		var images torch.Tensor
 		images, labels = metric.Tensors(parts[i], t.Options)
 		return Part{append([]torch.Tensor{images, labels}, metric.Mixed(parts[i], t.Options)...), t.loss, float64(parts[i].N) / float64(b.N)}
 	}, func(loss, logits torch.Tensor) { t.meter.Add(loss, logits, labels) })
 	t.done++
-	return []run.Scalar{{Name: "loss", Value: loss}}
+	return []run.Scalar{{Name: "loss", Value: loss}, {Name: "norm of its gradient", Tag: "grad_norm/weights", Value: norm}}
 }
 
 // loss returns the loss of logits (N,Classes). in are the images, their labels and, where they are mixed, what
@@ -245,11 +246,15 @@ func partsOf(b datasets.Batch, n int) (parts []datasets.Batch) {
 // the best network, and ends the training when that has not become better for Config.Patience epochs.
 func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	r := Epoch{Epoch: epoch + 1, LR: t.rate(epoch * t.Train.Batches()), DropPath: t.dropPath(epoch)}
-	if err := t.evaluate(ctx, &r, nil); err != nil {
+	tally := score.NewTally(len(t.model.Classes))
+	if err := t.evaluate(ctx, &r, nil, tally); err != nil {
 		return nil, false, err
 	}
 	err := torch.Do(func(*torch.Scope) error { r.Train = t.meter.Score(); return nil })
-	if err := errors.Join(err, r.Train.Finite(), r.Test.Finite()); err != nil || r.Valid == nil {
+	if err = errors.Join(err, r.Train.Finite(), r.Test.Finite()); err == nil {
+		err = writeEvaluation(t.dir, r, tally, t.model.Classes)
+	}
+	if err != nil || r.Valid == nil {
 		return r, false, err
 	}
 	valid := *r.Valid
@@ -270,9 +275,19 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	return r, t.Config.Patience > 0 && epoch-t.bestEpoch >= t.Config.Patience, err
 }
 
-// evaluate puts the scores of the network, and of its averaged weights, into r. step is called after each batch.
-func (t *task) evaluate(ctx context.Context, r *Epoch, step func()) (err error) {
-	if r.Test, r.Valid, err = t.scores(ctx, step); err != nil || t.average == nil {
+// writeEvaluation writes the score of an epoch on the test images, with the description of the predictions.
+func writeEvaluation(d *run.Dir, r Epoch, t *score.Tally, classes []string) error {
+	text, err := json.Marshal(score.Evaluation{Epoch: r.Epoch, Score: r.Test, Report: t.Report(classes)})
+	if err != nil {
+		return err
+	}
+	return d.WriteFile(run.EvaluationFile, append(text, '\n'))
+}
+
+// evaluate puts the scores of the network, and of its averaged weights, into r. step is called after each batch. The
+// predictions of the network on the test set are added to a tally, which may be nil.
+func (t *task) evaluate(ctx context.Context, r *Epoch, step func(), tally *score.Tally) (err error) {
+	if r.Test, r.Valid, err = t.scores(ctx, step, tally); err != nil || t.average == nil {
 		return err
 	}
 	swap := func() error { return torch.Do(func(*torch.Scope) error { t.average.Swap(); return nil }) }
@@ -280,13 +295,13 @@ func (t *task) evaluate(ctx context.Context, r *Epoch, step func()) (err error) 
 		return err
 	}
 	r.EMA = &Averaged{}
-	r.EMA.Test, r.EMA.Valid, err = t.scores(ctx, step)
+	r.EMA.Test, r.EMA.Valid, err = t.scores(ctx, step, nil)
 	return errors.Join(err, swap())
 }
 
 // scores returns the scores of the network on the test set and on the validation part; valid is nil without one.
-func (t *task) scores(ctx context.Context, step func()) (test metric.Score, valid *metric.Score, err error) {
-	if test, err = metric.Evaluate(ctx, t.model.Logits, t.Test, t.Options, step); err != nil || t.Valid == nil {
+func (t *task) scores(ctx context.Context, step func(), tally *score.Tally) (test metric.Score, valid *metric.Score, err error) {
+	if test, err = metric.Describe(ctx, t.model.Logits, t.Test, t.Options, step, tally); err != nil || t.Valid == nil {
 		return test, nil, err
 	}
 	s, err := metric.Evaluate(ctx, t.model.Logits, t.Valid, t.Options, step)

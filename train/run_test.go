@@ -52,7 +52,7 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 	for _, step := range []int{2, 3, 5} {
 		broken := filepath.Join(t.TempDir(), fmt.Sprintf("stopped-after-%d", step))
 		teach(t, broken, step)
-		runtest.Same(t, unbroken, broken, "checkpoint.safetensors", "epochs.jsonl")
+		runtest.Same(t, unbroken, broken, "checkpoint.safetensors", "epochs.jsonl", "evaluation.json")
 	}
 	var m *model.Model
 	if err := torch.Do(func(*torch.Scope) (err error) {

@@ -118,7 +118,7 @@ func writeSpreads(w io.Writer, r lab.Comparison) {
 	if r.Random == nil {
 		return
 	}
-	fmt.Fprintf(w, "random  %s\nRI      %s; the paper: 0.44, DARTS 0.32\n", percents(*r.Random), spread(*r.RI, 1, ""))
+	fmt.Fprintf(w, "random  %s\nRI      %s; the paper: 0.44, DARTS 0.32\n", percents(*r.Random), r.RI.Text(1, ""))
 	d := r.Difference
 	if d == nil {
 		return
@@ -131,5 +131,5 @@ func writeSpreads(w io.Writer, r lab.Comparison) {
 	default:
 		words = "the random networks are better"
 	}
-	fmt.Fprintf(w, "found - random: %+.2f points, 95 %% interval %+.2f to %+.2f (Welch's t-test, p = %.2g): %s\n", 100*d.Mean, 100*d.Low, 100*d.High, d.P, words)
+	fmt.Fprintf(w, "found - random: %s: %s\n", d.Points(), words)
 }

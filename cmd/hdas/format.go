@@ -12,15 +12,7 @@ import (
 func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
 
 // percents formats the spread of shares as percent.
-func percents(s lab.Spread) string { return spread(s, 100, " %") }
-
-// spread formats the mean and, if there is more than one number, the standard deviation, both times scale.
-func spread(s lab.Spread, scale float64, unit string) string {
-	if s.N < 2 {
-		return fmt.Sprintf("%.2f%s", scale*s.Mean, unit)
-	}
-	return fmt.Sprintf("%.2f%s +- %.2f (standard deviation of %d)", scale*s.Mean, unit, scale*s.SD, s.N)
-}
+func percents(s lab.Spread) string { return s.Text(100, " %") }
 
 // duration formats seconds in a readable unit.
 func duration(seconds float64) string {

@@ -46,8 +46,8 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// report prints an error; for a run that was stopped, with the command that resumes it.
-func report(w io.Writer, err error) {
+// printError prints an error; for a run that was stopped, with the command that resumes it.
+func printError(w io.Writer, err error) {
 	again := ""
 	var stopped *lab.Stopped
 	if errors.As(err, &stopped) {

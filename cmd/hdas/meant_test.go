@@ -125,7 +125,7 @@ func TestReport(t *testing.T) {
 		"hdas: stopped; --resume continues: hdas search cell --resume --out 'my runs/it'\\''s'\n": &lab.Stopped{Kind: "search cell", Folder: "my runs/it's", Err: run.ErrStopped},
 	} {
 		var b bytes.Buffer
-		if report(&b, err); b.String() != want || exitCode(err) != exitStopped {
+		if printError(&b, err); b.String() != want || exitCode(err) != exitStopped {
 			t.Errorf("%q, exit %d, not %q", b.String(), exitCode(err), want)
 		}
 	}

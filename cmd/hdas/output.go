@@ -15,6 +15,7 @@ import (
 	"hdas/internal/filekind"
 	"hdas/models/genotype"
 	"hdas/models/genotype/text"
+	"hdas/report"
 	"hdas/run"
 )
 
@@ -27,6 +28,7 @@ type output struct {
 var (
 	aGenotype   = output{"a genotype", []string{".yaml", ".yml"}}
 	aDrawing    = output{"an SVG drawing", []string{".svg"}}
+	aReport     = output{"a report", []string{".html"}}
 	aCheckpoint = output{run.ImportedWeights, []string{".safetensors"}}
 	logits      = output{"a tensor of logits", []string{".safetensors"}}
 	asTensors   = output{run.Tensors, []string{".safetensors"}}
@@ -122,6 +124,10 @@ func contents(path string, info os.FileInfo) string {
 		return tensorsIn(path)
 	case bytes.HasPrefix(head, []byte("PK")) && isPyTorch(path):
 		return asPyTorch.what
+	case bytes.Contains(head[:min(len(head), 1024)], []byte(report.Mark)):
+		return aReport.what
+	case bytes.HasPrefix(bytes.ToLower(head), []byte("<!doctype html")):
+		return "another web page"
 	case bytes.Contains(head[:min(len(head), 1024)], []byte("<svg")):
 		return aDrawing.what
 	case export.IsModel(head):

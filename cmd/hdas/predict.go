@@ -114,7 +114,7 @@ func (p *program) predictImages(ctx context.Context, by predict.Predictor, paths
 	r := predictions{Images: []predict.Image{}}
 	fail := func(file string, err error) {
 		r.Failed = append(r.Failed, failed{file, err.Error()})
-		report(p.err, err)
+		printError(p.err, err)
 	}
 	files, faults := predict.Find(paths)
 	for _, err := range faults {

@@ -43,7 +43,7 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 		err = fmt.Errorf("the result could not be written: %w", written.err)
 	}
 	if err != nil && !(p.part && errors.Is(err, run.ErrStopped)) {
-		report(p.err, err)
+		printError(p.err, err)
 	}
 	return exitCode(err)
 }
@@ -78,7 +78,7 @@ once, without a checkpoint.`,
 	}{
 		{"begin", "Begin:", []*cobra.Command{p.doctor(), p.demo(), p.data(), p.config()}},
 		{"search", "Search and look at architectures:", []*cobra.Command{p.search(), p.compare(), p.show(), p.draw(), p.space()}},
-		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval(), p.runs(), p.watching()}},
+		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval(), p.runs(), p.watching(), p.report()}},
 		{"use", "Use trained networks:", []*cobra.Command{p.predict(), p.serve(), p.export(), p.importing()}},
 		{"more", "Measure, and help:", []*cobra.Command{p.bench(), p.man()}},
 	} {

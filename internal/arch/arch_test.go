@@ -32,20 +32,21 @@ var allowed = map[string][]string{
 	"datasets":              {"internal/fetch", "internal/filekind", "internal/imagefile", "internal/proc", "internal/pickle", "internal/raster", "setting"},
 	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
 	"metric/score":          {},
+	"report":                {"draw", "metric/score", "models/genotype", "search/space"},
 	"run":                   {"draw", "estimate", "internal/filekind", "internal/proc", "internal/tfevents", "live", "metric/score", "models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype", "setting"},
 	"weights":               {"internal/filekind", "internal/pickle", "torch/dtype", "weights/safetensors"},
 	"weights/safetensors":   {"internal/filekind", "internal/proc", "torch/dtype"},
 	"search":                {"configs", "datasets", "estimate", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "setting", "torch", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
 	"model":                 {"datasets", "export", "internal/filekind", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "weights"},
-	"train":                 {"configs", "datasets", "estimate", "metric", "model", "models", "models/genotype", "models/plan", "run", "setting", "torch", "torch/dtype", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
+	"train":                 {"configs", "datasets", "estimate", "metric", "metric/score", "model", "models", "models/genotype", "models/plan", "run", "setting", "torch", "torch/dtype", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
 	"predict":               {"internal/filekind", "internal/imagefile", "model", "run", "torch", "torch/nn"},
 	"serve":                 {"predict"},
 	"configs":               {"datasets", "internal/filekind", "models/genotype", "models/genotype/text", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
-	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "live", "metric", "metric/score", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "run", "search", "search/space", "setting", "torch", "torch/dtype", "torch/kernel", "train"},
+	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "live", "metric", "metric/score", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "report", "run", "search", "search/space", "setting", "torch", "torch/dtype", "torch/kernel", "train"},
 	"lab/jobs":              {"internal/proc"},
 	"live":                  {"internal/filekind", "metric/score"},
-	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "export", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "live", "metric/score", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "run", "search", "serve", "setting", "torch", "torch/dtype", "torch/kernel", "torch/versions"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "export", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "live", "metric/score", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "report", "run", "search", "serve", "setting", "torch", "torch/dtype", "torch/kernel", "torch/versions"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
 	"internal/fetch":        {},
@@ -69,7 +70,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "export", "datasets", "metric/score", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "internal/tfevents", "lab/jobs", "live"}
+var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "export", "datasets", "metric/score", "report", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "internal/tfevents", "lab/jobs", "live"}
 
 // Packages with C code. All but torch, and looptest, which is for its tests, have a twin of it in Go.
 var cgo = []string{"torch", "internal/looptest", "internal/imagefile", "internal/raster"}

@@ -132,3 +132,10 @@ func (r Report) Mistakes(n int) (list []Mistake) {
 	slices.SortStableFunc(list, func(a, b Mistake) int { return cmp.Compare(b.Images, a.Images) })
 	return list[:min(n, len(list))]
 }
+
+// Evaluation is the score of a network after an epoch, with the description of its predictions.
+type Evaluation struct {
+	Epoch int `json:"epoch"` // from 1
+	Score
+	Report
+}
