@@ -100,7 +100,7 @@ func (p *program) tell(r lab.Run, now bool) error {
 		return json.NewEncoder(p.out).Encode(r)
 	}
 	s := statusOf(r, r.Path)
-	if !now && s.Epoch >= r.Progress.Epoch { // the steps are those of the next epoch
+	if !now && s.TrainEpoch != r.Progress.Epoch {
 		s.Train = score.Score{}
 	}
 	if !now {
