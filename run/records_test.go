@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"hdas/internal/tfevents"
@@ -267,5 +268,34 @@ func TestTableAndEventsFollowTheRecords(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A program that appends all records writes what several that append one each write, and sees when another one has
+// changed the file.
+func TestAppendKnowsTheFile(t *testing.T) {
+	one, each := create(t), create(t)
+	for e := range 4 {
+		r := map[string]any{"epoch": e + 1, "lr": 1 / float64(e+1), "text": strings.Repeat("x", e)}
+		check(t, one.Append(r))
+		check(t, each.Append(r))
+		each = reopen(t, each)
+	}
+	for _, name := range []string{records, "epochs.csv"} {
+		a, err := os.ReadFile(one.Path(name))
+		check(t, err)
+		b, err := os.ReadFile(each.Path(name))
+		check(t, err)
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s: %q and %q", name, a, b)
+		}
+	}
+	if scalars(t, one) != scalars(t, each) {
+		t.Error("the events differ")
+	}
+	check(t, os.WriteFile(one.Path(records), []byte("{\"epoch\":1}\n"), 0o600))
+	check(t, one.Append(record{2}))
+	if got := recordsOf(t, one); got != "{\"epoch\":1}\n{\"epoch\":2}\n" {
+		t.Errorf("after a change from outside: %q", got)
 	}
 }

@@ -15,8 +15,9 @@ import (
 // status is what a line of progress shows of a run.
 type status struct {
 	name string
-	many bool // the name tells the line from others
-	wide int  // columns of the longest of their names
+	many bool   // the name tells the line from others
+	wide int    // columns of the longest of their names
+	more string // a second line
 	live.State
 	last, best *float64 // accuracy of the last epoch, and the highest of an epoch
 	of         string   // the images of both: "validation" or "test"
@@ -133,7 +134,9 @@ func (s status) parts() (all [parts]forms) {
 	if s.Memory > 0 {
 		all[ofMemory] = forms{"memory " + estimate.Size(s.Memory), estimate.Size(s.Memory), ""}
 	}
-	if s.EpochLeft > 0 || s.Left > 0 {
+	if s.ended && s.Left > 0 {
+		all[ofLeft] = forms{clock(s.Left) + " left"}
+	} else if s.EpochLeft > 0 || s.Left > 0 {
 		all[ofLeft] = forms{fmt.Sprintf("left: epoch %s, run %s", clock(s.EpochLeft), clock(s.Left)), clock(s.Left) + " left", clock(s.Left)}
 	} else if s.note != "" {
 		all[ofLeft] = forms{s.note}
