@@ -1,5 +1,5 @@
-// Package draw draws genotypes as SVG: cells and stages from left to right, in the colours of the H-DAS
-// paper.
+// Package draw draws genotypes as SVG: cells and stages from left to right, in the colours of the H-DAS paper; and those
+// of the epochs of a search as an animation.
 package draw
 
 import (
