@@ -391,6 +391,7 @@ func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
 	if err != nil {
 		return err
 	}
+	w.Configuration = d.Path(selectionFile)
 	selection := func(i int) string { return filepath.Join(sum.Seeds[i].Run, "selection") }
 	m, err := w.remember(selection(0))
 	if err != nil {

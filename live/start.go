@@ -32,8 +32,8 @@ type Start struct {
 
 	Network Network `json:"network"`
 	Epochs  int     `json:"epochs"`
-	Steps   int     `json:"steps"` // in an epoch
-	Batch   int     `json:"batch"` // images of a step, of each part that is learned from
+	Steps   int     `json:"steps,omitempty"` // in an epoch
+	Batch   int     `json:"batch,omitempty"` // images of a step, of each part that is learned from
 	Data    Data    `json:"data"`
 	Memory  *Memory `json:"memory,omitempty"`
 }
@@ -44,22 +44,22 @@ type Position struct {
 	Step  int `json:"step"`  // steps finished in the epoch after that
 }
 
-// Network is the size of the network that learns.
+// Network is the size of the network that learns. That of several runs has no numbers.
 type Network struct {
 	Genotype     string `json:"genotype,omitempty"` // of a training
 	Preset       string `json:"preset"`
 	Channels     int64  `json:"channels"`
-	Cells        int    `json:"cells"`                  // reduction cells included
-	Parameters   int64  `json:"parameters"`             // with the auxiliary head, if it has one; of a search, of the supernet
+	Cells        int    `json:"cells,omitempty"`        // reduction cells included
+	Parameters   int64  `json:"parameters,omitempty"`   // with the auxiliary head, if it has one; of a search, of the supernet
 	Architecture int64  `json:"architecture,omitempty"` // parameters of the architecture, of a search
-	MACs         int64  `json:"macs"`                   // multiply-adds for an image, without the auxiliary head; of a search, with all candidates
+	MACs         int64  `json:"macs,omitempty"`         // multiply-adds for an image, without the auxiliary head; of a search, with all candidates
 }
 
 // Data is what a run reads.
 type Data struct {
 	Name    string `json:"name"`
 	Classes int    `json:"classes"`
-	Image   [3]int `json:"image"` // channels, height, width
+	Image   [3]int `json:"image,omitzero"` // channels, height, width
 	Parts   []Part `json:"parts"`
 }
 

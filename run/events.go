@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"hdas/draw"
 	"hdas/internal/filekind"
 	"hdas/internal/tfevents"
@@ -24,13 +26,19 @@ type Mixture struct {
 // Mixed is a record that has mixtures besides the fields that are stored.
 type Mixed interface{ Mixtures() []Mixture }
 
+// Shown is a number that TensorBoard shows.
+type Shown struct {
+	Tag   string
+	Value float64
+}
+
 // secondsTag is the tag of the seconds since the record before, or since this program has opened the folder.
 const secondsTag = "time/epoch_seconds"
 
 // writeEvents adds the record of an epoch, in the order of its fields, to the events for TensorBoard. Events of the
 // same and of later epochs, which a run that was resumed from an earlier checkpoint may find, are removed, and epochs
 // before it that are missing are added from their records.
-func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record any) error {
+func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record any, shown []Shown) error {
 	path, now := d.Path(eventsFile), time.Now()
 	stamp := float64(now.UnixMicro()) / 1e6
 	info, err := os.Stat(path)
@@ -59,6 +67,9 @@ func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record a
 		}
 	}
 	more := []tfevents.Value{tfevents.Scalar(secondsTag, now.Sub(d.since).Seconds())}
+	for _, s := range shown {
+		more = append(more, tfevents.Scalar(s.Tag, s.Value))
+	}
 	if m, ok := record.(Mixed); ok {
 		for _, x := range m.Mixtures() {
 			about := fmt.Sprintf("Probabilities of operations: a row for each edge, columns %s; white is 0, dark blue is 1.", strings.Join(x.Operations, ", "))
@@ -93,14 +104,44 @@ func eventsBefore(path string, epoch int) (size, last int64, err error) {
 	return size, last, nil
 }
 
-// firstEvents returns the start of the file of events, with the configuration at step 0.
+// firstEvents returns the start of the file of events, with the configuration at step 0, as a text and as
+// hyperparameters.
 func (d *Dir) firstEvents(stamp float64) []byte {
 	file := tfevents.Begin(stamp)
 	config, err := filekind.Read(d.Path(ConfigFile), mostRecord)
 	if err != nil {
 		return file // there is none yet
 	}
-	return tfevents.Append(file, stamp, 0, []tfevents.Value{tfevents.Text("config", fenced(config))})
+	values := []tfevents.Value{tfevents.Text("config", fenced(config))}
+	var tree map[string]any
+	if yaml.Unmarshal(config, &tree) == nil {
+		values = append(values, tfevents.Hyperparameters(flat(tree), stamp))
+	}
+	return tfevents.Append(file, stamp, 0, values)
+}
+
+// flat returns the settings of a configuration by their keys, joined by dots. A list is a text.
+func flat(tree map[string]any) map[string]any {
+	out := map[string]any{}
+	for key, v := range tree {
+		switch v := v.(type) {
+		case map[string]any:
+			for inner, v := range flat(v) {
+				out[key+"."+inner] = v
+			}
+		case bool, string:
+			out[key] = v
+		case int:
+			out[key] = float64(v)
+		case uint64:
+			out[key] = float64(v)
+		case float64:
+			out[key] = v
+		default:
+			out[key] = fmt.Sprint(v)
+		}
+	}
+	return out
 }
 
 // fenced returns a text that Markdown leaves as it is.

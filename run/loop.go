@@ -109,6 +109,7 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 	}
 	for epoch, batch := s.Epoch, s.Batch; epoch < s.Epochs; epoch, batch = epoch+1, 0 {
 		w.Begin(time.Now())
+		scalars.reset()
 		observe(Progress{State: w.at(epoch, batch)})
 		for b, err := range t.Batches(context.WithoutCancel(ctx), epoch, batch) {
 			if err != nil {
@@ -147,7 +148,11 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 		}
 		enough = enough || epoch+1 == s.Epochs
 		// The record is written before the checkpoint: a run resumed from the checkpoint would not write it again.
-		if err := dir.Append(record); err != nil {
+		more := []Shown{{"time/images_per_second", w.now.ImagesPerSecond}}
+		for tag, m := range scalars.means {
+			more = append(more, Shown{tag, m.sum / float64(m.n)})
+		}
+		if err := dir.Append(record, more...); err != nil {
 			return err
 		}
 		if err := save(epoch+1, 0, enough); err != nil {

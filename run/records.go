@@ -14,8 +14,8 @@ import (
 
 // Append appends the record of an epoch, a JSON object whose key "epoch" is its number. Records of the
 // same and of later epochs, which a run that was resumed from an earlier checkpoint may find, are
-// removed. The table and the events of the records follow; a record that is Mixed adds images to the events.
-func (d *Dir) Append(record any) error {
+// removed. The table and the events of the records follow; a record that is Mixed adds images to the events, and more numbers are in the events alone.
+func (d *Dir) Append(record any, more ...Shown) error {
 	line, err := json.Marshal(record)
 	if err != nil {
 		return fmt.Errorf("record of an epoch: %w", err)
@@ -37,7 +37,7 @@ func (d *Dir) Append(record any) error {
 		return err
 	}
 	d.appended.size, d.appended.epoch = d.appended.size+int64(len(line)), at
-	return errors.Join(d.writeTable(before, line), d.writeEvents(before, line, record))
+	return errors.Join(d.writeTable(before, line), d.writeEvents(before, line, record, more))
 }
 
 // appended is what this program knows of the file of records, so that it need not read it.

@@ -1,14 +1,17 @@
 package run_test
 
 import (
+	"encoding/json"
 	"fmt"
-	"math"
-	"os"
-	"strings"
-	"testing"
-
 	"hdas/internal/tfevents"
 	"hdas/run"
+	"maps"
+	"math"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
 )
 
 func recordsOf(t testing.TB, d *run.Dir) string {
@@ -158,6 +161,51 @@ func evolved(epoch int) evolving {
 	}
 	e.mixtures = []run.Mixture{{DAG: "normal", Operations: []string{"a", "b"}, Probabilities: [][]float64{{0.2, 0.8}}}}
 	return e
+}
+
+// TensorBoard's own reader finds every record once, also after a run was resumed, and all that a page of TensorBoard shows.
+func TestTensorBoard(t *testing.T) {
+	d := create(t)
+	check(t, d.WriteConfig([]byte("seed: 1\ndata: {name: digits, flip: false, mean: [0.5, 0.25]}\nsearch:\n  weights: {lr: 0.025}\n")))
+	for _, epoch := range []int{1, 2, 3, 0, 2, 3, 4} {
+		if epoch == 0 {
+			d = reopen(t, d)
+			continue
+		}
+		check(t, d.Append(evolved(epoch), run.Shown{Tag: "grad_norm/weights", Value: float64(epoch) / 2}))
+	}
+	c := exec.Command("../scripts/setup.sh", "onnx", "testdata/events.py", d.Path())
+	var errs strings.Builder
+	c.Stderr = &errs
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	var got struct {
+		Scalars            map[string][][2]float64
+		Histograms, Images map[string][]int
+		Texts              map[string][]string
+		HParams            map[string]any
+	}
+	check(t, json.Unmarshal(out, &got))
+	loss, norms := [][2]float64{}, [][2]float64{}
+	for epoch := 1.0; epoch <= 4; epoch++ {
+		loss, norms = append(loss, [2]float64{epoch, float64(float32(1 / epoch))}), append(norms, [2]float64{epoch, epoch / 2})
+	}
+	all := []int{1, 2, 3, 4}
+	if !slices.Equal(got.Scalars["train/loss"], loss) || !slices.Equal(got.Scalars["grad_norm/weights"], norms) || len(got.Scalars["time/epoch_seconds"]) != 4 {
+		t.Errorf("scalars %v", got.Scalars)
+	}
+	if !slices.Equal(got.Histograms["alpha/normal"], all) || !slices.Equal(got.Images["softmax/normal"], all) {
+		t.Errorf("histograms %v, images %v", got.Histograms, got.Images)
+	}
+	if len(got.Texts["genotype"]) != 4 || len(got.Texts["config"]) != 1 || !strings.Contains(got.Texts["config"][0], "name: digits") {
+		t.Errorf("texts %q", got.Texts)
+	}
+	want := map[string]any{"seed": 1.0, "data.name": "digits", "data.flip": false, "data.mean": "[0.5 0.25]", "search.weights.lr": 0.025}
+	if !maps.Equal(got.HParams, want) {
+		t.Errorf("hyperparameters %v, not %v", got.HParams, want)
+	}
 }
 
 // The table and the events are those of the records, whatever happened to them: a stop at any record, records

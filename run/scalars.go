@@ -12,8 +12,17 @@ import (
 // Scalar is a named scalar tensor that a step computes, such as a loss or a gradient norm.
 type Scalar struct {
 	Name  string
+	Tag   string // of its mean over the steps of an epoch, in the events for TensorBoard; empty: it is not there
 	Value torch.Tensor
 }
+
+// mean is a mean of numbers that are added one by one.
+type mean struct {
+	sum float64
+	n   int
+}
+
+func (m mean) plus(v float64) mean { return mean{m.sum + v, m.n + 1} }
 
 // Finite returns an error that lists all scalars if one of them is NaN or infinite. It copies all of
 // them from the device at once.
@@ -27,17 +36,20 @@ func Finite(scalars []Scalar) error {
 
 // pending holds the scalars of several steps on the device until they are copied to the host at once.
 type pending struct {
-	names  [][]string     // of each step
-	values []torch.Tensor // of each step that has any: Float64 (number of scalars)
+	names  [][]Scalar      // of each step, without their values
+	values []torch.Tensor  // of each step that has any: Float64 (number of scalars)
+	means  map[string]mean // by tag, of the steps that were read since reset
 }
+
+func (u *pending) reset() { u.means = map[string]mean{} }
 
 // add copies the scalars of a step.
 func (u *pending) add(scalars []Scalar) {
-	names := make([]string, len(scalars))
+	names := make([]Scalar, len(scalars))
 	torch.Within(func(*torch.Scope) {
 		values := make([]torch.Tensor, len(scalars))
 		for i, s := range scalars {
-			names[i], values[i] = s.Name, s.Value.Detach().To(torch.Float64).Reshape(1)
+			names[i], values[i] = Scalar{Name: s.Name, Tag: s.Tag}, s.Value.Detach().To(torch.Float64).Reshape(1)
 		}
 		if len(values) > 0 {
 			u.values = append(u.values, torch.Cat(values, 0).Keep())
@@ -59,7 +71,10 @@ func (u *pending) read() (step int, err error) {
 		finite := true
 		for i, v := range all[:len(names)] {
 			finite = finite && !math.IsNaN(v) && !math.IsInf(v, 0)
-			text = append(text, fmt.Sprintf("%s %v", names[i], v))
+			text = append(text, fmt.Sprintf("%s %v", names[i].Name, v))
+			if tag := names[i].Tag; tag != "" && u.means != nil {
+				u.means[tag] = u.means[tag].plus(v)
+			}
 		}
 		if !finite {
 			return step, errors.New(strings.Join(text, ", "))
@@ -73,5 +88,5 @@ func (u *pending) free() {
 	for _, v := range u.values {
 		v.Free()
 	}
-	*u = pending{}
+	u.names, u.values = nil, nil
 }

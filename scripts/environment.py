@@ -3,7 +3,7 @@
 
     setup.sh pytorch        prepare PyTorch, and print the path of that Python
     setup.sh pytorch ARGS   prepare PyTorch, and run that Python with ARGS
-    setup.sh onnx [ARGS]    the same for ONNX and its runtime, of which the tests make use
+    setup.sh onnx [ARGS]    the same for ONNX, its runtime and TensorBoard, which read what the tests write
 
 LIBTORCH=python   use the installed PyTorch instead, of $PYTHON or python3
 LIBTORCH=2.11.0   the version of PyTorch; default: the one of the libtorch that setup.py prepares
@@ -47,7 +47,7 @@ def pytorch(version):
 def onnx():
     file = HERE / "onnx.txt"
     number = re.match(r"onnxruntime==(\S+)", pins(file)[0]).group(1)
-    return Environment("onnxruntime " + number, "onnxruntime-" + number, file, [(3, 11), (3, 14)], 5e8, "60 MB", "import onnx, onnxruntime")
+    return Environment("onnxruntime " + number, "onnxruntime-" + number, file, [(3, 11), (3, 14)], 5e8, "70 MB", "import onnx, onnxruntime, tensorboard")
 
 
 def version_of(command):

@@ -63,7 +63,7 @@ func TestONNX(t *testing.T) {
 	if exec.Command("python3", "-c", "import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))").Run() != nil {
 		t.Skip("python3 has no pip, or is none that the pinned onnxruntime was published for")
 	}
-	s.makeEnvironment("onnx.txt", map[string]map[string]string{"onnx": {"onnx/__init__.py": "print('there')\n"}, "onnxruntime": {"onnxruntime/__init__.py": ""}})
+	s.makeEnvironment("onnx.txt", map[string]map[string]string{"onnx": {"onnx/__init__.py": "print('there')\n"}, "onnxruntime": {"onnxruntime/__init__.py": ""}, "tensorboard": {"tensorboard/__init__.py": ""}})
 	s.fails([]string{"onnx"}, "Check the network and pip's settings", "PIP_FIND_LINKS=")
 	other := filepath.Join(t.TempDir(), "python")
 	writeFile(t, other, []byte("#!/bin/sh\necho 3 9\n"))

@@ -102,8 +102,8 @@ func (f StepResult) Scalars() []run.Scalar {
 		{Name: "classification", Value: f.Arch.Classification},
 		{Name: "depth", Value: f.Arch.Depth},
 		{Name: "complexity", Value: f.Arch.Complexity},
-		{Name: "norm of its gradient", Value: f.ArchNorm},
+		{Name: "norm of its gradient", Tag: "grad_norm/alpha", Value: f.ArchNorm},
 		{Name: "training loss", Value: f.Train},
-		{Name: "norm of its gradient", Value: f.Norm},
+		{Name: "norm of its gradient", Tag: "grad_norm/weights", Value: f.Norm},
 	}, func(f run.Scalar) bool { return !f.Value.Defined() })
 }

@@ -83,7 +83,7 @@ func trained(t *testing.T, name string, c configs.TrainSection, parts []int64) {
 			labels[i] = int64((1 + v) / 2 * 3)
 		}
 		var from int64
-		loss := s.Accumulate(&nn.Ctx{Train: true, FrozenNorms: c.FreezeNorm}, rate, len(parts), func(i int) train.Part {
+		loss, _ := s.Accumulate(&nn.Ctx{Train: true, FrozenNorms: c.FreezeNorm}, rate, len(parts), func(i int) train.Part {
 			first, n := from, parts[i]
 			from += n
 			return train.Part{In: []torch.Tensor{images.Narrow(0, first, n), torchtest.Int64s(labels[first:first+n], n)}, Share: float64(n) / 6, Loss: func(in []torch.Tensor, logits torch.Tensor) torch.Tensor {

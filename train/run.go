@@ -209,13 +209,13 @@ func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
 		Frozen: epoch < t.Config.FreezeEpochs, FrozenNorms: t.Config.FreezeNorm}
 	parts := partsOf(b, t.Config.Batch)
 	var labels torch.Tensor
-	loss := t.step.Accumulate(how, t.rate(t.done), len(parts), func(i int) Part {
+	loss, norm := t.step.Accumulate(how, t.rate(t.done), len(parts), func(i int) Part {
 		var images torch.Tensor
 		images, labels = metric.Tensors(parts[i], t.Options)
 		return Part{append([]torch.Tensor{images, labels}, metric.Mixed(parts[i], t.Options)...), t.loss, float64(parts[i].N) / float64(b.N)}
 	}, func(loss, logits torch.Tensor) { t.meter.Add(loss, logits, labels) })
 	t.done++
-	return []run.Scalar{{Name: "loss", Value: loss}}
+	return []run.Scalar{{Name: "loss", Value: loss}, {Name: "norm of its gradient", Tag: "grad_norm/weights", Value: norm}}
 }
 
 // loss returns the loss of logits (N,Classes). in are the images, their labels and, where they are mixed, what

@@ -108,14 +108,14 @@ type Part struct {
 // Take runs one step on a batch with that learning rate and returns the loss, with that of the auxiliary head, and
 // the logits (N,Classes), both detached.
 func (s Stepper) Take(c *nn.Ctx, rate float64, p Part) (total, logits torch.Tensor) {
-	total = s.Accumulate(c, rate, 1, func(int) Part { return p }, func(_, of torch.Tensor) { logits = of })
+	total, _ = s.Accumulate(c, rate, 1, func(int) Part { return p }, func(_, of torch.Tensor) { logits = of })
 	return total, logits
 }
 
-// Accumulate runs one step on a batch in parts, whose gradients are added up, and returns the loss of the batch,
-// detached. part returns part i; seen is called with its loss and its logits, both detached, which are freed
+// Accumulate runs one step on a batch in parts, whose gradients are added up, and returns the loss of the batch and
+// the gradient norm before clipping, both detached. part returns part i; seen is called with its loss and its logits, both detached, which are freed
 // after it if there are several parts.
-func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int) Part, seen func(loss, logits torch.Tensor)) (total torch.Tensor) {
+func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int) Part, seen func(loss, logits torch.Tensor)) (total, norm torch.Tensor) {
 	s.Params = s.all
 	if c.Frozen {
 		s.Params = s.head
@@ -153,9 +153,9 @@ func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int)
 	for i, factor := range s.factors {
 		rates[i] = rate * factor
 	}
-	s.Step(rates, grads)
+	norm = s.Step(rates, grads)
 	s.Phase.End("optimizer")
-	return total
+	return total, norm
 }
 
 // passKey is what the recorded passes depend on besides their inputs.

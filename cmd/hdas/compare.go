@@ -73,7 +73,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 			if err != nil {
 				return err
 			}
-			return p.print(r, func(w io.Writer) { writeComparison(w, r) })
+			return p.print(r, func(w io.Writer) { writeComparison(w, r) }, reportStep(r.Folder))
 		},
 	}
 	s.flags(c)

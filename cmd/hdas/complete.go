@@ -63,6 +63,7 @@ var values = map[string]completer{
 	"data-dir":         folders,
 	"dataset":          words(datasets.Described()...),
 	"device":           devices,
+	"every":            words("1s", "10s", "1m"),
 	"export precision": words(exportPrecisions...),
 	"form":             words("binary", "python"),
 	"genotype":         genotypes,

@@ -40,7 +40,7 @@ func (p *program) configList() *cobra.Command {
 					fmt.Fprintf(t, "%s\t%s\t%s\n", c.Name, c.Kind, c.About)
 				}
 				t.Flush()
-			})
+			}, step{command("config", "show", list[0].Name), "all settings of one of them"})
 		},
 	}
 }

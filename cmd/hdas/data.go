@@ -85,7 +85,7 @@ into the data folder; they need not be unpacked, either.`,
 					how = "there already"
 				}
 				fmt.Fprintf(w, "%s: %s, %.1f MB, MD5 %s as published\n", r.File, how, float64(r.Bytes)/1e6, r.MD5)
-			})
+			}, step{command("data", "check", dir), "read all of it"})
 		},
 	}
 	f := c.Flags()
@@ -155,7 +155,7 @@ or damaged, there are fewer than two classes, or a part has no images.`,
 				for _, i := range list {
 					writeInspection(w, i)
 				}
-			}); err != nil {
+			}, afterCheck(list, s.Dir, faults)...); err != nil {
 				return err
 			}
 			return errors.Join(faults...)

@@ -67,7 +67,7 @@ func (p *program) doctor() *cobra.Command {
 				}
 			}
 			h.JPEG = imagefile.JPEGBy
-			return p.print(h, h.write)
+			return p.print(h, h.write, step{command("demo"), "the paper's searches on embedded images, in minutes"})
 		},
 	}
 	dataFlag(c.Flags(), &dataDir)

@@ -67,7 +67,8 @@ without a name gets that of --name or of the file.`,
 				if err != nil {
 					return err
 				}
-				return p.print(r, r.write)
+				return p.print(r, r.write, step{command("eval", r.File, "--data-dir", "DIR"), "its accuracy on the data set"},
+					step{command("finetune", r.File, "--data-dir", "PHOTOS"), "train it further on your own images"})
 			}
 			if flag := given("genotype", "preset", "dataset", "classes", "key"); flag != "" || len(a) > 0 {
 				return usageError{fmt.Errorf("--genotype-text reads a genotype, for which a file of weights and --%s are of no use", cmp.Or(flag, "genotype"))}
@@ -99,7 +100,8 @@ func (p *program) importGenotype(in io.Reader, notation, name, out string) error
 	if err := writeGenotype(out, g); err != nil {
 		return err
 	}
-	return p.print(map[string]string{"name": g.Name, "file": out}, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", out, plain(g.Name)) })
+	return p.print(map[string]string{"name": g.Name, "file": out}, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", out, plain(g.Name)) },
+		step{command("show", out), "its sizes"}, step{command("train", out), "train its network"})
 }
 
 // imported is the output of import.

@@ -51,9 +51,10 @@ func (p *program) say(format string, args ...any) {
 	fmt.Fprintf(p.above(), "hdas: "+format+"\n", args...)
 }
 
+// above returns the standard error, above the lines of progress if there are any.
 func (p *program) above() io.Writer {
-	if p.screen != nil {
-		return plainWriter{p.screen}
+	if s := p.screen.Load(); s != nil {
+		return plainWriter{s}
 	}
 	return p.err
 }
@@ -132,11 +133,7 @@ func (p *program) start(s live.Start) {
 	case bars || p.logs.format == logText:
 		writeStart(p.above(), s)
 	case p.logs.format != logNone:
-		what := "begins"
-		if s.ResumedAt != nil {
-			what = "goes on"
-		}
-		p.logger(s.Name).Info().Fields(fields(s)).Msg(what)
+		p.logger(s.Name).Info().Fields(fields(s)).Msg("start")
 	}
 }
 

@@ -55,7 +55,7 @@ write them to random-1.yaml, random-2.yaml, ... in a folder.`,
 				for _, f := range files {
 					fmt.Fprintln(w, f)
 				}
-			})
+			}, step{command(append([]string{"train", files[0]}, trainingOf(config.Common, len(drawn[0].Stages) > 0)...)...), "train one of them"})
 		},
 	}
 	s.flags(c)

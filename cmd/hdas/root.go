@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,9 +25,9 @@ type program struct {
 	part       bool // the run is one of several, whose program says how to resume all
 	several    bool // what several runs are was said
 	logs       logs
-	command    []string // the command line
-	screen     *screen  // the lines of progress on the terminal; nil while there are none
-	unfollow   func()   // ends the lines of runs in other processes
+	command    []string               // the command line
+	screen     atomic.Pointer[screen] // the lines of progress on the terminal; nil while there are none
+	unfollow   func()                 // ends the lines of runs in other processes
 }
 
 // execute runs the command line and returns the exit code.
@@ -119,10 +120,11 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// print writes a result, with --json as JSON and otherwise as the text that f writes.
-func (p *program) print(result any, f func(w io.Writer)) error {
+// print writes a result, with --json as JSON and otherwise as the text that f writes, and commands that make sense then.
+func (p *program) print(result any, f func(w io.Writer), then ...step) error {
 	if !p.json {
 		f(p.out)
+		p.next(then)
 		return nil
 	}
 	e := json.NewEncoder(p.out)

@@ -15,10 +15,30 @@ import (
 )
 
 // screen shows lines at the bottom of a terminal that change.
-type screen struct{ *mpb.Progress }
+type screen struct {
+	*mpb.Progress
+	f *os.File
+}
 
-func newScreen(f *os.File) *screen {
-	return &screen{mpb.New(mpb.WithOutput(f), mpb.WithRefreshRate(250*time.Millisecond))}
+func (p *program) open(f *os.File) *screen {
+	s := &screen{mpb.New(mpb.WithOutput(f), mpb.WithRefreshRate(250*time.Millisecond)), f}
+	p.screen.Store(s)
+	return s
+}
+
+// close keeps the lines as they are; all rows have ended.
+func (p *program) close(s *screen) {
+	s.Wait()
+	p.screen.Store(nil)
+}
+
+// Write writes lines above those that change.
+func (s *screen) Write(b []byte) (int, error) {
+	n, err := s.Progress.Write(b)
+	if err != nil { // they have just ended
+		return s.f.Write(b)
+	}
+	return n, err
 }
 
 // row shows a line below those before it. text returns it for a number of columns and is called by another goroutine.
@@ -40,8 +60,7 @@ func (s *screen) row(text func(width int) string) (end func()) {
 
 // bar returns an observer that shows a run in a line, and a function that ends it.
 func (p *program) bar(f *os.File, start live.Start) (observe func(run.Progress), end func()) {
-	s := newScreen(f)
-	p.screen = s
+	s := p.open(f)
 	var lock sync.Mutex
 	var seen scores
 	now := status{name: start.Name, is: lab.Running}
@@ -67,7 +86,6 @@ func (p *program) bar(f *os.File, start live.Start) (observe func(run.Progress),
 			}
 			lock.Unlock()
 			ended()
-			s.Wait()
-			p.screen = nil
+			p.close(s)
 		}
 }

@@ -12,7 +12,6 @@ import (
 	"hdas/datasets"
 	"hdas/estimate"
 	"hdas/lab"
-	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/search"
 )
@@ -78,7 +77,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(found, func(w io.Writer) { describeResult(w, found, dir, nextSearch(s.File, config, found)) })
+			return p.print(found, func(w io.Writer) { describeResult(w, found, dir) }, after(s.File, config, found, dir.Path())...)
 		},
 	}
 	s.flags(c)
@@ -109,7 +108,7 @@ func nextSearch(file string, c configs.Search, found search.Result) string {
 	if !slices.Contains(configs.Names(), base) {
 		base = "stage-search"
 	}
-	lengths := "search.lengths=" + list(lengths(found.Genotype))
+	lengths := "search.lengths=" + list(found.Genotype.Lengths())
 	begin, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: base, Set: []string{lengths}, Alone: true})
 	if err != nil {
 		return ""
@@ -121,15 +120,15 @@ func nextSearch(file string, c configs.Search, found search.Result) string {
 	return strings.Join(words, " ")
 }
 
-// lengths returns the number of cells of each stage.
-func lengths(g genotype.Genotype) (ns []int) {
-	for _, s := range g.Stages {
-		ns = append(ns, len(s.Nodes))
+// after returns what makes sense with what a search has found.
+func after(file string, c configs.Search, found search.Result, folder string) []step {
+	if next := nextSearch(file, c, found); next != "" {
+		return []step{{next, "search the connections of stages with " + list(found.Genotype.Lengths()) + " cells"}}
 	}
-	return ns
+	return afterSearch(c, folder, len(found.Genotype.Stages) > 0)
 }
 
-func describeResult(w io.Writer, found search.Result, dir *run.Dir, next string) {
+func describeResult(w io.Writer, found search.Result, dir *run.Dir) {
 	fmt.Fprintf(w, "found %s\n", dir.Path(run.GenotypeFile))
 	if err := found.Genotype.Encode(w); err != nil {
 		fmt.Fprintln(w, err)
@@ -138,7 +137,4 @@ func describeResult(w io.Writer, found search.Result, dir *run.Dir, next string)
 		fmt.Fprintf(w, "\nstopped after epoch %d: the curvature of the validation loss grows fast (search.stop); the genotype is that of epoch %d\n", found.Epoch.Epoch, at)
 	}
 	fmt.Fprintf(w, "\nvalidation accuracy of the supernet %s\ndrawing %s\n", percent(found.Epoch.Valid.Top1), dir.Path(run.DrawingFile))
-	if next != "" {
-		fmt.Fprintf(w, "\ncells of each stage %s; search their connections: %s\n", list(lengths(found.Genotype)), next)
-	}
 }

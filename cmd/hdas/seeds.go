@@ -87,7 +87,7 @@ func (p *program) searchSeeds(cmd *cobra.Command, set *settings, c configs.Searc
 	case err != nil:
 		return err
 	}
-	return p.print(sum, func(w io.Writer) { writeSummary(w, sum) })
+	return p.print(sum, func(w io.Writer) { writeSummary(w, sum) }, afterSeeds(c, sum)...)
 }
 
 // commands returns the plan of the runs with the command that resumes one.
@@ -123,7 +123,7 @@ func (p *program) trainSeeds(cmd *cobra.Command, t *trainer, dir *run.Dir) error
 	if err != nil {
 		return err
 	}
-	return p.print(sum, func(w io.Writer) { writeTrainings(w, sum) })
+	return p.print(sum, func(w io.Writer) { writeTrainings(w, sum) }, reportStep(sum.Folder))
 }
 
 func writeTrainings(w io.Writer, s lab.Trainings) {

@@ -47,7 +47,7 @@ func TestKilledSeeds(t *testing.T) {
 		switch {
 		case !errors.As(err, &exit):
 			t.Fatalf("it ended before the signal, after %s: %v", at.file, err)
-		case at.how != syscall.SIGKILL && (exit.ExitCode() != exitStopped || !strings.HasSuffix(errs.String(), ": hdas search stage --resume --out "+folder+"\n") || strings.Count(errs.String(), "--out") != 1):
+		case at.how != syscall.SIGKILL && (exit.ExitCode() != exitStopped || !strings.HasSuffix(errs.String(), ": hdas search stage --resume --out "+folder+"\n") || strings.Count(errs.String(), ": stopped; --resume continues") != 1):
 			t.Fatalf("%v: %s", err, errs)
 		case at.how == syscall.SIGKILL && !exit.Sys().(syscall.WaitStatus).Signaled():
 			t.Fatalf("%v: %s", err, errs)

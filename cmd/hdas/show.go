@@ -77,7 +77,7 @@ networks that were trained elsewhere.`,
 			if err != nil {
 				return usageError{err}
 			}
-			return p.print(r, func(w io.Writer) { r.write(w, g) })
+			return p.print(r, func(w io.Writer) { r.write(w, g) }, step{command("draw", a[0], "-o", run.DrawingFile), "its drawing"})
 		},
 	}
 	f := c.Flags()

@@ -138,5 +138,5 @@ func (p *program) runTraining(c *cobra.Command, t *trainer, name string, begin f
 			fmt.Fprintf(w, "best epoch on the validation part: %d, checkpoint %s\n", last.Best, dir.Path(run.BestFile))
 		}
 		fmt.Fprintf(w, "checkpoint %s\n", dir.Path(run.CheckpointFile))
-	})
+	}, afterTraining(dir.Path())...)
 }

@@ -151,9 +151,7 @@ type view struct {
 }
 
 func (p *program) view(f *os.File, w *lab.Watcher, folder string) *view {
-	v := &view{screen: newScreen(f), p: p, watcher: w, folder: folder, lines: map[string]status{}}
-	p.screen = v.screen
-	return v
+	return &view{screen: p.open(f), p: p, watcher: w, folder: folder, lines: map[string]status{}}
 }
 
 // look shows the runs as they are now.
@@ -193,8 +191,7 @@ func (v *view) end() {
 	for _, e := range v.ends {
 		e()
 	}
-	v.Wait()
-	v.p.screen = nil
+	v.p.close(v.screen)
 }
 
 // following is watchOf for runs in processes of their own: on a terminal, this process shows their lines.

@@ -40,7 +40,7 @@ func TestLines(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &l); err != nil || l.Run != "stage search, seed 0" {
 			t.Fatalf("%s: %v", text, err)
 		}
-		if l.Message == "begins" && (l.Folder == "" || l.Resume == "" || l.Device == "" || l.Steps != 4) {
+		if l.Message == "start" && (l.Folder == "" || l.Resume == "" || l.Device == "" || l.Steps != 4) {
 			t.Errorf("%s", text)
 		}
 		if l.Message == "progress" && (l.Epochs != 2 || l.Steps != 4 || l.Left == nil || l.Step > 1 && l.LR == 0) || l.Message == "epoch done" && (l.Loss == 0 || l.LR == 0) {
@@ -48,7 +48,7 @@ func TestLines(t *testing.T) {
 		}
 		messages = append(messages, l.Message)
 	}
-	if got := strings.Join(messages, " "); got != "begins"+strings.Repeat(strings.Repeat(" progress", 5)+" epoch done", 2) {
+	if got := strings.Join(messages, " "); got != "start"+strings.Repeat(strings.Repeat(" progress", 5)+" epoch done", 2) {
 		t.Error(got)
 	}
 

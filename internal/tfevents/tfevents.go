@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"image"
 	"image/png"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -79,6 +80,28 @@ func Text(tag, text string) Value {
 	tensor := message{}.integer(1, dtString).bytes(2, shape).text(8, text)   // dtype, tensor_shape, string_val
 	metadata := message{}.bytes(1, message{}.text(1, "text"))                // plugin_data: plugin_name
 	return Value{message{}.text(1, tag).bytes(8, tensor).bytes(9, metadata)} // tag, tensor, metadata
+}
+
+// Hyperparameters returns settings, each a float64, a bool or a string, for TensorBoard's table of hyperparameters
+// (tensorboard/plugins/hparams/plugin_data.proto). began is in seconds since 1970. Without a description of the
+// experiment, TensorBoard compares runs by all their scalars.
+func Hyperparameters(settings map[string]any, began float64) Value {
+	var session message
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		var value message // google.protobuf.Value
+		switch v := settings[key].(type) {
+		case float64:
+			value = value.double(2, v)
+		case string:
+			value = value.text(3, v)
+		case bool:
+			value = value.integer(4, map[bool]uint64{true: 1}[v])
+		}
+		session = session.bytes(1, message{}.text(1, key).bytes(2, value)) // hparams: key, value
+	}
+	session = session.double(5, began)                                                                 // start_time_secs
+	metadata := message{}.bytes(1, message{}.text(1, "hparams").bytes(2, message{}.bytes(3, session))) // plugin_data: plugin_name, content: session_start_info
+	return Value{message{}.text(1, "_hparams_/session_start_info").bytes(9, metadata)}                 // tag, metadata
 }
 
 // Begin returns the start of a file that is begun at that time, in seconds since 1970.

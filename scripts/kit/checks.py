@@ -145,7 +145,7 @@ def doctor(p):
 
 
 # Tests that prepare Python packages with a checkout's scripts.
-NEED_CHECKOUT = "^(TestONNX|TestModules)$"
+NEED_CHECKOUT = "^(TestONNX|TestModules|TestTensorBoard)$"
 
 
 def tests(p):
