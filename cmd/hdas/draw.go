@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"hdas/draw"
+	"hdas/lab"
 	"hdas/run"
 )
 
@@ -22,30 +24,59 @@ func inFileName(r rune) rune {
 
 func (p *program) draw() *cobra.Command {
 	var out string
+	var epochs bool
 	c := &cobra.Command{
 		Use: "draw NAME|FILE|CELLS+STAGES|RUN", Short: "Draw a genotype's cells and stages as SVG",
-		Example: "  hdas draw Hs_DAS_CIFAR_stages -o stages.svg",
+		Long: `Draw a genotype's cells and stages as SVG. With --epochs, draw how the genotype of
+a search grew: the genotype of each epoch, one after the other, as an animated SVG
+or GIF. Half a second is an epoch; more than 60 epochs take 30 seconds together.`,
+		Example: "  hdas draw Hs_DAS_CIFAR_stages -o stages.svg\n  hdas draw runs/stages --epochs -o stages.gif",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
+			if epochs {
+				return p.drawEpochs(a[0], out)
+			}
 			g, err := run.LoadGenotype(a[0])
 			if err != nil {
 				return usageError{err}
 			}
-			if out == "-" {
-				return draw.Genotype(p.out, g)
-			}
-			if out == "" {
-				out = strings.TrimLeft(strings.Map(inFileName, g.Name), ".") + ".svg"
-			}
-			if err := aDrawing.may(out, genotypeInputs(a[0])...); err != nil {
-				return usageError{err}
-			}
-			if err := run.Replace(out, func(w io.Writer) error { return draw.Genotype(w, g) }); err != nil {
-				return err
-			}
-			return p.print(map[string]string{"file": out}, func(w io.Writer) { fmt.Fprintln(w, out) })
+			return p.drawing(out, g.Name, genotypeInputs(a[0]), aDrawing, func(w io.Writer) error { return draw.Genotype(w, g) })
 		},
 	}
-	c.Flags().StringVarP(&out, "output", "o", "", "file to write, .svg; - for standard output; default NAME.svg")
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write, .svg, with --epochs also .gif; - for standard output; default NAME.svg")
+	c.Flags().BoolVar(&epochs, "epochs", false, "draw the genotypes of all epochs of the search in the folder RUN, as an animation")
 	return c
+}
+
+// drawEpochs draws how the genotype of a search grew.
+func (p *program) drawEpochs(folder, out string) error {
+	if !run.Begun(folder) {
+		return usageError{fmt.Errorf("--epochs draws the genotypes of the epochs of a search: name its folder; %s is none", folder)}
+	}
+	frames, err := lab.Growth(folder)
+	if err != nil {
+		return usageError{err}
+	}
+	kind, write := aDrawing, draw.Animation
+	if strings.EqualFold(filepath.Ext(out), ".gif") {
+		kind, write = anAnimation, draw.AnimatedGIF
+	}
+	return p.drawing(out, frames[0].Genotype.Name+"-epochs", nil, kind, func(w io.Writer) error { return write(w, frames) })
+}
+
+// drawing writes a drawing to a file, or one of that name if none is given, or to the standard output.
+func (p *program) drawing(out, name string, inputs []string, kind output, write func(io.Writer) error) error {
+	if out == "-" {
+		return write(p.out)
+	}
+	if out == "" {
+		out = strings.TrimLeft(strings.Map(inFileName, name), ".") + ".svg"
+	}
+	if err := kind.may(out, inputs...); err != nil {
+		return usageError{err}
+	}
+	if err := run.Replace(out, write); err != nil {
+		return err
+	}
+	return p.print(map[string]string{"file": out}, func(w io.Writer) { fmt.Fprintln(w, out) })
 }
