@@ -1,9 +1,10 @@
-// Package draw draws genotypes as SVG: cells and stages from left to right, in the colours of the H-DAS
-// paper.
+// Package draw draws genotypes, as SVG or in pixels: cells and stages from left to right, in the colours of the H-DAS paper; and those
+// of the epochs of a search as an animation.
 package draw
 
 import (
 	"fmt"
+	"image"
 	"io"
 
 	"hdas/models/genotype"
@@ -46,13 +47,32 @@ type Drawer struct{ figures map[string]figure }
 
 // Genotype is the function Genotype.
 func (d *Drawer) Genotype(w io.Writer, g genotype.Genotype) error {
+	s, err := d.sheet(g)
+	if err != nil {
+		return err
+	}
+	return s.write(w)
+}
+
+// Picture returns the drawing of a genotype in pixels. It returns the same errors as Cell.
+func (d *Drawer) Picture(g genotype.Genotype) (image.Image, error) {
+	s, err := d.sheet(g)
+	if err != nil {
+		return nil, err
+	}
+	_, width, height := s.place()
+	return newPainter(width, height).sheet(s), nil
+}
+
+// sheet returns the sheet of a genotype.
+func (d *Drawer) sheet(g genotype.Genotype) (sheet, error) {
 	s := sheet{title: g.Name, note: g.Source}
 	var cells []figure
 	for _, name := range g.CellNames() {
 		cell := g.Cells[name]
 		f, err := d.figure(fmt.Sprintf("%q %v", name, cell), func() (figure, error) { return cellFigure(name, cell) })
 		if err != nil {
-			return err
+			return s, err
 		}
 		cells = append(cells, f)
 	}
@@ -61,11 +81,11 @@ func (d *Drawer) Genotype(w io.Writer, g genotype.Genotype) error {
 		name := fmt.Sprintf("stage %d", i+1)
 		f, err := d.figure(fmt.Sprintf("%q %q %q %v", name, stage.Cell, stage.Reduce, stage.DAG), func() (figure, error) { return stageFigure(name, stage) })
 		if err != nil {
-			return err
+			return s, err
 		}
 		s.flow([]figure{f})
 	}
-	return s.write(w)
+	return s, nil
 }
 
 // figure returns the figure of that key, which is laid out the first time.
@@ -74,13 +94,15 @@ func (d *Drawer) figure(key string, layOut func() (figure, error)) (figure, erro
 		return f, nil
 	}
 	f, err := layOut()
-	if err == nil && d.figures == nil {
+	if err != nil {
+		return f, err
+	}
+	if d.figures == nil {
 		d.figures = map[string]figure{}
 	}
-	if err == nil {
-		d.figures[key] = f
-	}
-	return f, err
+	f.key = key
+	d.figures[key] = f
+	return f, nil
 }
 
 func cellFigure(name string, d genotype.DAG) (figure, error) {

@@ -11,6 +11,7 @@ import (
 
 // figure is the drawing of one DAG. Coordinates are in pixels from its upper left corner.
 type figure struct {
+	key           string // the same for figures that are alike
 	title, note   string
 	boxes         []shape
 	labels        []shape
@@ -29,9 +30,25 @@ type shape struct {
 // curve is an edge between two states; its arrowhead is at (x,y).
 type curve struct {
 	from, to int
-	path     string
+	start    point
+	segments []segment
 	x, y     float64
 	dead     bool
+}
+
+type point struct{ x, y float64 }
+
+// segment leads to a point: a straight line or, if bend is true, a Bezier curve that is horizontal at both ends and
+// half of the way steep.
+type segment struct {
+	to   point
+	bend bool
+}
+
+// controls returns the control points of a bent segment from a point.
+func (s segment) controls(from point) (a, b point) {
+	half := (from.x + s.to.x) / 2
+	return point{half, from.y}, point{half, s.to.y}
 }
 
 // Widths of the gaps between layers in pixels. A gap is wider if its edges are steeper.
@@ -130,7 +147,7 @@ func (g *graph) curve(r []int, dead bool, port float64, left, right []float64) c
 	c := curve{from: r[0], to: r[last], dead: dead, y: port}
 	p := g.Points[r[0]]
 	x, y := right[p.Layer], p.At
-	c.path = "M" + number(x) + " " + number(y)
+	c.start = point{x, y}
 	for i, id := range r[1:] {
 		q := g.Points[id]
 		if i+1 < last && left[q.Layer] == right[q.Layer] {
@@ -140,15 +157,10 @@ func (g *graph) curve(r []int, dead bool, port float64, left, right []float64) c
 		if i+1 == last {
 			c.x, tox, toy = left[q.Layer], left[q.Layer]-arrow+1, port
 		}
-		half := (x + tox) / 2
-		if toy == y {
-			c.path += "H" + number(tox)
-		} else {
-			c.path += "C" + number(half) + " " + number(y) + " " + number(half) + " " + number(toy) + " " + number(tox) + " " + number(toy)
-		}
+		c.segments = append(c.segments, segment{point{tox, toy}, toy != y})
 		x, y = right[q.Layer], toy
 		if i+1 < last && x > tox {
-			c.path += "H" + number(x)
+			c.segments = append(c.segments, segment{to: point{x, y}})
 		}
 	}
 	return c

@@ -40,7 +40,7 @@ func overlap(d genotype.DAG) error {
 			label, own = own, own+1
 		}
 		k++
-		for _, p := range samples(c.path) {
+		for _, p := range samples(c.path()) {
 			for i, s := range shapes {
 				if i == c.from || i == c.to || i == label {
 					continue

@@ -59,9 +59,14 @@ func headWidth(s string, size float64) float64 {
 	return float64(letters(s)) * size * sansLetter
 }
 
-// write writes the sheet in one call of w.Write.
-func (s sheet) write(w io.Writer) error {
-	var b strings.Builder
+// placed is a figure at its place on a sheet.
+type placed struct {
+	figure
+	left, top float64
+}
+
+// place returns the figures at their places, and the size of the sheet.
+func (s sheet) place() (list []placed, width, height float64) {
 	y := float64(margin)
 	if s.title != "" {
 		y += titleHeight
@@ -69,8 +74,7 @@ func (s sheet) write(w io.Writer) error {
 	if s.note != "" {
 		y += noteHeight
 	}
-	width := max(headWidth(s.title, 22), headWidth(s.note, 12))
-	var body strings.Builder
+	width = max(headWidth(s.title, 22), headWidth(s.note, 12))
 	for i, row := range s.rows {
 		if i > 0 {
 			y += rowSpace
@@ -80,31 +84,49 @@ func (s sheet) write(w io.Writer) error {
 			if k > 0 {
 				x += figureGap
 			}
-			f.write(&body, x, y)
+			list = append(list, placed{f, x, y})
 			x += f.outer()
 			height = max(height, f.height)
 		}
 		width = max(width, x-margin)
 		y += headHeight + height
 	}
-	width, y = width+2*margin, y+margin
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" role="img" width="%s" height="%s" viewBox="0 0 %s %s" font-family="%s" font-size="14" fill="#222">`+"\n", number(width), number(y), number(width), number(y), sans)
+	return list, width + 2*margin, y + margin
+}
+
+// write writes the sheet in one call of w.Write.
+func (s sheet) write(w io.Writer) error {
+	var b strings.Builder
+	figures, width, height := s.place()
 	name := s.title
-	if name == "" && len(s.rows) > 0 {
-		name = s.rows[0][0].title
+	if name == "" && len(figures) > 0 {
+		name = figures[0].title
 	}
-	fmt.Fprintf(&b, "<title>%s</title>\n", escape(name))
-	fmt.Fprintf(&b, `<rect width="%s" height="%s" fill="white"/>`+"\n", number(width), number(y))
-	if s.title != "" {
-		fmt.Fprintf(&b, `<text x="%d" y="%d" font-size="22" font-weight="bold">%s</text>`+"\n", margin, margin+16, escape(s.title))
+	begin(&b, name, width, height)
+	s.writeHead(&b)
+	for _, f := range figures {
+		f.write(&b, f.left, f.top)
 	}
-	if s.note != "" {
-		fmt.Fprintf(&b, `<text x="%d" y="%d" font-size="12" fill="#666">%s</text>`+"\n", margin, margin+37, escape(s.note))
-	}
-	b.WriteString(body.String())
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// begin writes the start of a document of that name, with its background.
+func begin(b *strings.Builder, name string, width, height float64) {
+	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" role="img" width="%s" height="%s" viewBox="0 0 %s %s" font-family="%s" font-size="14" fill="#222">`+"\n", number(width), number(height), number(width), number(height), sans)
+	fmt.Fprintf(b, "<title>%s</title>\n", escape(name))
+	fmt.Fprintf(b, `<rect width="%s" height="%s" fill="white"/>`+"\n", number(width), number(height))
+}
+
+// writeHead writes the title and the note of a sheet.
+func (s sheet) writeHead(b *strings.Builder) {
+	if s.title != "" {
+		fmt.Fprintf(b, `<text x="%d" y="%d" font-size="22" font-weight="bold">%s</text>`+"\n", margin, margin+16, escape(s.title))
+	}
+	if s.note != "" {
+		fmt.Fprintf(b, `<text x="%d" y="%d" font-size="12" fill="#666">%s</text>`+"\n", margin, margin+37, escape(s.note))
+	}
 }
 
 // Stroke styles; dashes are for edges and boxes without a path to the output.
@@ -127,7 +149,7 @@ func (f figure) write(b *strings.Builder, x, y float64) {
 		if c.dead {
 			style = deadStroke
 		}
-		fmt.Fprintf(b, `<path data-from="%d" data-to="%d" d="%s"%s/>`+"\n", c.from, c.to, c.path, style)
+		fmt.Fprintf(b, `<path data-from="%d" data-to="%d" d="%s"%s/>`+"\n", c.from, c.to, c.path(), style)
 	}
 	b.WriteString("</g>\n" + `<g fill="#555">` + "\n")
 	for _, c := range f.curves {
@@ -147,6 +169,21 @@ func (f figure) write(b *strings.Builder, x, y float64) {
 		s.writeLabel(b)
 	}
 	b.WriteString("</g>\n</g>\n</g>\n")
+}
+
+// path returns the curve as the data of an SVG path.
+func (c curve) path() string {
+	text, at := "M"+number(c.start.x)+" "+number(c.start.y), c.start
+	for _, s := range c.segments {
+		if s.bend {
+			a, b := s.controls(at)
+			text += "C" + number(a.x) + " " + number(a.y) + " " + number(b.x) + " " + number(b.y) + " " + number(s.to.x) + " " + number(s.to.y)
+		} else {
+			text += "H" + number(s.to.x)
+		}
+		at = s.to
+	}
+	return text
 }
 
 func (s shape) rect(b *strings.Builder, radius float64, fill, style string) {

@@ -337,6 +337,38 @@ func TestDecisionsOfStages(t *testing.T) {
 	contains(t, page, "stage 1: number of cells (beta)", "3 cells 58\u00a0%", "stage 1: operations of each edge", "Dead cells")
 }
 
+// The weights of the edges of a node have a plot for each node; stages that are one DAG are one; an operation has the same
+// colour wherever it is.
+func TestMixtures(t *testing.T) {
+	g, err := genotype.Load("DARTS_V2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := space.Cells([]string{"normal", "reduce"}, 4, operations).Under([]int{3, 3}, 2, genotype.Candidates{Stage: []string{"none", "skip_connect"}, Shared: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Run{Path: "x", DAGs: s.DAGs(), Records: [][]byte{record(t, 1, map[string]any{"genotype": encoded(t, g), "alpha": map[string]any{
+		"alpha.normal": make([]float64, 14*len(operations)), "edge.normal": append(make([]float64, 13), math.Log(3)), "alpha.stage1": []float64{0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1},
+	}})}}
+	list, err := mixtures(read(r.Records), r.DAGs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range list {
+		got = append(got, fmt.Sprintf("%s, %d plots, %v, %s", m.Title, len(m.Plots), m.Legend[len(m.Legend)-1], m.Plots[len(m.Plots)-1].Note))
+	}
+	want := []string{
+		"cell normal: operations of each edge, 14 plots, {dil_conv_5x5 6}, none 12\u00a0%",
+		"cell normal: edges of each node, 4 plots, {from 2 4}, from 2 43\u00a0%",
+		"all stages: operations of each edge, 6 plots, {skip_connect 2}, skip_connect 73\u00a0%",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+}
+
 // Several runs have their curves in common plots, a row each in the table, and a section each.
 func TestSeveralRuns(t *testing.T) {
 	training := Run{Path: "runs/five/seed-1", Cells: []string{"runs/five/seed-1"}, Training: true, Evaluate: "hdas eval", Records: [][]byte{[]byte(`{"epoch":1,"train":{"loss":3},"test":{"top1":0.5,"loss":2}}`)}}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hdas/internal/tfevents"
+	"hdas/models/genotype"
 	"hdas/run"
 	"maps"
 	"math"
@@ -173,7 +174,14 @@ func TestTensorBoard(t *testing.T) {
 			d = reopen(t, d)
 			continue
 		}
-		check(t, d.Append(evolved(epoch), run.Shown{Tag: "grad_norm/weights", Value: float64(epoch) / 2}))
+		e := evolved(epoch)
+		name := map[bool]string{false: "DARTS_V1", true: "DARTS_V2"}[epoch >= 3]
+		g, err := genotype.Published(name)
+		check(t, err)
+		var text strings.Builder
+		check(t, g.Encode(&text))
+		e.Genotype = text.String()
+		check(t, d.Append(e, run.Shown{Tag: "grad_norm/weights", Value: float64(epoch) / 2}))
 	}
 	c := exec.Command("../scripts/setup.sh", "onnx", "testdata/events.py", d.Path())
 	var errs strings.Builder
@@ -199,6 +207,9 @@ func TestTensorBoard(t *testing.T) {
 	}
 	if !slices.Equal(got.Histograms["alpha/normal"], all) || !slices.Equal(got.Images["softmax/normal"], all) {
 		t.Errorf("histograms %v, images %v", got.Histograms, got.Images)
+	}
+	if !slices.Equal(got.Images["drawing/genotype"], []int{1, 2, 3}) { // in epoch 2 the resumed run has drawn none yet
+		t.Errorf("drawings of epochs %v", got.Images["drawing/genotype"])
 	}
 	if len(got.Texts["genotype"]) != 4 || len(got.Texts["config"]) != 1 || !strings.Contains(got.Texts["config"][0], "name: digits") {
 		t.Errorf("texts %q", got.Texts)

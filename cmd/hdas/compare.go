@@ -59,21 +59,25 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 			if dry {
 				return p.dryRun(&r, load, func() (estimate.Estimate, error) { return lab.EstimateCompare(c.Context(), config, drawn, p.watch()) })
 			}
-			dir, err := r.open(c, &s, "compare", load)
+			dir, err := r.open(c, &s, "compare", lab.Holding{Comparison: true}, load)
 			if err != nil {
 				return err
 			}
 			defer dir.Close()
-			if !r.resume {
-				if err := drawn.Begin(config, dir); err != nil {
-					return err
-				}
+			switch {
+			case r.again:
+				err = drawn.Same(dir)
+			case !r.resume:
+				err = drawn.Begin(config, dir)
+			}
+			if err != nil {
+				return err
 			}
 			r, err := lab.Compare(c.Context(), config, dir, p.watchOf(&s))
 			if err != nil {
 				return err
 			}
-			return p.print(r, func(w io.Writer) { writeComparison(w, r) })
+			return p.print(r, func(w io.Writer) { writeComparison(w, r) }, reportStep(r.Folder))
 		},
 	}
 	s.flags(c)

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/lab"
-	"hdas/run"
 )
 
 func (p *program) demo() *cobra.Command {
@@ -22,7 +21,8 @@ func (p *program) demo() *cobra.Command {
 		Long: `Run the paper's method at a tiny scale on the embedded digits: search the cells,
 the number of cells in each stage, and the connections of the stages; then train
 the network found with three seeds and, with the same settings, three networks
-drawn at random: cells and stages of the same size.`,
+drawn at random: cells and stages of the same size. A report of all runs is written
+to the folder.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if out == "" {
@@ -32,7 +32,14 @@ drawn at random: cells and stages of the same size.`,
 			if err != nil {
 				return err
 			}
-			return p.print(t, func(w io.Writer) { writeDemo(w, t) })
+			page := filepath.Join(out, reportFile)
+			if _, err := p.writePage(page, []string{out}); err != nil {
+				return err
+			}
+			return p.print(struct {
+				lab.DemoResult
+				Report string `json:"report"`
+			}{t, page}, func(w io.Writer) { writeDemo(w, t); fmt.Fprintf(w, "Report: %s\n", page) })
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "folder of the runs; default runs/demo and the time")
@@ -61,7 +68,6 @@ searches and longer trainings: hdas search stage --seeds 4 --config stage-search
 Computed on %s (%s), %d threads, libtorch %s. With others sums are rounded in another order, and
 searches as short as these may find other genotypes.
 
-%s. Runs, checkpoints, genotypes: %s
-Drawings: %s
-`, m.Device, m.Instructions, m.Threads, m.Libtorch, duration(t.Seconds), t.Folder, filepath.Join(t.Folder, "*", run.DrawingFile))
+%s. Runs, checkpoints, genotypes, drawings: %s
+`, m.Device, m.Instructions, m.Threads, m.Libtorch, duration(t.Seconds), t.Folder)
 }

@@ -47,7 +47,7 @@ confidence and accuracy over 15 equally wide bins of the confidence.`,
 				fmt.Fprintf(w, "%s%s on %s, %s: top-1 %s, top-5 %s, loss %.4f over %d images\n",
 					plain(r.Genotype), of, r.Dataset, r.Split, percent(r.Top1), percent(r.Top5), r.Loss, r.Samples)
 				writeReport(w, r.Report, top)
-			}, afterTraining(a[0])[1:]...)
+			}, afterTraining(a[0])[1:3]...)
 		},
 	}
 	p.acceptsData(c)

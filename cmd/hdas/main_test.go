@@ -215,7 +215,7 @@ func TestSearchTrainEval(t *testing.T) {
 	if code, _, errs := call(t, "eval", at("stages")); code != exitFailed || !strings.Contains(errs, "train its genotype first") {
 		t.Errorf("eval of a search: exit %d, %s", code, errs)
 	}
-	if code, _, errs := call(t, "search", "cell", "--out", at("stages")); code == 0 || !strings.Contains(errs, "--resume") {
+	if code, _, errs := call(t, "search", "cell", "--config", "tiny-cell", "--out", at("stages")); code == 0 || !strings.Contains(errs, "begin another run with another --out") {
 		t.Errorf("a second run in one folder: exit %d, %s", code, errs)
 	}
 

@@ -65,6 +65,7 @@ func afterSearch(c configs.Search, folder string, staged bool) []step {
 	return []step{
 		{command(append([]string{"train", folder}, flags...)...), "train the network found"},
 		{command(append([]string{"compare", folder}, flags...)...), "is it better than random ones?"},
+		reportStep(folder),
 	}
 }
 
@@ -74,16 +75,24 @@ func afterTraining(folder string) []step {
 		{command("eval", folder), "accuracy of each class"},
 		{command("predict", folder, "IMAGE"), "classify images"},
 		{command("export", folder, "-o", "network.onnx"), "for other programs; also .pt, .py"},
+		reportStep(folder),
 	}
 }
 
-// afterSeeds returns what makes sense with the genotype selected of several seeds.
+// reportStep is the report of a run, or of the runs below a folder.
+func reportStep(folder string) step {
+	return step{command("report", folder), "curves, decisions and drawings on a page"}
+}
+
+// afterSeeds returns what makes sense with the searches of several seeds, of which one may be selected.
 func afterSeeds(c configs.Search, s lab.Summary) []step {
 	g, err := run.LoadGenotype(s.Selected)
 	if s.Selected == "" || err != nil {
-		return nil
+		return []step{reportStep(s.Folder)}
 	}
-	return afterSearch(c, s.Selected, len(g.Stages) > 0)
+	steps := afterSearch(c, s.Selected, len(g.Stages) > 0)
+	steps[len(steps)-1] = reportStep(s.Folder)
+	return steps
 }
 
 // afterCheck returns what makes sense with data sets that were read without faults.

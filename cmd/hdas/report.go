@@ -48,26 +48,33 @@ runs are also shown together.`,
 					return usageError{err}
 				}
 			}
-			r, err := reportOf(a, filepath.Dir(out))
-			if err != nil {
-				return usageError{err}
-			}
-			var page bytes.Buffer
-			if err := report.Write(&page, r); err != nil {
+			runs, err := p.writePage(out, a)
+			if err != nil || out == "-" {
 				return err
 			}
-			if out == "-" {
-				_, err := page.WriteTo(p.out)
-				return err
-			}
-			if err := run.Replace(out, func(w io.Writer) error { _, err := page.WriteTo(w); return err }); err != nil {
-				return err
-			}
-			return p.print(map[string]any{"file": out, "runs": len(r.Runs)}, func(w io.Writer) { fmt.Fprintln(w, out) })
+			return p.print(map[string]any{"file": out, "runs": runs}, func(w io.Writer) { fmt.Fprintln(w, out) })
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write, .html; - for standard output; default report.html, in the folder RUN if there is but one")
 	return c
+}
+
+// writePage writes the report of the runs in folders and below them to a file, - for the standard output, and returns
+// the number of runs.
+func (p *program) writePage(out string, folders []string) (runs int, err error) {
+	r, err := reportOf(folders, filepath.Dir(out))
+	if err != nil {
+		return 0, usageError{err}
+	}
+	var page bytes.Buffer
+	if err := report.Write(&page, r); err != nil {
+		return 0, err
+	}
+	if out == "-" {
+		_, err := page.WriteTo(p.out)
+		return len(r.Runs), err
+	}
+	return len(r.Runs), run.Replace(out, func(w io.Writer) error { _, err := page.WriteTo(w); return err })
 }
 
 // reportOf returns the report of the runs in folders and below them, for a page in the folder `from`.

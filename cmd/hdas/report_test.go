@@ -84,7 +84,7 @@ func TestReportPage(t *testing.T) {
 }
 
 // The report of a training has the evaluation that the training and eval agree on, and that of a search what it decides,
-// even if the cells of its stages are gone.
+// even if the cells of its stages are gone. How the genotype of the search grew can be drawn.
 func TestReportOfRuns(t *testing.T) {
 	folder := t.TempDir()
 	at := func(name string) string { return filepath.Join(folder, name) }
@@ -102,6 +102,24 @@ func TestReportOfRuns(t *testing.T) {
 	for _, text := range []string{"Decided last, in epoch", "stage 3: operations of each edge", "c(k−2) → 0", "Depth loss", "Dead cells"} {
 		if !strings.Contains(page, text) {
 			t.Errorf("no %q in the report of the search", text)
+		}
+	}
+	for file, begin := range map[string]string{"grown.svg": "<svg", "grown.gif": "GIF89a"} {
+		must(t, "draw", at("search"), "--epochs", "-o", at(file))
+		must(t, "draw", at("search"), "--epochs", "-o", at(file)) // replaces it
+		if text := read(t, at(file)); !strings.HasPrefix(text, begin) {
+			t.Errorf("%s begins with %.20q", file, text)
+		}
+	}
+	if svg := must(t, "draw", at("search"), "--epochs", "-o", "-"); !strings.Contains(svg, "of 2</text>") && !strings.Contains(svg, "epochs 1 to 2") {
+		t.Errorf("%.500s", svg)
+	}
+	for args, says := range map[string]string{
+		"draw " + at("trained") + " --epochs": "no epoch with a genotype", "draw DARTS_V2 --epochs": "DARTS_V2", "draw DARTS_V2 -o " + at("x.gif"): ".svg",
+		"draw " + at("search") + " --epochs -o " + at("grown.png"): ".svg",
+	} {
+		if code, _, errs := call(t, strings.Fields(args)...); code != exitUsage || !strings.Contains(errs, says) {
+			t.Errorf("%s: exit %d, %s", args, code, errs)
 		}
 	}
 	was := read(t, at("trained/"+run.EvaluationFile))
