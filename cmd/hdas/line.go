@@ -121,7 +121,7 @@ func (s status) parts() (all [parts]forms) {
 		all[ofStep] = forms{fmt.Sprintf("step %d/%d", s.Step, s.Steps), fmt.Sprintf("%d/%d", s.Step, s.Steps), ""}
 	}
 	of := ""
-	if s.Train.Samples > 0 && !s.ended && !s.Learned() {
+	if s.TrainEpoch > 0 && !s.ended && !s.Learned() {
 		of = fmt.Sprintf(" (epoch %d)", s.TrainEpoch)
 	}
 	if s.Train.Samples > 0 {
