@@ -64,14 +64,10 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 				return err
 			}
 			defer dir.Close()
-			switch {
-			case r.again:
-				err = drawn.Same(dir)
-			case !r.resume:
-				err = drawn.Begin(config, dir)
-			}
-			if err != nil {
-				return err
+			if !r.resume {
+				if err := drawn.Begin(config, dir); err != nil {
+					return err
+				}
 			}
 			r, err := lab.Compare(c.Context(), config, dir, p.watchOf(&s))
 			if err != nil {
