@@ -99,7 +99,9 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 			if err != nil {
 				return err
 			}
-			c.Meta.Done = done
+			if c.Meta.Done = done; batch > 0 {
+				c.Meta.Means = scalars.means
+			}
 			return dir.Save(c)
 		})
 	}
@@ -111,7 +113,8 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 	}
 	for epoch, batch := s.Epoch, s.Batch; epoch < s.Epochs; epoch, batch = epoch+1, 0 {
 		w.Begin(time.Now())
-		scalars.reset()
+		scalars.reset(dir.means)
+		dir.means = nil
 		observe(Progress{State: w.at(epoch, batch)})
 		for b, err := range t.Batches(context.WithoutCancel(ctx), epoch, batch) {
 			if err != nil {
@@ -150,9 +153,9 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 		}
 		enough = enough || epoch+1 == s.Epochs
 		// The record is written before the checkpoint: a run resumed from the checkpoint would not write it again.
-		more := []Shown{{"time/images_per_second", w.now.ImagesPerSecond}}
+		more := []Shown{{imagesTag, w.now.ImagesPerSecond}}
 		for tag, m := range scalars.means {
-			more = append(more, Shown{tag, m.sum / float64(m.n)})
+			more = append(more, Shown{tag, m.Sum / float64(m.N)})
 		}
 		if err := dir.Append(record, more...); err != nil {
 			return err
