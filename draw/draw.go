@@ -1,9 +1,10 @@
-// Package draw draws genotypes as SVG: cells and stages from left to right, in the colours of the H-DAS paper; and those
+// Package draw draws genotypes, as SVG or in pixels: cells and stages from left to right, in the colours of the H-DAS paper; and those
 // of the epochs of a search as an animation.
 package draw
 
 import (
 	"fmt"
+	"image"
 	"io"
 
 	"hdas/models/genotype"
@@ -51,6 +52,16 @@ func (d *Drawer) Genotype(w io.Writer, g genotype.Genotype) error {
 		return err
 	}
 	return s.write(w)
+}
+
+// Picture returns the drawing of a genotype in pixels. It returns the same errors as Cell.
+func (d *Drawer) Picture(g genotype.Genotype) (image.Image, error) {
+	s, err := d.sheet(g)
+	if err != nil {
+		return nil, err
+	}
+	_, width, height := s.place()
+	return newPainter(width, height).sheet(s), nil
 }
 
 // sheet returns the sheet of a genotype.

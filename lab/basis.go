@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hdas/datasets"
+	"hdas/internal/filekind"
 	"hdas/run"
 	"hdas/torch"
 )
@@ -110,6 +111,14 @@ func partOf(d datasets.Dataset) (run.Part, error) {
 // from what the run was begun with in a way that would change its meaning.
 func (w Watch) keep(d *run.Dir, m memory, now run.Basis) (run.Basis, error) {
 	b := now
+	if h, err := HeldIn(d.Path()); err == nil && !m.known && h != (Holding{}) { // of an earlier version: its settings are known
+		if text, err := filekind.ReadText(d.Path(run.ConfigFile), mostPlan); err == nil {
+			was := run.Basis{Config: string(text)}
+			if err := w.allow(d.Path(), was.Differences(run.Basis{Config: now.Config})); err != nil {
+				return b, err
+			}
+		}
+	}
 	if m.known {
 		if err := w.allow(d.Path(), m.was.Differences(now)); err != nil {
 			return b, err
@@ -131,7 +140,7 @@ func (w Watch) hold(d *run.Dir, m memory, now run.Basis) (*run.Basis, error) {
 // allow returns an error if differences change the meaning of a run, unless the user accepts them.
 func (w Watch) allow(path string, list []run.Difference) error {
 	if text := run.Texts(list, run.MustMatch); text != "" {
-		return fmt.Errorf("%s was begun with something else: %s; put that back, or begin another run", path, text)
+		return fmt.Errorf("%s was begun with something else: %s; put that back, or begin another run with another --out", path, text)
 	}
 	if text := run.Texts(list, run.MayChange); text != "" {
 		return w.accept(path, text)

@@ -130,8 +130,11 @@ const (
 )
 
 // Begin writes the plan, its genotypes and the configuration of the trainings to a folder, which Compare
-// then uses.
+// then uses. If the folder holds a comparison, it returns an error unless that is the same.
 func (p ComparePlan) Begin(c configs.Train, d *run.Dir) error {
+	if h, err := HeldIn(d.Path()); err != nil || h.Comparison {
+		return errors.Join(err, p.same(d))
+	}
 	for _, g := range p.networks {
 		if err := d.Vacant(g.Name, g.Name+".yaml"); err != nil {
 			return err

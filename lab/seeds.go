@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -130,13 +131,16 @@ func (s Seeds) keep(c configs.Search, d *run.Dir) error {
 	if err := s.vacant(c.Common, d); err != nil {
 		return err
 	}
-	if s.Select != nil && !selecting(d) {
+	if s.Select != nil {
 		if err := trainable(c, *s.Select); err != nil {
 			return &Untrainable{err}
 		}
 		training, err := s.Select.YAML()
 		if err != nil {
 			return err
+		}
+		if was, err := filekind.Read(d.Path(selectionFile), mostPlan); err == nil && !bytes.Equal(was, training) {
+			return fmt.Errorf("%s was begun with another selecting training; choose another folder with --out", d.Path())
 		}
 		if err := d.WriteFile(selectionFile, training); err != nil {
 			return err

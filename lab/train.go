@@ -25,6 +25,9 @@ import (
 // folder, and returns the record of the last epoch. If ctx is cancelled, it saves a checkpoint and returns
 // a *Stopped error.
 func Train(ctx context.Context, c configs.Train, g genotype.Genotype, d *run.Dir, w Watch) (train.Epoch, error) {
+	if err := sameGenotype(d, g); err != nil {
+		return train.Epoch{}, err
+	}
 	m, err := w.remember(d.Path())
 	if err != nil {
 		return train.Epoch{}, err

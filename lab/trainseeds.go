@@ -40,7 +40,7 @@ func TrainSeeds(ctx context.Context, c configs.Train, g genotype.Genotype, s See
 	if err != nil {
 		return sum, err
 	}
-	if err := s.vacant(c.Common, d); err != nil {
+	if err := errors.Join(s.vacant(c.Common, d), sameGenotype(d, g)); err != nil {
 		return sum, err
 	}
 	basis, err := w.beginTrainings(c, d, s.folders(c.Common, d))

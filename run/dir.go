@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hdas/draw"
 )
 
 // Dir is the folder of a run. It is locked against other processes until Close.
@@ -21,7 +23,9 @@ type Dir struct {
 
 	appended appended
 	table    table
-	events   int64     // size of the file of events with the records so far; 0: it is to be read
+	events   int64 // size of the file of events with the records so far; 0: it is to be read
+	drawer   draw.Drawer
+	drawn    string    // the genotype of the last picture in the events
 	since    time.Time // of the last record, or when the folder was opened
 }
 

@@ -14,6 +14,7 @@ import (
 	"hdas/draw"
 	"hdas/internal/filekind"
 	"hdas/internal/tfevents"
+	"hdas/models/genotype"
 )
 
 // Mixture holds the probabilities of the candidate operations of a DAG.
@@ -76,7 +77,11 @@ func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record a
 			more = append(more, tfevents.Image("softmax/"+x.DAG, about, draw.Heat(x.Probabilities)))
 		}
 	}
-	if file, err = appendEvents(file, stamp, line, more); err != nil {
+	picture, err := d.picture(line)
+	if err != nil {
+		return err
+	}
+	if file, err = appendEvents(file, stamp, line, append(more, picture...)); err != nil {
 		return err
 	}
 	was := d.events
@@ -85,6 +90,24 @@ func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record a
 		return d.WriteFile(eventsFile, file)
 	}
 	return appendTo(path, was, file)
+}
+
+// picture returns the drawing of the genotype in a record, nothing if it is that of the record before.
+func (d *Dir) picture(line []byte) ([]tfevents.Value, error) {
+	var r struct{ Genotype string }
+	if json.Unmarshal(line, &r) != nil || r.Genotype == "" || r.Genotype == d.drawn {
+		return nil, nil
+	}
+	g, err := genotype.Decode(strings.NewReader(r.Genotype))
+	if err != nil {
+		return nil, nil // another text
+	}
+	picture, err := d.drawer.Picture(g)
+	if err != nil {
+		return nil, err
+	}
+	d.drawn = r.Genotype
+	return []tfevents.Value{tfevents.Image("drawing/genotype", "The genotype of the epoch; it is there where it has changed.", picture)}, nil
 }
 
 // eventsBefore returns the size of the part of a file of events before those of an epoch, and the last step in it.

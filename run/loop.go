@@ -84,7 +84,9 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 			if step, fault := scalars.read(); fault != nil {
 				return fmt.Errorf("epoch %d, step %d: %w: %s%s", epoch+1, first+step+1, fault, s.Diverged, dir.lastGood())
 			}
-			w.read(batch == s.Batches, t.Score)
+			if batch > 0 { // otherwise the steps are those of the epoch before
+				w.read(batch == s.Batches, epoch, t.Score)
+			}
 			return nil
 		})
 	}
@@ -160,7 +162,6 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 		}
 		w.Epoch(time.Now())
 		observe(Progress{State: w.at(epoch+1, 0), Record: record})
-		w.now.Train = score.Score{}
 		switch {
 		case enough:
 			return nil
@@ -197,10 +198,10 @@ func (w *watched) at(epoch, batch int) live.State {
 	return w.now
 }
 
-// read reads the score of the steps of the epoch so far, unless it was just read and need not be.
-func (w *watched) read(must bool, score func() score.Score) {
+// read reads the score of the steps of an epoch so far, unless it was just read and need not be.
+func (w *watched) read(must bool, epoch int, score func() score.Score) {
 	if now := time.Now(); must || now.Sub(w.scored) > often {
-		w.scored, w.now.Train = now, score()
+		w.scored, w.now.Train, w.now.TrainEpoch = now, score(), epoch+1
 	}
 }
 

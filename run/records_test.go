@@ -1,9 +1,11 @@
 package run_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"hdas/internal/tfevents"
+	"hdas/models/genotype"
 	"hdas/run"
 	"maps"
 	"math"
@@ -172,7 +174,14 @@ func TestTensorBoard(t *testing.T) {
 			d = reopen(t, d)
 			continue
 		}
-		check(t, d.Append(evolved(epoch), run.Shown{Tag: "grad_norm/weights", Value: float64(epoch) / 2}))
+		e := evolved(epoch)
+		name := map[bool]string{false: "DARTS_V1", true: "DARTS_V2"}[epoch >= 3]
+		g, err := genotype.Published(name)
+		check(t, err)
+		var text strings.Builder
+		check(t, g.Encode(&text))
+		e.Genotype = text.String()
+		check(t, d.Append(e, run.Shown{Tag: "grad_norm/weights", Value: float64(epoch) / 2}))
 	}
 	c := exec.Command("../scripts/setup.sh", "onnx", "testdata/events.py", d.Path())
 	var errs strings.Builder
@@ -198,6 +207,9 @@ func TestTensorBoard(t *testing.T) {
 	}
 	if !slices.Equal(got.Histograms["alpha/normal"], all) || !slices.Equal(got.Images["softmax/normal"], all) {
 		t.Errorf("histograms %v, images %v", got.Histograms, got.Images)
+	}
+	if !slices.Equal(got.Images["drawing/genotype"], []int{1, 2, 3}) { // in epoch 2 the resumed run has drawn none yet
+		t.Errorf("drawings of epochs %v", got.Images["drawing/genotype"])
 	}
 	if len(got.Texts["genotype"]) != 4 || len(got.Texts["config"]) != 1 || !strings.Contains(got.Texts["config"][0], "name: digits") {
 		t.Errorf("texts %q", got.Texts)
@@ -267,5 +279,34 @@ func TestTableAndEventsFollowTheRecords(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A program that appends all records writes what several that append one each write, and sees when another one has
+// changed the file.
+func TestAppendKnowsTheFile(t *testing.T) {
+	one, each := create(t), create(t)
+	for e := range 4 {
+		r := map[string]any{"epoch": e + 1, "lr": 1 / float64(e+1), "text": strings.Repeat("x", e)}
+		check(t, one.Append(r))
+		check(t, each.Append(r))
+		each = reopen(t, each)
+	}
+	for _, name := range []string{records, "epochs.csv"} {
+		a, err := os.ReadFile(one.Path(name))
+		check(t, err)
+		b, err := os.ReadFile(each.Path(name))
+		check(t, err)
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s: %q and %q", name, a, b)
+		}
+	}
+	if scalars(t, one) != scalars(t, each) {
+		t.Error("the events differ")
+	}
+	check(t, os.WriteFile(one.Path(records), []byte("{\"epoch\":1}\n"), 0o600))
+	check(t, one.Append(record{2}))
+	if got := recordsOf(t, one); got != "{\"epoch\":1}\n{\"epoch\":2}\n" {
+		t.Errorf("after a change from outside: %q", got)
 	}
 }

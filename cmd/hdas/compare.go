@@ -59,7 +59,7 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 			if dry {
 				return p.dryRun(&r, load, func() (estimate.Estimate, error) { return lab.EstimateCompare(c.Context(), config, drawn, p.watch()) })
 			}
-			dir, err := r.open(c, &s, "compare", load)
+			dir, err := r.open(c, &s, "compare", lab.Holding{Comparison: true}, load)
 			if err != nil {
 				return err
 			}

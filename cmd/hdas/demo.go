@@ -42,7 +42,7 @@ to the folder.`,
 			}{t, page}, func(w io.Writer) { writeDemo(w, t); fmt.Fprintf(w, "Report: %s\n", page) })
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "folder of the runs; default runs/demo and the time")
+	c.Flags().StringVar(&out, "out", "", "folder of the runs; default runs/demo and the time. If a demo was stopped there, it goes on")
 	c.Flags().Uint64Var(&seed, "seed", 0, "seed of all runs and of the random networks")
 	machineFlags(c.Flags(), &device, &threads)
 	return c

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"image/png"
 	"io"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"hdas/draw"
 	"hdas/lab"
+	"hdas/models/genotype"
 	"hdas/run"
 )
 
@@ -26,8 +28,8 @@ func (p *program) draw() *cobra.Command {
 	var out string
 	var epochs bool
 	c := &cobra.Command{
-		Use: "draw NAME|FILE|CELLS+STAGES|RUN", Short: "Draw a genotype's cells and stages as SVG",
-		Long: `Draw a genotype's cells and stages as SVG. With --epochs, draw how the genotype of
+		Use: "draw NAME|FILE|CELLS+STAGES|RUN", Short: "Draw a genotype's cells and stages as SVG or PNG",
+		Long: `Draw a genotype's cells and stages as SVG or PNG. With --epochs, draw how the genotype of
 a search grew: the genotype of each epoch, one after the other, as an animated SVG
 or GIF. Half a second is an epoch; more than 60 epochs take 30 seconds together.`,
 		Example: "  hdas draw Hs_DAS_CIFAR_stages -o stages.svg\n  hdas draw runs/stages --epochs -o stages.gif",
@@ -40,12 +42,24 @@ or GIF. Half a second is an epoch; more than 60 epochs take 30 seconds together.
 			if err != nil {
 				return usageError{err}
 			}
-			return p.drawing(out, g.Name, genotypeInputs(a[0]), aDrawing, func(w io.Writer) error { return draw.Genotype(w, g) })
+			kind, write := aDrawing, draw.Genotype
+			if strings.EqualFold(filepath.Ext(out), ".png") {
+				kind, write = aPicture, writePicture
+			}
+			return p.drawing(out, g.Name, genotypeInputs(a[0]), kind, func(w io.Writer) error { return write(w, g) })
 		},
 	}
-	c.Flags().StringVarP(&out, "output", "o", "", "file to write, .svg, with --epochs also .gif; - for standard output; default NAME.svg")
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write, .svg or .png, with --epochs .svg or .gif; - for standard output; default NAME.svg")
 	c.Flags().BoolVar(&epochs, "epochs", false, "draw the genotypes of all epochs of the search in the folder RUN, as an animation")
 	return c
+}
+
+func writePicture(w io.Writer, g genotype.Genotype) error {
+	picture, err := new(draw.Drawer).Picture(g)
+	if err != nil {
+		return err
+	}
+	return png.Encode(w, picture)
 }
 
 // drawEpochs draws how the genotype of a search grew.

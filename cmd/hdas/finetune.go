@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -112,7 +113,11 @@ func (p *program) finetuneImported(c *cobra.Command, t *trainer, f importer, fil
 		return err
 	}
 	defer os.RemoveAll(filepath.Dir(imported))
-	t.Set = append(t.Set, fmt.Sprintf("train.init=%q", imported))
+	start := imported
+	if begun := filepath.Join(t.out, run.ImportFile); t.out != "" && sameFile(begun, imported) { // the same command has begun the run
+		start = begun
+	}
+	t.Set = append(t.Set, fmt.Sprintf("train.init=%q", start))
 	kept := ""
 	err = p.runTraining(c, t, "finetune", func(d *run.Dir) error {
 		data, err := filekind.Read(imported, 1<<40)
@@ -127,4 +132,11 @@ func (p *program) finetuneImported(c *cobra.Command, t *trainer, f importer, fil
 		os.Remove(kept)
 	}
 	return err
+}
+
+// sameFile reports whether two files can be read and have the same content.
+func sameFile(a, b string) bool {
+	x, err := filekind.Read(a, 1<<40)
+	y, other := filekind.Read(b, 1<<40)
+	return err == nil && other == nil && bytes.Equal(x, y)
 }

@@ -15,8 +15,9 @@ import (
 // status is what a line of progress shows of a run.
 type status struct {
 	name string
-	many bool // the name tells the line from others
-	wide int  // columns of the longest of their names
+	many bool   // the name tells the line from others
+	wide int    // columns of the longest of their names
+	more string // a second line
 	live.State
 	last, best *float64 // accuracy of the last epoch, and the highest of an epoch
 	of         string   // the images of both: "validation" or "test"
@@ -119,8 +120,12 @@ func (s status) parts() (all [parts]forms) {
 	case s.Steps > 0 && !s.ended:
 		all[ofStep] = forms{fmt.Sprintf("step %d/%d", s.Step, s.Steps), fmt.Sprintf("%d/%d", s.Step, s.Steps), ""}
 	}
+	of := ""
+	if s.TrainEpoch > 0 && !s.ended && !s.Learned() {
+		of = fmt.Sprintf(" (epoch %d)", s.TrainEpoch)
+	}
 	if s.Train.Samples > 0 {
-		all[ofLoss] = forms{fmt.Sprintf("loss %.4f", s.Train.Loss), fmt.Sprintf("loss %.2f", s.Train.Loss), ""}
+		all[ofLoss] = forms{fmt.Sprintf("loss %.4f%s", s.Train.Loss, of), fmt.Sprintf("loss %.2f%s", s.Train.Loss, of), ""}
 		all[ofAccuracy] = forms{"accuracy " + percent(s.Train.Top1), "acc " + percent(s.Train.Top1), fmt.Sprintf("acc %.1f %%", 100*s.Train.Top1), ""}
 	}
 	if s.LR > 0 {
@@ -133,7 +138,9 @@ func (s status) parts() (all [parts]forms) {
 	if s.Memory > 0 {
 		all[ofMemory] = forms{"memory " + estimate.Size(s.Memory), estimate.Size(s.Memory), ""}
 	}
-	if s.EpochLeft > 0 || s.Left > 0 {
+	if s.ended && s.Left > 0 {
+		all[ofLeft] = forms{clock(s.Left) + " left"}
+	} else if s.EpochLeft > 0 || s.Left > 0 {
 		all[ofLeft] = forms{fmt.Sprintf("left: epoch %s, run %s", clock(s.EpochLeft), clock(s.Left)), clock(s.Left) + " left", clock(s.Left)}
 	} else if s.note != "" {
 		all[ofLeft] = forms{s.note}

@@ -28,6 +28,7 @@ type output struct {
 var (
 	aGenotype   = output{"a genotype", []string{".yaml", ".yml"}}
 	aDrawing    = output{"an SVG drawing", []string{".svg"}}
+	aPicture    = output{"a PNG image", []string{".png"}}
 	anAnimation = output{"a GIF image", []string{".gif"}}
 	aReport     = output{"a report", []string{".html"}}
 	aCheckpoint = output{run.ImportedWeights, []string{".safetensors"}}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/datasets"
+	"hdas/lab"
 	"hdas/run"
 )
 
@@ -17,17 +18,19 @@ import (
 type place struct {
 	out    string
 	resume bool
+	again  bool // the folder holds what the same command has begun
 }
 
 func (r *place) flags(c *cobra.Command) {
-	c.Flags().StringVar(&r.out, "out", "", "folder of the run; default: a name with the time in runs/")
+	c.Flags().StringVar(&r.out, "out", "", "folder of the run; default: a name with the time in runs/. If the same command has begun it, it goes on")
 	c.Flags().BoolVar(&r.resume, "resume", false, "resume the run in --out with its own configuration and data")
 }
 
-// open returns the folder of the run: the one to resume, whose configuration it puts into s, or a new one.
-// load reads all other inputs of the command and returns the data set; it is called before a new folder is
-// created, so that a mistake in them creates none.
-func (r *place) open(c *cobra.Command, s *settings, name string, load func() (datasets.Spec, error)) (*run.Dir, error) {
+// open returns the folder of the run: the one to resume, whose configuration it puts into s, one that holds what the same
+// command has begun, or a new one. load reads all other inputs of the command and returns the data set; it is called
+// before a new folder is created, so that a mistake in them creates none. what the command begins in a new folder must
+// be what an old one holds; other differences are found when the run is opened.
+func (r *place) open(c *cobra.Command, s *settings, name string, what lab.Holding, load func() (datasets.Spec, error)) (*run.Dir, error) {
 	if !r.resume {
 		data, err := load()
 		if err == nil {
@@ -39,7 +42,17 @@ func (r *place) open(c *cobra.Command, s *settings, name string, load func() (da
 		if r.out == "" {
 			r.out = filepath.Join("runs", name+time.Now().Format("-20060102-150405"))
 		}
-		return run.Create(r.out)
+		held, err := lab.HeldIn(r.out)
+		switch {
+		case err != nil:
+			return nil, err
+		case held == lab.Holding{}:
+			return run.Create(r.out)
+		case held != what:
+			return nil, fmt.Errorf("%s already holds %s, and not %s; choose another folder with --out", r.out, held, what)
+		}
+		r.again = true
+		return run.Open(r.out)
 	}
 	if r.out == "" {
 		return nil, usageError{errors.New("--resume needs the folder of the run: --out DIR")}

@@ -57,7 +57,7 @@ func (p *program) root() *cobra.Command {
 descent (H-DAS), and trains, evaluates, shows and draws the networks found.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or configuration,
-130 stopped by Ctrl-C, SIGTERM or SIGHUP; searches and trainings save a
+130 stopped by Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP; searches and trainings save a
 checkpoint, from which --resume continues. A second signal ends the program at
 once, without a checkpoint.`,
 		SilenceUsage: true, SilenceErrors: true,
@@ -176,10 +176,10 @@ func (s *settings) overrides(c *cobra.Command) configs.Overrides {
 	return o
 }
 
-// changed returns the name of a flag that was given and changes more of the configuration than the device and
-// the number of threads, "" if there is none.
+// changed returns the name of a flag that was given and changes more of the configuration than the device, the
+// number of threads and the folder of the data, "" if there is none.
 func (s *settings) changed(c *cobra.Command) string {
-	for _, flag := range []string{"config", "set", "seed", "data-dir"} {
+	for _, flag := range []string{"config", "set", "seed"} {
 		if c.Flags().Changed(flag) {
 			return flag
 		}

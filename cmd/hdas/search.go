@@ -65,7 +65,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 					return lab.EstimateSearch(c.Context(), config, p.watch())
 				})
 			}
-			dir, err := r.open(c, &s, "search-"+string(kind), load)
+			dir, err := r.open(c, &s, "search-"+string(kind), many.holding(), load)
 			if err != nil {
 				return err
 			}

@@ -69,6 +69,14 @@ func (s *seeds) check(c *cobra.Command, kind configs.Kind, r *place) error {
 	return nil
 }
 
+// holding is what the folder of the runs holds.
+func (s *seeds) holding() lab.Holding {
+	if s.n > 1 {
+		return lab.Holding{Seeds: s.n}
+	}
+	return lab.Holding{Run: true}
+}
+
 // plan returns the searches of the flags, without the command that runs one.
 func (s *seeds) plan() lab.Seeds { return lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection} }
 

@@ -5,15 +5,20 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
-// untilStopped returns a context that the first Ctrl-C, SIGTERM or SIGHUP cancels, so that a run stops with
-// a checkpoint. A second one ends the program at once, even within a step. SIGHUP stays ignored under nohup.
-// A write to a closed pipe becomes an error; it does not end the program.
+// repeated is the time within which a scheduler, as Slurm and torchrun, sends its signals again.
+const repeated = 10 * time.Second
+
+// untilStopped returns a context that the first Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP cancels, so that a run stops with
+// a checkpoint. A second one ends the program at once, even within a step; but those that a scheduler sends repeatedly,
+// SIGTERM and SIGUSR1, do so only after a while. SIGHUP stays ignored under nohup. A write to a closed pipe becomes an
+// error; it does not end the program.
 func untilStopped() context.Context {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	stops := make(chan os.Signal, 2)
-	signal.Notify(stops, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(stops, os.Interrupt, syscall.SIGTERM, syscall.SIGUSR1)
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(stops, syscall.SIGHUP)
 	}
@@ -21,8 +26,12 @@ func untilStopped() context.Context {
 	go func() {
 		<-stops
 		cancel()
-		<-stops
-		os.Exit(exitFailed)
+		first := time.Now()
+		for s := range stops {
+			if scheduled := s == syscall.SIGTERM || s == syscall.SIGUSR1; !scheduled || time.Since(first) > repeated {
+				os.Exit(exitFailed)
+			}
+		}
 	}()
 	return ctx
 }

@@ -58,6 +58,23 @@ func TestClosedTerminal(t *testing.T) {
 	}
 }
 
+// The signals that a scheduler sends, also several at once, stop a search with a checkpoint.
+func TestSchedulersSignals(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "run")
+	c, errs := process(t, "yes", brief(ownImages(t, briefImages), folder)...)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ends := until(t, filepath.Join(folder, "checkpoint.safetensors"), c, errs)
+	for _, s := range []os.Signal{syscall.SIGUSR1, syscall.SIGTERM, syscall.SIGTERM} {
+		c.Process.Signal(s)
+		time.Sleep(time.Millisecond)
+	}
+	if code := exitOf(<-ends); code != exitStopped || !strings.Contains(errs.String(), "--resume --out "+folder) {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+}
+
 // A second Ctrl-C ends the program within a step: there is no checkpoint.
 func TestSecondCtrlC(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "run")

@@ -112,12 +112,12 @@ func (p *program) runTraining(c *cobra.Command, t *trainer, name string, begin f
 			return lab.EstimateTrainings(c.Context(), t.config, t.g, t.many.plan(), p.watch())
 		})
 	}
-	dir, err := t.open(c, &t.settings, name, load)
+	dir, err := t.open(c, &t.settings, name, t.many.holding(), load)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	if begin != nil && !t.resume {
+	if begin != nil && !t.resume && !t.again {
 		if err := begin(dir); err != nil {
 			return err
 		}

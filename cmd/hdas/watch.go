@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"hdas/lab"
 	"hdas/live"
+	"hdas/metric/score"
 )
 
 func (p *program) watching() *cobra.Command {
@@ -45,33 +45,34 @@ the command that resumes it.`,
 			case err != nil:
 				return usageError{err}
 			case len(list) == 0:
-				return usageError{fmt.Errorf("no run in %s or below", cmp.Or(a...))}
+				return usageError{fmt.Errorf("no run in %s or below", strings.Join(a, ", "))}
 			}
 			if f, ok := terminal(p.out); ok && !once && !p.json {
 				v := p.view(f, w, "")
-				v.look()
-				repeat(c, w, every, v.look)
+				err := repeat(c, w, every, func() error { return v.look(true) })
 				v.end()
-				return p.resumable(w)
+				if err != nil {
+					return err
+				}
+				list, err = w.Look()
+				p.resumable(list)
+				return err
 			}
 			told := map[string]string{}
-			tell := func() {
+			tell := func() error {
+				list, err := w.Look()
 				for _, r := range list {
-					if is := fmt.Sprint(r.State, r.Epoch, r.Fault); told[r.Path] != is {
+					if is := fmt.Sprint(r.State, r.Epoch, r.Fault); told[r.Path] != is && err == nil {
 						told[r.Path] = is
-						err = errors.Join(err, p.tell(r))
+						err = p.tell(r, once)
 					}
 				}
+				return err
 			}
-			tell()
-			if !once {
-				repeat(c, w, every, func() {
-					if list, err = w.Look(); err == nil {
-						tell()
-					}
-				})
+			if once {
+				return tell()
 			}
-			return err
+			return repeat(c, w, every, tell)
 		},
 	}
 	c.Flags().Var(&pause{&every}, "every", "time between two looks at the runs")
@@ -79,27 +80,35 @@ the command that resumes it.`,
 	return c
 }
 
-// repeat calls look again and again until all runs have ended or the command is stopped.
-func repeat(c *cobra.Command, w *lab.Watcher, every time.Duration, look func()) {
+// repeat calls look until all runs have ended, the command is stopped, or look returns an error, as of a folder that is
+// gone.
+func repeat(c *cobra.Command, w *lab.Watcher, every time.Duration, look func() error) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for w.Running() {
+	for {
+		if err := look(); err != nil || !w.Running() {
+			return err
+		}
 		select {
 		case <-c.Context().Done():
-			return
+			return nil
 		case <-tick.C:
-			look()
 		}
 	}
 }
 
-// tell prints a line about a run.
-func (p *program) tell(r lab.Run) error {
+// tell prints a line about a run: where it is now, or what its last epoch has brought.
+func (p *program) tell(r lab.Run, now bool) error {
 	if p.json {
 		return json.NewEncoder(p.out).Encode(r)
 	}
 	s := statusOf(r, r.Path)
-	s.ended = r.Live == nil || r.Live.Step == 0
+	if !now && s.TrainEpoch != r.Progress.Epoch {
+		s.Train = score.Score{}
+	}
+	if !now {
+		s.ended, s.Epoch, s.Step = true, r.Progress.Epoch, 0
+	}
 	_, err := fmt.Fprintln(p.out, line(s, anyWidth))
 	return err
 }
@@ -129,14 +138,29 @@ func statusOf(r lab.Run, name string) status {
 }
 
 // resumable prints the commands that resume the runs that have been stopped.
-func (p *program) resumable(w *lab.Watcher) error {
-	list, err := w.Look()
+func (p *program) resumable(list []lab.Run) {
+	told := map[string]bool{}
 	for _, r := range list {
-		if r.State == lab.NotDone {
-			fmt.Fprintf(p.out, "resume %s: %s\n", r.Path, lab.ResumeCommand(r.Path))
+		if again := lab.ResumeCommand(r.Path); r.State == lab.NotDone && !told[again] {
+			told[again] = true
+			fmt.Fprintln(p.out, "resume: "+again)
 		}
 	}
-	return err
+}
+
+// about says what a run is and has found, or how it is resumed.
+func about(r lab.Run) string {
+	switch {
+	case r.State == lab.NotDone:
+		return "resume: " + lab.ResumeCommand(r.Path)
+	case r.State == lab.DamagedRun:
+		return plain(r.Fault)
+	case r.Found != "":
+		return plain(fmt.Sprintf("%s on %s, found: %s", r.Kind, r.Data, r.Found))
+	case r.Best == nil && strings.HasSuffix(r.Kind, " search"):
+		return plain(fmt.Sprintf("%s on %s", r.Kind, r.Data))
+	}
+	return plain(fmt.Sprintf("%s of %s on %s", r.Kind, r.Genotype, r.Data))
 }
 
 // view shows a line for each run of a watcher on a terminal.
@@ -144,7 +168,7 @@ type view struct {
 	*screen
 	p       *program
 	watcher *lab.Watcher
-	folder  string // to which the names of the runs are relative; may be empty
+	folder  string // to which the names of the runs are relative; if it is empty, a second line says what a run is
 	lock    sync.Mutex
 	lines   map[string]status // by path
 	ends    []func()
@@ -154,12 +178,9 @@ func (p *program) view(f *os.File, w *lab.Watcher, folder string) *view {
 	return &view{screen: p.open(f), p: p, watcher: w, folder: folder, lines: map[string]status{}}
 }
 
-// look shows the runs as they are now.
-func (v *view) look() {
+// look shows the runs as they are now, those that are new only if it may.
+func (v *view) look(may bool) error {
 	list, err := v.watcher.Look()
-	if err != nil {
-		return // of a folder that is gone; the lines stay
-	}
 	wide, names := 0, make([]string, len(list))
 	for i, r := range list {
 		if names[i] = r.Path; v.folder != "" {
@@ -170,20 +191,35 @@ func (v *view) look() {
 	for i, r := range list {
 		is := statusOf(r, names[i])
 		is.wide = wide
+		if v.folder == "" {
+			is.more, is.found = "  "+about(r), ""
+			if r.State == lab.NotDone || r.State == lab.DamagedRun {
+				is.note = string(r.State) // the second line says more
+			}
+		}
 		v.lock.Lock()
 		_, known := v.lines[r.Path]
 		v.lines[r.Path] = is
 		v.lock.Unlock()
-		if !known {
-			v.ends = append(v.ends, v.row(func(width int) string {
-				v.lock.Lock()
-				defer v.lock.Unlock()
-				at := v.lines[r.Path]
-				at.State = at.Since(time.Now())
-				return line(at, width)
-			}))
+		if known || !may {
+			continue
+		}
+		v.ends = append(v.ends, v.row(func(width int) string {
+			at := v.status(r.Path)
+			at.State = at.Since(time.Now())
+			return line(at, width)
+		}))
+		if v.folder == "" {
+			v.ends = append(v.ends, v.row(func(width int) string { return runewidth.Truncate(v.status(r.Path).more, width, "…") }))
 		}
 	}
+	return err
+}
+
+func (v *view) status(path string) status {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	return v.lines[path]
 }
 
 // end keeps the lines as they are.
@@ -216,7 +252,7 @@ func (p *program) following(s *settings) lab.Watch {
 				case <-stop:
 					going = false
 				}
-				v.look()
+				v.look(going)
 			}
 		})
 		p.unfollow = sync.OnceFunc(func() {

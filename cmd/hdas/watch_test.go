@@ -26,7 +26,7 @@ func TestLines(t *testing.T) {
 	}
 	var messages []string
 	for text := range strings.Lines(errs) {
-		if strings.HasPrefix(text, "hdas: ") {
+		if !strings.HasPrefix(text, "{") { // notes, and the next commands
 			continue
 		}
 		var l struct {
@@ -87,7 +87,7 @@ func TestWatch(t *testing.T) {
 		"a/probe  epoch 0/5  stopped; resume: hdas train --resume --out a/probe\n",
 		"a/training  epoch 0/5  test 90.00 % (best 90.00 %)  stopped; resume: hdas train",
 		"a/tuning  epoch 4/5  step 7/9  lr 0.5\n",
-		"b/search  epoch 0/9  validation 25.00 % (best 50.00 %)  begins\n",
+		"b/search  epoch 1/9  validation 25.00 % (best 50.00 %)  begins\n",
 		"c/damaged  damaged: c/damaged/epochs.jsonl, line 1",
 	} {
 		if !strings.Contains(got, want) {
