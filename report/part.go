@@ -70,14 +70,16 @@ func partOf(at int, r Run, h history) (s part, err error) {
 	return s, nil
 }
 
-// Latest returns the decisions of the last epoch that decided anything.
-func (s part) Latest() (list []decision) {
-	for _, d := range s.Decisions {
-		if d.Since == s.Decisions[0].Since {
-			list = append(list, d)
-		}
+// Latest returns the decisions of the last epoch that decided anything, at most five, and More how many others there are.
+func (s part) Latest() []decision { return s.Decisions[:min(5, s.latest())] }
+func (s part) More() int          { return max(0, s.latest()-5) }
+
+func (s part) latest() int {
+	n := 0
+	for n < len(s.Decisions) && s.Decisions[n].Since == s.Decisions[0].Since {
+		n++
 	}
-	return list
+	return n
 }
 
 // factsOf returns the values of a JSON object, in its order, with names; those of objects in it have the names joined by dots.

@@ -376,6 +376,7 @@ func TestSeveralRuns(t *testing.T) {
 	other.Path, other.Cells = "runs/five/seed-2", []string{"runs/five/seed-2"}
 	g := Group{Path: "runs/five", About: "The same run with 2 seeds.", Rows: []Member{{"test", "seed-1", 0.5}, {"test", "seed-2", 0.7}}, Facts: []Fact{{"top-1", "60 %"}}}
 	page := written(t, Report{Columns: []string{"path"}, Runs: []Run{training, other, searched(t, 2)}, Groups: []Group{g}})
+	contains(t, written(t, Report{Runs: []Run{searched(t, 1)}}), "Decided last, in epoch 1: ", "; and 65 more (<a")
 	contains(t, page, "Report of 3 runs", `<a href="#run-2">runs/five/seed-2</a>`, `<h2 id="run-3">runs/cells</h2>`, "Top-1 on test images", "</i>five/seed-1</li>", "</i>cells</li>", "70.00\u00a0%", "60 %", "each run; line: mean")
 	alone := written(t, Report{Columns: []string{"path"}, Runs: []Run{training}})
 	if strings.Contains(alone, "All runs") {
