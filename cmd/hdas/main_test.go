@@ -195,6 +195,9 @@ func TestSearchTrainEval(t *testing.T) {
 	if err := json.Unmarshal([]byte(must(t, "eval", at("trained"), "--json")), &score); err != nil || score.Samples != 1000 {
 		t.Errorf("score %+v, %v", score, err)
 	}
+	if code, _, errs := call(t, "eval", at("trained"), "--data-dir", folder); code != exitUsage || !strings.Contains(errs, "digits, which are embedded") {
+		t.Errorf("images beside the digits: exit %d, %s", code, errs)
+	}
 	must(t, "draw", at("stages"), "-o", at("drawn.svg"))
 	var runs []lab.Run
 	if err := json.Unmarshal([]byte(must(t, "runs", folder, "--sort", "-kind", "--json")), &runs); err != nil || len(runs) != 2 {
