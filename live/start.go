@@ -17,7 +17,7 @@ type Start struct {
 
 	Name          string `json:"name"`                    // "stage search, seed 0"
 	Kind          string `json:"kind"`                    // "stage search", "training", "fine-tuning", "linear probe"
-	Configuration string `json:"configuration,omitempty"` // the built-in one or the file that it was begun with; empty: the defaults
+	Configuration string `json:"configuration,omitempty"` // the built-in one or the file that it was begun with; empty: the defaults, or its own
 	Seed          uint64 `json:"seed"`
 	Runs          int    `json:"runs,omitempty"`    // that the process runs in processes of their own, with consecutive seeds; 0: one, in this process
 	AtOnce        int    `json:"at_once,omitempty"` // of them

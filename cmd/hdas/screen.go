@@ -45,7 +45,8 @@ func (s *screen) Write(b []byte) (int, error) {
 // end keeps the line as it is then.
 func (s *screen) row(text func(width int) string) (end func()) {
 	fill := mpb.BarFillerFunc(func(w io.Writer, st decor.Statistics) error {
-		_, err := io.WriteString(w, text(st.AvailableWidth-1)) // a full line would wrap on some terminals
+		// A full line would wrap on some terminals, and Ctrl-C moves the cursor: the terminal echoes it as ^C.
+		_, err := io.WriteString(w, "\r"+text(st.AvailableWidth-1))
 		return err
 	})
 	b, err := s.Add(0, fill, mpb.BarFillerTrim())
@@ -82,7 +83,7 @@ func (p *program) bar(f *os.File, start live.Start) (observe func(run.Progress),
 			now.State = now.Since(time.Now())
 			now.is, now.note = lab.Done, "took "+clock(now.Seconds)
 			if now.Epoch < now.Epochs {
-				now.is = lab.NotDone
+				now.is, now.note = lab.NotDone, "stopped after "+clock(now.Seconds)
 			}
 			lock.Unlock()
 			ended()

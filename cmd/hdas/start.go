@@ -18,11 +18,11 @@ func writeStart(w io.Writer, s live.Start) {
 	if s.Configuration != "" {
 		title += fmt.Sprintf(" (%s)", plain(s.Configuration))
 	}
-	if at := s.ResumedAt; at != nil {
+	switch at := s.ResumedAt; {
+	case at != nil && at.Step > 0:
+		title += fmt.Sprintf(", resumed after step %d of epoch %d", at.Step, at.Epoch+1)
+	case at != nil:
 		title += fmt.Sprintf(", resumed after epoch %d", at.Epoch)
-		if at.Step > 0 {
-			title += fmt.Sprintf(" and %d steps", at.Step)
-		}
 	}
 	fmt.Fprintln(w, title)
 	on := []string{s.Device}
