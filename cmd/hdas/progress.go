@@ -149,7 +149,7 @@ func (p *program) begin(s live.Start) (observe func(run.Progress), end func()) {
 		return nil, func() {}
 	}
 	last := time.Now()
-	var r scores
+	r := scoresOf(s)
 	return func(at run.Progress) {
 		now := time.Now()
 		if at.Record == nil && (p.logs.every == 0 || now.Sub(last) < p.logs.every) {
@@ -234,6 +234,21 @@ func metrics(record any) map[string]any {
 type scores struct {
 	last, best *float64
 	of         string
+}
+
+// scoresOf returns the accuracies of the epochs that a run had finished before it was resumed.
+func scoresOf(s live.Start) (r scores) {
+	if s.ResumedAt == nil {
+		return r
+	}
+	seen, err := run.Look(s.Folder)
+	if err != nil {
+		return r // the run itself says what is damaged
+	}
+	for _, record := range seen.Records[:min(s.ResumedAt.Epoch, len(seen.Records))] {
+		r.add(json.RawMessage(record))
+	}
+	return r
 }
 
 // add adds a record, unless it is nil.

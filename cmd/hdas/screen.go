@@ -63,8 +63,8 @@ func (s *screen) row(text func(width int) string) (end func()) {
 func (p *program) bar(f *os.File, start live.Start) (observe func(run.Progress), end func()) {
 	s := p.open(f)
 	var lock sync.Mutex
-	var seen scores
-	now := status{name: start.Name, is: lab.Running}
+	seen := scoresOf(start)
+	now := status{name: start.Name, is: lab.Running, last: seen.last, best: seen.best, of: seen.of}
 	now.Epochs, now.Steps, now.Time = start.Epochs, start.Steps, time.Now()
 	ended := s.row(func(width int) string {
 		lock.Lock()

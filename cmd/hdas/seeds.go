@@ -86,8 +86,8 @@ func (p *program) searchSeeds(cmd *cobra.Command, set *settings, c configs.Searc
 	if err != nil {
 		return err
 	}
-	defer func() { p.unfollow() }()
 	sum, err := lab.SearchSeeds(cmd.Context(), c, plan, dir, p.following(set))
+	p.unfollow() // what is written from here on is below the lines of the runs
 	var cannot *lab.Untrainable
 	switch {
 	case errors.As(err, &cannot):
@@ -126,8 +126,8 @@ func (p *program) trainSeeds(cmd *cobra.Command, t *trainer, dir *run.Dir) error
 	if err != nil {
 		return err
 	}
-	defer func() { p.unfollow() }()
 	sum, err := lab.TrainSeeds(cmd.Context(), t.config, t.g, plan, dir, p.following(&t.settings))
+	p.unfollow()
 	if err != nil {
 		return err
 	}
