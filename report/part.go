@@ -10,9 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"hdas/estimate"
-	"hdas/live"
 )
 
 // part is the section of a run.
@@ -101,11 +98,14 @@ func readable(f Fact) Fact {
 			f.Value = t.Format("2006-01-02 15:04:05 MST")
 		}
 	case "memory.expected", "memory.free":
-		if n, err := strconv.ParseInt(f.Value, 10, 64); err == nil {
-			f.Value = estimate.Size(n)
+		if bytes, err := strconv.ParseFloat(f.Value, 64); err == nil {
+			f.Value = fmt.Sprintf("%.2f GB", bytes/1e9)
 		}
 	case "data.parts":
-		var parts []live.Part
+		var parts []struct {
+			Name   string
+			Images int
+		}
 		if json.Unmarshal([]byte(f.Value), &parts) == nil {
 			var texts []string
 			for _, p := range parts {
@@ -118,30 +118,16 @@ func readable(f Fact) Fact {
 	return f
 }
 
-// latest is what was decided last: in which epoch, a few decisions, and how many more.
-type latest struct {
-	Epoch int
-	List  []decision
-	More  int
-}
+// Latest returns the decisions of the last epoch that decided anything, at most five, and More how many others there are.
+func (s part) Latest() []decision { return s.Decisions[:min(5, s.latest())] }
+func (s part) More() int          { return max(0, s.latest()-5) }
 
-// Latest returns the decisions of the last epoch that decided anything; nil after a single epoch, which decides all.
-func (s part) Latest() *latest {
-	const most = 6
-	if len(s.Decisions) == 0 || s.Epochs < 2 {
-		return nil
+func (s part) latest() int {
+	n := 0
+	for n < len(s.Decisions) && s.Decisions[n].Since == s.Decisions[0].Since {
+		n++
 	}
-	l := latest{Epoch: s.Decisions[0].Since}
-	for _, d := range s.Decisions {
-		switch {
-		case d.Since != l.Epoch:
-		case len(l.List) < most:
-			l.List = append(l.List, d)
-		default:
-			l.More++
-		}
-	}
-	return &l
+	return n
 }
 
 // factsOf returns the values of a JSON object, in its order, with names; those of objects in it have the names joined by dots.

@@ -52,5 +52,8 @@ func (f field) number() (v float64, ok bool) {
 	case "null":
 		return 0, false
 	}
+	if c := f.value[0]; c != '-' && (c < '0' || c > '9') {
+		return 0, false
+	}
 	return v, json.Unmarshal(f.value, &v) == nil
 }

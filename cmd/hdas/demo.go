@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/lab"
+	"hdas/live"
+	"hdas/run"
 )
 
 func (p *program) demo() *cobra.Command {
@@ -28,7 +30,13 @@ to the folder.`,
 			if out == "" {
 				out = filepath.Join("runs", "demo"+time.Now().Format("-20060102-150405"))
 			}
-			t, err := lab.Demo(c.Context(), out, seed, device, threads, p.watch())
+			watch := p.watch()
+			begin := watch.Begin
+			watch.Begin = func(s live.Start) (func(run.Progress), func()) {
+				defer func() { p.several = true }() // the runs after the first differ in their networks alone
+				return begin(s)
+			}
+			t, err := lab.Demo(c.Context(), out, seed, device, threads, watch)
 			if err != nil {
 				return err
 			}

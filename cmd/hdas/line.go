@@ -128,8 +128,12 @@ func (s status) parts() (all [parts]forms) {
 	case s.Steps > 0 && !s.ended:
 		all[ofStep] = forms{fmt.Sprintf("step %d/%d", s.Step, s.Steps), fmt.Sprintf("%d/%d", s.Step, s.Steps), ""}
 	}
+	of := ""
+	if s.TrainEpoch > 0 && !s.ended && !s.Learned() {
+		of = fmt.Sprintf(" (epoch %d)", s.TrainEpoch)
+	}
 	if s.Train.Samples > 0 {
-		all[ofLoss] = forms{fmt.Sprintf("loss %.4f", s.Train.Loss), fmt.Sprintf("loss %.2f", s.Train.Loss), ""}
+		all[ofLoss] = forms{fmt.Sprintf("loss %.4f%s", s.Train.Loss, of), fmt.Sprintf("loss %.2f%s", s.Train.Loss, of), ""}
 		all[ofAccuracy] = forms{"accuracy " + percent(s.Train.Top1), "acc " + percent(s.Train.Top1), fmt.Sprintf("acc %.1f %%", 100*s.Train.Top1), ""}
 	}
 	if s.LR > 0 {

@@ -181,7 +181,7 @@ func (p *program) log(name string, at run.Progress, r scores) {
 		return
 	}
 	line.Int("step", at.Step).Int("steps", at.Steps).Float64("lr", at.LR)
-	if at.Train.Samples > 0 {
+	if at.Learned() {
 		line.Float64("train_loss", at.Train.Loss).Float64("train_top1", at.Train.Top1)
 	}
 	line.Fields(speed).Msg("progress")
