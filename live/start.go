@@ -46,7 +46,7 @@ type Position struct {
 
 // Network is the size of the network that learns. That of several runs has no numbers.
 type Network struct {
-	Genotype     string `json:"genotype,omitempty"` // of a training
+	Genotype     string `json:"genotype,omitempty"` // of a training; of a search of stages, that whose cells they are made of
 	Preset       string `json:"preset"`
 	Channels     int64  `json:"channels"`
 	Cells        int    `json:"cells,omitempty"`        // reduction cells included
