@@ -205,6 +205,9 @@ func appendEvents(file []byte, stamp float64, line []byte, more []tfevents.Value
 		if name := f.path[len(f.path)-1]; tag == "epoch" || name == "samples" {
 			continue // the step, and what is the same in all epochs
 		}
+		if f.truth() {
+			continue // whether the epoch is the best so far, which the curves show
+		}
 		var text string
 		var numbers []float64
 		if v, ok := f.number(); ok {

@@ -40,6 +40,8 @@ func fieldsOf(line []byte) (list []field, err error) {
 	return list, nil
 }
 
+func (f field) truth() bool { return string(f.value) == "true" || string(f.value) == "false" }
+
 // number returns the number of a field; a truth is 1 or 0. ok is false of other fields.
 func (f field) number() (v float64, ok bool) {
 	switch string(f.value) {

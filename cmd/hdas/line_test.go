@@ -54,4 +54,13 @@ func TestLinesOfAllWidths(t *testing.T) {
 	if got := line(stopped, 40); !strings.Contains(got, "stopped") {
 		t.Error(got)
 	}
+	stopped.note = "stopped after 43s"
+	if got := line(stopped, 200); !strings.Contains(got, "epoch 13/50  step 120/390  ") || !strings.Contains(got, "  stopped after 43s") {
+		t.Error(got)
+	}
+	evaluating := going()
+	evaluating.Step, evaluating.EpochLeft = evaluating.Steps, 0
+	if got := line(evaluating, 200); !strings.Contains(got, "evaluating") || !strings.HasSuffix(got, "  1h23m left") {
+		t.Error(got)
+	}
 }
