@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 
@@ -87,6 +88,22 @@ func (b Baseline) check() error {
 type SpaceSize struct {
 	Kind string `json:"kind"`
 	Size string `json:"size"`
+}
+
+// String returns the size in words, as in "a stage space of 282,429,536,481 genotypes", with three digits if there are
+// more than 15.
+func (s SpaceSize) String() string {
+	n := s.Size
+	if len(n) > 15 {
+		if v, ok := new(big.Float).SetString(n); ok {
+			n = v.Text('e', 2)
+		}
+	} else {
+		for i := len(n) - 3; i > 0; i -= 3 {
+			n = n[:i] + "," + n[i:]
+		}
+	}
+	return fmt.Sprintf("a %s space of %s genotypes", s.Kind, n)
 }
 
 // ComparePlan lists the genotypes that Compare trains: found-1, found-2 and so on, and random-1,

@@ -100,7 +100,7 @@ func comparePlan(f lab.Found, b lab.Baseline, window bool, seed uint64) (lab.Com
 }
 
 func writeComparison(w io.Writer, r lab.Comparison) {
-	fmt.Fprintf(w, "out of a %s space of %s genotypes\n\n", r.Space.Kind, r.Space.Size)
+	fmt.Fprintf(w, "out of %s\n\n", r.Space)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "network\ttest accuracy\t")
 	for _, n := range r.Networks {
@@ -118,7 +118,7 @@ func writeSpreads(w io.Writer, r lab.Comparison) {
 	if r.Random == nil {
 		return
 	}
-	fmt.Fprintf(w, "random  %s\nRI      %s; the paper: 0.44, DARTS 0.32\n", percents(*r.Random), r.RI.Text(1, ""))
+	fmt.Fprintf(w, "random  %s\nRI      %s; the paper: 0.44 %%, DARTS 0.32 %%\n", percents(*r.Random), r.RI.Text(1, " %"))
 	d := r.Difference
 	if d == nil {
 		return

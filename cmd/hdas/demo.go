@@ -60,7 +60,7 @@ func writeDemo(w io.Writer, t lab.DemoResult) {
 	for _, s := range t.Searches {
 		fmt.Fprintf(w, "%s search: validation accuracy of the supernet %s\n", s.Kind, percent(s.Valid))
 	}
-	fmt.Fprintf(w, "\nFound, trained with %d seeds, and %d random networks out of a %s space of %s genotypes:\n\n", t.Found.N, t.Random.N, t.Space.Kind, t.Space.Size)
+	fmt.Fprintf(w, "\nFound, trained with %d seeds, and %d random networks out of %s:\n\n", t.Found.N, t.Random.N, t.Space)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "network\tcells\tparameters\tMACs\tdead cells\tlongest path\tmean path\ttest accuracy\t")
 	for _, r := range t.Networks {
