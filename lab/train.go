@@ -232,7 +232,7 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 		l.Damaged = w.skipped()
 	}
 	tally := score.NewTally(len(m.Classes))
-	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), nil, tally)
+	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), nil, tally, nil)
 	e := Evaluation{m.Genotype.Name, m.Dataset, t.Split, total, tally.Report(m.Classes), progressOf(meta)}
 	if err != nil {
 		return e, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))
