@@ -1,5 +1,5 @@
 // Package launch finds out which of the processes of a run this one is, from the environment that their launcher has
-// set: torchrun, Open MPI, MPICH and Intel MPI, or Slurm.
+// set: torchrun, Open MPI, MPICH and Intel MPI, or Slurm. It can be the launcher itself, too.
 package launch
 
 import (
@@ -19,11 +19,18 @@ type Place struct {
 	Address     string // host name or IP address of the store, where the processes find each other
 	Port        int
 	Serve       bool   // this process serves the store
+	Socket      int    // file descriptor of its socket, already listening; 0: it opens one for Port
 	Prefix      string // of the keys in the store
 }
 
 // defaultPort is that of PyTorch.
 const defaultPort = 29500
+
+// Hdas is the launcher of processes that this program has started itself (Processes).
+const Hdas = "hdas"
+
+// SocketVariable is set for processes that this program has started: the file descriptor of the socket of the store.
+const SocketVariable = "HDAS_SOCKET"
 
 // kind is a launcher, by the variables that it sets.
 type kind struct {
@@ -108,6 +115,12 @@ func (k kind) place(env func(string) string) (p Place, err error) {
 	if k.name == "torchrun" {
 		// The agent of torchrun serves the store that all attempts use.
 		p.Serve = p.Serve && env("TORCHELASTIC_USE_AGENT_STORE") != "True"
+		if env(SocketVariable) != "" {
+			p.By = Hdas
+			if p.Serve {
+				p.Socket = number(SocketVariable, 3, 1<<10)
+			}
+		}
 		p.Prefix = "attempt_" + cmp.Or(env("TORCHELASTIC_RESTART_COUNT"), "0") + "/"
 	}
 	return p, errors.Join(faults...)

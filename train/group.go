@@ -8,9 +8,11 @@ import (
 	"iter"
 	"math/rand/v2"
 
+	"hdas/configs"
 	"hdas/datasets"
 	"hdas/setting"
 	"hdas/torch"
+	"hdas/torch/dist"
 	"hdas/torch/nn"
 )
 
@@ -24,10 +26,14 @@ type shared struct {
 	stop    context.CancelFunc
 }
 
-// divides returns an error if a batch cannot be divided among the processes.
-func (s Setup) divides() error {
-	if n := s.Group.World(); s.Config.Batch%n != 0 {
-		return &setting.Fault{Key: "train.batch", Value: s.Config.Batch, Why: fmt.Sprintf("is not a multiple of %d, the number of processes, each of which computes an equal part", n)}
+// Divides returns a *setting.Fault if the processes of a group, which may be nil, cannot train together with those
+// settings.
+func Divides(c configs.TrainSection, g *dist.Group) error {
+	if g != nil && c.Probe {
+		return &setting.Fault{Key: "train.probe", Value: true, Why: "is for one process"}
+	}
+	if n := g.World(); c.Batch%n != 0 {
+		return &setting.Fault{Key: "train.batch", Value: c.Batch, Why: fmt.Sprintf("is not a multiple of %d, the number of processes, each of which computes an equal part", n)}
 	}
 	return nil
 }

@@ -26,8 +26,8 @@ func RunProbe(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progr
 	if err := setting.In("train", s.Config.Validate()); err != nil {
 		return last, err
 	}
-	if s.Group != nil {
-		return last, &setting.Fault{Key: "train.probe", Value: true, Why: "is for one process"}
+	if err := Divides(s.Config, s.Group); err != nil {
+		return last, err
 	}
 	p := &probe{Setup: s, dir: dir}
 	defer p.free()

@@ -95,7 +95,7 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	if err := setting.In("train", s.Config.Validate()); err != nil {
 		return last, err
 	}
-	if err := s.divides(); err != nil {
+	if err := Divides(s.Config, s.Group); err != nil {
 		return last, err
 	}
 	memory := run.MemoryOf(s.Options.Device)

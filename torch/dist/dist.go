@@ -42,6 +42,10 @@ const (
 	defaultWait = 30 * time.Minute
 )
 
+// ErrLost is the cause of the error of a collective that another process does not take part in: it has ended, or does not
+// answer.
+var ErrLost = errors.New("has lost another process")
+
 // Group is a group of processes. All of them call the same collectives, the methods below, in the same order, inside
 // torch.Do. If one fails, or another process has ended, it panics with *torch.Error, and the group is of no more use.
 // A nil Group is that of a single process.
@@ -122,7 +126,7 @@ func failure(text *C.char) error {
 func (g *Group) check(op string, text *C.char) {
 	if err := failure(text); err != nil {
 		g.broken = true
-		panic(&torch.Error{Op: op, Err: fmt.Errorf("rank %d of %d has lost another process: %w", g.member.Rank, g.member.World, err)})
+		panic(&torch.Error{Op: op, Err: fmt.Errorf("rank %d of %d %w: %w", g.member.Rank, g.member.World, ErrLost, err)})
 	}
 }
 
@@ -240,6 +244,13 @@ func (g *Group) Barrier() {
 	if g != nil {
 		inside()
 		g.check("barrier", C.hdas_dist_barrier(g.c))
+	}
+}
+
+// Leave makes Close not wait for the others: this process goes, and they will miss it.
+func (g *Group) Leave() {
+	if g != nil {
+		g.broken = true
 	}
 }
 
