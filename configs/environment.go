@@ -19,7 +19,6 @@ const (
 var reserved = []string{
 	"HDAS_DATA",       // the folder of the data sets (datasets.Dir)
 	"HDAS_CACHE",      // the folder in which scripts/setup.py prepares libtorch and other dependencies
-	"HDAS_SOCKET",     // the socket of the store, for a process that --processes has started (launch.SocketVariable)
 	"HDAS_MAX_PIXELS", // the largest number of pixels of an image (imagefile.LimitVariable)
 }
 

@@ -30,7 +30,7 @@ const defaultPort = 29500
 const Hdas = "hdas"
 
 // SocketVariable is set for processes that this program has started: the file descriptor of the socket of the store.
-const SocketVariable = "HDAS_SOCKET"
+const SocketVariable = "LAUNCH_SOCKET"
 
 // kind is a launcher, by the variables that it sets.
 type kind struct {

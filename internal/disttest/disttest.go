@@ -18,8 +18,8 @@ import (
 
 // The environment variables that make the test program a member of a group.
 const (
-	actVariable    = "HDAS_DIST_TEST_ACT"
-	memberVariable = "HDAS_DIST_TEST_MEMBER" // rank, world, port
+	actVariable    = "HDAS_TEST_ACT"
+	memberVariable = "HDAS_TEST_MEMBER" // rank, world, port
 )
 
 // Main runs a package's tests or, in a process that Run has started, one of acts: what the members of a group do. It
