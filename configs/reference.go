@@ -230,7 +230,7 @@ func (k Key) Notes() (list []string) {
 }
 
 // Find returns the settings that a text names: a key, the keys of a section, or else those in whose name or meaning
-// it is. An empty text names all.
+// it is, or else those in which all its words are, in any order and without the s of a plural. An empty text names all.
 func Find(text string) (found []Key) {
 	text = strings.ToLower(strings.TrimSpace(text))
 	all := Reference()
@@ -238,7 +238,12 @@ func Find(text string) (found []Key) {
 	holds := func(k Key) bool {
 		return strings.Contains(k.Name, text) || strings.Contains(strings.ToLower(k.Meaning), text)
 	}
-	for _, matches := range []func(Key) bool{named, holds} {
+	holdsWords := func(k Key) bool {
+		return !slices.ContainsFunc(strings.Fields(text), func(word string) bool {
+			return !strings.Contains(k.Name+" "+strings.ToLower(k.Meaning), strings.TrimSuffix(word, "s"))
+		})
+	}
+	for _, matches := range []func(Key) bool{named, holds, holdsWords} {
 		for _, k := range all {
 			if matches(k) {
 				found = append(found, k)

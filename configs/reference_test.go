@@ -84,12 +84,13 @@ func TestReferenceIsTrue(t *testing.T) {
 // A text finds a key, a section, or the keys that it is in.
 func TestFind(t *testing.T) {
 	for text, want := range map[string][]string{
-		"train.ema.decay":  {"train.ema.decay"},
-		"train.ema":        {"train.ema.decay", "train.ema.warmup"},
-		"Data.Randaugment": {"data.randaugment.ops", "data.randaugment.magnitude"},
-		"label_smoo":       {"train.label_smoothing"},
-		"drop path":        {"train.drop_path"},
-		"nothing of it":    nil,
+		"train.ema.decay":      {"train.ema.decay"},
+		"train.ema":            {"train.ema.decay", "train.ema.warmup"},
+		"Data.Randaugment":     {"data.randaugment.ops", "data.randaugment.magnitude"},
+		"label_smoo":           {"train.label_smoothing"},
+		"drop path":            {"train.drop_path"},
+		"alphas learning rate": {"search.alpha.lr"},
+		"nothing of it":        nil,
 	} {
 		var names []string
 		for _, k := range Find(text) {

@@ -21,7 +21,7 @@ type layout struct {
 func layoutOf(dir string) (l layout, err error) {
 	folders, err := subfolders(dir)
 	if err != nil {
-		return l, err
+		return l, fmt.Errorf("%w; name the folder that has a folder of images for each class with --data-dir or $HDAS_DATA", err)
 	}
 	if len(folders) == 0 {
 		return l, fmt.Errorf("%s has no folders; put the images of each class into a folder with the name of the class, or such folders into train and test", dir)

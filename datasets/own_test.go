@@ -326,6 +326,7 @@ func TestFolderTooHigh(t *testing.T) {
 	classes := []string{"a", "b", "c"}
 	nested, several, single, tooHigh := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
 	photos(t, filepath.Join(nested, "photos"), classes, 2)
+	refusesFolder(t, filepath.Join(nested, "absent"), "no such file", "--data-dir or $HDAS_DATA")
 	refusesFolder(t, nested, "1 folder (photos)", "a, b, c", "name "+filepath.Join(nested, "photos"))
 	photos(t, filepath.Join(several, "2019"), classes, 2)
 	photos(t, filepath.Join(several, "2020"), classes, 2)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 
@@ -89,6 +90,22 @@ type SpaceSize struct {
 	Size string `json:"size"`
 }
 
+// String returns the size in words, as in "a stage space of 282,429,536,481 genotypes", with three digits if there are
+// more than 15.
+func (s SpaceSize) String() string {
+	n := s.Size
+	if len(n) > 15 {
+		if v, ok := new(big.Float).SetString(n); ok {
+			n = v.Text('e', 2)
+		}
+	} else {
+		for i := len(n) - 3; i > 0; i -= 3 {
+			n = n[:i] + "," + n[i:]
+		}
+	}
+	return fmt.Sprintf("a %s space of %s genotypes", s.Kind, n)
+}
+
 // ComparePlan lists the genotypes that Compare trains: found-1, found-2 and so on, and random-1,
 // random-2 and so on.
 type ComparePlan struct {
@@ -130,8 +147,11 @@ const (
 )
 
 // Begin writes the plan, its genotypes and the configuration of the trainings to a folder, which Compare
-// then uses.
+// then uses. If the folder holds a comparison, it returns an error unless that is the same.
 func (p ComparePlan) Begin(c configs.Train, d *run.Dir) error {
+	if h, err := HeldIn(d.Path()); err != nil || h.Comparison {
+		return errors.Join(err, p.same(d))
+	}
 	for _, g := range p.networks {
 		if err := d.Vacant(g.Name, g.Name+".yaml"); err != nil {
 			return err

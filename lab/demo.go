@@ -53,7 +53,7 @@ var demoBaseline = Baseline{Random: 3, Repeats: 3}
 // Demo runs the paper's method at a tiny scale on the embedded digits: the searches of cells, of the
 // number of cells in each stage and of the stages' connections, and then the comparison of the network
 // found, trained with three seeds, with three random networks: random stages of the same lengths over random
-// cells. Each has a new folder below the given one.
+// cells. Each has a folder of its own below the given one. Where some have begun, it goes on with them.
 func Demo(ctx context.Context, folder string, seed uint64, device string, threads int, w Watch) (DemoResult, error) {
 	start := time.Now()
 	t := DemoResult{Folder: folder}

@@ -74,3 +74,11 @@ func TestDifference(t *testing.T) {
 		}
 	}
 }
+
+func TestSpaceSize(t *testing.T) {
+	for size, want := range map[string]string{"7": "7", "1234": "1,234", "282429536481": "282,429,536,481", "123456789012345": "123,456,789,012,345", "1076746950455072400": "1.08e+18"} {
+		if got := (SpaceSize{"stage", size}).String(); got != "a stage space of "+want+" genotypes" {
+			t.Errorf("%s: %s", size, got)
+		}
+	}
+}

@@ -59,8 +59,8 @@ func sameGenotype(d *run.Dir, g genotype.Genotype) error {
 	return sameText(d, was, g)
 }
 
-// Same returns an error if the comparison in a folder is not that of the plan.
-func (p ComparePlan) Same(d *run.Dir) error {
+// same returns an error if the comparison in a folder is not that of the plan.
+func (p ComparePlan) same(d *run.Dir) error {
 	is, err := json.Marshal(p)
 	if err != nil {
 		return err

@@ -179,7 +179,7 @@ func comparisonOf(folder string) report.Group {
 	if g.Absent = result(filepath.Join(folder, comparisonFile), &c); g.Absent != "" {
 		return g
 	}
-	g.About = fmt.Sprintf("A found network and random ones out of a %s space of %s genotypes, trained alike.", c.Space.Kind, c.Space.Size)
+	g.About = fmt.Sprintf("A found network and random ones out of %s, trained alike.", c.Space)
 	for _, n := range c.Networks {
 		g.Rows = append(g.Rows, report.Member{Kind: strings.TrimRight(n.Name, "-0123456789"), Name: n.Name, Value: n.Top1})
 	}

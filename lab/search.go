@@ -44,6 +44,9 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 		return search.Result{}, err
 	}
 	start := w.starting(fmt.Sprintf("%s search, seed %d", c.Search.Kind, c.Seed), string(c.Search.Kind)+" search", c.Common, c.Search.Epochs, now.Machine, d)
+	if !c.Search.Kind.FindsCells() {
+		start.Network.Genotype = c.Search.Cells
+	}
 	progress, end, err := w.begin(d, sized(start, r, e, part{"weights", s.Train.Dataset}, part{"architecture", s.Valid.Dataset}))
 	if err != nil {
 		return search.Result{}, err

@@ -27,6 +27,9 @@ func (w Watch) starting(name, kind string, c configs.Common, epochs int, m run.M
 		Network: live.Network{Preset: string(c.Network.Preset), Channels: c.Network.Channels}, Epochs: epochs,
 		Data: live.Data{Name: c.Data.Name},
 	}
+	if s.Configuration == d.Path(run.ConfigFile) {
+		s.Configuration = ""
+	}
 	if len(w.Command) > 0 {
 		s.Command = live.CommandLine(w.Command...)
 	}

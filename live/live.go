@@ -17,9 +17,11 @@ type State struct {
 	Steps  int       `json:"steps"` // in an epoch
 
 	LR float64 `json:"lr"` // learning rate of the newest step
-	// Train is the score on the images that the steps of this epoch have learned from, as far as it was read from the
-	// device: on a CUDA device, when the run waits for it anyway. It has no samples before.
-	Train score.Score `json:"train"`
+	// Train is the score on the images that the steps of an epoch have learned from, as it was read from the device last.
+	// That is done when the run waits for the device anyway: on CUDA, at checkpoints and at the end of an epoch. It has
+	// no samples before.
+	Train      score.Score `json:"train"`
+	TrainEpoch int         `json:"train_epoch"` // the epoch of Train, from 1
 
 	Seconds         float64 `json:"seconds"`           // since the process began or resumed the run
 	ImagesPerSecond float64 `json:"images_per_second"` // that the newest steps have learned from; 0: unknown yet
@@ -31,6 +33,9 @@ type State struct {
 
 // Evaluating reports whether all steps of the epoch are done, but not its evaluation.
 func (s State) Evaluating() bool { return s.Steps > 0 && s.Step == s.Steps }
+
+// Learned reports whether Train is of the steps of the epoch that goes on.
+func (s State) Learned() bool { return s.Train.Samples > 0 && s.TrainEpoch == s.Epoch+1 }
 
 // Since returns the state with the times of that moment, if no step has ended since.
 func (s State) Since(now time.Time) State {
@@ -74,6 +79,7 @@ func (p *Pace) Epoch(now time.Time) {
 // Fill sets the times of a state.
 func (p *Pace) Fill(s *State) {
 	s.Time, s.Seconds = p.last, p.last.Sub(p.began).Seconds()
+	s.EpochLeft, s.Left = 0, 0
 	if p.step.n == 0 || s.Epoch >= s.Epochs {
 		return
 	}

@@ -47,7 +47,10 @@ func TestPace(t *testing.T) {
 	if s := at(2, 3); s.EpochLeft < 6 || s.EpochLeft > 6.001 || s.Left != s.EpochLeft {
 		t.Errorf("after many faster steps: %+v", s)
 	}
-	if s := at(3, 0); s.Left != 0 || s.EpochLeft != 0 {
+	s := at(2, 3)
+	s.Epoch, s.Step = 3, 0
+	p.Fill(&s)
+	if s.Left != 0 || s.EpochLeft != 0 {
 		t.Errorf("at the end: %+v", s)
 	}
 	if s := at(2, 3).Since(now.Add(time.Hour)); s.Left != 0 || s.Seconds < 3600 {

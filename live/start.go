@@ -17,7 +17,7 @@ type Start struct {
 
 	Name          string `json:"name"`                    // "stage search, seed 0"
 	Kind          string `json:"kind"`                    // "stage search", "training", "fine-tuning", "linear probe"
-	Configuration string `json:"configuration,omitempty"` // the built-in one or the file that it was begun with; empty: the defaults
+	Configuration string `json:"configuration,omitempty"` // the built-in one or the file that it was begun with; empty: the defaults, or its own
 	Seed          uint64 `json:"seed"`
 	Runs          int    `json:"runs,omitempty"`    // that the process runs in processes of their own, with consecutive seeds; 0: one, in this process
 	AtOnce        int    `json:"at_once,omitempty"` // of them
@@ -47,7 +47,7 @@ type Position struct {
 
 // Network is the size of the network that learns. That of several runs has no numbers.
 type Network struct {
-	Genotype     string `json:"genotype,omitempty"` // of a training
+	Genotype     string `json:"genotype,omitempty"` // of a training; of a search of stages, that whose cells they are made of
 	Preset       string `json:"preset"`
 	Channels     int64  `json:"channels"`
 	Cells        int    `json:"cells,omitempty"`        // reduction cells included

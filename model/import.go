@@ -37,8 +37,11 @@ func Import(f weights.File, o Origin) (run.Checkpoint, Description, error) {
 		Image: layer.Shape{C: int64(o.Dataset.Channels), H: int64(o.Dataset.Height), W: int64(o.Dataset.Width)}}
 	fail := func(err error) (run.Checkpoint, Description, error) { return run.Checkpoint{}, d, err }
 	if d.Macro.Channels == 0 || d.Macro.Classes == 0 {
-		return fail(fmt.Errorf("the weights are of another network: the file has no tensors cells.0... and classifier..., so it holds no network with the names of DARTS or of the H-DAS authors: %w",
-			weights.Faults(append(faults, firsts(f)))))
+		err := fmt.Errorf("the weights are of another network: the file has no tensors cells.0... and classifier..., so it holds no network with the names of DARTS or of the H-DAS authors; %w", firsts(f))
+		if len(faults) > 0 {
+			err = fmt.Errorf("%w; %w", err, weights.Faults(faults))
+		}
+		return fail(err)
 	}
 	entries, misfits, err := match(own, o.Genotype, &d)
 	if err != nil {

@@ -244,6 +244,10 @@ func TestImportRefuses(t *testing.T) {
 	do(t, func() error {
 		f := reference(t)
 		o := origin(t, chain)
+		resnet := file(t, []weights.Entry{{Name: "conv1.weight", Array: weights.NewArray(torch.Float32, []int64{1}, make([]byte, 4))}})
+		if _, _, err := model.Import(resnet, o); err == nil || !strings.HasSuffix(err.Error(), `of the H-DAS authors; it begins with ["conv1.weight"]`) {
+			t.Errorf("another kind of network: %v", err)
+		}
 		o.Classes = []string{"one", "two"}
 		if _, _, err := model.Import(f, o); err == nil || !strings.Contains(err.Error(), "2 names of classes for a network of 10") {
 			t.Errorf("too few names: %v", err)

@@ -163,7 +163,10 @@ func (m *Model) Take(s Start) (t Taken, err error) {
 	t.File, t.Averaged, t.Anew, t.Left = s.File, s.Averaged, []string{}, []string{}
 	order := rows(m.Classes, s.Classes)
 	t.Why = fmt.Sprintf("the classifier is kept, because the %d classes are the same by name", len(m.Classes))
-	if order == nil {
+	switch {
+	case order == nil && len(m.Classes) == len(s.Classes):
+		t.Why = fmt.Sprintf("the classifier is new, because the %d classes have other names than those of the checkpoint", len(m.Classes))
+	case order == nil:
 		t.Why = fmt.Sprintf("the classifier is new, because the classes are others (%d, the checkpoint has %d)", len(m.Classes), len(s.Classes))
 	}
 	torch.NoGrad(func() {

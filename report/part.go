@@ -2,9 +2,14 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 )
 
 // part is the section of a run.
@@ -56,28 +61,73 @@ func partOf(at int, r Run, h history) (s part, err error) {
 	if s.Evaluation, err = evaluationOf(r.Evaluation); err != nil {
 		s.Warnings, err = append(s.Warnings, err.Error()), nil
 	}
+	var before []Fact
 	for i, line := range r.Starts {
 		title := "Begun by"
 		if i > 0 {
 			title = "Resumed by"
 		}
-		if facts, err := factsOf(line); err != nil {
+		facts, err := factsOf(line)
+		if err != nil {
 			s.Warnings = append(s.Warnings, fmt.Sprintf("The record of a start could not be read: %v", err))
-		} else {
-			s.Starts = append(s.Starts, start{title, facts})
+			continue
 		}
+		for i, f := range facts {
+			facts[i] = readable(f)
+		}
+		differ := slices.DeleteFunc(slices.Clone(facts), func(f Fact) bool { return slices.Contains(before, f) })
+		s.Starts, before = append(s.Starts, start{title, differ}), facts
 	}
 	return s, nil
 }
 
-// Latest returns the decisions of the last epoch that decided anything.
-func (s part) Latest() (list []decision) {
-	for _, d := range s.Decisions {
-		if d.Since == s.Decisions[0].Since {
-			list = append(list, d)
+// readableNames are those of facts of a start whose names in its record are short.
+var readableNames = map[string]string{
+	"resumed_at.epoch": "resumed after epoch", "resumed_at.step": "and after step of the next",
+	"network.preset": "preset", "network.genotype": "genotype", "network.channels": "initial channels, C", "network.cells": "cells",
+	"network.parameters": "parameters", "network.architecture": "architecture parameters", "network.macs": "multiply-adds per image",
+	"steps": "steps per epoch", "batch": "images per step", "data.name": "data", "data.classes": "classes",
+	"data.image": "channels, height, width", "data.parts": "images", "memory.expected": "memory expected", "memory.free": "memory free",
+}
+
+// readable returns a fact of a start with a name and a unit for the page.
+func readable(f Fact) Fact {
+	switch f.Name {
+	case "time":
+		if t, err := time.Parse(time.RFC3339Nano, f.Value); err == nil {
+			f.Value = t.Format("2006-01-02 15:04:05 MST")
+		}
+	case "memory.expected", "memory.free":
+		if bytes, err := strconv.ParseFloat(f.Value, 64); err == nil {
+			f.Value = fmt.Sprintf("%.2f GB", bytes/1e9)
+		}
+	case "data.parts":
+		var parts []struct {
+			Name   string
+			Images int
+		}
+		if json.Unmarshal([]byte(f.Value), &parts) == nil {
+			var texts []string
+			for _, p := range parts {
+				texts = append(texts, fmt.Sprintf("%s %d", p.Name, p.Images))
+			}
+			f.Value = strings.Join(texts, ", ")
 		}
 	}
-	return list
+	f.Name = cmp.Or(readableNames[f.Name], f.Name)
+	return f
+}
+
+// Latest returns the decisions of the last epoch that decided anything, at most five, and More how many others there are.
+func (s part) Latest() []decision { return s.Decisions[:min(5, s.latest())] }
+func (s part) More() int          { return max(0, s.latest()-5) }
+
+func (s part) latest() int {
+	n := 0
+	for n < len(s.Decisions) && s.Decisions[n].Since == s.Decisions[0].Since {
+		n++
+	}
+	return n
 }
 
 // factsOf returns the values of a JSON object, in its order, with names; those of objects in it have the names joined by dots.

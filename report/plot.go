@@ -62,6 +62,11 @@ func lines(title string, list []series, scale float64, log bool) (figure, error)
 	for _, s := range list {
 		low, high = min(low, slices.Min(s.values)), max(high, slices.Max(s.values))
 	}
+	if !slices.ContainsFunc(list, func(s series) bool {
+		return slices.ContainsFunc(s.values, func(v float64) bool { return v != math.Trunc(v) })
+	}) {
+		p.Y.Tick.Marker = ticks{whole: true} // of counts
+	}
 	if log = log && low > 0 && high > 100*low; log {
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 		f.Note = "logarithmic axis"
@@ -82,6 +87,9 @@ func lines(title string, list []series, scale float64, log bool) (figure, error)
 			line.Dashes = []vg.Length{5, 2}
 		}
 		points.Color, points.Shape, points.Radius = ofPalette(s.colour), draw.CircleGlyph{}, 1.8
+		if len(xy) == 1 {
+			points.Radius = 4
+		}
 		if p.Add(line); len(xy) <= 12 {
 			p.Add(points)
 		}
@@ -198,11 +206,14 @@ func lightGrid() *plotter.Grid {
 func bounds(p *plot.Plot) {
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		if a.Min == a.Max {
-			room := math.Abs(a.Min) / 10
-			if a == &p.X || room == 0 {
-				room = 0.5
+			switch room := math.Abs(a.Min) / 10; {
+			case a == &p.X:
+				a.Min, a.Max = a.Min-0.5, a.Max+0.5
+			case room == 0:
+				a.Max = 1
+			default:
+				a.Min, a.Max = a.Min-room, a.Max+room
 			}
-			a.Min, a.Max = a.Min-room, a.Max+room
 		}
 	}
 }

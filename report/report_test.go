@@ -169,6 +169,22 @@ func TestSixHundredEpochs(t *testing.T) {
 	}
 }
 
+// A start is shown with names and units, and a later one by what differs.
+func TestStarts(t *testing.T) {
+	r := searched(t, 1)
+	r.Starts = [][]byte{
+		[]byte(`{"time":"2026-11-26T12:07:46.425Z","command":"hdas search x","threads":3,"network":{"macs":1914624},"data":{"parts":[{"name":"weights","images":2000},{"name":"architecture","images":1999}]},"memory":{"expected":232143411}}`),
+		[]byte(`{"time":"2026-11-26T12:08:46.425Z","command":"hdas search x --resume","resumed_at":{"epoch":0,"step":40},"threads":3,"network":{"macs":1914624}}`),
+	}
+	page := written(t, Report{Runs: []Run{r}})
+	contains(t, page, "2026-11-26 12:07:46 UTC", "<th>multiply-adds per image</th><td>1914624</td>", "weights 2000, architecture 1999", "0.23 GB", "<th>and after step of the next</th><td>40</td>")
+	for text, want := range map[string]int{"<th>threads</th>": 1, "multiply-adds per image": 1} {
+		if n := strings.Count(page, text); n != want {
+			t.Errorf("%q %d times", text, n)
+		}
+	}
+}
+
 // Names and texts of runs are text in the page, wherever they stand.
 func TestNamesAreEscaped(t *testing.T) {
 	bad := `<script>alert("x")</script>&'`
@@ -376,6 +392,7 @@ func TestSeveralRuns(t *testing.T) {
 	other.Path, other.Cells = "runs/five/seed-2", []string{"runs/five/seed-2"}
 	g := Group{Path: "runs/five", About: "The same run with 2 seeds.", Rows: []Member{{"test", "seed-1", 0.5}, {"test", "seed-2", 0.7}}, Facts: []Fact{{"top-1", "60 %"}}}
 	page := written(t, Report{Columns: []string{"path"}, Runs: []Run{training, other, searched(t, 2)}, Groups: []Group{g}})
+	contains(t, written(t, Report{Runs: []Run{searched(t, 1)}}), "Decided last, in epoch 1: ", "; and 65 more (<a")
 	contains(t, page, "Report of 3 runs", `<a href="#run-2">runs/five/seed-2</a>`, `<h2 id="run-3">runs/cells</h2>`, "Top-1 on test images", "</i>five/seed-1</li>", "</i>cells</li>", "70.00\u00a0%", "60 %", "each run; line: mean")
 	alone := written(t, Report{Columns: []string{"path"}, Runs: []Run{training}})
 	if strings.Contains(alone, "All runs") {

@@ -46,6 +46,7 @@ type Meta struct {
 	Best       float64           `json:"best"`               // highest top-1: of a search that of the supernet, of a training that on its validation part
 	BestEpoch  int               `json:"best_epoch"`         // epoch of Best, from 0
 	Progress   json.RawMessage   `json:"progress,omitempty"` // metrics of the current epoch so far
+	Means      map[string]Mean   `json:"means,omitempty"`    // of the current epoch's steps so far, by the tags of scalars
 	Basis      *Basis            `json:"basis,omitempty"`    // what the run was begun with; nil if unknown
 }
 

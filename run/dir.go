@@ -24,7 +24,8 @@ type Dir struct {
 
 	appended appended
 	table    table
-	events   int64 // size of the file of events with the records so far; 0: it is to be read
+	events   int64           // size of the file of events with the records so far; 0: it is to be read
+	means    map[string]Mean // of the checkpoint that was read last
 	drawer   draw.Drawer
 	drawn    string    // the genotype of the last picture in the events
 	since    time.Time // of the last record, or when the folder was opened
@@ -224,6 +225,7 @@ func (d *Dir) SaveBest(c Checkpoint) error {
 // Latest returns the newest intact checkpoint: the last one or, if that is missing or damaged, the
 // previous one with a Warning. ok is false if there is no checkpoint. It runs inside torch.Do.
 func (d *Dir) Latest() (c Loaded, ok bool, err error) {
+	defer func() { d.means = c.Meta.Means }()
 	c, last := Read(d.Path(CheckpointFile))
 	d.whole = last == nil
 	if d.whole {

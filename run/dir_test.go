@@ -340,7 +340,7 @@ func TestReadMetaNamesOtherFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	for content, want := range map[string]string{
 		"train: {epochs: 3}\n": "is a text, not a checkpoint", "\xff\xd8\xff\xe0\x00\x10": "is a JPEG image, not a checkpoint",
-		"PK\x03\x04\x00": "is a zip archive, not a checkpoint", "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09": "is not a whole safetensors file",
+		"PK\x03\x04\x00": "is a zip archive, not a checkpoint", "\x08\x08\x12\x04hdas(\x01": "is an ONNX model, not a checkpoint", "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09": "is not a whole safetensors file",
 	} {
 		check(t, os.WriteFile(file, []byte(content), 0o600))
 		_, err := run.ReadMeta(file)

@@ -33,8 +33,12 @@ type Shown struct {
 	Value float64
 }
 
-// secondsTag is the tag of the seconds since the record before, or since this program has opened the folder.
-const secondsTag = "time/epoch_seconds"
+// The tags of the seconds since the record before, or since this program has opened the folder, and of the images that
+// are computed in a second.
+const (
+	secondsTag = "time/epoch_seconds"
+	imagesTag  = "time/images_per_second"
+)
 
 // writeEvents adds the record of an epoch, in the order of its fields, to the events for TensorBoard. Events of the
 // same and of later epochs, which a run that was resumed from an earlier checkpoint may find, are removed, and epochs
@@ -58,6 +62,9 @@ func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record a
 		lines, err := before()
 		if err != nil {
 			return err
+		}
+		if n := len(lines); n > 0 {
+			d.drawn = genotypeOf(lines[n-1])
 		}
 		for _, l := range lines {
 			if n, _ := epochOf(l); int64(n) > last {
@@ -94,11 +101,11 @@ func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record a
 
 // picture returns the drawing of the genotype in a record, nothing if it is that of the record before.
 func (d *Dir) picture(line []byte) ([]tfevents.Value, error) {
-	var r struct{ Genotype string }
-	if json.Unmarshal(line, &r) != nil || r.Genotype == "" || r.Genotype == d.drawn {
+	text := genotypeOf(line)
+	if text == "" || text == d.drawn {
 		return nil, nil
 	}
-	g, err := genotype.Decode(strings.NewReader(r.Genotype))
+	g, err := genotype.Decode(strings.NewReader(text))
 	if err != nil {
 		return nil, nil // another text
 	}
@@ -106,8 +113,17 @@ func (d *Dir) picture(line []byte) ([]tfevents.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.drawn = r.Genotype
+	d.drawn = text
 	return []tfevents.Value{tfevents.Image("drawing/genotype", "The genotype of the epoch; it is there where it has changed.", picture)}, nil
+}
+
+// genotypeOf returns the text of the genotype in a record, empty if it has none.
+func genotypeOf(line []byte) string {
+	var r struct{ Genotype string }
+	if json.Unmarshal(line, &r) != nil {
+		return ""
+	}
+	return r.Genotype
 }
 
 // eventsBefore returns the size of the part of a file of events before those of an epoch, and the last step in it.
@@ -188,6 +204,9 @@ func appendEvents(file []byte, stamp float64, line []byte, more []tfevents.Value
 		tag := strings.Join(f.path, "/")
 		if name := f.path[len(f.path)-1]; tag == "epoch" || name == "samples" {
 			continue // the step, and what is the same in all epochs
+		}
+		if f.truth() {
+			continue // whether the epoch is the best so far, which the curves show
 		}
 		var text string
 		var numbers []float64

@@ -40,6 +40,8 @@ func fieldsOf(line []byte) (list []field, err error) {
 	return list, nil
 }
 
+func (f field) truth() bool { return string(f.value) == "true" || string(f.value) == "false" }
+
 // number returns the number of a field; a truth is 1 or 0. ok is false of other fields.
 func (f field) number() (v float64, ok bool) {
 	switch string(f.value) {
@@ -48,6 +50,9 @@ func (f field) number() (v float64, ok bool) {
 	case "false":
 		return 0, true
 	case "null":
+		return 0, false
+	}
+	if c := f.value[0]; c != '-' && (c < '0' || c > '9') {
 		return 0, false
 	}
 	return v, json.Unmarshal(f.value, &v) == nil

@@ -99,7 +99,7 @@ func LoadGenotype(name string) (genotype.Genotype, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		name = filepath.Join(name, GenotypeFile)
 		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-			return genotype.Genotype{}, fmt.Errorf("%w; the search has not ended, or the folder is not that of a search", err)
+			return genotype.Genotype{}, fmt.Errorf("there is no %s: the search has not ended, or the folder is not that of a search", name)
 		}
 	}
 	return text.Load(name)

@@ -86,7 +86,9 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 			if step, fault := scalars.read(); fault != nil {
 				return fmt.Errorf("epoch %d, step %d: %w: %s%s", epoch+1, first+step+1, fault, s.Diverged, dir.lastGood())
 			}
-			w.read(batch == s.Batches, t.Score)
+			if batch > 0 { // otherwise the steps are those of the epoch before
+				w.read(batch == s.Batches, epoch, t.Score)
+			}
 			return nil
 		})
 	}
@@ -99,7 +101,9 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 			if err != nil {
 				return err
 			}
-			c.Meta.Done = done
+			if c.Meta.Done = done; batch > 0 {
+				c.Meta.Means = scalars.means
+			}
 			return dir.Save(c)
 		})
 	}
@@ -111,7 +115,8 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 	}
 	for epoch, batch := s.Epoch, s.Batch; epoch < s.Epochs; epoch, batch = epoch+1, 0 {
 		w.Begin(time.Now())
-		scalars.reset()
+		scalars.reset(dir.means)
+		dir.means = nil
 		observe(Progress{State: w.at(epoch, batch)})
 		for b, err := range t.Batches(context.WithoutCancel(ctx), epoch, batch) {
 			if err != nil {
@@ -150,9 +155,9 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 		}
 		enough = enough || epoch+1 == s.Epochs
 		// The record is written before the checkpoint: a run resumed from the checkpoint would not write it again.
-		more := []Shown{{"time/images_per_second", w.now.ImagesPerSecond}}
+		more := []Shown{{imagesTag, w.now.ImagesPerSecond}}
 		for tag, m := range scalars.means {
-			more = append(more, Shown{tag, m.sum / float64(m.n)})
+			more = append(more, Shown{tag, m.Sum / float64(m.N)})
 		}
 		if err := dir.Append(record, more...); err != nil {
 			return err
@@ -162,7 +167,6 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 		}
 		w.Epoch(time.Now())
 		observe(Progress{State: w.at(epoch+1, 0), Record: record})
-		w.now.Train = score.Score{}
 		switch {
 		case enough:
 			return nil
@@ -199,10 +203,10 @@ func (w *watched) at(epoch, batch int) live.State {
 	return w.now
 }
 
-// read reads the score of the steps of the epoch so far, unless it was just read and need not be.
-func (w *watched) read(must bool, score func() score.Score) {
+// read reads the score of the steps of an epoch so far, unless it was just read and need not be.
+func (w *watched) read(must bool, epoch int, score func() score.Score) {
 	if now := time.Now(); must || now.Sub(w.scored) > often {
-		w.scored, w.now.Train = now, score()
+		w.scored, w.now.Train, w.now.TrainEpoch = now, score(), epoch+1
 	}
 }
 

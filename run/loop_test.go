@@ -390,7 +390,7 @@ func TestLoopTellsWhereItIs(t *testing.T) {
 			if at > 0 && !end && p.LR != float64(epoch*batches+at-1) {
 				t.Errorf("step %d of epoch %d has the rate %v", at, epoch, p.LR)
 			}
-			if read := p.Train.Samples > 0; end && !read || at == 0 && read || wait && !end && read {
+			if end && (p.Train.Samples == 0 || p.TrainEpoch != p.Epoch) || p.Learned() && (at == 0 || wait) {
 				t.Errorf("%d has the score %+v, scalars late: %t", i, p.Train, wait)
 			}
 		}

@@ -45,7 +45,11 @@ func helper(part, folder string) error {
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return err
 	case "save": // until it is killed
-		for epoch := 0; ; epoch++ {
+		epoch := 0
+		if err := d.Records(func([]byte) error { epoch++; return nil }); err != nil {
+			return err
+		}
+		for ; ; epoch++ {
 			if err := errors.Join(d.Append(record{epoch}), saveEpoch(d, epoch), d.WriteFile("genotypes/last.yaml", []byte("version: 1\n"))); err != nil {
 				return err
 			}

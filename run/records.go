@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 
 	"hdas/internal/filekind"
 )
@@ -28,7 +29,7 @@ func (d *Dir) Append(record any, more ...Shown) error {
 		return err
 	}
 	line = append(line, '\n')
-	before := func() ([][]byte, error) { return d.recordsBefore(at) }
+	before := sync.OnceValues(func() ([][]byte, error) { return d.recordsBefore(at) })
 	info, err := os.Stat(d.Path(records))
 	if d.appended.size > 0 && d.appended.epoch < at && err == nil && info.Size() == d.appended.size {
 		err = appendTo(d.Path(records), info.Size(), line)

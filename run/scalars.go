@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 
@@ -16,13 +17,13 @@ type Scalar struct {
 	Value torch.Tensor
 }
 
-// mean is a mean of numbers that are added one by one.
-type mean struct {
-	sum float64
-	n   int
+// Mean is a mean of numbers that are added one by one.
+type Mean struct {
+	Sum float64 `json:"sum"`
+	N   int     `json:"n"`
 }
 
-func (m mean) plus(v float64) mean { return mean{m.sum + v, m.n + 1} }
+func (m Mean) plus(v float64) Mean { return Mean{m.Sum + v, m.N + 1} }
 
 // Finite returns an error that lists all scalars if one of them is NaN or infinite. It copies all of
 // them from the device at once.
@@ -38,10 +39,14 @@ func Finite(scalars []Scalar) error {
 type pending struct {
 	names  [][]Scalar      // of each step, without their values
 	values []torch.Tensor  // of each step that has any: Float64 (number of scalars)
-	means  map[string]mean // by tag, of the steps that were read since reset
+	means  map[string]Mean // by tag, of the steps that were read since reset
 }
 
-func (u *pending) reset() { u.means = map[string]mean{} }
+// reset begins an epoch with the means of its steps so far, nil if there are none.
+func (u *pending) reset(means map[string]Mean) {
+	u.means = map[string]Mean{}
+	maps.Copy(u.means, means)
+}
 
 // add copies the scalars of a step.
 func (u *pending) add(scalars []Scalar) {

@@ -67,14 +67,10 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 				return err
 			}
 			defer dir.Close()
-			switch {
-			case r.again:
-				err = drawn.Same(dir)
-			case !r.resume:
-				err = drawn.Begin(config, dir)
-			}
-			if err != nil {
-				return err
+			if !r.resume {
+				if err := drawn.Begin(config, dir); err != nil {
+					return err
+				}
 			}
 			r, err := lab.Compare(c.Context(), config, dir, p.watchOf(&s))
 			if err != nil {
@@ -107,7 +103,7 @@ func comparePlan(f lab.Found, b lab.Baseline, window bool, seed uint64) (lab.Com
 }
 
 func writeComparison(w io.Writer, r lab.Comparison) {
-	fmt.Fprintf(w, "out of a %s space of %s genotypes\n\n", r.Space.Kind, r.Space.Size)
+	fmt.Fprintf(w, "out of %s\n\n", r.Space)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "network\ttest accuracy\t")
 	for _, n := range r.Networks {
@@ -125,7 +121,7 @@ func writeSpreads(w io.Writer, r lab.Comparison) {
 	if r.Random == nil {
 		return
 	}
-	fmt.Fprintf(w, "random  %s\nRI      %s; the paper: 0.44, DARTS 0.32\n", percents(*r.Random), r.RI.Text(1, ""))
+	fmt.Fprintf(w, "random  %s\nRI      %s; the paper: 0.44 %%, DARTS 0.32 %%\n", percents(*r.Random), r.RI.Text(1, " %"))
 	d := r.Difference
 	if d == nil {
 		return

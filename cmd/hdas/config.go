@@ -129,10 +129,10 @@ func (p *program) configKeys() *cobra.Command {
 	return &cobra.Command{
 		Use: "keys [KEY|SECTION|WORD...]", Short: "Explain the settings: values, default, meaning, place in the paper",
 		Long: `Explain the settings of searches and trainings: all, one, those of a section (data,
-network, search, search.alpha, train ...) or those with a text in their name or
-meaning. Each has its values, its default and its meaning; docs/configuration.md
+network, search, search.alpha, train ...) or those with these words in their name
+or meaning. Each has its values, its default and its meaning; docs/configuration.md
 has the same as tables.`,
-		Example: "  hdas config keys train.lr\n  hdas config keys search.alpha\n  hdas config keys learning rate",
+		Example: "  hdas config keys train.lr\n  hdas config keys search.alpha\n  hdas config keys alpha learning rate",
 		RunE: func(_ *cobra.Command, a []string) error {
 			text := strings.Join(a, " ")
 			keys := configs.Find(text)

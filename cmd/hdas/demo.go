@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/lab"
+	"hdas/live"
+	"hdas/run"
 )
 
 func (p *program) demo() *cobra.Command {
@@ -28,7 +30,13 @@ to the folder.`,
 			if out == "" {
 				out = filepath.Join("runs", "demo"+time.Now().Format("-20060102-150405"))
 			}
-			t, err := lab.Demo(c.Context(), out, seed, device, threads, p.watch())
+			watch := p.watch()
+			begin := watch.Begin
+			watch.Begin = func(s live.Start) (func(run.Progress), func()) {
+				defer func() { p.several = true }() // the runs after the first differ in their networks alone
+				return begin(s)
+			}
+			t, err := lab.Demo(c.Context(), out, seed, device, threads, watch)
 			if err != nil {
 				return err
 			}
@@ -42,7 +50,7 @@ to the folder.`,
 			}{t, page}, func(w io.Writer) { writeDemo(w, t); fmt.Fprintf(w, "Report: %s\n", page) })
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "folder of the runs; default runs/demo and the time")
+	c.Flags().StringVar(&out, "out", "", "folder of the runs; default runs/demo and the time. If a demo was stopped there, it goes on")
 	c.Flags().Uint64Var(&seed, "seed", 0, "seed of all runs and of the random networks")
 	machineFlags(c.Flags(), &device, &threads)
 	return c
@@ -52,7 +60,7 @@ func writeDemo(w io.Writer, t lab.DemoResult) {
 	for _, s := range t.Searches {
 		fmt.Fprintf(w, "%s search: validation accuracy of the supernet %s\n", s.Kind, percent(s.Valid))
 	}
-	fmt.Fprintf(w, "\nFound, trained with %d seeds, and %d random networks out of a %s space of %s genotypes:\n\n", t.Found.N, t.Random.N, t.Space.Kind, t.Space.Size)
+	fmt.Fprintf(w, "\nFound, trained with %d seeds, and %d random networks out of %s:\n\n", t.Found.N, t.Random.N, t.Space)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(tw, "network\tcells\tparameters\tMACs\tdead cells\tlongest path\tmean path\ttest accuracy\t")
 	for _, r := range t.Networks {

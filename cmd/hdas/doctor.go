@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"runtime"
 	"strings"
 
@@ -57,7 +58,7 @@ func (p *program) doctor() *cobra.Command {
 				}
 			}
 			h.CUDA = cudaAdvice()
-			h.Versions = versionAdvice(h.Libtorch, proc.NVIDIADriver())
+			h.Versions = versionAdvice(h.Libtorch, proc.NVIDIADriver(), inWheel())
 			for _, name := range datasets.Names() {
 				h.Data[name] = "found"
 				if datasets.Own(name) {
@@ -115,9 +116,15 @@ func cudaAdvice() string {
 	return "found"
 }
 
-// versionAdvice says whether a libtorch is the newest supported one, what a newer one needs, and how to
-// build with another. driver is the version of the NVIDIA driver, empty if there is none.
-func versionAdvice(libtorch, driver string) string {
+// inWheel reports whether the program was installed by pip, which puts its packages into site-packages.
+func inWheel() bool {
+	self, err := os.Executable()
+	return err == nil && strings.Contains(self, "site-packages")
+}
+
+// versionAdvice says whether a libtorch is the newest supported one, what a newer one needs, and how another is used.
+// driver is the version of the NVIDIA driver, empty if there is none.
+func versionAdvice(libtorch, driver string, wheel bool) string {
 	newest := versions.Supported[len(versions.Supported)-1]
 	mine, ok := versions.Of(libtorch)
 	var state string
@@ -131,6 +138,9 @@ func versionAdvice(libtorch, driver string) string {
 		if driver != "" {
 			state += fmt.Sprintf("; on GPUs it needs the NVIDIA driver %d, which here is %s, and compute capability %s to %s", newest.Driver, driver, newest.Oldest, newest.Newest)
 		}
+	}
+	if wheel {
+		return fmt.Sprintf("%s; of %s, another is used by the wheel that was made for it", state, versions.Names())
 	}
 	return fmt.Sprintf("%s; of %s, make LIBTORCH=VERSION uses another, make LIBTORCH=python the installed PyTorch's", state, versions.Names())
 }

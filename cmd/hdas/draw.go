@@ -42,8 +42,11 @@ or GIF. Half a second is an epoch; more than 60 epochs take 30 seconds together.
 			if err != nil {
 				return usageError{err}
 			}
-			kind, write := aDrawing, draw.Genotype
-			if strings.EqualFold(filepath.Ext(out), ".png") {
+			kind, write := aDrawing.or(aPicture), draw.Genotype
+			switch strings.ToLower(filepath.Ext(out)) {
+			case ".svg", "":
+				kind = aDrawing
+			case ".png":
 				kind, write = aPicture, writePicture
 			}
 			return p.drawing(out, g.Name, genotypeInputs(a[0]), kind, func(w io.Writer) error { return write(w, g) })
@@ -71,8 +74,11 @@ func (p *program) drawEpochs(folder, out string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	kind, write := aDrawing, draw.Animation
-	if strings.EqualFold(filepath.Ext(out), ".gif") {
+	kind, write := aDrawing.or(anAnimation), draw.Animation
+	switch strings.ToLower(filepath.Ext(out)) {
+	case ".svg", "":
+		kind = aDrawing
+	case ".gif":
 		kind, write = anAnimation, draw.AnimatedGIF
 	}
 	return p.drawing(out, frames[0].Genotype.Name+"-epochs", nil, kind, func(w io.Writer) error { return write(w, frames) })

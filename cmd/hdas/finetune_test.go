@@ -39,7 +39,7 @@ func TestFinetune(t *testing.T) {
 		args  []string
 		words []string
 	}{
-		"others":  {[]string{base}, []string{"the classifier is new", "made anew: classifier"}},
+		"others":  {[]string{base}, []string{"because the 2 classes have other names", "made anew: classifier"}},
 		"the run": {[]string{filepath.Join(base, run.CheckpointFile), "--seed", "3"}, []string{"made anew: classifier"}},
 		"foreign": {[]string{pt, "--genotype", "DARTS_V1"}, []string{"made anew: classifier"}},
 		"probe":   {[]string{base, "--probe"}, []string{"made anew: classifier"}},

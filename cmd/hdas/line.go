@@ -92,8 +92,9 @@ func (s status) parts() (all [parts]forms) {
 		all[ofName] = forms{pad(60), pad(24), pad(14)}
 	}
 	running := s.is == lab.Running
+	within := s.is == lab.NotDone && s.Step > 0 // it was stopped within an epoch
 	epoch := s.Epoch
-	if running && !s.ended {
+	if running && !s.ended || within {
 		epoch = min(epoch+1, s.Epochs)
 	}
 	if s.Epochs > 0 {
@@ -110,6 +111,13 @@ func (s status) parts() (all [parts]forms) {
 	if s.found != "" {
 		all[ofFound] = forms{"found: " + plain(s.found), ""}
 	}
+	switch {
+	case !within:
+	case s.Steps > 0:
+		all[ofStep] = forms{fmt.Sprintf("step %d/%d", s.Step, s.Steps), ""}
+	default:
+		all[ofStep] = forms{fmt.Sprintf("step %d", s.Step), ""}
+	}
 	if !running {
 		all[ofLeft] = forms{s.note, string(s.is)}
 		return all
@@ -120,8 +128,12 @@ func (s status) parts() (all [parts]forms) {
 	case s.Steps > 0 && !s.ended:
 		all[ofStep] = forms{fmt.Sprintf("step %d/%d", s.Step, s.Steps), fmt.Sprintf("%d/%d", s.Step, s.Steps), ""}
 	}
+	of := ""
+	if s.TrainEpoch > 0 && !s.ended && !s.Learned() {
+		of = fmt.Sprintf(" (epoch %d)", s.TrainEpoch)
+	}
 	if s.Train.Samples > 0 {
-		all[ofLoss] = forms{fmt.Sprintf("loss %.4f", s.Train.Loss), fmt.Sprintf("loss %.2f", s.Train.Loss), ""}
+		all[ofLoss] = forms{fmt.Sprintf("loss %.4f%s", s.Train.Loss, of), fmt.Sprintf("loss %.2f%s", s.Train.Loss, of), ""}
 		all[ofAccuracy] = forms{"accuracy " + percent(s.Train.Top1), "acc " + percent(s.Train.Top1), fmt.Sprintf("acc %.1f %%", 100*s.Train.Top1), ""}
 	}
 	if s.LR > 0 {
@@ -136,6 +148,8 @@ func (s status) parts() (all [parts]forms) {
 	}
 	if s.ended && s.Left > 0 {
 		all[ofLeft] = forms{clock(s.Left) + " left"}
+	} else if s.Evaluating() && s.EpochLeft < 1 && s.Left > 0 { // how long it takes is not known yet, or was less
+		all[ofLeft] = forms{clock(s.Left) + " left", clock(s.Left)}
 	} else if s.EpochLeft > 0 || s.Left > 0 {
 		all[ofLeft] = forms{fmt.Sprintf("left: epoch %s, run %s", clock(s.EpochLeft), clock(s.Left)), clock(s.Left) + " left", clock(s.Left)}
 	} else if s.note != "" {

@@ -16,7 +16,7 @@ import (
 func going() status {
 	last, best := 0.9125, 0.925
 	return status{name: "stage search, seed 0", is: lab.Running, last: &last, best: &best, of: "validation", found: "9 skip_connect, 3 none",
-		State: live.State{Time: time.Now(), Epoch: 12, Epochs: 50, Step: 120, Steps: 390, LR: 0.0213, Train: score.Score{Loss: 1.23456, Top1: 0.5678, Samples: 99},
+		State: live.State{Time: time.Now(), Epoch: 12, Epochs: 50, Step: 120, Steps: 390, LR: 0.0213, Train: score.Score{Loss: 1.23456, Top1: 0.5678, Samples: 99}, TrainEpoch: 13,
 			ImagesPerSecond: 12345.6, Memory: 2310e6, EpochLeft: 75, Left: 4995}}
 }
 
@@ -52,6 +52,15 @@ func TestLinesOfAllWidths(t *testing.T) {
 		}
 	}
 	if got := line(stopped, 40); !strings.Contains(got, "stopped") {
+		t.Error(got)
+	}
+	stopped.note = "stopped after 43s"
+	if got := line(stopped, 200); !strings.Contains(got, "epoch 13/50  step 120/390  ") || !strings.Contains(got, "  stopped after 43s") {
+		t.Error(got)
+	}
+	evaluating := going()
+	evaluating.Step, evaluating.EpochLeft = evaluating.Steps, 0
+	if got := line(evaluating, 200); !strings.Contains(got, "evaluating") || !strings.HasSuffix(got, "  1h23m left") {
 		t.Error(got)
 	}
 }

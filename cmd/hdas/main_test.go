@@ -195,6 +195,9 @@ func TestSearchTrainEval(t *testing.T) {
 	if err := json.Unmarshal([]byte(must(t, "eval", at("trained"), "--json")), &score); err != nil || score.Samples != 1000 {
 		t.Errorf("score %+v, %v", score, err)
 	}
+	if code, _, errs := call(t, "eval", at("trained"), "--data-dir", folder); code != exitUsage || !strings.Contains(errs, "digits, which are embedded") {
+		t.Errorf("images beside the digits: exit %d, %s", code, errs)
+	}
 	must(t, "draw", at("stages"), "-o", at("drawn.svg"))
 	var runs []lab.Run
 	if err := json.Unmarshal([]byte(must(t, "runs", folder, "--sort", "-kind", "--json")), &runs); err != nil || len(runs) != 2 {
@@ -280,7 +283,10 @@ func TestVersionAdvice(t *testing.T) {
 		{"2.1.2", "535.1.2", "driver 580, which here is 535.1.2, and compute capability 7.5 to"},
 		{"2.0.0", "", "not a supported version"},
 	} {
-		if got := versionAdvice(c.libtorch, c.driver); !strings.Contains(got, c.words) {
+		if got := versionAdvice(c.libtorch, c.driver, true); strings.Contains(got, "make") {
+			t.Errorf("in a wheel: %s", got)
+		}
+		if got := versionAdvice(c.libtorch, c.driver, false); !strings.Contains(got, c.words) {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}

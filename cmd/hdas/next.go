@@ -41,13 +41,14 @@ func command(words ...string) string {
 
 // trainingOf returns the flags of a training on the data of a configuration: those of the built-in one for it.
 func trainingOf(c configs.Common, staged bool) []string {
-	name := map[bool]string{true: "hs-train", false: "hc-train"}[staged]
+	name := map[bool]string{true: "hs-", false: "hc-"}[staged]
 	switch {
 	case c.Data.Name == "digits":
 		return []string{"--config", "tiny-train"}
-	case c.Data.Name == "cifar10":
 	case datasets.OfFiles(c.Data.Name):
-		name = map[bool]string{true: "hs-imagenet-train", false: "hc-imagenet-train"}[staged]
+		name += "imagenet-train"
+	default:
+		name += "train"
 	}
 	words := []string{"--config", name}
 	if given, err := configs.LoadTrain(configs.Overrides{File: name, Alone: true, Form: configs.FormOf(staged)}); err != nil || given.Data.Name != c.Data.Name {

@@ -39,6 +39,11 @@ var (
 	asModule    = output{"an exported PyTorch module", []string{".py"}}
 )
 
+// or is a kind whose files are of this or of another kind.
+func (o output) or(other output) output {
+	return output{o.what + " or " + other.what, slices.Concat(o.endings, other.endings)}
+}
+
 // may returns an error unless a command may write that kind of file to path: the name has one of its
 // endings or none, and the file is new, empty or of the same kind; it is none that the command reads (through no link,
 // either), and none that belongs to a run. inputs are the files and the folders that the command reads; names

@@ -84,7 +84,7 @@ func TestOutputsReplaceNothingElse(t *testing.T) {
 		{"import --genotype-text @hidden.yaml -o @found.yaml", "this command reads"},
 		{"import --genotype-text @text.txt -o @other.yaml", "another file"},
 		{"import --genotype-text @text.txt -o @run/config.yaml", "belongs to the run"},
-		{"draw DARTS_V2 -o @x.png", "ends in .svg"},
+		{"draw DARTS_V2 -o @x.jpg", "ends in .svg"},
 		{"draw DARTS_V2 -o @photo.svg", "a JPEG image"},
 		{"draw DARTS_V2 -o @folder.svg", "a folder"},
 		{"draw DARTS_V2 -o @run/genotype.svg", "belongs to the run"},

@@ -82,13 +82,16 @@ const (
 
 var logFormats = []word{logAuto, logJSON, logText, logNone}
 
+// firstLine is after which time the first line of progress may come: it has the time that the run will take.
+const firstLine = 10 * time.Second
+
 // defaultLogs are the values of the flags.
 var defaultLogs = logs{time.Minute, logAuto}
 
 // logFlags adds the flags of commands that run searches or trainings.
 func (p *program) logFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.Var(&pause{&p.logs.every}, "log-every", "without a bar: time between two lines of progress within an epoch, as in 30s or 10m, besides the one after each epoch; 0: none")
+	f.Var(&pause{&p.logs.every}, "log-every", "without a bar: time between two lines of progress within an epoch, as in 30s or 10m, besides the one after each epoch; the first comes after 10s; 0: none")
 	f.Var(&p.logs.format, "log-format", "auto (a bar on a terminal, JSON lines elsewhere), json, text, or none")
 }
 
@@ -148,8 +151,8 @@ func (p *program) begin(s live.Start) (observe func(run.Progress), end func()) {
 	if p.logs.format == logNone {
 		return nil, func() {}
 	}
-	last := time.Now()
-	var r scores
+	last := time.Now().Add(min(firstLine, p.logs.every) - p.logs.every)
+	r := scoresOf(s)
 	return func(at run.Progress) {
 		now := time.Now()
 		if at.Record == nil && (p.logs.every == 0 || now.Sub(last) < p.logs.every) {
@@ -181,7 +184,7 @@ func (p *program) log(name string, at run.Progress, r scores) {
 		return
 	}
 	line.Int("step", at.Step).Int("steps", at.Steps).Float64("lr", at.LR)
-	if at.Train.Samples > 0 {
+	if at.Learned() {
 		line.Float64("train_loss", at.Train.Loss).Float64("train_top1", at.Train.Top1)
 	}
 	line.Fields(speed).Msg("progress")
@@ -234,6 +237,21 @@ func metrics(record any) map[string]any {
 type scores struct {
 	last, best *float64
 	of         string
+}
+
+// scoresOf returns the accuracies of the epochs that a run had finished before it was resumed.
+func scoresOf(s live.Start) (r scores) {
+	if s.ResumedAt == nil {
+		return r
+	}
+	seen, err := run.Look(s.Folder)
+	if err != nil {
+		return r // the run itself says what is damaged
+	}
+	for _, record := range seen.Records[:min(s.ResumedAt.Epoch, len(seen.Records))] {
+		r.add(json.RawMessage(record))
+	}
+	return r
 }
 
 // add adds a record, unless it is nil.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,7 +101,7 @@ func reportOf(folders []string, from string) (report.Report, error) {
 			one := lab.ReportOf(x.Path)
 			one.Fault = cmp.Or(one.Fault, x.Fault)
 			for _, c := range runColumns {
-				one.Cells = append(one.Cells, c.text(x))
+				one.Cells = append(one.Cells, strings.ReplaceAll(c.text(x), " %", "\u00a0%"))
 			}
 			names, err := lab.FilesOf(x.Path)
 			if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -82,7 +81,8 @@ signal ends the program at once, without a checkpoint.`,
 	}{
 		{"begin", "Begin:", []*cobra.Command{p.doctor(), p.demo(), p.data(), p.config()}},
 		{"search", "Search and look at architectures:", []*cobra.Command{p.search(), p.compare(), p.show(), p.draw(), p.space()}},
-		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval(), p.runs(), p.watching(), p.report()}},
+		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval()}},
+		{"runs", "See runs of searches and trainings:", []*cobra.Command{p.watching(), p.runs(), p.report()}},
 		{"use", "Use trained networks:", []*cobra.Command{p.predict(), p.serve(), p.export(), p.importing()}},
 		{"more", "Measure, and help:", []*cobra.Command{p.bench(), p.man()}},
 	} {
@@ -150,7 +150,7 @@ type settings struct {
 
 func (s *settings) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&s.File, "config", "", "configuration: "+strings.Join(configs.Names(), ", ")+", or a YAML file")
+	f.StringVar(&s.File, "config", "", "a built-in configuration, which hdas config list describes, or a YAML file")
 	f.StringArrayVar(&s.Set, "set", nil, "change one setting, as in --set train.epochs=10 (repeatable)")
 	f.Uint64Var(&s.seed, "seed", 0, "seed of the initial weights, the order of images and the augmentation")
 	machineFlags(f, &s.device, &s.threads)

@@ -45,7 +45,8 @@ func (s *screen) Write(b []byte) (int, error) {
 // end keeps the line as it is then.
 func (s *screen) row(text func(width int) string) (end func()) {
 	fill := mpb.BarFillerFunc(func(w io.Writer, st decor.Statistics) error {
-		_, err := io.WriteString(w, text(st.AvailableWidth-1)) // a full line would wrap on some terminals
+		// A full line would wrap on some terminals, and Ctrl-C moves the cursor: the terminal echoes it as ^C.
+		_, err := io.WriteString(w, "\r"+text(st.AvailableWidth-1))
 		return err
 	})
 	b, err := s.Add(0, fill, mpb.BarFillerTrim())
@@ -62,8 +63,8 @@ func (s *screen) row(text func(width int) string) (end func()) {
 func (p *program) bar(f *os.File, start live.Start) (observe func(run.Progress), end func()) {
 	s := p.open(f)
 	var lock sync.Mutex
-	var seen scores
-	now := status{name: start.Name, is: lab.Running}
+	seen := scoresOf(start)
+	now := status{name: start.Name, is: lab.Running, last: seen.last, best: seen.best, of: seen.of}
 	now.Epochs, now.Steps, now.Time = start.Epochs, start.Steps, time.Now()
 	ended := s.row(func(width int) string {
 		lock.Lock()
@@ -82,7 +83,7 @@ func (p *program) bar(f *os.File, start live.Start) (observe func(run.Progress),
 			now.State = now.Since(time.Now())
 			now.is, now.note = lab.Done, "took "+clock(now.Seconds)
 			if now.Epoch < now.Epochs {
-				now.is = lab.NotDone
+				now.is, now.note = lab.NotDone, "stopped after "+clock(now.Seconds)
 			}
 			lock.Unlock()
 			ended()

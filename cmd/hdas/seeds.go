@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -86,8 +87,8 @@ func (p *program) searchSeeds(cmd *cobra.Command, set *settings, c configs.Searc
 	if err != nil {
 		return err
 	}
-	defer func() { p.unfollow() }()
 	sum, err := lab.SearchSeeds(cmd.Context(), c, plan, dir, p.following(set))
+	p.unfollow() // what is written from here on is below the lines of the runs
 	var cannot *lab.Untrainable
 	switch {
 	case errors.As(err, &cannot):
@@ -126,8 +127,8 @@ func (p *program) trainSeeds(cmd *cobra.Command, t *trainer, dir *run.Dir) error
 	if err != nil {
 		return err
 	}
-	defer func() { p.unfollow() }()
 	sum, err := lab.TrainSeeds(cmd.Context(), t.config, t.g, plan, dir, p.following(&t.settings))
+	p.unfollow()
 	if err != nil {
 		return err
 	}
@@ -150,13 +151,14 @@ func writeTrainings(w io.Writer, s lab.Trainings) {
 
 func writeSummary(w io.Writer, s lab.Summary) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "seed\tvalidation accuracy\tafter a short training\t")
+	short := slices.ContainsFunc(s.Seeds, func(r lab.Seeded) bool { return r.Selected != nil })
+	fmt.Fprintf(t, "seed\tvalidation accuracy\t%s\n", map[bool]string{true: "after a short training\t"}[short])
 	for _, r := range s.Seeds {
-		selected := "-"
+		selected := ""
 		if r.Selected != nil {
-			selected = percent(r.Selected.Top1)
+			selected = percent(r.Selected.Top1) + "\t"
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t\n", r.Seed, percent(r.Valid), selected)
+		fmt.Fprintf(t, "%d\t%s\t%s\n", r.Seed, percent(r.Valid), selected)
 	}
 	t.Flush()
 	fmt.Fprintf(w, "\nvalidation accuracy of the supernets  %s\nedges that two genotypes share         %s\n", percents(s.Valid), percents(s.Agreement))

@@ -18,11 +18,11 @@ func writeStart(w io.Writer, s live.Start) {
 	if s.Configuration != "" {
 		title += fmt.Sprintf(" (%s)", plain(s.Configuration))
 	}
-	if at := s.ResumedAt; at != nil {
+	switch at := s.ResumedAt; {
+	case at != nil && at.Step > 0:
+		title += fmt.Sprintf(", resumed after step %d of epoch %d", at.Step, at.Epoch+1)
+	case at != nil:
 		title += fmt.Sprintf(", resumed after epoch %d", at.Epoch)
-		if at.Step > 0 {
-			title += fmt.Sprintf(" and %d steps", at.Step)
-		}
 	}
 	fmt.Fprintln(w, title)
 	on := []string{s.Device}
@@ -72,11 +72,16 @@ func writeStart(w io.Writer, s live.Start) {
 
 // network describes the network that learns.
 func network(n live.Network) string {
-	text := fmt.Sprintf("%d cells, C=%d, %s parameters, %s multiply-adds per image", n.Cells, n.Channels, thousands(n.Parameters), thousands(n.MACs))
-	if n.Architecture > 0 {
-		return fmt.Sprintf("supernet of %s; %s architecture parameters", text, thousands(n.Architecture))
+	text := fmt.Sprintf("C=%d, %s parameters, %s multiply-adds per image", n.Channels, thousands(n.Parameters), thousands(n.MACs))
+	switch {
+	case n.Architecture == 0:
+		return fmt.Sprintf("%s: %d cells, %s", plain(n.Genotype), n.Cells, text)
+	case n.Genotype != "":
+		text = fmt.Sprintf(" of %s, %s", plain(n.Genotype), text)
+	default:
+		text = ", " + text
 	}
-	return fmt.Sprintf("%s: %s", plain(n.Genotype), text)
+	return fmt.Sprintf("supernet of %d cells%s; %s architecture parameters", n.Cells, text, thousands(n.Architecture))
 }
 
 // counted returns a number with a word, in the plural unless the number is 1.

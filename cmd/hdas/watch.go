@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,33 +45,34 @@ the command that resumes it.`,
 			case err != nil:
 				return usageError{err}
 			case len(list) == 0:
-				return usageError{fmt.Errorf("no run in %s or below", cmp.Or(a...))}
+				return usageError{fmt.Errorf("no run in %s or below", strings.Join(a, ", "))}
 			}
 			if f, ok := terminal(p.out); ok && !once && !p.json {
 				v := p.view(f, w, "")
-				v.look(true)
-				repeat(c, w, every, func() { v.look(true) })
+				err := repeat(c, w, every, func() error { return v.look(true) })
 				v.end()
-				return p.resumable(w)
+				if err != nil {
+					return err
+				}
+				list, err = w.Look()
+				p.resumable(list)
+				return err
 			}
 			told := map[string]string{}
-			tell := func() {
+			tell := func() error {
+				list, err := w.Look()
 				for _, r := range list {
-					if is := fmt.Sprint(r.State, r.Epoch, r.Fault); told[r.Path] != is {
+					if is := fmt.Sprint(r.State, r.Epoch, r.Fault); told[r.Path] != is && err == nil {
 						told[r.Path] = is
-						err = errors.Join(err, p.tell(r, once))
+						err = p.tell(r, once)
 					}
 				}
+				return err
 			}
-			tell()
-			if !once {
-				repeat(c, w, every, func() {
-					if list, err = w.Look(); err == nil {
-						tell()
-					}
-				})
+			if once {
+				return tell()
 			}
-			return err
+			return repeat(c, w, every, tell)
 		},
 	}
 	c.Flags().Var(&pause{&every}, "every", "time between two looks at the runs")
@@ -80,16 +80,19 @@ the command that resumes it.`,
 	return c
 }
 
-// repeat calls look again and again until all runs have ended or the command is stopped.
-func repeat(c *cobra.Command, w *lab.Watcher, every time.Duration, look func()) {
+// repeat calls look until all runs have ended, the command is stopped, or look returns an error, as of a folder that is
+// gone.
+func repeat(c *cobra.Command, w *lab.Watcher, every time.Duration, look func() error) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for w.Running() {
+	for {
+		if err := look(); err != nil || !w.Running() {
+			return err
+		}
 		select {
 		case <-c.Context().Done():
-			return
+			return nil
 		case <-tick.C:
-			look()
 		}
 	}
 }
@@ -100,7 +103,7 @@ func (p *program) tell(r lab.Run, now bool) error {
 		return json.NewEncoder(p.out).Encode(r)
 	}
 	s := statusOf(r, r.Path)
-	if !now && s.Epoch >= r.Progress.Epoch { // the steps are those of the next epoch
+	if !now && s.TrainEpoch != r.Progress.Epoch {
 		s.Train = score.Score{}
 	}
 	if !now {
@@ -135,8 +138,7 @@ func statusOf(r lab.Run, name string) status {
 }
 
 // resumable prints the commands that resume the runs that have been stopped.
-func (p *program) resumable(w *lab.Watcher) error {
-	list, err := w.Look()
+func (p *program) resumable(list []lab.Run) {
 	told := map[string]bool{}
 	for _, r := range list {
 		if again := lab.ResumeCommand(r.Path); r.State == lab.NotDone && !told[again] {
@@ -144,7 +146,6 @@ func (p *program) resumable(w *lab.Watcher) error {
 			fmt.Fprintln(p.out, "resume: "+again)
 		}
 	}
-	return err
 }
 
 // about says what a run is and has found, or how it is resumed.
@@ -178,11 +179,8 @@ func (p *program) view(f *os.File, w *lab.Watcher, folder string) *view {
 }
 
 // look shows the runs as they are now, those that are new only if it may.
-func (v *view) look(may bool) {
+func (v *view) look(may bool) error {
 	list, err := v.watcher.Look()
-	if err != nil {
-		return // of a folder that is gone; the lines stay
-	}
 	wide, names := 0, make([]string, len(list))
 	for i, r := range list {
 		if names[i] = r.Path; v.folder != "" {
@@ -215,6 +213,7 @@ func (v *view) look(may bool) {
 			v.ends = append(v.ends, v.row(func(width int) string { return runewidth.Truncate(v.status(r.Path).more, width, "…") }))
 		}
 	}
+	return err
 }
 
 func (v *view) status(path string) status {

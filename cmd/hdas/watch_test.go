@@ -112,6 +112,17 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// A resumed run knows the accuracies of the epochs before, and no later ones.
+func TestScoresOfResumedRuns(t *testing.T) {
+	folder := filepath.Join(someRuns(t), "b/search")
+	for epochs, want := range map[int]string{0: "", 1: "validation 50.00 % (best 50.00 %)", 2: "validation 25.00 % (best 50.00 %)"} {
+		s := scoresOf(live.Start{Folder: folder, ResumedAt: &live.Position{Epoch: epochs}}).status(live.State{Epochs: 9})
+		if got := line(s, anyWidth); !strings.Contains(got, want) || want == "" && strings.Contains(got, "best") {
+			t.Errorf("%d: %s", epochs, got)
+		}
+	}
+}
+
 // Watching goes on until the run has ended, with a line for each epoch.
 func TestWatchToTheEnd(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "run")

@@ -38,7 +38,7 @@ func yamlIn(folder string) string {
 	return "; files in it are " + strings.Join(files[:min(len(files), 3)], ", ")
 }
 
-// readable holds the first bytes of binary files that this program reads.
+// readable holds the first bytes of binary files that this program reads or writes.
 var readable = []struct{ magic, name string }{
 	{"\x89PNG\r\n\x1a\n", "a PNG image"},
 	{"\xff\xd8\xff", "a JPEG image"},
@@ -47,10 +47,11 @@ var readable = []struct{ magic, name string }{
 	{"II*\x00", "a TIFF image"},
 	{"MM\x00*", "a TIFF image"},
 	{"RIFF????WEBP", "a WebP image"},
+	{"\x08?\x12?", "an ONNX model"}, // the version of its format, then its producer
 }
 
 // Name returns the format of a binary file's content, empty if it is not known. Unlike Of it knows the formats
-// that this program reads, too.
+// that this program reads or writes, too.
 func Name(data []byte) string {
 	for _, k := range readable {
 		if Matches(k.magic, data) {

@@ -11,6 +11,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -60,10 +61,23 @@ func Histogram(tag string, values []float64) Value {
 	return Value{message{}.text(1, tag).bytes(5, histogram)}                                                                // tag, histo
 }
 
+// encoder writes images of few colours. Its files are hardly larger than those of the default, in a fifth of the time.
+var encoder = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &buffers{}}
+
+// buffers keeps the buffers of encoders.
+type buffers struct{ sync.Pool }
+
+func (b *buffers) Get() *png.EncoderBuffer {
+	e, _ := b.Pool.Get().(*png.EncoderBuffer)
+	return e
+}
+
+func (b *buffers) Put(e *png.EncoderBuffer) { b.Pool.Put(e) }
+
 // Image returns an image with its description.
 func Image(tag, description string, img image.Image) Value {
 	var file bytes.Buffer
-	if err := png.Encode(&file, img); err != nil {
+	if err := encoder.Encode(&file, img); err != nil {
 		panic(err) // only of an empty or a huge image
 	}
 	size := img.Bounds().Size()
