@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 		"step":    func(g *dist.Group) error { return together(g, equal(1)) },
 		"epochs":  func(g *dist.Group) error { return together(g, equal(3)) },
 		"uneven":  func(g *dist.Group) error { return together(g, uneven()) },
+		"damaged": func(g *dist.Group) error { return together(g, damaged(17, 19)) },
+		"blank":   func(g *dist.Group) error { return together(g, damaged(16, 17, 18, 19)) },
 		"stop":    stopped,
 		"failing": failing,
 	}))
@@ -68,6 +70,27 @@ func uneven() train.Setup {
 	s := equal(2)
 	s.Config.FreezeNorm, s.Config.DropPath, s.Config.Accumulate, s.Train.Batch = false, 0.3, 1, 8
 	s.Train.Dataset = datasetstest.Synthetic(27, 16)
+	return s
+}
+
+// damagedSet is a data set some of whose images cannot be decoded.
+type damagedSet struct {
+	datasets.Dataset
+	damaged []int
+}
+
+func (d damagedSet) At(i int, dst []byte) (int, error) {
+	if slices.Contains(d.damaged, i) {
+		return 0, &datasets.DamagedError{File: fmt.Sprint(i), Err: errors.New("damaged")}
+	}
+	return d.Dataset.At(i, dst)
+}
+
+// damaged returns a training on twenty images, without those that are damaged: steps of 8, 8 and 4.
+func damaged(images ...int) train.Setup {
+	s := uneven()
+	s.Train.Dataset, s.Train.Shuffle = damagedSet{datasetstest.Synthetic(20, 16), images}, false
+	s.Train.Damaged = func(*datasets.DamagedError) {}
 	return s
 }
 
@@ -188,6 +211,20 @@ func TestUnevenImages(t *testing.T) {
 		for _, r := range recordsOf(t, folder) {
 			if r.Train.Samples != 27 || r.Test.Samples != 13 || r.Valid.Samples != 9 {
 				t.Errorf("%d processes: %+v, validation %+v", world, r, r.Valid)
+			}
+		}
+	}
+}
+
+// Damaged files that leave one process, or both, without images in the last step: the others take it, or none does.
+func TestDamagedImages(t *testing.T) {
+	torchtest.OnCPU(t)
+	for act, images := range map[string]int64{"damaged": 18, "blank": 16} {
+		folder := filepath.Join(t.TempDir(), act)
+		disttest.Together(t, act, 2, folderVariable+"="+folder)
+		for _, r := range recordsOf(t, folder) {
+			if r.Train.Samples != images || r.Train.Finite() != nil {
+				t.Errorf("%s: %+v", act, r)
 			}
 		}
 	}
