@@ -139,3 +139,8 @@ func (t *task) sameWeights() error {
 	}
 	return nil
 }
+
+// written returns when rank 0 has written the folder of a run that has ended or stopped.
+func (t *task) written() error {
+	return torch.Do(func(*torch.Scope) error { t.Group.Barrier(); return nil })
+}

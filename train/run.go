@@ -109,7 +109,11 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	span := run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch, Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
 		Images: s.Config.Batch * s.Config.Accumulate, Memory: memory,
 		Diverged: "the network has diverged; lower train.lr or train.clip"}
-	if err := run.Loop(ctx, dir, t, span, observe); err != nil {
+	err = run.Loop(ctx, dir, t, span, observe)
+	if err == nil || errors.Is(err, run.ErrStopped) {
+		err = errors.Join(err, t.written())
+	}
+	if err != nil {
 		return last, err
 	}
 	err = dir.Records(func(line []byte) error { return json.Unmarshal(line, &last) })
