@@ -106,6 +106,9 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if start != nil {
 		now.Start = start.Digest
 	}
+	if err := w.sameData(now); err != nil {
+		return train.Epoch{}, err
+	}
 	now = computed(now, o)
 	basis, err := w.hold(d, mem, now)
 	if err != nil {

@@ -140,9 +140,23 @@ func TestLostProcesses(t *testing.T) {
 	}
 }
 
-// The processes of torchrun find each other by their environment; rank 0 alone prints.
-func TestProcessesOfTorchrun(t *testing.T) {
+// Another configuration than the one that a run was begun with is refused in one line.
+func TestProcessesOfAnotherConfiguration(t *testing.T) {
 	images, out := ownImages(t, 8), filepath.Join(t.TempDir(), "run")
+	train := append([]string{"train", "DARTS_V1", "--processes", "2"}, sized(images, out)...)
+	c, errs := process(t, "program", train...)
+	if err := c.Run(); err != nil {
+		t.Fatal(err, errs)
+	}
+	c, errs = process(t, "program", append(train, "--set", "train.lr=0.5")...)
+	if err := c.Run(); err == nil || strings.Count(errs.String(), "\n") != 1 || !strings.Contains(errs.String(), "train.lr: 0.5") {
+		t.Errorf("another configuration: %v, %s", err, errs)
+	}
+}
+
+// asTorchrun runs the program as each of two processes that torchrun starts.
+func asTorchrun(t *testing.T, args func(rank int) []string) (errs []error, texts []string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -150,23 +164,34 @@ func TestProcessesOfTorchrun(t *testing.T) {
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
 	var all []*exec.Cmd
-	var texts []*bytes.Buffer
+	var outs []*bytes.Buffer
 	for rank := range 2 {
-		c, errs := process(t, "program", append([]string{"train", "DARTS_V1"}, sized(images, out)...)...)
+		c, out := process(t, "program", args(rank)...)
 		c.Env = append(c.Env, fmt.Sprintf("RANK=%d", rank), fmt.Sprintf("LOCAL_RANK=%d", rank), "WORLD_SIZE=2", "MASTER_ADDR=127.0.0.1", fmt.Sprintf("MASTER_PORT=%d", port))
-		c.Stdout = errs
+		c.Stdout = out
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		all, texts = append(all, c), append(texts, errs)
+		all, outs = append(all, c), append(outs, out)
 	}
 	for rank, c := range all {
-		if err := c.Wait(); err != nil || (texts[rank].Len() == 0) != (rank == 1) {
-			t.Errorf("rank %d: %v, %s", rank, err, texts[rank])
-		}
+		errs, texts = append(errs, c.Wait()), append(texts, outs[rank].String())
 	}
-	if !strings.Contains(texts[0].String(), "test accuracy") {
-		t.Errorf("%s", texts[0])
+	return errs, texts
+}
+
+// The processes of torchrun find each other by their environment; rank 0 alone prints. One that reads other images is
+// named.
+func TestProcessesOfTorchrun(t *testing.T) {
+	images, out := ownImages(t, 8), filepath.Join(t.TempDir(), "run")
+	errs, texts := asTorchrun(t, func(int) []string { return append([]string{"train", "DARTS_V1"}, sized(images, out)...) })
+	if errors.Join(errs...) != nil || !strings.Contains(texts[0], "test accuracy") || texts[1] != "" {
+		t.Errorf("%v, %q", errs, texts)
+	}
+	others, out := []string{images, ownImages(t, 9)}, filepath.Join(t.TempDir(), "others")
+	errs, texts = asTorchrun(t, func(rank int) []string { return append([]string{"train", "DARTS_V1"}, sized(others[rank], out)...) })
+	if errs[0] == nil || errs[1] == nil || !strings.Contains(texts[1], "rank 1 of 2: it reads other images than rank 0") || !strings.Contains(texts[0], "lost another process") {
+		t.Errorf("%v, %q", errs, texts)
 	}
 }
 
