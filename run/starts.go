@@ -10,6 +10,7 @@ import (
 
 	"hdas/internal/filekind"
 	"hdas/live"
+	"hdas/weights/safetensors"
 )
 
 // AppendStart adds a line to the file of starts: what the process runs that has begun or resumed the run.
@@ -54,12 +55,17 @@ func Starts(folder string) (lines [][]byte, err error) {
 	return lines, err
 }
 
-// Newest returns the Meta of the newest intact checkpoint, from which the run is resumed; ok is false if there is none.
+// Newest returns the Meta of the newest checkpoint, from which the run is resumed; ok is false if there is none. It reads no
+// tensors: a checkpoint whose tensors are damaged counts, though the run will be resumed from the one before.
 func (d *Dir) Newest() (m Meta, ok bool) {
 	for _, name := range []string{CheckpointFile, previous} {
-		if m, err := ReadMeta(d.Path(name)); err == nil {
+		texts, err := safetensors.ReadTexts(d.Path(name))
+		if err == nil {
+			m, err = parseMeta(texts[metaKey])
+		}
+		if err == nil {
 			return m, true
 		}
 	}
-	return m, false
+	return Meta{}, false
 }
