@@ -192,13 +192,13 @@ func handles(ts []torch.Tensor) []unsafe.Pointer {
 	return pointers(defined)
 }
 
-// pointers returns the at::Tensors of ts.
+// pointers returns the at::Tensors of ts. They are read by reflection: package torch hands them to its own C++ alone.
 func pointers(ts []torch.Tensor) []unsafe.Pointer {
 	inside()
 	out := make([]unsafe.Pointer, len(ts))
 	for i, t := range ts {
 		t.Device() // panics if t was freed
-		out[i] = reflect.ValueOf(t).Field(0).Elem().Field(0).UnsafePointer()
+		out[i] = reflect.ValueOf(t).FieldByName("h").Elem().FieldByName("c").UnsafePointer()
 	}
 	return out
 }
