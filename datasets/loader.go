@@ -25,6 +25,9 @@ type Batch struct {
 	// 1-Share. Without them, Others is empty and Share is 1.
 	Others []int64
 	Share  float64
+	// Blank is whether the images are black and not of the data set: a process that shares an epoch computes them because
+	// the others have images in this batch.
+	Blank bool
 }
 
 // Part returns the n images from the given one on, as a batch that shares the slices of b.
@@ -60,7 +63,8 @@ type Loader struct {
 	Workers   int // number of goroutines, each of which makes one batch; 0 means one for each processor
 	// World is the number of processes that share an epoch, and Rank in [0,World) is the index of this
 	// one. The loader takes the images Rank, Rank+World, Rank+2*World and so on in the order of the
-	// epoch. 0 means 1 process.
+	// epoch. 0 means 1 process. All have the same number of batches, and the batches of one index are together the
+	// batch that a single process has, of Batch*World images, unless that would leave less than Least images to one.
 	Rank, World int
 	// Damaged, unless nil, is called with the error for each damaged file, by several goroutines at once,
 	// and the file is left out of its batch. If it is nil, a damaged file ends the epoch.
@@ -68,12 +72,13 @@ type Loader struct {
 }
 
 // images returns the number of images that this loader has in an epoch.
-func (l *Loader) images() int {
-	if l.World > 1 {
-		return (l.Dataset.Len() - l.Rank + l.World - 1) / l.World
-	}
-	return l.Dataset.Len()
-}
+func (l *Loader) images() int { return l.before(l.Dataset.Len()) }
+
+// before returns how many of the first n images of an epoch are this loader's.
+func (l *Loader) before(n int) int { return max(0, n-l.Rank+l.world()-1) / l.world() }
+
+// world returns the number of processes.
+func (l *Loader) world() int { return max(1, l.World) }
 
 // Batches returns the number of batches in an epoch, or 0 if the data set, the batch size or the rank is
 // invalid.
@@ -82,8 +87,8 @@ func (l *Loader) Batches() int {
 	case l.Dataset == nil || l.Batch < 1 || l.World > 1 && (l.Rank < 0 || l.Rank >= l.World):
 		return 0
 	}
-	whole, rest := l.images()/l.Batch, l.images()%l.Batch
-	if l.DropLast || rest < max(1, l.Least) {
+	whole, rest := l.Dataset.Len()/(l.Batch*l.world()), l.Dataset.Len()%(l.Batch*l.world())
+	if l.DropLast || rest < max(1, l.Least*l.world()) {
 		return whole
 	}
 	return whole + 1
@@ -119,8 +124,8 @@ func (l *Loader) Validate() error {
 	} else {
 		info := l.Dataset.Info()
 		faults = append(faults, info.Validate())
-		if l.Least > 0 && l.images() < l.Least {
-			faults = append(faults, fmt.Errorf("%s has too few images to learn from: %d, but a batch needs at least %d", info.Name, l.images(), l.Least))
+		if n := l.Dataset.Len(); l.Least > 0 && n < l.Least*l.world() {
+			faults = append(faults, fmt.Errorf("%s has too few images to learn from: %d, but a batch needs at least %d", info.Name, n, l.Least*l.world()))
 		}
 		if l.Transform.recolours() && info.Channels != 1 && info.Channels != 3 {
 			faults = append(faults, fmt.Errorf("%s has %d channels, but policies and colour jitter need 1 (grey) or 3 (colour)", info.Name, info.Channels))
@@ -175,7 +180,10 @@ func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, er
 		}
 		for b := from; b < n; b++ {
 			batch, err := p.take(ctx, b)
-			if batch.N >= max(1, l.Least) || err != nil { // the last batch may have too few images left
+			if err == nil && batch.N < max(1, l.Least) && l.World > 1 {
+				batch = l.black()
+			}
+			if batch.N >= max(1, l.Least) || batch.Blank || err != nil { // the last batch may have too few images left
 				if !yield(batch, err) || err != nil {
 					return
 				}
@@ -185,6 +193,13 @@ func (l *Loader) Epoch(ctx context.Context, epoch, from int) iter.Seq2[Batch, er
 			}
 		}
 	}
+}
+
+// black returns a batch of the least number of images, all of them black.
+func (l *Loader) black() Batch {
+	info := l.Dataset.Info()
+	return Batch{N: l.Least, C: info.Channels, H: info.Height, W: info.Width, Images: make([]float32, l.Least*info.Size()), Labels: make([]int64, l.Least),
+		Share: 1, Blank: true}
 }
 
 // prefetch makes batches in advance. Batch b is made in the slot with index b modulo the number of slots,
@@ -300,10 +315,9 @@ func (f *filler) worker() *worker {
 // fill makes batch b in the slices of out. It returns early, with an incomplete batch, when stopped is
 // set.
 func (f *filler) fill(out *Batch, b int, w *worker, stopped *atomic.Bool) error {
-	start := b * f.Batch
-	n := min(f.Batch, f.images()-start)
-	if rest := f.images() - start - n; rest > 0 && rest < f.Least && !f.DropLast {
-		n += rest
+	start, n := b*f.Batch, f.Batch
+	if b == f.Batches()-1 && !f.DropLast { // to the end
+		n = f.images() - start
 	}
 	if cap(out.Images) < n*f.size {
 		out.Images, out.Labels = make([]float32, n*f.size), make([]int64, n)

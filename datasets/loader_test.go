@@ -78,6 +78,50 @@ func TestEverythingHangsOnTheSeedAlone(t *testing.T) {
 	}
 }
 
+// Loaders that share an epoch have equally many batches. Those of one index are together the batch of one loader with
+// the same number of images, but for the last one, which is added to the batch before if a loader had too few of its images.
+func TestSharedBatches(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		world, least, batch := rapid.IntRange(2, 5).Draw(t, "world"), rapid.IntRange(0, 2).Draw(t, "least"), rapid.IntRange(2, 5).Draw(t, "batch")
+		n := rapid.IntRange(max(1, least*world), 60).Draw(t, "images")
+		l := &Loader{Dataset: fake(n, 1, 1, 1), Batch: batch * world, Least: least, Shuffle: true, DropLast: rapid.Bool().Draw(t, "drop last"), Seed: 2}
+		whole := collect(t, l, 1, 0)
+		l.Batch, l.World = batch, world
+		parts := make([][]float32, l.Batches())
+		for rank := range world {
+			l.Rank = rank
+			mine := collect(t, l, 1, 0)
+			if len(mine) != len(parts) {
+				t.Fatalf("loader %d has %d batches, not %d", rank, len(mine), len(parts))
+			}
+			for i, b := range mine {
+				if b.Blank {
+					continue
+				}
+				if b.N < max(1, least) {
+					t.Fatalf("a batch of %d images", b.N)
+				}
+				parts[i] = append(parts[i], b.Images...)
+			}
+		}
+		if extra := len(whole) - len(parts); extra > 0 {
+			if rest := n % (batch * world); extra > 1 || rest >= least*world {
+				t.Fatalf("%d batches instead of %d", len(parts), len(whole))
+			}
+			last := len(parts) - 1
+			whole[last].Images = append(slices.Clone(whole[last].Images), whole[last+1].Images...)
+		}
+		for i, part := range parts {
+			want := slices.Clone(whole[i].Images)
+			slices.Sort(want)
+			slices.Sort(part)
+			if !slices.Equal(part, want) {
+				t.Fatalf("batch %d: %v, not %v", i, part, want)
+			}
+		}
+	})
+}
+
 // Each image is in exactly one of the loaders that share an epoch.
 func TestShards(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -2,7 +2,9 @@ package lab
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"hdas/datasets"
 	"hdas/internal/filekind"
@@ -111,6 +113,9 @@ func partOf(d datasets.Dataset) (run.Part, error) {
 // from what the run was begun with in a way that would change its meaning.
 func (w Watch) keep(d *run.Dir, m memory, now run.Basis) (run.Basis, error) {
 	b := now
+	if w.Group.Rank() > 0 { // rank 0 does
+		return b, nil
+	}
 	if h, err := HeldIn(d.Path()); err == nil && !m.known && h != (Holding{}) { // of an earlier version: its settings are known
 		if text, err := filekind.ReadText(d.Path(run.ConfigFile), mostPlan); err == nil {
 			was := run.Basis{Config: string(text)}
@@ -129,6 +134,25 @@ func (w Watch) keep(d *run.Dir, m memory, now run.Basis) (run.Basis, error) {
 		b = m.was.Update(now)
 	}
 	return b, d.WriteBasis(b)
+}
+
+// sameData returns an error if the processes of the run do not read the same data.
+func (w Watch) sameData(now run.Basis) error {
+	if w.Group == nil {
+		return nil
+	}
+	text := strings.Join(now.Classes, "\n")
+	for _, name := range slices.Sorted(maps.Keys(now.Data)) {
+		text += "\n" + now.Data[name].Digest
+	}
+	return torch.Do(func(*torch.Scope) error {
+		for rank, there := range w.Group.Gather([]byte(text)) {
+			if rank < w.Group.Rank() && string(there) != text {
+				return fmt.Errorf("it reads other images than rank %d; use the same --data-dir on all hosts, or copies of it", rank)
+			}
+		}
+		return nil
+	})
 }
 
 // hold is keep, but returns the basis for checkpoints.

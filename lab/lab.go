@@ -18,6 +18,7 @@ import (
 	"hdas/models/genotype"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/dist"
 	"hdas/torch/dtype"
 	"hdas/torch/kernel"
 )
@@ -46,6 +47,18 @@ type Watch struct {
 	Measured func(text string)
 	// Line is called with each line that a run in a separate process writes to its standard error.
 	Line func(job, line string)
+	// Group is the processes that compute a run together, of which this is one; nil: this process alone. Local is the index
+	// of this process on its host, and of its CUDA device if the configuration names none.
+	Group *dist.Group
+	Local int
+}
+
+// device returns the device of this process for that of a configuration.
+func (w Watch) device(name string) string {
+	if w.Group.World() > 1 && (name == "cuda" || name == "auto" && torch.CUDADevices() > 0) {
+		return torch.CUDA(w.Local).String()
+	}
+	return name
 }
 
 func (w Watch) note(text string) {
@@ -107,6 +120,7 @@ func (w Watch) again(c configs.Common, was run.Machine) (o torch.Options, autoca
 			w.note(fmt.Sprintf("the run goes on with its recorded number of threads, %d; the default here is %d (--threads changes it)", c.Threads, own))
 		}
 	}
+	c.Device = w.device(c.Device)
 	o, autocast, err = prepare(c)
 	if err == nil && o.Device.IsCUDA() {
 		torch.Do(func(*torch.Scope) error {
@@ -165,10 +179,13 @@ func pathOf(c configs.Common, o torch.Options) kernel.Path {
 	return kernel.Kernels
 }
 
-// loader returns the loader of a data set. If learn is false, images are neither shuffled nor augmented.
+// loader returns the loader of a data set, or of the part of it that is this process'; batch is that of all processes. If learn is false, images are neither shuffled nor augmented.
 // If it is true, no batch has a single image, for which batch norm has no variance.
 func (w Watch) loader(c configs.Common, d datasets.Dataset, batch int, learn bool) *datasets.Loader {
-	l := &datasets.Loader{Dataset: d, Batch: batch, Seed: c.Seed, Workers: c.Data.Workers}
+	l := &datasets.Loader{Dataset: d, Batch: batch / w.Group.World(), Seed: c.Seed, Workers: c.Data.Workers}
+	if w.Group != nil {
+		l.Rank, l.World = w.Group.Rank(), w.Group.World()
+	}
 	if c.Data.Damaged == configs.SkipDamaged {
 		l.Damaged = w.skipped()
 	}

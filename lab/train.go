@@ -25,6 +25,9 @@ import (
 // folder, and returns the record of the last epoch. If ctx is cancelled, it saves a checkpoint and returns
 // a *Stopped error.
 func Train(ctx context.Context, c configs.Train, g genotype.Genotype, d *run.Dir, w Watch) (train.Epoch, error) {
+	if err := train.Divides(c.Train, w.Group); err != nil {
+		return train.Epoch{}, &ConfigError{err}
+	}
 	if err := sameGenotype(d, g); err != nil {
 		return train.Epoch{}, err
 	}
@@ -103,6 +106,9 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	if start != nil {
 		now.Start = start.Digest
 	}
+	if err := w.sameData(now); err != nil {
+		return train.Epoch{}, err
+	}
 	now = computed(now, o)
 	basis, err := w.hold(d, mem, now)
 	if err != nil {
@@ -134,11 +140,16 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	}
 	begins := w.starting(kind+" of "+g.Name, kind, c.Common, c.Train.Epochs, now.Machine, d)
 	begins.Network.Genotype = g.Name
+	if w.Group != nil {
+		begins.Processes = w.Group.World()
+	}
 	parts := []part{{"train", x.parts[datasets.Train]}, {"test", x.parts[datasets.Test]}}
 	if valid := x.parts[validation]; valid != nil {
 		parts = slices.Insert(parts, 1, part{validation, valid})
 	}
-	progress, end, err := w.begin(d, sized(begins, r, e, parts...))
+	begins = sized(begins, r, e, parts...)
+	begins.Batch = c.Train.Batch
+	progress, end, err := w.begin(d, begins)
 	if err != nil {
 		return train.Epoch{}, err
 	}
@@ -156,6 +167,7 @@ func (w Watch) trainSetup(c configs.Train, o torch.Options, autocast torch.DType
 		Config: c.Train, Macro: m, Genotype: g, Options: o, Autocast: autocast, Path: pathOf(c.Common, o), Graphs: c.CUDA.Graphs, Seed: c.Seed, Data: c.Data.Spec,
 		Train: w.loader(c.Common, learn, c.Train.Batch*c.Train.Accumulate, true),
 		Test:  w.loader(c.Common, parts[datasets.Test], 2*c.Train.Batch, false),
+		Group: w.Group,
 	}
 	if valid := parts[validation]; valid != nil {
 		s.Valid = w.loader(c.Common, valid, 2*c.Train.Batch, false)
@@ -235,7 +247,7 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 		l.Damaged = w.skipped()
 	}
 	tally := score.NewTally(len(m.Classes))
-	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), nil, tally)
+	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), nil, tally, nil)
 	e := Evaluation{m.Genotype.Name, m.Dataset, t.Split, total, tally.Report(m.Classes), progressOf(meta)}
 	if err != nil {
 		return e, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))

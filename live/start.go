@@ -23,7 +23,8 @@ type Start struct {
 	AtOnce        int    `json:"at_once,omitempty"` // of them
 
 	Device       string `json:"device"`
-	Threads      int    `json:"threads"` // of each run, on the CPU
+	Processes    int    `json:"processes,omitempty"` // that compute the run together; 0: one
+	Threads      int    `json:"threads"`             // of each run, on the CPU
 	Precision    string `json:"precision"`
 	Libtorch     string `json:"libtorch"`
 	Instructions string `json:"instructions"`   // of the CPU

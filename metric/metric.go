@@ -9,6 +9,7 @@ import (
 	"hdas/datasets"
 	"hdas/metric/score"
 	"hdas/torch"
+	"hdas/torch/dist"
 	"hdas/torch/nn"
 )
 
@@ -51,6 +52,16 @@ func (m *Meter) Score() Score {
 	return score.Sums{Loss: s[0], First: s[1], Five: s[2], Samples: s[3]}.Score()
 }
 
+// Total returns the score of the samples of all processes of a group, each of which calls it.
+func (m *Meter) Total(g *dist.Group) Score {
+	s := make([]float64, 4)
+	if m.sums.Defined() {
+		s = m.sums.Float64s()
+	}
+	s = g.Sum(s...)
+	return score.Sums{Loss: s[0], First: s[1], Five: s[2], Samples: s[3]}.Score()
+}
+
 // Reset empties the meter and frees its tensor.
 func (m *Meter) Reset() {
 	m.sums.Free()
@@ -64,6 +75,22 @@ func (m *Meter) State() []nn.Param {
 		return nil
 	}
 	return []nn.Param{{Name: "sums", Tensor: m.sums}}
+}
+
+// TotalState returns the State of a meter with the samples of all processes of a group, each of which calls it. The
+// innermost scope owns the tensor, or the meter, of a single process.
+func (m *Meter) TotalState(g *dist.Group) []nn.Param {
+	if g == nil {
+		return m.State()
+	}
+	sums := torch.FromFloat64(make([]float64, 4), 4)
+	if m.sums.Defined() {
+		sums.Copy_(m.sums)
+	}
+	if g.AllReduce([]torch.Tensor{sums}, 1); sums.Float64s()[3] == 0 {
+		return nil
+	}
+	return []nn.Param{{Name: "sums", Tensor: sums}}
 }
 
 // Load restores a State on a device. It copies the tensor.
@@ -106,11 +133,12 @@ func CrossEntropy(logits, labels torch.Tensor, mixed []torch.Tensor, smoothing f
 // returns its score; the loss is the cross-entropy. forward returns logits (N,Classes). step is called
 // after each batch; it may be nil. Evaluate leaves no tensor, even if it fails or ctx is cancelled.
 func Evaluate(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func()) (s Score, err error) {
-	return Describe(ctx, forward, l, o, step, nil)
+	return Describe(ctx, forward, l, o, step, nil, nil)
 }
 
-// Describe is Evaluate that adds the predictions to a tally, unless that is nil.
-func Describe(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func(), tally *score.Tally) (s Score, err error) {
+// Describe is Evaluate that adds the predictions to a tally, unless that is nil. With a group each process evaluates the
+// images of its own loader, and all get the score and the tally of all images.
+func Describe(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) torch.Tensor, l *datasets.Loader, o torch.Options, step func(), tally *score.Tally, g *dist.Group) (s Score, err error) {
 	var m Meter
 	defer func() {
 		err = errors.Join(err, torch.Do(func(*torch.Scope) error { m.Reset(); return nil }))
@@ -120,6 +148,9 @@ func Describe(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) 
 			return s, err
 		}
 		err = torch.Do(func(*torch.Scope) error {
+			if b.Blank {
+				return nil
+			}
 			torch.NoGrad(func() {
 				images, labels := Tensors(b, o)
 				logits := forward(&nn.Ctx{}, images)
@@ -137,7 +168,12 @@ func Describe(ctx context.Context, forward func(c *nn.Ctx, images torch.Tensor) 
 			step()
 		}
 	}
-	err = torch.Do(func(*torch.Scope) error { s = m.Score(); return nil })
+	err = torch.Do(func(*torch.Scope) error {
+		if s = m.Total(g); tally != nil {
+			tally.SetNumbers(g.Sum(tally.Numbers()...))
+		}
+		return nil
+	})
 	return s, err
 }
 

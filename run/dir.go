@@ -19,6 +19,7 @@ import (
 type Dir struct {
 	path  string
 	lock  *os.File
+	reads bool // the folder is another process's; nothing is written
 	whole bool // the newest checkpoint is known to be intact
 
 	appended appended
@@ -100,6 +101,10 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
+// Follow returns the folder of a run that another process of the same run has created or opened. What is written to it is
+// left out, because that process writes the same.
+func Follow(path string) *Dir { return &Dir{path: path, reads: true} }
+
 // Begin opens the folder of an existing run, like Open, or creates a new one, like Create.
 func Begin(path string) (*Dir, error) {
 	if Begun(path) {
@@ -151,7 +156,12 @@ func (d *Dir) hasOneOf(names ...string) bool {
 }
 
 // Close releases the lock of the folder.
-func (d *Dir) Close() error { return d.lock.Close() }
+func (d *Dir) Close() error {
+	if d.reads {
+		return nil
+	}
+	return d.lock.Close()
+}
 
 // Path returns the path of a file in the folder.
 func (d *Dir) Path(elem ...string) string {
@@ -161,6 +171,9 @@ func (d *Dir) Path(elem ...string) string {
 // WriteFile writes a file in the folder, completely or not at all. A name with slashes creates
 // subfolders.
 func (d *Dir) WriteFile(name string, data []byte) error {
+	if d.reads {
+		return nil
+	}
 	path := d.Path(filepath.FromSlash(name))
 	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return err
@@ -173,6 +186,9 @@ func (d *Dir) WriteFile(name string, data []byte) error {
 
 // Save writes a checkpoint and keeps the previous one. It runs inside torch.Do.
 func (d *Dir) Save(c Checkpoint) error {
+	if d.reads {
+		return nil
+	}
 	path := d.Path(CheckpointFile)
 	write, err := c.encode()
 	if err != nil {
@@ -199,7 +215,12 @@ func (d *Dir) Save(c Checkpoint) error {
 }
 
 // SaveBest writes the checkpoint of the best epoch so far, in place of the one before. It runs inside torch.Do.
-func (d *Dir) SaveBest(c Checkpoint) error { return Write(d.Path(BestFile), c) }
+func (d *Dir) SaveBest(c Checkpoint) error {
+	if d.reads {
+		return nil
+	}
+	return Write(d.Path(BestFile), c)
+}
 
 // Latest returns the newest intact checkpoint: the last one or, if that is missing or damaged, the
 // previous one with a Warning. ok is false if there is no checkpoint. It runs inside torch.Do.

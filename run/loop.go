@@ -73,8 +73,10 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 	w.now.Epochs, w.now.Steps = s.Epochs, s.Batches
 	w.Begin(time.Now())
 	w.at(s.Epoch, s.Batch)
-	w.Publisher = live.Publish(dir.Path(stateFile), w.now)
-	defer w.Close()
+	if !dir.reads {
+		w.Publisher = live.Publish(dir.Path(stateFile), w.now)
+		defer w.Close()
+	}
 	var scalars pending
 	defer torch.Do(func(*torch.Scope) error { scalars.free(); return nil })
 	// check returns an error if a step before that batch computed NaN or an infinite value.

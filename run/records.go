@@ -17,6 +17,9 @@ import (
 // same and of later epochs, which a run that was resumed from an earlier checkpoint may find, are
 // removed. The table and the events of the records follow; a record that is Mixed adds images to the events, and more numbers are in the events alone.
 func (d *Dir) Append(record any, more ...Shown) error {
+	if d.reads {
+		return nil
+	}
 	line, err := json.Marshal(record)
 	if err != nil {
 		return fmt.Errorf("record of an epoch: %w", err)

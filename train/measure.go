@@ -37,7 +37,7 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 		phases = append(phases, estimate.Phase{Epochs: c.Epochs - c.FreezeEpochs, At: c.Epochs - 1}) // with drop path, if there is any
 	}
 	r := estimate.Run{
-		Name: "training of " + s.Genotype.Name, Key: "train.batch", Less: s.Less(), Weights: network.Cost.Parameters, Batch: c.Batch,
+		Name: "training of " + s.Genotype.Name, Key: "train.batch", Less: s.Less(), Weights: network.Cost.Parameters, Batch: c.Batch / s.Group.World(),
 		MACs: network.Cost.MACs, Cells: len(slices.Collect(network.AllCells())),
 		Images: s.Train.Dataset.Len(), Steps: s.Train.Batches(), Evaluations: evaluations, Phases: phases,
 		Image: s.Train.Ahead() * int64(c.Accumulate), Heap: estimate.Storing,
@@ -53,6 +53,7 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	}
 	return run.Probe[datasets.Batch]{Device: s.Options.Device, Epoch: s.Config.Epochs - 1, Start: func(batch int) (run.Measured[datasets.Batch], error) {
 		of := s
+		of.Group = nil // what is measured is this process
 		of.Config.Batch, of.Train, of.Test = batch, s.Train.Measuring(batch*c.Accumulate), s.Test.Measuring(2*batch)
 		if s.Valid != nil {
 			of.Valid = s.Valid.Measuring(2 * batch)

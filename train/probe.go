@@ -26,6 +26,9 @@ func RunProbe(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progr
 	if err := setting.In("train", s.Config.Validate()); err != nil {
 		return last, err
 	}
+	if err := Divides(s.Config, s.Group); err != nil {
+		return last, err
+	}
 	p := &probe{Setup: s, dir: dir}
 	defer p.free()
 	memory := run.MemoryOf(s.Options.Device)

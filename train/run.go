@@ -19,6 +19,7 @@ import (
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/dist"
 	"hdas/torch/kernel"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
@@ -30,7 +31,7 @@ type Setup struct {
 	Config      configs.TrainSection
 	Macro       plan.Macro
 	Genotype    genotype.Genotype
-	Train, Test *datasets.Loader // a batch of Train is that of a step: Config.Batch*Config.Accumulate images
+	Train, Test *datasets.Loader // a batch of Train is that of a step: Config.Batch*Config.Accumulate images, or the part of it that is this process'
 	Valid       *datasets.Loader // of the validation part; nil without one
 	Data        datasets.Spec    // the data set of the loaders, stored in the checkpoint
 	Options     torch.Options
@@ -43,6 +44,9 @@ type Setup struct {
 	Taken       func(model.Taken) // called with what was taken from Start; may be nil
 	Resolved    []byte            // the whole configuration as YAML, stored in the checkpoint
 	Basis       *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
+	// Group is the processes that train together, each with a loader of its own rank; nil: one process. Config is that of
+	// all together, and a batch of Train is this process' part of a step.
+	Group *dist.Group
 }
 
 // Less names the settings with which the training would need less memory.
@@ -91,17 +95,25 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 	if err := setting.In("train", s.Config.Validate()); err != nil {
 		return last, err
 	}
+	if err := Divides(s.Config, s.Group); err != nil {
+		return last, err
+	}
 	memory := run.MemoryOf(s.Options.Device)
 	t, epoch, batch, err := start(s, dir)
 	if err != nil {
 		return last, err
 	}
 	t.dir = dir
+	ctx = t.follow(ctx)
 	defer t.Free()
 	span := run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch, Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
 		Images: s.Config.Batch * s.Config.Accumulate, Memory: memory,
 		Diverged: "the network has diverged; lower train.lr or train.clip"}
-	if err := run.Loop(ctx, dir, t, span, observe); err != nil {
+	err = run.Loop(ctx, dir, t, span, observe)
+	if err == nil || errors.Is(err, run.ErrStopped) {
+		err = errors.Join(err, t.written())
+	}
+	if err != nil {
 		return last, err
 	}
 	err = dir.Records(func(line []byte) error { return json.Unmarshal(line, &last) })
@@ -118,9 +130,10 @@ type task struct {
 	rate      schedule.Schedule
 	meter     metric.Meter
 	average   *optim.Average // of the weights; nil without one
-	done      int            // steps that were taken, of all epochs
-	best      float64        // highest accuracy on the validation part
-	bestEpoch int            // its epoch, from 0
+	shared    shared
+	done      int     // steps that were taken, of all epochs
+	best      float64 // highest accuracy on the validation part
+	bestEpoch int     // its epoch, from 0
 }
 
 // start returns a training and the epoch and the batch to begin with: those of the newest checkpoint in dir,
@@ -157,6 +170,9 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 		if resumed {
 			epoch, batch, err = t.restore(c)
 		}
+		if err == nil && s.Group != nil {
+			err = t.join(epoch, batch)
+		}
 		return err
 	})
 	if err != nil {
@@ -189,7 +205,7 @@ func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[datasets.
 		torch.Do(func(*torch.Scope) error { t.meter.Reset(); return nil })
 	}
 	t.done = epoch*t.Train.Batches() + from
-	return t.Train.Epoch(ctx, epoch, from)
+	return t.agreed(t.Train.Epoch(ctx, epoch, from))
 }
 
 // Rate returns the learning rate.
@@ -207,13 +223,17 @@ func (t *task) dropPath(epoch int) float64 {
 func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
 	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast, Path: t.Path, Recompute: t.recompute,
 		Frozen: epoch < t.Config.FreezeEpochs, FrozenNorms: t.Config.FreezeNorm}
-	parts := partsOf(b, t.Config.Batch)
+	parts := partsOf(b, t.Config.Batch/t.Group.World())
 	var labels torch.Tensor
 	loss, norm := t.step.Accumulate(how, t.rate(t.done), len(parts), func(i int) Part {
 		var images torch.Tensor
 		images, labels = metric.Tensors(parts[i], t.Options)
 		return Part{append([]torch.Tensor{images, labels}, metric.Mixed(parts[i], t.Options)...), t.loss, float64(parts[i].N) / float64(b.N)}
-	}, func(loss, logits torch.Tensor) { t.meter.Add(loss, logits, labels) })
+	}, func(loss, logits torch.Tensor) {
+		if !b.Blank {
+			t.meter.Add(loss, logits, labels)
+		}
+	})
 	t.done++
 	return []run.Scalar{{Name: "loss", Value: loss}, {Name: "norm of its gradient", Tag: "grad_norm/weights", Value: norm}}
 }
@@ -250,7 +270,10 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	if err := t.evaluate(ctx, &r, nil, tally); err != nil {
 		return nil, false, err
 	}
-	err := torch.Do(func(*torch.Scope) error { r.Train = t.meter.Score(); return nil })
+	err := torch.Do(func(*torch.Scope) error {
+		r.Train = t.meter.Total(t.Group)
+		return t.sameWeights()
+	})
 	if err = errors.Join(err, r.Train.Finite(), r.Test.Finite()); err == nil {
 		err = writeEvaluation(t.dir, r, tally, t.model.Classes)
 	}
@@ -301,10 +324,10 @@ func (t *task) evaluate(ctx context.Context, r *Epoch, step func(), tally *score
 
 // scores returns the scores of the network on the test set and on the validation part; valid is nil without one.
 func (t *task) scores(ctx context.Context, step func(), tally *score.Tally) (test metric.Score, valid *metric.Score, err error) {
-	if test, err = metric.Describe(ctx, t.model.Logits, t.Test, t.Options, step, tally); err != nil || t.Valid == nil {
+	if test, err = metric.Describe(ctx, t.model.Logits, t.Test, t.Options, step, tally, t.Group); err != nil || t.Valid == nil {
 		return test, nil, err
 	}
-	s, err := metric.Evaluate(ctx, t.model.Logits, t.Valid, t.Options, step)
+	s, err := metric.Describe(ctx, t.model.Logits, t.Valid, t.Options, step, nil, t.Group)
 	return test, &s, err
 }
 
@@ -318,7 +341,7 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	c.Meta.Config, c.Meta.Epoch, c.Meta.Batch = string(t.Resolved), epoch, batch
 	c.Meta.Seed, c.Meta.Generators, c.Meta.Basis = t.Seed, run.Generators(t.Options.Device), t.Basis
 	c.Meta.Best, c.Meta.BestEpoch = t.best, t.bestEpoch
-	c.State[t.optimizer()], c.State["metrics"], c.State["scale"] = t.step.State(), t.meter.State(), t.step.Scaler.State("loss")
+	c.State[t.optimizer()], c.State["metrics"], c.State["scale"] = t.step.State(), t.meter.TotalState(t.Group), t.step.Scaler.State("loss")
 	if t.average != nil {
 		c.State[model.AverageSection] = t.average.State()
 	}
@@ -368,7 +391,9 @@ func (t *task) restore(c run.Loaded) (epoch, batch int, err error) {
 		return 0, 0, fmt.Errorf("the checkpoint does not fit this training: %w", err)
 	}
 	t.step.Scaler.Load("loss", c.State["scale"])
-	t.meter.Load(c.State["metrics"], t.Options.Device)
+	if t.Group.Rank() == 0 { // it has the samples of all
+		t.meter.Load(c.State["metrics"], t.Options.Device)
+	}
 	t.best, t.bestEpoch = c.Meta.Best, c.Meta.BestEpoch
 	return c.Meta.Epoch, c.Meta.Batch, nil
 }

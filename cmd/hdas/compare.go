@@ -30,6 +30,9 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 		Example: "  hdas compare runs/stages --random 4 --config tiny-train --out runs/compared",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
+			if err := alone("hdas compare"); err != nil {
+				return err
+			}
 			if r.resume == (len(a) == 1) {
 				return usageError{errors.New("name either a genotype to compare, or a comparison to resume with --resume --out DIR")}
 			}

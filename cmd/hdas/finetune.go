@@ -41,11 +41,14 @@ are computed once: a baseline in a small part of the time.`,
   hdas finetune runs/trained --data-dir photos --probe --out runs/probe`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
+			if err := alone("hdas finetune"); err != nil {
+				return err
+			}
 			if t.resume == (len(a) == 1) {
 				return usageError{errors.New("name either a network to train further, or a training to resume by --resume --out DIR")}
 			}
 			if t.resume {
-				return p.runTraining(c, &t, "finetune", nil)
+				return p.runTraining(c, &t, member{}, "finetune", nil)
 			}
 			if !c.Flags().Changed("config") {
 				t.File = "finetune"
@@ -63,7 +66,7 @@ are computed once: a baseline in a small part of the time.`,
 				return usageError{err}
 			}
 			t.Set = append(t.Set, fmt.Sprintf("train.init=%q", a[0]))
-			return p.runTraining(c, &t, "finetune", nil)
+			return p.runTraining(c, &t, member{}, "finetune", nil)
 		},
 	}
 	p.trainingFlags(c, &t)
@@ -119,7 +122,7 @@ func (p *program) finetuneImported(c *cobra.Command, t *trainer, f importer, fil
 	}
 	t.Set = append(t.Set, fmt.Sprintf("train.init=%q", start))
 	kept := ""
-	err = p.runTraining(c, t, "finetune", func(d *run.Dir) error {
+	err = p.runTraining(c, t, member{}, "finetune", func(d *run.Dir) error {
 		data, err := filekind.Read(imported, 1<<40)
 		if err != nil {
 			return err

@@ -33,11 +33,14 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func exitCode(err error) int {
+	var told exited
 	var usage usageError
 	var config *lab.ConfigError
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &told):
+		return int(told)
 	case errors.Is(err, run.ErrStopped), errors.Is(err, context.Canceled):
 		return exitStopped
 	case errors.As(err, &usage), errors.As(err, &config):

@@ -21,18 +21,21 @@ type program struct {
 	out, err   io.Writer
 	json       bool
 	acceptData bool // data may have changed since a run began
+	quiet      bool // another process of the run prints
 	part       bool // the run is one of several, whose program says how to resume all
 	several    bool // what several runs are was said
 	logs       logs
-	command    []string               // the command line
-	screen     atomic.Pointer[screen] // the lines of progress on the terminal; nil while there are none
-	unfollow   func()                 // ends the lines of runs in other processes
+	command    []string                     // the command line
+	screen     atomic.Pointer[screen]       // the lines of progress on the terminal; nil while there are none
+	raw        struct{ out, err io.Writer } // the outputs of this process, as its children may have them
+	unfollow   func()                       // ends the lines of runs in other processes
 }
 
 // execute runs the command line and returns the exit code.
 func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	written := &results{to: out}
 	p := &program{out: plainWriter{written}, err: plainWriter{errs}, logs: defaultLogs, command: append([]string{os.Args[0]}, args...), unfollow: func() {}}
+	p.raw.out, p.raw.err = out, errs
 	root := p.root()
 	root.SetArgs(args)
 	root.SetOut(p.out)
@@ -41,7 +44,8 @@ func execute(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err == nil && written.err != nil {
 		err = fmt.Errorf("the result could not be written: %w", written.err)
 	}
-	if err != nil && !(p.part && errors.Is(err, run.ErrStopped)) {
+	var told exited
+	if err != nil && !errors.As(err, &told) && !(p.part && errors.Is(err, run.ErrStopped)) {
 		printError(p.err, err)
 	}
 	return exitCode(err)
@@ -55,10 +59,10 @@ func (p *program) root() *cobra.Command {
 		Long: `hdas searches the cells of a network and the stages that they form by gradient
 descent (H-DAS), and trains, evaluates, shows and draws the networks found.
 
-Exit codes: 0 success, 1 failure, 2 wrong usage or configuration,
-130 stopped by Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP; searches and trainings save a
-checkpoint, from which --resume continues. A second signal ends the program at
-once, without a checkpoint.`,
+Exit codes: 0 success, 1 failure, 2 wrong usage or configuration, 3 another process
+of the same run has failed, 130 stopped by Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP;
+searches and trainings save a checkpoint, from which --resume continues. A second
+signal ends the program at once, without a checkpoint.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: commandOf("command"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -122,6 +126,9 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 // print writes a result, with --json as JSON and otherwise as the text that f writes, and commands that make sense then.
 func (p *program) print(result any, f func(w io.Writer), then ...step) error {
+	if p.quiet {
+		return nil
+	}
 	if !p.json {
 		f(p.out)
 		p.next(then)

@@ -49,6 +49,9 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 		Use: string(kind), Short: short, Args: args(cobra.NoArgs),
 		Example: fmt.Sprintf("  hdas search %s --config tiny-%s --out runs/%s", kind, kind, kind),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := alone("hdas search"); err != nil {
+				return err
+			}
 			if err := many.check(c, kind, &r); err != nil {
 				return err
 			}

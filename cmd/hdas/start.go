@@ -35,6 +35,9 @@ func writeStart(w io.Writer, s live.Start) {
 	} else if s.Instructions != "" {
 		on = append(on, s.Instructions)
 	}
+	if s.Processes > 1 {
+		on[0] = fmt.Sprintf("%d processes, this one on %s", s.Processes, on[0])
+	}
 	row("device", "%s", strings.Join(on, ", "))
 	if s.Network.Parameters > 0 {
 		row("network", "%s", network(s.Network))

@@ -24,6 +24,7 @@ type trainer struct {
 	name   string // of the genotype; empty: that of the checkpoint of train.init
 	dry    bool
 	many   seeds
+	n      int // processes
 	config configs.Train
 	g      genotype.Genotype
 }
@@ -56,13 +57,25 @@ the preset imagenet, random resized crops and 100 epochs.`,
 			if t.resume && t.name != "" {
 				return usageError{errNoGenotype}
 			}
-			return p.runTraining(c, &t, "train", nil)
+			at, starts, err := placeOf(c, t.n)
+			switch {
+			case err != nil:
+				return err
+			case (starts || at.World > 1) && (t.dry || t.many.n > 1):
+				return usageError{errSeveral}
+			case starts:
+				return p.startProcesses(c.Context(), t.n)
+			}
+			return p.join(at, func(m member) error { return p.runTraining(c, &t, m, "train", nil) })
 		},
 	}
 	c.Flags().StringVar(&t.name, "genotype", "", "the genotype, if it is not an argument")
 	p.trainingFlags(c, &t)
+	severalFlag(c, &t.n)
 	return c
 }
+
+var errSeveral = errors.New("--seeds and --dry-run are for runs of one process each; leave --processes, torchrun, srun or mpirun out")
 
 var errNoGenotype = errors.New("name either a genotype to train, as an argument or by --genotype, or a training to resume by --resume --out DIR")
 
@@ -102,9 +115,12 @@ func (t *trainer) load(c *cobra.Command) (data datasets.Spec, err error) {
 }
 
 // runTraining runs a new training or resumes one. begin, unless nil, is called with the folder of a new one.
-func (p *program) runTraining(c *cobra.Command, t *trainer, name string, begin func(*run.Dir) error) error {
+func (p *program) runTraining(c *cobra.Command, t *trainer, m member, name string, begin func(*run.Dir) error) error {
 	if err := t.many.check(c, "", &t.place); err != nil {
 		return err
+	}
+	if m.group != nil && t.many.n > 1 {
+		return usageError{errSeveral}
 	}
 	load := func() (datasets.Spec, error) { return t.load(c) }
 	if t.dry {
@@ -112,7 +128,7 @@ func (p *program) runTraining(c *cobra.Command, t *trainer, name string, begin f
 			return lab.EstimateTrainings(c.Context(), t.config, t.g, t.many.plan(), p.watch())
 		})
 	}
-	dir, err := t.open(c, &t.settings, name, t.many.holding(), load)
+	dir, err := m.open(c, &t.place, &t.settings, name, t.many.holding(), load)
 	if err != nil {
 		return err
 	}
@@ -125,7 +141,12 @@ func (p *program) runTraining(c *cobra.Command, t *trainer, name string, begin f
 	if t.many.n > 1 {
 		return p.trainSeeds(c, t, dir)
 	}
-	last, err := lab.Train(c.Context(), t.config, t.g, dir, p.watchOf(&t.settings))
+	w := p.watchOf(&t.settings)
+	w.Group, w.Local = m.group, m.Local
+	if p.quiet {
+		w = p.quietly(w)
+	}
+	last, err := lab.Train(c.Context(), t.config, t.g, dir, w)
 	if err != nil {
 		return err
 	}

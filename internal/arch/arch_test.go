@@ -16,6 +16,7 @@ var allowed = map[string][]string{
 	"torch/kernel":          {},
 	"setting":               {},
 	"torch":                 {"torch/dtype", "torch/kernel"},
+	"torch/dist":            {"torch"},
 	"torch/dtype":           {},
 	"torch/versions":        {},
 	"torch/nn":              {"torch", "torch/kernel"},
@@ -30,7 +31,7 @@ var allowed = map[string][]string{
 	"draw":                  {"internal/layered", "models/genotype"},
 	"export":                {"models/genotype", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/kernel"},
 	"datasets":              {"internal/fetch", "internal/filekind", "internal/imagefile", "internal/proc", "internal/pickle", "internal/raster", "setting"},
-	"metric":                {"datasets", "metric/score", "torch", "torch/nn"},
+	"metric":                {"datasets", "metric/score", "torch", "torch/dist", "torch/nn"},
 	"metric/score":          {},
 	"report":                {"draw", "metric/score", "models/genotype", "search/space"},
 	"run":                   {"draw", "estimate", "internal/filekind", "internal/proc", "internal/tfevents", "live", "metric/score", "models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
@@ -39,16 +40,18 @@ var allowed = map[string][]string{
 	"weights/safetensors":   {"internal/filekind", "internal/proc", "torch/dtype"},
 	"search":                {"configs", "datasets", "estimate", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "run", "search/space", "setting", "torch", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
 	"model":                 {"datasets", "export", "internal/filekind", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "weights"},
-	"train":                 {"configs", "datasets", "estimate", "metric", "metric/score", "model", "models", "models/genotype", "models/plan", "run", "setting", "torch", "torch/dtype", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
+	"train":                 {"configs", "datasets", "estimate", "metric", "metric/score", "model", "models", "models/genotype", "models/plan", "run", "setting", "torch", "torch/dist", "torch/dtype", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
 	"predict":               {"internal/filekind", "internal/imagefile", "model", "run", "torch", "torch/nn"},
 	"serve":                 {"predict"},
 	"configs":               {"datasets", "internal/filekind", "models/genotype", "models/genotype/text", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
-	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "live", "metric", "metric/score", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "report", "run", "search", "search/space", "setting", "torch", "torch/dtype", "torch/kernel", "train"},
+	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "live", "metric", "metric/score", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "report", "run", "search", "search/space", "setting", "torch", "torch/dist", "torch/dtype", "torch/kernel", "train"},
 	"lab/jobs":              {"internal/proc"},
+	"launch":                {"lab/jobs"},
 	"live":                  {"internal/filekind", "metric/score"},
-	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "export", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "live", "metric/score", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "report", "run", "search", "serve", "setting", "torch", "torch/dtype", "torch/kernel", "torch/versions"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "export", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "lab/jobs", "launch", "live", "metric/score", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "report", "run", "search", "serve", "setting", "torch", "torch/dist", "torch/dtype", "torch/kernel", "torch/versions"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
+	"internal/disttest":     {"internal/proc", "internal/torchtest", "torch", "torch/dist"},
 	"internal/fetch":        {},
 	"internal/filekind":     {},
 	"internal/golden":       {"internal/torchtest", "run", "torch", "torch/nn", "weights"},
@@ -70,10 +73,10 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "export", "datasets", "metric/score", "report", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "internal/tfevents", "lab/jobs", "live"}
+var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "export", "datasets", "metric/score", "report", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "internal/tfevents", "lab/jobs", "launch", "live"}
 
-// Packages with C code. All but torch, and looptest, which is for its tests, have a twin of it in Go.
-var cgo = []string{"torch", "internal/looptest", "internal/imagefile", "internal/raster"}
+// Packages with C code. All but torch, dist, and looptest, which is for tests, have a twin of it in Go.
+var cgo = []string{"torch", "torch/dist", "internal/looptest", "internal/imagefile", "internal/raster"}
 
 func TestDirectionOfImports(t *testing.T) {
 	packages := read(t)

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -20,6 +22,11 @@ type Job struct {
 	Name    string
 	Command []string     // the program and its arguments; it starts the run or resumes it
 	Prepare func() error // called before the command is started; may be nil
+	Env     []string     // NAME=VALUE, besides those of this process
+	Files   []*os.File   // open files that it gets, from the descriptor 3 on
+	// Out and Err get what it writes to its standard output and its standard error. If Err is nil, its lines go to
+	// Runner.Line; if Out is nil, standard output is discarded.
+	Out, Err io.Writer
 }
 
 // Runner runs jobs.
@@ -30,8 +37,13 @@ type Runner struct {
 	Grace    time.Duration
 	Restarts int // how often a job that was killed by a signal is restarted, to resume from its checkpoint
 	// Line is called with every line that a job writes to its standard error, without the line end, by
-	// one goroutine at a time; it may be nil. Standard output is discarded.
+	// one goroutine at a time; it may be nil.
 	Line func(job, line string)
+	// Follows, unless nil, reports whether a job ends with that exit code only because of another one. Such an end stops
+	// the other jobs after Patience, and is the error of Run only if no other job fails.
+	Follows func(exit int) bool
+	// Patience is the time between SIGTERM and SIGKILL after a job has failed, if Follows is not nil; else it is Grace.
+	Patience time.Duration
 }
 
 // Error is the error of a job that failed.
@@ -78,24 +90,55 @@ func (r Runner) Run(ctx context.Context, jobs []Job) error {
 	close(next)
 	var lines sync.Mutex // held while Line is called
 	var running sync.WaitGroup
+	var followed followers
 	for range min(max(r.Limit, 1), len(jobs)) {
 		running.Go(func() {
 			for j := range next {
 				if ctx.Err() != nil {
 					return
 				}
-				if err := r.finish(ctx, j, &lines); err != nil {
+				err := r.finish(ctx, j, &lines)
+				if err != nil && r.Follows != nil && r.Follows(err.Exit) {
+					followed.add(err, time.AfterFunc(r.Patience, func() { cancel(err) }))
+				} else if err != nil {
 					cancel(err)
 				}
 			}
 		})
 	}
 	running.Wait()
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return followed.first()
+}
+
+// followers are the ends of jobs that followed another one.
+type followers struct {
+	lock   sync.Mutex
+	errs   []error
+	timers []*time.Timer
+}
+
+func (f *followers) add(err error, t *time.Timer) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.errs, f.timers = append(f.errs, err), append(f.timers, t)
+}
+
+// first stops the timers and returns the first error, nil if there is none.
+func (f *followers) first() error {
+	for _, t := range f.timers {
+		t.Stop()
+	}
+	if len(f.errs) > 0 {
+		return f.errs[0]
+	}
+	return nil
 }
 
 // finish runs a job to its end and restarts it if a signal killed it.
-func (r Runner) finish(ctx context.Context, j Job, lines *sync.Mutex) error {
+func (r Runner) finish(ctx context.Context, j Job, lines *sync.Mutex) *Error {
 	if j.Prepare != nil {
 		if err := j.Prepare(); err != nil {
 			return &Error{Job: j.Name, Exit: -1, Err: err}
@@ -131,10 +174,23 @@ func (r Runner) start(ctx context.Context, j Job, lines *sync.Mutex) (last strin
 	}}
 	c := exec.CommandContext(ctx, j.Command[0], j.Command[1:]...)
 	c.Stderr = out // not the terminal, on which the progress bars of several jobs would overwrite each other
+	if j.Err != nil {
+		c.Stderr = j.Err
+	}
+	c.Stdout, c.ExtraFiles = j.Out, j.Files
+	if len(j.Env) > 0 {
+		c.Env = append(os.Environ(), j.Env...)
+	}
 	// A job that outlives this process would keep its folder locked. One that got a Ctrl-C in addition to the
 	// SIGTERM would end without a checkpoint.
 	defer proc.Bind(c)()
-	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+	c.Cancel = func() error {
+		var failed *Error
+		if r.Follows != nil && errors.As(context.Cause(ctx), &failed) {
+			time.AfterFunc(r.Patience, func() { c.Process.Kill() })
+		}
+		return c.Process.Signal(syscall.SIGTERM)
+	}
 	if c.WaitDelay = r.Grace; c.WaitDelay == 0 {
 		c.WaitDelay = 10 * time.Minute
 	}

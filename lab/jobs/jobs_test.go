@@ -114,6 +114,49 @@ func TestFailureStopsTheOthers(t *testing.T) {
 	}
 }
 
+// A job that ends because of another one is not the cause: the error is that of the other, and without one, its own, after
+// all have ended.
+func TestFollowers(t *testing.T) {
+	r := jobs.Runner{Limit: 3, Patience: time.Minute, Follows: func(exit int) bool { return exit == 3 }}
+	follows, ends := shell("follows", "exit 3"), shell("ends", "sleep 0.2")
+	bad := shell("bad", "sleep 0.2; exit 4")
+	deaf := shell("deaf", "trap '' TERM; while :; do sleep 0.01; done")
+	for name, c := range map[string]struct {
+		list     []jobs.Job
+		patience time.Duration
+	}{
+		"bad":      {[]jobs.Job{follows, bad, ends}, time.Minute},
+		"follows":  {[]jobs.Job{follows, ends}, time.Minute},
+		"bad ":     {[]jobs.Job{bad, deaf}, 50 * time.Millisecond},
+		"follows ": {[]jobs.Job{follows, deaf}, 50 * time.Millisecond},
+	} {
+		r.Patience = c.patience
+		var failed *jobs.Error
+		if err := r.Run(t.Context(), c.list); !errors.As(err, &failed) || failed.Job != strings.TrimSpace(name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A job has its own variables, files and outputs.
+func TestOutputs(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var out, errs strings.Builder
+	j := shell("job", "echo $WORD; echo $WORD >&2; echo $WORD >&3")
+	j.Env, j.Files, j.Out, j.Err = []string{"WORD=word"}, []*os.File{file}, &out, &errs
+	if err := (jobs.Runner{}).Run(t.Context(), []jobs.Job{j}); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(file.Name())
+	if out.String() != "word\n" || errs.String() != "word\n" || string(text) != "word\n" {
+		t.Errorf("%q, %q, %q", out.String(), errs.String(), text)
+	}
+}
+
 // Cancelling the context stops all jobs; one that ignores SIGTERM is killed after Grace.
 func TestContextStopsAll(t *testing.T) {
 	folder := t.TempDir()

@@ -56,6 +56,35 @@ func (t *Tally) Add(probabilities []float64, class int) {
 	}
 }
 
+// Numbers returns all counts and sums of a tally: sums of those of several tallies are those of all their images.
+func (t *Tally) Numbers() (all []float64) {
+	for _, row := range append(t.confusion, t.ranks) {
+		for _, n := range row {
+			all = append(all, float64(n))
+		}
+	}
+	for _, b := range t.bins {
+		all = append(all, float64(b.Images), b.Confidence, b.Top1)
+	}
+	return all
+}
+
+// SetNumbers replaces the counts and sums by others, in the order of Numbers.
+func (t *Tally) SetNumbers(all []float64) {
+	next := func() (v float64) {
+		v, all = all[0], all[1:]
+		return v
+	}
+	for _, row := range append(t.confusion, t.ranks) {
+		for i := range row {
+			row[i] = int64(next())
+		}
+	}
+	for i := range t.bins {
+		t.bins[i] = Bin{int64(next()), next(), next()}
+	}
+}
+
 // Report describes the predictions of a classifier.
 type Report struct {
 	Top       []float64 `json:"top"`       // accuracies in [0,1]: at k-1 that of the k most likely classes, for k up to 10

@@ -1,0 +1,181 @@
+#include "dist.h"
+#include "../guard.h"
+
+#include <ATen/ATen.h>
+#include <algorithm>
+#include <c10/util/Logging.h>
+#include <condition_variable>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+using at::Tensor;
+using std::chrono::milliseconds;
+
+namespace {
+
+// The connections of a process to the others. They carry tensors of the CPU; those of a device are copied to it and back.
+struct Group {
+  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
+};
+
+Group &group(hdas_group g) { return *static_cast<Group *>(g); }
+
+std::string here(int rank) { return "here/" + std::to_string(rank); }
+
+// Waits until all members have written that they are here. The error names those that have not.
+void meet(c10d::Store &store, int rank, int world, milliseconds timeout) {
+  store.set(here(rank), std::string("1"));
+  std::vector<std::string> keys;
+  for (int r = 0; r < world; ++r)
+    keys.push_back(here(r));
+  try {
+    store.wait(keys, timeout);
+  } catch (const std::exception &) {
+    std::string missing;
+    for (int r = 0; r < world; ++r)
+      if (!store.check({here(r)}))
+        missing += (missing.empty() ? "" : ", ") + std::to_string(r);
+    if (missing.empty())
+      throw;
+    throw std::runtime_error("missing ranks: " + missing);
+  }
+}
+
+// The tensors as one, for each type.
+std::map<at::ScalarType, std::vector<Tensor>> by_type(void *const *ts, int n) {
+  std::map<at::ScalarType, std::vector<Tensor>> lists;
+  for (int i = 0; i < n; ++i) {
+    const Tensor t = static_cast<const Tensor *>(ts[i])->detach();
+    lists[t.scalar_type()].push_back(t);
+  }
+  return lists;
+}
+
+// Calls f with the elements of all tensors of a type as one tensor of the CPU, and copies them back.
+template <class F> void in_buckets(void *const *ts, int n, F f) {
+  for (auto &[type, list] : by_type(ts, n)) {
+    std::vector<Tensor> flat;
+    for (const Tensor &t : list)
+      flat.push_back(t.reshape(-1));
+    Tensor bucket = at::cat(flat).to(at::kCPU);
+    std::vector<Tensor> work{bucket};
+    f(work);
+    bucket = bucket.to(list[0].device());
+    int64_t at = 0;
+    for (const Tensor &t : list) {
+      t.copy_(bucket.narrow(0, at, t.numel()).view(t.sizes()));
+      at += t.numel();
+    }
+  }
+}
+
+// What hdas_dist_join is given.
+struct Where {
+  int rank, world;
+  std::string address, prefix, device;
+  c10d::TCPStoreOptions store;
+  milliseconds join, collective;
+};
+
+std::unique_ptr<Group> join(const Where &w) {
+  const auto begin = std::chrono::steady_clock::now();
+  auto g = std::make_unique<Group>();
+  g->store = c10::make_intrusive<c10d::PrefixStore>(w.prefix, c10::make_intrusive<c10d::TCPStore>(w.address, w.store));
+  const auto passed = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
+  meet(*g->store, w.rank, w.world, std::max(w.join - passed, milliseconds(1)));
+  auto options = c10d::ProcessGroupGloo::Options::create(w.collective);
+  options->devices.push_back(w.device.rfind("if:", 0) == 0 ? c10d::ProcessGroupGloo::createDeviceForInterface(w.device.substr(3))
+                                                           : c10d::ProcessGroupGloo::createDeviceForHostname(w.device));
+  g->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(g->store, w.rank, w.world, options);
+  return g;
+}
+
+// What a thread that joins has reached.
+struct Joining {
+  std::mutex lock;
+  std::condition_variable ended;
+  bool over = false, abandoned = false;
+  std::unique_ptr<Group> group;
+  char *error = nullptr;
+};
+
+} // namespace
+
+char *hdas_dist_join(hdas_group *out, int rank, int world, const char *address, int port, int serve, int listen, const char *prefix,
+                     const char *device, int64_t join_ms, int64_t collective_ms) {
+  return hdas_guard([&] {
+    if (!std::getenv("TORCH_CPP_LOG_LEVEL"))
+      FLAGS_caffe2_log_level = 3; // c10d logs what it also throws, with stacks
+    Where w{rank, world, address, prefix, device, {}, milliseconds(join_ms), milliseconds(collective_ms)};
+    w.store.port = port;
+    w.store.isServer = serve;
+    w.store.waitWorkers = false; // meet waits, and knows who is missing
+    w.store.timeout = w.join;
+    if (serve && listen >= 0)
+      w.store.masterListenFd = listen;
+    // TCPStore waits without end for the answer of a server that has accepted a connection. Then the thread stays behind.
+    auto j = std::make_shared<Joining>();
+    std::thread([w, j] {
+      std::unique_ptr<Group> g;
+      char *error = hdas_guard([&] { g = join(w); });
+      std::lock_guard<std::mutex> guard(j->lock);
+      j->over = true;
+      if (!j->abandoned) {
+        j->group = std::move(g);
+        j->error = error;
+      }
+      j->ended.notify_all();
+    }).detach();
+    std::unique_lock<std::mutex> guard(j->lock);
+    if (!j->ended.wait_for(guard, w.join + milliseconds(500), [&] { return j->over; })) {
+      j->abandoned = true;
+      throw std::runtime_error("no answer");
+    }
+    if (j->error) {
+      const std::string text = j->error;
+      std::free(j->error);
+      throw std::runtime_error(text);
+    }
+    *out = j->group.release();
+  });
+}
+
+void hdas_dist_free(hdas_group g) { delete &group(g); }
+
+char *hdas_dist_all_reduce(hdas_group g, void *const *ts, int n, double weight) {
+  return hdas_guard([&] {
+    in_buckets(ts, n, [&](std::vector<Tensor> &bucket) {
+      if (weight != 1)
+        bucket[0].mul_(weight);
+      group(g).gloo->allreduce(bucket)->wait();
+    });
+  });
+}
+
+char *hdas_dist_broadcast(hdas_group g, void *const *ts, int n) {
+  return hdas_guard([&] { in_buckets(ts, n, [&](std::vector<Tensor> &bucket) { group(g).gloo->broadcast(bucket)->wait(); }); });
+}
+
+char *hdas_dist_gather(hdas_group g, const void *data, int64_t bytes, void *out) {
+  return hdas_guard([&] {
+    c10d::ProcessGroupGloo &gloo = *group(g).gloo;
+    std::vector<Tensor> in{at::from_blob(const_cast<void *>(data), {bytes}, at::kByte).clone()};
+    std::vector<std::vector<Tensor>> all(1);
+    for (int r = 0; r < gloo.getSize(); ++r)
+      all[0].push_back(at::empty({bytes}, at::kByte));
+    gloo.allgather(all, in)->wait();
+    for (int r = 0; r < gloo.getSize(); ++r)
+      std::memcpy(static_cast<char *>(out) + r * bytes, all[0][r].data_ptr(), bytes);
+  });
+}
+
+char *hdas_dist_barrier(hdas_group g) {
+  return hdas_guard([&] { group(g).gloo->barrier()->wait(); });
+}
