@@ -26,6 +26,7 @@ var flagRanges = map[string]string{
 	"min-cells":        "0..1000",
 	"n":                "1..100000",
 	"nodes":            "1..100",
+	"processes":        "1..1024",
 	"random":           "0..1000",
 	"repeats":          "1..1000",
 	"rounds":           "2..10000; the first step is not counted",
