@@ -41,8 +41,6 @@ func placeOf(c *cobra.Command, processes int) (at launch.Place, starts bool, err
 	switch {
 	case err != nil:
 		return at, false, usageError{err}
-	case processes < 1:
-		return at, false, usageError{fmt.Errorf("--%s %d: at least 1 is needed", processesFlag, processes)}
 	case processes == 1 && !c.Flags().Changed(processesFlag), at.By == launch.Hdas:
 		return at, false, nil
 	case at.World > 1:
