@@ -116,15 +116,11 @@ func (w Watch) keep(d *run.Dir, m memory, now run.Basis) (run.Basis, error) {
 	if w.Group.Rank() > 0 { // rank 0 does
 		return b, nil
 	}
-	if h, err := HeldIn(d.Path()); err == nil && !m.known && h != (Holding{}) { // of an earlier version: its settings are known
-		if text, err := filekind.ReadText(d.Path(run.ConfigFile), mostPlan); err == nil {
-			was := run.Basis{Config: string(text)}
-			if err := w.allow(d.Path(), was.Differences(run.Basis{Config: now.Config})); err != nil {
-				return b, err
-			}
+	if !m.known {
+		if err := w.allow(d.Path(), settingsOf(d).Differences(run.Basis{Config: now.Config})); err != nil {
+			return b, err
 		}
-	}
-	if m.known {
+	} else {
 		if err := w.allow(d.Path(), m.was.Differences(now)); err != nil {
 			return b, err
 		}
@@ -134,6 +130,16 @@ func (w Watch) keep(d *run.Dir, m memory, now run.Basis) (run.Basis, error) {
 		b = m.was.Update(now)
 	}
 	return b, d.WriteBasis(b)
+}
+
+// settingsOf returns the settings of a run of an earlier version, which has no other basis; none if the folder holds no run.
+func settingsOf(d *run.Dir) (b run.Basis) {
+	if h, err := HeldIn(d.Path()); err == nil && h != (Holding{}) {
+		if text, err := filekind.ReadText(d.Path(run.ConfigFile), mostPlan); err == nil {
+			b.Config = string(text)
+		}
+	}
+	return b
 }
 
 // sameData returns an error if the processes of the run do not read the same data.

@@ -9,7 +9,6 @@ import (
 	"hdas/internal/filekind"
 	"hdas/internal/tfevents"
 	"hdas/live"
-	"hdas/weights/safetensors"
 )
 
 // Seen is what can be told of a run without reading tensors.
@@ -48,13 +47,12 @@ func Look(folder string) (s Seen, err error) {
 	}
 	s.Meta.Config = string(config)
 	for _, name := range []string{CheckpointFile, previous} {
-		texts, err := safetensors.ReadTexts(d.Path(name))
+		m, err := headerMeta(d.Path(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
-		} else if err != nil {
-			return s, err
+		} else if err == nil {
+			s.Meta = m
 		}
-		s.Meta, err = parseMeta(texts[metaKey])
 		return s, err
 	}
 	return s, nil

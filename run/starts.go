@@ -59,13 +59,18 @@ func Starts(folder string) (lines [][]byte, err error) {
 // tensors: a checkpoint whose tensors are damaged counts, though the run will be resumed from the one before.
 func (d *Dir) Newest() (m Meta, ok bool) {
 	for _, name := range []string{CheckpointFile, previous} {
-		texts, err := safetensors.ReadTexts(d.Path(name))
-		if err == nil {
-			m, err = parseMeta(texts[metaKey])
-		}
-		if err == nil {
+		if m, err := headerMeta(d.Path(name)); err == nil {
 			return m, true
 		}
 	}
 	return Meta{}, false
+}
+
+// headerMeta returns the Meta of a checkpoint. It reads no tensors.
+func headerMeta(path string) (Meta, error) {
+	texts, err := safetensors.ReadTexts(path)
+	if err != nil {
+		return Meta{}, err
+	}
+	return parseMeta(texts[metaKey])
 }
