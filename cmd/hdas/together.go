@@ -53,13 +53,30 @@ func placeOf(c *cobra.Command, processes int) (at launch.Place, starts bool, err
 func alone(what string) error {
 	at, err := launch.Find(os.Getenv)
 	if err == nil && at.World > 1 {
-		err = fmt.Errorf("%s has started %d processes, but %s is computed by one (hdas train by several)", at.By, at.World, what)
+		err = fmt.Errorf("%s has started %d processes, but %s is computed by one", at.By, at.World, what)
 	}
 	if err != nil {
 		return usageError{err}
 	}
 	return nil
 }
+
+// inProcesses runs f in each process of a run: in this one, in those that a launcher has started, or in n that it starts. single is
+// whether the flags ask for what one process computes.
+func (p *program) inProcesses(c *cobra.Command, n int, single bool, f func(m member) error) error {
+	at, starts, err := placeOf(c, n)
+	switch {
+	case err != nil:
+		return err
+	case (starts || at.World > 1) && single:
+		return usageError{errSeveral}
+	case starts:
+		return p.startProcesses(c.Context(), n)
+	}
+	return p.join(at, f)
+}
+
+var errSeveral = errors.New("--seeds and --dry-run are for runs of one process each; leave --processes, torchrun, srun or mpirun out")
 
 // startProcesses runs this command line in n processes and waits for them.
 func (p *program) startProcesses(ctx context.Context, n int) error {
@@ -164,9 +181,12 @@ func (m member) open(c *cobra.Command, r *place, s *settings, name string, what 
 	return d, nil
 }
 
-// quietly leaves only what is wrong of what a process prints that is not rank 0.
-func (p *program) quietly(w lab.Watch) lab.Watch {
-	w.Begin, w.Several, w.Note, w.Measured = nil, nil, nil, nil
+// watch adds the group to w. Of what a process prints that is not rank 0, it leaves only what is wrong.
+func (m member) watch(w lab.Watch) lab.Watch {
+	w.Group, w.Local = m.group, m.Local
+	if m.Rank > 0 {
+		w.Begin, w.Several, w.Note, w.Measured = nil, nil, nil, nil
+	}
 	return w
 }
 
