@@ -124,7 +124,7 @@ func NewComparePlan(f Found, b Baseline, seed uint64) (ComparePlan, error) {
 	if err != nil {
 		return ComparePlan{}, err
 	}
-	random, err := draws(s, b.Random, seed)
+	random, err := s.Draws(b.Random, seed, ops.IsNull)
 	return planOf(b, SpaceSize{string(kind), s.Size(ops.IsNull).String()}, f.Genotype, random), err
 }
 
