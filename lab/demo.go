@@ -88,7 +88,7 @@ func Demo(ctx context.Context, folder string, seed uint64, device string, thread
 		if err := plan.Begin(config, d); err != nil {
 			return err
 		}
-		t.Comparison, err = Compare(ctx, config, d, w)
+		t.Comparison, err = Compare(ctx, config, Jobs{}, d, w)
 		return err
 	}); err != nil {
 		return t, err
