@@ -18,7 +18,8 @@ import (
 //go:embed *.yaml
 var builtin embed.FS
 
-// To add an experiment, add its file to the folder recipes. scales.yaml has the sizes at which experiments run.
+// To add an experiment, add its file to the folder recipes. scales.yaml has the sizes at which experiments run, and
+// variations.yaml settings of trainings under which networks are compared.
 //
 //go:embed recipes/*.yaml
 var recipes embed.FS
@@ -30,7 +31,7 @@ func Recipes() (names []string) {
 		panic(err) // the pattern is a constant
 	}
 	for _, f := range files {
-		if name := strings.TrimSuffix(path.Base(f), ".yaml"); name != "scales" {
+		if name := strings.TrimSuffix(path.Base(f), ".yaml"); name != "scales" && name != "variations" {
 			names = append(names, name)
 		}
 	}
@@ -38,8 +39,13 @@ func Recipes() (names []string) {
 }
 
 // RecipeScales returns the text of the sizes at which experiments run.
-func RecipeScales() []byte {
-	text, err := recipes.ReadFile("recipes/scales.yaml")
+func RecipeScales() []byte { return embedded("recipes/scales.yaml") }
+
+// RecipeVariations returns the text of the settings under which networks are compared.
+func RecipeVariations() []byte { return embedded("recipes/variations.yaml") }
+
+func embedded(name string) []byte {
+	text, err := recipes.ReadFile(name)
 	if err != nil {
 		panic(err) // the file is embedded
 	}

@@ -28,9 +28,12 @@ type Choice struct {
 	Rows  []string // names of rows; empty: all
 	Seeds int      // repetitions of each row; 0: those of the scale
 	Root  string   // folder of the runs
+	Found string   // name of the file in the folder of a search that has the genotype found
 	// Set holds settings, KEY=VALUE, which win over all others: those of search are of every search, those of train of
 	// every training, and the rest of both.
 	Set []string
+	// Variations are settings under which each network is trained, besides each other; empty: only the recipe's own.
+	Variations []Variation
 }
 
 // except returns the settings but for those of a section.
@@ -61,11 +64,21 @@ type Node struct {
 	Form   configs.Form   // of the network
 }
 
+// Embedded reports whether the images of the run are part of the program.
+func (n Node) Embedded() bool {
+	if n.Search != nil {
+		return n.Search.Data.Name == "digits"
+	}
+	return n.Train.Data.Name == "digits"
+}
+
 // Networks is a row with its runs.
 type Networks struct {
 	Row
 	List    []Network
 	Skipped string // why it has none at this scale
+	// Of is the name of the recipe's row, and Variation that of the settings of its trainings; empty without variations.
+	Of, Variation string
 }
 
 // Network is one repetition of a row.
@@ -104,11 +117,26 @@ func (r Recipe) Graph(c Choice) (Graph, error) {
 		if len(c.Rows) > 0 && !slices.Contains(c.Rows, row.Name) {
 			continue
 		}
-		n, err := b.row(row)
-		if err != nil {
-			return g, fmt.Errorf("row %q: %w", row.Name, err)
+		variations := c.Variations
+		if len(variations) == 0 || row.Train == "" {
+			variations = []Variation{{}}
 		}
-		g.Rows = append(g.Rows, n)
+		for i, v := range variations {
+			b.variation = v
+			one := row
+			if v.Name != "" {
+				one.Name += ", " + v.Name
+			}
+			if i > 0 {
+				one.Paper, one.Independent = Values{}, nil
+			}
+			n, err := b.row(one)
+			if err != nil {
+				return g, fmt.Errorf("row %q: %w", one.Name, err)
+			}
+			n.Of, n.Variation = row.Name, v.Name
+			g.Rows = append(g.Rows, n)
+		}
 	}
 	return g, nil
 }
@@ -152,8 +180,9 @@ func (r Recipe) scale(name string) (Scale, error) {
 // builder adds the runs of rows to a graph.
 type builder struct {
 	*Graph
-	scale Scale
-	known map[string]bool // IDs
+	scale     Scale
+	known     map[string]bool // IDs
+	variation Variation
 }
 
 func (b *builder) row(row Row) (n Networks, err error) {
@@ -245,7 +274,7 @@ func (b *builder) search(name string, seed uint64) (string, error) {
 		}
 		cells := b.Node(id)
 		n.Needs, of = []string{id}, id
-		set = append(set, "search.cells="+filepath.Join(cells.Folder, "genotype.yaml"))
+		set = append(set, "search.cells="+filepath.Join(cells.Folder, b.Found))
 		likeness := "DARTS_V1" // has the names of the cells that the search finds
 		if cells.Search.Search.StageSpecific {
 			likeness = "Hc_DAS_cells"
@@ -268,7 +297,8 @@ func (b *builder) search(name string, seed uint64) (string, error) {
 	parts := []any{depends}
 	if n.BestOf > 0 {
 		t := b.Recipe.Trainings[s.By]
-		if n.Train, err = b.resolve(t, n.Form); err != nil {
+		var set []string
+		if n.Train, set, err = b.resolve(t, n.Form, Variation{}); err != nil {
 			return "", fmt.Errorf("training %s: %w", s.By, err)
 		}
 		selecting, err := n.Train.YAML()
@@ -277,7 +307,7 @@ func (b *builder) search(name string, seed uint64) (string, error) {
 		}
 		parts = append(parts, selecting, n.BestOf)
 		n.Args = append(n.Args, "--seeds", fmt.Sprint(n.BestOf), "--select", t.Config)
-		n.Args = append(n.Args, flags("--select-set", b.trainSet(t, *n.Train))...)
+		n.Args = append(n.Args, flags("--select-set", set)...)
 		n.Name = fmt.Sprintf("best of %d searches %s, seeds from %d", n.BestOf, name, seed)
 	}
 	return b.add(n, "search", parts...)
@@ -307,7 +337,7 @@ func (b *builder) training(row Row, of Network) (id, skip string, err error) {
 			b.Files[genotypeArg] = *of.Genotype
 		}
 	}
-	c, err := b.resolve(t, n.Form)
+	c, set, err := b.resolve(t, n.Form, b.variation)
 	if err == errNoImageNet {
 		return "", err.Error(), nil
 	} else if err != nil {
@@ -319,33 +349,39 @@ func (b *builder) training(row Row, of Network) (id, skip string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	n.Args = append([]string{"train", genotypeArg, "--config", t.Config, "--seed", fmt.Sprint(of.Seed)}, flags("--set", b.trainSet(t, *c))...)
+	n.Args = append([]string{"train", genotypeArg, "--config", t.Config, "--seed", fmt.Sprint(of.Seed)}, flags("--set", set)...)
 	id, err = b.add(n, "train", depends, network)
 	return id, "", err
 }
 
 var errNoImageNet = errors.New("this scale has no settings for networks of ImageNet")
 
-// resolve returns the configuration of a training.
-func (b *builder) resolve(t Training, form configs.Form) (*configs.Train, error) {
-	c, err := configs.LoadTrain(configs.Overrides{File: t.Config, Form: form})
+// resolve returns the configuration of a training with a variation, and the settings that make it.
+func (b *builder) resolve(t Training, form configs.Form, v Variation) (*configs.Train, []string, error) {
+	o := configs.Overrides{File: t.Config, Form: form}
+	c, err := configs.LoadTrain(o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if s := b.scale; c.Network.Preset == plan.ImageNet && s.ImageNet == nil && (s.Train != nil || s.Search != nil) {
-		return nil, errNoImageNet
-	}
-	c, err = configs.LoadTrain(configs.Overrides{File: t.Config, Form: form, Set: b.trainSet(t, c)})
-	return &c, err
-}
-
-// trainSet returns the settings of a training whose preset is that of c.
-func (b *builder) trainSet(t Training, c configs.Train) []string {
-	set := settings(b.scale.Train)
+	o.Set = settings(b.scale.Train)
 	if c.Network.Preset == plan.ImageNet {
-		set = append(set, settings(b.scale.ImageNet)...)
+		if s := b.scale; s.ImageNet == nil && (s.Train != nil || s.Search != nil) {
+			return nil, nil, errNoImageNet
+		}
+		o.Set = append(o.Set, settings(b.scale.ImageNet)...)
 	}
-	return slices.Concat(set, settings(t.Set), b.except("search."))
+	o.Set = slices.Concat(o.Set, settings(t.Set), b.except("search."))
+	c, err = configs.LoadTrain(o)
+	if err != nil || v.Name == "" {
+		return &c, o.Set, err
+	}
+	more, err := v.settings(c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("variation %s: %w", v.Name, err)
+	}
+	o.Set = append(o.Set, more...)
+	c, err = configs.LoadTrain(o)
+	return &c, o.Set, err
 }
 
 // add adds a run unless it is there, and returns its ID.

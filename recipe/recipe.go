@@ -14,6 +14,7 @@ import (
 
 	"hdas/configs"
 	"hdas/models/genotype"
+	"hdas/models/plan"
 	"hdas/setting"
 )
 
@@ -61,8 +62,10 @@ type Row struct {
 	Draws    int    `yaml:"draws"`
 	// Operations, of a row with Genotype, replaces the operation of every edge of a stage.
 	Operations string `yaml:"operations"`
-	Train      string `yaml:"train"` // the training; empty: none, and the row has no error
-	Paper      Values `yaml:"paper"`
+	// Preset is the preset of the network of a row without training, for its size; empty: cifar.
+	Preset plan.Preset `yaml:"preset"`
+	Train  string      `yaml:"train"` // the training; empty: none, and the row has no error
+	Paper  Values      `yaml:"paper"`
 	// Independent is the error of an independent user of the authors' program, in percent.
 	Independent *float64 `yaml:"independent"`
 	Unknown     string   `yaml:"unknown"` // why the row cannot be reproduced
@@ -75,7 +78,7 @@ type Values struct {
 	Top5     *float64 `yaml:"top5_error" json:"top5_error,omitempty"` // in percent
 	Millions *float64 `yaml:"parameters" json:"parameters,omitempty"` // of parameters
 	MACs     *float64 `yaml:"macs" json:"macs,omitempty"`             // multiply-adds, in millions
-	Dead     *int     `yaml:"dead" json:"dead,omitempty"`             // dead cells of all stages
+	Dead     *int     `yaml:"dead" json:"dead,omitempty"`             // dead cells of a stage
 	Longest  *int     `yaml:"longest" json:"longest,omitempty"`       // longest path through a stage, in cells
 	Days     *float64 `yaml:"days" json:"days,omitempty"`             // of one GPU, for the search
 	RI       *float64 `yaml:"ri" json:"ri,omitempty"`                 // relative improvement over the reference, in percent
@@ -212,6 +215,9 @@ func (r Recipe) checkRow(row Row) error {
 	}
 	if row.Operations != "" && row.Genotype == "" {
 		return errors.New("operations is for a row with genotype")
+	}
+	if row.Preset != "" && row.Train != "" {
+		return errors.New("preset is for a row without training")
 	}
 	return r.knownTraining(row.Train)
 }

@@ -74,7 +74,7 @@ func TestDigest(t *testing.T) {
 		return g.Nodes[0].ID + " " + g.Nodes[1].ID
 	}
 	was := of()
-	for _, set := range []string{"device=cpu", "threads=3", "data.workers=2", "cuda.graphs=false", "train.checkpoint_steps=7"} {
+	for _, set := range []string{"device=elsewhere", "threads=3", "data.workers=2", "cuda.graphs=false", "train.checkpoint_steps=7"} {
 		if is := of(set); is != was {
 			t.Errorf("%s changes %s to %s", set, was, is)
 		}
