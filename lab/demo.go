@@ -88,7 +88,7 @@ func Demo(ctx context.Context, folder string, seed uint64, device string, thread
 		if err := plan.Begin(config, d); err != nil {
 			return err
 		}
-		t.Comparison, err = Compare(ctx, config, d, w)
+		t.Comparison, err = Compare(ctx, config, Jobs{}, d, w)
 		return err
 	}); err != nil {
 		return t, err
@@ -121,7 +121,7 @@ func (w Watch) step(ctx context.Context, k configs.Kind, folder string, set []st
 // randomLike returns n random genotypes, each with random cells, and stages drawn from the space of a stage search over
 // these cells; and the number of such genotypes.
 func randomLike(stages configs.SearchSection, n int, seed uint64) (list []genotype.Genotype, size SpaceSize, err error) {
-	r := generator(seed)
+	r := space.Generator(seed)
 	cells, err := configs.DefaultSearchSection(configs.CellSearch).Space()
 	if err != nil {
 		return nil, size, err

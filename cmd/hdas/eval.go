@@ -36,7 +36,7 @@ confidence and accuracy over 15 equally wide bins of the confidence.`,
 			if slices.ContainsFunc(top, func(k int) bool { return k < 1 || k > 10 }) {
 				return usageError{fmt.Errorf("--top %v: each is to be in 1..10", top)}
 			}
-			return p.inProcesses(c, n, false, func(m member) error {
+			return p.inProcesses(c, n, nil, "", nil, false, func(m member) error {
 				r, err := lab.Evaluate(c.Context(), a[0], t, m.watch(p.watch()))
 				if err != nil {
 					return err
@@ -60,7 +60,7 @@ confidence and accuracy over 15 equally wide bins of the confidence.`,
 	f.IntVar(&t.Batch, "batch", 128, "images in a batch, of each process")
 	f.BoolVar(&t.Skip, "skip-damaged", false, "skip image files that cannot be decoded, and print their names")
 	emaFlag(c, &t.EMA)
-	severalFlag(c, &n)
+	p.severalFlags(c, &n)
 	f.IntSliceVar(&top, "top", nil, "print also the accuracy of the k most likely classes, for each of these k, 1 to 10 (--json has all)")
 	f.StringVar(&t.Split, "split", datasets.Test, "train, validation (of a training with data.validation) or test")
 	return c

@@ -44,7 +44,7 @@ are computed once: a baseline in a small part of the time.`,
 			if t.resume == (len(a) == 1) {
 				return usageError{errors.New("name either a network to train further, or a training to resume by --resume --out DIR")}
 			}
-			in := func(f func(m member) error) error { return p.inProcesses(c, t.n, t.dry || t.many.n > 1, f) }
+			in := func(f func(m member) error) error { return p.inProcesses(c, t.n, &t.many, "", &t.place, t.dry, f) }
 			if t.resume {
 				return in(func(m member) error { return p.runTraining(c, &t, m, "finetune", nil) })
 			}

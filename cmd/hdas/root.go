@@ -25,6 +25,7 @@ type program struct {
 	part       bool // the run is one of several, whose program says how to resume all
 	several    bool // what several runs are was said
 	logs       logs
+	devices    []string                     // of --devices
 	command    []string                     // the command line
 	screen     atomic.Pointer[screen]       // the lines of progress on the terminal; nil while there are none
 	raw        struct{ out, err io.Writer } // the outputs of this process, as its children may have them
@@ -83,6 +84,7 @@ signal ends the program at once, without a checkpoint.`,
 		{"search", "Search and look at architectures:", []*cobra.Command{p.search(), p.compare(), p.show(), p.draw(), p.space()}},
 		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval()}},
 		{"runs", "See runs of searches and trainings:", []*cobra.Command{p.watching(), p.runs(), p.report()}},
+		{"paper", "Reproduce the paper:", []*cobra.Command{p.reproduce()}},
 		{"use", "Use trained networks:", []*cobra.Command{p.predict(), p.serve(), p.export(), p.importing()}},
 		{"more", "Measure, and help:", []*cobra.Command{p.bench(), p.man()}},
 	} {

@@ -56,7 +56,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 		Use: string(kind), Short: short, Args: args(cobra.NoArgs),
 		Example: fmt.Sprintf("  hdas search %s --config tiny-%s --out runs/%s", kind, kind, kind),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return p.inProcesses(c, s.n, s.dry || s.many.n > 1, func(m member) error { return p.runSearch(c, kind, &s, m) })
+			return p.inProcesses(c, s.n, &s.many, kind, &s.place, s.dry, func(m member) error { return p.runSearch(c, kind, &s, m) })
 		},
 	}
 	s.settings.flags(c)
@@ -66,18 +66,12 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 	s.many.flags(c)
 	dryFlag(c, &s.dry)
 	p.partFlag(c)
-	severalFlag(c, &s.n)
+	p.severalFlags(c, &s.n)
 	return c
 }
 
-// runSearch runs a new search or resumes one.
+// runSearch runs a new search or resumes one, or several; s.many has been checked.
 func (p *program) runSearch(c *cobra.Command, kind configs.Kind, s *searcher, m member) error {
-	if err := s.many.check(c, kind, &s.place); err != nil {
-		return err
-	}
-	if m.group != nil && s.many.n > 1 {
-		return usageError{errSeveral}
-	}
 	load := func() (data datasets.Spec, err error) {
 		s.config, err = configs.LoadSearch(kind, s.overrides(c))
 		return s.config.Data.Spec, err

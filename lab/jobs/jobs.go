@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 // Job is a command that runs in a process of its own.
 type Job struct {
 	Name    string
+	Needs   []string     // names of jobs of the same list that end before it begins; if one of them fails, it is not run
 	Command []string     // the program and its arguments; it starts the run or resumes it
 	Prepare func() error // called before the command is started; may be nil
 	Env     []string     // NAME=VALUE, besides those of this process
@@ -36,6 +38,12 @@ type Runner struct {
 	// checkpoint; 0: ten minutes.
 	Grace    time.Duration
 	Restarts int // how often a job that was killed by a signal is restarted, to resume from its checkpoint
+	// Places are where jobs run, each as arguments for their commands, such as --devices=cuda:1. Jobs that run at once are
+	// spread over the places. Empty: one place, without arguments.
+	Places [][]string
+	// Failed, unless nil, is called with the error of each job that fails, by one goroutine at a time. If it returns true,
+	// the other jobs go on, and Run does not return that error.
+	Failed func(*Error) bool
 	// Line is called with every line that a job writes to its standard error, without the line end, by
 	// one goroutine at a time; it may be nil.
 	Line func(job, line string)
@@ -76,31 +84,44 @@ func (e *Error) killed() bool {
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
+// ErrNotRun is the error of a job that was not run because one that it needs has failed.
+var ErrNotRun = errors.New("it was not run, because one that it needs has failed")
+
 // Run starts the jobs in order, at most Limit at once, and returns when all have ended. If a job fails,
-// the others are stopped and Run returns the *Error of the first that failed. If ctx is cancelled, all
-// jobs are stopped and Run returns the error of ctx. A job is stopped by SIGTERM. If this process ends,
-// its jobs are killed.
+// the others are stopped and Run returns the *Error of the first that failed, unless Failed says that they go on. If
+// ctx is cancelled, all jobs are stopped and Run returns the error of ctx. A job is stopped by SIGTERM. If this process
+// ends, its jobs are killed.
 func (r Runner) Run(ctx context.Context, jobs []Job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	next := make(chan Job, len(jobs))
-	for _, j := range jobs {
-		next <- j
-	}
-	close(next)
-	var lines sync.Mutex // held while Line is called
+	next := newQueue(jobs)
+	var lines sync.Mutex // held while Line or Failed is called
 	var running sync.WaitGroup
 	var followed followers
-	for range min(max(r.Limit, 1), len(jobs)) {
+	goesOn := func(err *Error) bool {
+		lines.Lock()
+		defer lines.Unlock()
+		return r.Failed != nil && r.Failed(err)
+	}
+	for worker := range min(max(r.Limit, 1), len(jobs)) {
 		running.Go(func() {
-			for j := range next {
-				if ctx.Err() != nil {
-					return
+			for j, state := next.take(ctx); state != none; j, state = next.take(ctx) {
+				if state == hopeless {
+					if err := (&Error{Job: j.Name, Exit: -1, Err: ErrNotRun}); !goesOn(err) {
+						cancel(err)
+					}
+					continue
+				}
+				if len(r.Places) > 0 {
+					j.Command = slices.Concat(j.Command, r.Places[worker%len(r.Places)])
 				}
 				err := r.finish(ctx, j, &lines)
-				if err != nil && r.Follows != nil && r.Follows(err.Exit) {
+				next.ended(j, err == nil)
+				switch {
+				case err == nil:
+				case r.Follows != nil && r.Follows(err.Exit):
 					followed.add(err, time.AfterFunc(r.Patience, func() { cancel(err) }))
-				} else if err != nil {
+				case ctx.Err() != nil || !goesOn(err):
 					cancel(err)
 				}
 			}
