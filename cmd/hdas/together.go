@@ -141,7 +141,7 @@ func (p *program) join(at launch.Place, f func(m member) error) error {
 		return nil
 	})
 	switch {
-	case errors.Is(err, dist.ErrLost):
+	case dist.Lost(err):
 		if at.By != launch.Hdas { // which says who has failed
 			printError(p.err, err)
 		}
