@@ -34,8 +34,8 @@ type Shown struct {
 	Value float64
 }
 
-// The tags of the seconds since the record before, or since this program has opened the folder, and of the images that
-// are computed in a second.
+// The tags of the seconds since the record before, or since the run began, without those between its processes; and of the
+// images that are computed in a second.
 const (
 	secondsTag = "time/epoch_seconds"
 	imagesTag  = "time/images_per_second"
