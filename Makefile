@@ -3,7 +3,7 @@
 RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
-PURE := ./setting ./estimate ./configs ./draw ./export ./datasets ./weights/... ./search/space ./metric/score ./report ./models/genotype/... ./models/layer ./models/ops ./models/plan \
+PURE := ./setting ./estimate ./configs ./draw ./export ./datasets ./weights/... ./search/space ./metric/score ./recipe ./report ./models/genotype/... ./models/layer ./models/ops ./models/plan \
 	./torch/dtype ./torch/kernel ./torch/optim/schedule ./torch/versions ./internal/arch ./internal/fetch ./internal/filekind ./internal/imagefile ./internal/layered ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed ./internal/tfevents ./lab/jobs ./launch ./live
 
 .DEFAULT_GOAL := build

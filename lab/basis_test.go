@@ -286,19 +286,19 @@ func TestComparedOnTheSameData(t *testing.T) {
 	c := onOwn(t, dir)
 	check(k.Begin(c, d))
 	ctx, w := stopping(t)
-	if _, err := lab.Compare(ctx, c, d, w); !errors.Is(err, run.ErrStopped) {
+	if _, err := lab.Compare(ctx, c, lab.Jobs{}, d, w); !errors.Is(err, run.ErrStopped) {
 		t.Fatal(err)
 	}
 	addImage(t, dir, "apple", "-", 1)
-	_, err = lab.Compare(t.Context(), c, d, watching(false).Watch)
+	_, err = lab.Compare(t.Context(), c, lab.Jobs{}, d, watching(false).Watch)
 	changed(t, err, d.Path(), "1 added (\"apple/-.png\")")
 	check(os.Remove(filepath.Join(dir, "apple", "-.png")))
 	check(os.Rename(filepath.Join(dir, "apple"), filepath.Join(dir, "apfel")))
-	if _, err = lab.Compare(t.Context(), c, d, watching(true).Watch); err == nil || !strings.Contains(err.Error(), "apfel") {
+	if _, err = lab.Compare(t.Context(), c, lab.Jobs{}, d, watching(true).Watch); err == nil || !strings.Contains(err.Error(), "apfel") {
 		t.Errorf("a renamed class: %v", err)
 	}
 	check(os.Rename(filepath.Join(dir, "apfel"), filepath.Join(dir, "apple")))
-	if _, err = lab.Compare(t.Context(), c, d, lab.Watch{}); err != nil {
+	if _, err = lab.Compare(t.Context(), c, lab.Jobs{}, d, lab.Watch{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -306,7 +306,7 @@ func TestComparedOnTheSameData(t *testing.T) {
 func TestSeedsOnTheSameData(t *testing.T) {
 	dir, d := ownFolder(t, 12), folderFor(t)
 	c := searchOwn(t, dir)
-	s := lab.Seeds{N: 2, Command: func(folder string) []string { return []string{"/bin/sh", "-c", "exit 130"} }}
+	s := lab.Seeds{N: 2, Jobs: lab.Jobs{Command: func(folder string) []string { return []string{"/bin/sh", "-c", "exit 130"} }}}
 	if _, err := lab.SearchSeeds(t.Context(), c, s, d, lab.Watch{}); !errors.Is(err, run.ErrStopped) {
 		t.Fatal(err)
 	}

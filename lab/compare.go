@@ -18,7 +18,6 @@ import (
 	"hdas/models/ops"
 	"hdas/run"
 	"hdas/search/space"
-	"hdas/train"
 )
 
 // Found is a genotype. If it comes from the folder of a search, Search is the configuration of that
@@ -130,7 +129,7 @@ func NewComparePlan(f Found, b Baseline, seed uint64) (ComparePlan, error) {
 	if err != nil {
 		return ComparePlan{}, err
 	}
-	random, err := draws(s, b.Random, seed)
+	random, err := s.Draws(b.Random, seed, ops.IsNull)
 	return planOf(b, SpaceSize{string(kind), s.Size(ops.IsNull).String()}, f.Genotype, random), err
 }
 
@@ -201,45 +200,52 @@ type Scored struct {
 	Top1 float64 `json:"top1"` // on the test images, last epoch
 }
 
-// Compare trains the networks of the folder's plan that are not trained yet, one after the other, and
-// returns the comparison. If ctx is cancelled, it returns a *Stopped error.
-func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Comparison, error) {
+// Compare trains the networks of the folder's plan that are not trained yet, and returns the comparison: side by side
+// or, if p has no command, one after the other in this process. If one fails, the others go on, and the error names all that
+// have failed. If ctx is cancelled, it returns a *Stopped error.
+func Compare(ctx context.Context, c configs.Train, p Jobs, d *run.Dir, w Watch) (Comparison, error) {
 	r := Comparison{Folder: d.Path()}
-	var k ComparePlan
-	text, err := filekind.Read(d.Path(planFile), mostPlan)
+	k, list, err := planned(d, c.Seed)
 	if err != nil {
 		return r, err
-	}
-	if err = json.Unmarshal(text, &k); err == nil {
-		err = k.check()
-	}
-	if err != nil {
-		return r, fmt.Errorf("%s: %w", d.Path(planFile), err)
 	}
 	r.Space = k.Space
-	first, err := run.LoadGenotype(d.Path("found-1.yaml"))
-	if err != nil {
-		return r, err
+	c.Form = configs.FormOf(len(list[0].Stages) > 0)
+	if p.Command != nil {
+		was, _, _, err := run.ReadBasis(d.Path())
+		if err != nil {
+			return r, err
+		}
+		c.Threads = p.threads(c.Common, was.Last().Threads)
 	}
-	c.Form = configs.FormOf(len(first.Stages) > 0)
 	basis, err := w.beginTrainings(c, d, k.folders(d))
 	if err != nil {
 		return r, err
 	}
-	runs := k.Repeats + k.Random
-	start := w.starting(fmt.Sprintf("comparison of %d trainings", runs), "comparison", c.Common, c.Train.Epochs, basis.Last(), d)
-	start.Runs, start.AtOnce = runs, 1
+	if err := w.warnTrainings(ctx, c, list[0].Genotype, len(list), p); err != nil {
+		return r, err
+	}
+	start := w.starting(fmt.Sprintf("comparison of %d trainings", len(list)), "comparison", c.Common, c.Train.Epochs, basis.Last(), d)
+	start.Runs, start.AtOnce = len(list), p.atOnce(len(list))
 	ofBasis(&start.Data, basis)
 	if err := w.several(d, start); err != nil {
 		return r, err
 	}
-	found, err := w.trainAll(ctx, c, d, basis, &r, "found", k.Repeats)
-	if err != nil {
-		return r, err
+	if err := w.trainAll(ctx, c, p, d, basis, list); err != nil {
+		return r, stopped(err, "compare", d)
 	}
-	random, err := w.trainAll(ctx, c, d, basis, &r, "random", k.Random)
-	if err != nil {
-		return r, err
+	var found, random []float64
+	for i, n := range list {
+		last, err := lastTraining(n.folder)
+		if err != nil {
+			return r, err
+		}
+		r.Networks = append(r.Networks, Scored{n.Name, n.folder, last.Test.Top1})
+		if i < k.Repeats {
+			found = append(found, last.Test.Top1)
+		} else {
+			random = append(random, last.Test.Top1)
+		}
 	}
 	r.Found = spreadOf(found)
 	if k.Random > 0 {
@@ -252,6 +258,39 @@ func Compare(ctx context.Context, c configs.Train, d *run.Dir, w Watch) (Compari
 		r.Random, r.RI, r.Difference = &of, &ri, r.Found.Minus(of)
 	}
 	return r, writeJSON(d, comparisonFile, r)
+}
+
+// compared is a network of a comparison.
+type compared struct {
+	genotype.Genotype // with the name of its folder
+	folder            string
+	seed              uint64
+}
+
+// planned returns the plan in a folder and its networks. Those that were found have consecutive seeds from the given one
+// on, and so have the random ones.
+func planned(d *run.Dir, seed uint64) (k ComparePlan, list []compared, err error) {
+	text, err := filekind.Read(d.Path(planFile), mostPlan)
+	if err != nil {
+		return k, nil, err
+	}
+	if err = json.Unmarshal(text, &k); err == nil {
+		err = k.check()
+	}
+	if err != nil {
+		return k, nil, fmt.Errorf("%s: %w", d.Path(planFile), err)
+	}
+	for i, folder := range k.folders(d) {
+		g, err := run.LoadGenotype(folder + ".yaml")
+		if err != nil {
+			return k, nil, err
+		}
+		if i >= k.Repeats {
+			i -= k.Repeats
+		}
+		list = append(list, compared{g, folder, seed + uint64(i)})
+	}
+	return k, list, nil
 }
 
 // beginTrainings returns the basis of several trainings with their folders, or an error if the data or the settings
@@ -273,7 +312,7 @@ func (w Watch) beginTrainings(c configs.Train, d *run.Dir, folders []string) (ru
 	if err != nil {
 		return run.Basis{}, err
 	}
-	o, _, err := Watch{}.again(c.Common, m.was.Last())
+	o, _, err := Watch{Devices: w.Devices}.again(c.Common, m.was.Last())
 	if err != nil {
 		return run.Basis{}, err
 	}
@@ -291,32 +330,34 @@ func (k ComparePlan) folders(d *run.Dir) (list []string) {
 	return list
 }
 
-// trainAll trains n networks, name-1 to name-n, with consecutive seeds from the configuration's seed on,
-// and returns the top-1 of each on the test images.
-func (w Watch) trainAll(ctx context.Context, c configs.Train, d *run.Dir, basis run.Basis, r *Comparison, name string, n int) (top1 []float64, err error) {
-	for i := range n {
-		folder := d.Path(fmt.Sprintf("%s-%d", name, i+1))
-		g, err := run.LoadGenotype(folder + ".yaml")
-		if err != nil {
-			return top1, err
-		}
+// trainAll trains the networks of a comparison that are not trained yet.
+func (w Watch) trainAll(ctx context.Context, c configs.Train, p Jobs, d *run.Dir, basis run.Basis, list []compared) error {
+	var runs []oneOf
+	var failed []error
+	for _, n := range list {
 		config := c
-		config.Seed += uint64(i)
-		var last train.Epoch
-		err = inFolder(folder, func(d *run.Dir) (err error) {
+		config.Seed = n.seed
+		if p.Command != nil {
+			runs = append(runs, oneOf{n.Name, n.folder, func() error { return beginTraining(config, n.Genotype, basis, n.folder) }})
+			continue
+		}
+		err := inFolder(n.folder, func(d *run.Dir) error {
 			if err := inherit(d, basis); err != nil {
 				return err
 			}
-			last, err = Train(ctx, config, g, d, w)
+			_, err := Train(ctx, config, n.Genotype, d, w)
 			return err
 		})
-		if err != nil {
-			return top1, stopped(err, "compare", d)
+		if errors.Is(err, run.ErrStopped) {
+			return err
+		} else if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w (in %s)", n.Name, err, n.folder))
 		}
-		r.Networks = append(r.Networks, Scored{filepath.Base(folder), folder, last.Test.Top1})
-		top1 = append(top1, last.Test.Top1)
 	}
-	return top1, nil
+	if p.Command != nil {
+		return p.runAll(ctx, d, w, runs)
+	}
+	return someFailed(failed, len(list), d, nil)
 }
 
 // inFolder calls f with the folder of a run, which it creates or opens.

@@ -90,7 +90,7 @@ func Demo(ctx context.Context, folder string, seed uint64, device string, thread
 		if err := plan.Begin(config, d); err != nil {
 			return err
 		}
-		t.Comparison, err = Compare(ctx, config, d, w)
+		t.Comparison, err = Compare(ctx, config, Jobs{}, d, w)
 		return err
 	}); err != nil {
 		return t, err
@@ -123,7 +123,7 @@ func (w Watch) step(ctx context.Context, k configs.Kind, folder string, set []st
 // randomLike returns n random genotypes, each with cells drawn from the space of a cell search, and stages drawn from the
 // space of a stage search over these cells; and the number of such genotypes.
 func randomLike(cells, stages configs.SearchSection, n int, seed uint64) (list []genotype.Genotype, size SpaceSize, err error) {
-	r := generator(seed)
+	r := space.Generator(seed)
 	ofCells, err := cells.Space()
 	if err != nil {
 		return nil, size, err

@@ -17,7 +17,7 @@ import (
 // EstimateSearch predicts time and memory of a search, without writing a file. If the images are absent, it uses
 // random ones.
 func EstimateSearch(ctx context.Context, c configs.Search, w Watch) (estimate.Estimate, error) {
-	return w.estimateSearch(ctx, c, 1, 1)
+	return w.estimateSearch(ctx, c, 1, Jobs{})
 }
 
 // EstimateSeeds predicts time and memory of a search with several seeds.
@@ -25,7 +25,7 @@ func EstimateSeeds(ctx context.Context, c configs.Search, s Seeds, w Watch) (est
 	if s.N < 1 {
 		return estimate.Estimate{}, &ConfigError{fmt.Errorf("%d seeds: at least one is needed", s.N)}
 	}
-	e, err := w.estimateSearch(ctx, s.share(c, ""), s.N, s.atOnce())
+	e, err := w.estimateSearch(ctx, s.share(c, ""), s.N, s.Jobs)
 	if err != nil || s.Select == nil {
 		return e, err
 	}
@@ -37,7 +37,7 @@ func EstimateSeeds(ctx context.Context, c configs.Search, s Seeds, w Watch) (est
 	if err != nil {
 		return e, err
 	}
-	short, err := w.estimateTraining(ctx, *s.Select, t, g[0], Seeds{N: s.N})
+	short, err := w.estimateTraining(ctx, *s.Select, t, g[0], s.N, 1, Jobs{})
 	if err != nil {
 		return e, err
 	}
@@ -62,12 +62,12 @@ func EstimateTrainings(ctx context.Context, c configs.Train, g genotype.Genotype
 	if s.N > 1 {
 		c.Threads = s.threads(c.Common, "")
 	}
-	return w.estimateTraining(ctx, c, x, g, s)
+	return w.estimateTraining(ctx, c, x, g, s.N, s.N, s.Jobs)
 }
 
-// checkTraining is EstimateTrainings by a few small steps, as a run warns before it begins.
-func (w Watch) checkTraining(ctx context.Context, c configs.Train, x opened, g genotype.Genotype, s Seeds) (estimate.Estimate, error) {
-	return w.measureTraining(c, x, g, s, func(p estimate.Probe, r estimate.Run, m estimate.Machine) (estimate.Estimate, error) {
+// checkTraining is EstimateTrainings by a few small steps, as n runs warn before they begin.
+func (w Watch) checkTraining(ctx context.Context, c configs.Train, x opened, g genotype.Genotype, n int, s Jobs) (estimate.Estimate, error) {
+	return w.measureTraining(c, x, g, n, n, s, func(p estimate.Probe, r estimate.Run, m estimate.Machine) (estimate.Estimate, error) {
 		return estimate.Check(context.WithoutCancel(ctx), p, r, m)
 	})
 }
@@ -77,12 +77,14 @@ const measuredRandom = 3
 
 // EstimateCompare predicts time and memory of a comparison. It measures the found genotype and the first of
 // the random ones.
-func EstimateCompare(ctx context.Context, c configs.Train, k ComparePlan, w Watch) (estimate.Estimate, error) {
+func EstimateCompare(ctx context.Context, c configs.Train, k ComparePlan, s Jobs, w Watch) (estimate.Estimate, error) {
 	x, err := w.openTraining(c, false)
 	if err != nil {
 		return estimate.Estimate{}, err
 	}
-	all, err := w.estimateTraining(ctx, c, x, k.networks[0], Seeds{N: k.Repeats})
+	c.Threads = s.threads(c.Common, 0)
+	n := len(k.networks)
+	all, err := w.estimateTraining(ctx, c, x, k.networks[0], k.Repeats, n, s)
 	if err != nil {
 		return all, err
 	}
@@ -90,24 +92,31 @@ func EstimateCompare(ctx context.Context, c configs.Train, k ComparePlan, w Watc
 	measured := min(measuredRandom, len(random))
 	for i, g := range random[:measured] {
 		runs := (len(random) + measured - 1 - i) / measured // those that are not measured count as these
-		one, err := w.estimateTraining(ctx, c, x, g, Seeds{N: runs})
+		one, err := w.estimateTraining(ctx, c, x, g, runs, n, s)
 		if err != nil {
 			return all, err
 		}
 		all = estimate.Join(all, one)
 	}
+	// The networks of all parts run side by side, and each device does about as many of them.
+	var whole estimate.Seconds
+	for _, p := range all.Parts {
+		whole = whole.Plus(p.Run.Times(float64(p.Runs)))
+	}
+	rounds := (n + s.atOnce(n) - 1) / s.atOnce(n)
+	all.Seconds = whole.Times(float64(rounds) / float64(n))
 	if measured < len(random) {
 		all.Assumed = append(all.Assumed, fmt.Sprintf("the other %d random genotypes need as much as those that were measured", len(random)-measured))
 	}
 	return all, nil
 }
 
-func (w Watch) estimateSearch(ctx context.Context, c configs.Search, runs, atOnce int) (e estimate.Estimate, err error) {
+func (w Watch) estimateSearch(ctx context.Context, c configs.Search, n int, s Jobs) (e estimate.Estimate, err error) {
 	x, err := openOrStandIn(c.Data.Spec, datasets.Train)
 	if err != nil {
 		return e, err
 	}
-	err = w.probeSearch(c, x.parts[datasets.Train], x.held, runs, atOnce, func(p estimate.Probe, r estimate.Run, m estimate.Machine) error {
+	err = w.probeSearch(c, x.parts[datasets.Train], x.held, n, s, func(p estimate.Probe, r estimate.Run, m estimate.Machine) error {
 		e, err = estimate.Measure(ctx, p, r, m, w.Measured)
 		return err
 	})
@@ -117,25 +126,26 @@ func (w Watch) estimateSearch(ctx context.Context, c configs.Search, runs, atOnc
 
 // warnSeeds notes that searches which run at once will probably not fit into the memory.
 func (w Watch) warnSeeds(ctx context.Context, c configs.Search, s Seeds, folder string) error {
-	if s.atOnce() == 1 {
+	if s.atOnce(s.N) == 1 {
 		return nil // each search warns
 	}
 	learn, err := c.Data.Open(datasets.Train)
 	if err != nil {
 		return err
 	}
-	return w.probeSearch(s.share(c, folder), learn, 0, s.N, s.atOnce(), func(p estimate.Probe, r estimate.Run, m estimate.Machine) error {
+	return w.probeSearch(s.share(c, folder), learn, 0, s.N, s.Jobs, func(p estimate.Probe, r estimate.Run, m estimate.Machine) error {
 		_, err := w.warn(ctx, p, r, m)
 		return err
 	})
 }
 
-// probeSearch calls f with what is measured of searches with that configuration. Several run in processes of
+// probeSearch calls f with what is measured of n searches with that configuration. Several run in processes of
 // their own, beside this one, whose threads are as before when f returns.
-func (w Watch) probeSearch(c configs.Search, learn datasets.Dataset, held int64, runs, atOnce int, f func(estimate.Probe, estimate.Run, estimate.Machine) error) error {
+func (w Watch) probeSearch(c configs.Search, learn datasets.Dataset, held int64, n int, s Jobs, f func(estimate.Probe, estimate.Run, estimate.Machine) error) error {
 	var threads int
 	torch.Do(func(*torch.Scope) error { threads = torch.Threads(); return nil })
 	defer torch.Do(func(*torch.Scope) error { torch.SetThreads(threads); return nil })
+	c.Device = w.device(c.Device)
 	o, autocast, err := prepare(c.Common)
 	if err != nil {
 		return err
@@ -145,9 +155,7 @@ func (w Watch) probeSearch(c configs.Search, learn datasets.Dataset, held int64,
 	if err != nil {
 		return err
 	}
-	m := machine(o, held, runs > 1)
-	m.Runs, m.AtOnce = runs, atOnce
-	return f(p, r, m)
+	return f(p, r, runsAtOnce(machine(o, held, n > 1), n, n, s))
 }
 
 // opened holds the parts of a data set, or their stand-ins.
@@ -200,15 +208,16 @@ func (w Watch) openTraining(c configs.Train, halved bool) (opened, error) {
 	return x, nil
 }
 
-func (w Watch) estimateTraining(ctx context.Context, c configs.Train, x opened, g genotype.Genotype, s Seeds) (estimate.Estimate, error) {
-	return w.measureTraining(c, x, g, s, func(p estimate.Probe, r estimate.Run, m estimate.Machine) (estimate.Estimate, error) {
+func (w Watch) estimateTraining(ctx context.Context, c configs.Train, x opened, g genotype.Genotype, n, of int, s Jobs) (estimate.Estimate, error) {
+	return w.measureTraining(c, x, g, n, of, s, func(p estimate.Probe, r estimate.Run, m estimate.Machine) (estimate.Estimate, error) {
 		return estimate.Measure(ctx, p, r, m, w.Measured)
 	})
 }
 
-// measureTraining calls f with what is measured of trainings, of which those of several seeds at once run in
-// processes of their own, beside this one.
-func (w Watch) measureTraining(c configs.Train, x opened, g genotype.Genotype, s Seeds, f func(estimate.Probe, estimate.Run, estimate.Machine) (estimate.Estimate, error)) (estimate.Estimate, error) {
+// measureTraining calls f with what is measured of n trainings, which are done side by side with others, together `of`.
+// If several run at once, they are in processes of their own, beside this one.
+func (w Watch) measureTraining(c configs.Train, x opened, g genotype.Genotype, n, of int, s Jobs, f func(estimate.Probe, estimate.Run, estimate.Machine) (estimate.Estimate, error)) (estimate.Estimate, error) {
+	c.Device = w.device(c.Device)
 	o, autocast, err := prepare(c.Common)
 	if err != nil {
 		return estimate.Estimate{}, err
@@ -221,9 +230,7 @@ func (w Watch) measureTraining(c configs.Train, x opened, g genotype.Genotype, s
 	if err != nil {
 		return estimate.Estimate{}, err
 	}
-	m := machine(o, x.held, s.atOnce() > 1)
-	m.Runs, m.AtOnce = s.N, s.atOnce()
-	e, err := f(p, r, m)
+	e, err := f(p, r, runsAtOnce(machine(o, x.held, s.atOnce(of) > 1), n, of, s))
 	e.Assumed = x.assumed
 	return e, err
 }
@@ -234,8 +241,8 @@ func machine(o torch.Options, held int64, apart bool) estimate.Machine {
 	m := estimate.Machine{Device: o.Device.String()}
 	torch.Do(func(*torch.Scope) error {
 		m.Threads = torch.Threads()
-		if o.Device.IsCUDA() {
-			m.Free = torch.FreeMemory(o.Device)
+		if o.Device.IsCUDA() { // building takes most of the time of a measurement; steps are recorded after the first
+			m.Free, m.Quick, m.Warm = torch.FreeMemory(o.Device), 3, torch.Warm+1
 		}
 		return nil
 	})
@@ -250,6 +257,16 @@ func machine(o torch.Options, held int64, apart bool) estimate.Machine {
 			m.Free += here
 		}
 		m.Confine = func() func() { return proc.Confine(free) }
+	}
+	return m
+}
+
+// runsAtOnce returns m for n runs, which are done side by side with others, together `of`. On GPUs they have the memory of all
+// of these; CPUs share one.
+func runsAtOnce(m estimate.Machine, n, of int, s Jobs) estimate.Machine {
+	m.Runs, m.AtOnce = n, s.atOnce(of)
+	if m.Device != "cpu" {
+		m.Free *= int64(s.devices(of))
 	}
 	return m
 }

@@ -51,10 +51,16 @@ type Watch struct {
 	// of this process on its host, and of its CUDA device if the configuration names none.
 	Group *dist.Group
 	Local int
+	// Devices, unless empty, are the devices of the processes on this host, in place of that of the configuration. The first
+	// is also that of what this process does for several runs, which others do.
+	Devices []string
 }
 
 // device returns the device of this process for that of a configuration.
 func (w Watch) device(name string) string {
+	if len(w.Devices) > 0 {
+		return w.Devices[w.Local]
+	}
 	if w.Group.World() > 1 && (name == "cuda" || name == "auto" && torch.CUDADevices() > 0) {
 		return torch.CUDA(w.Local).String()
 	}

@@ -85,7 +85,7 @@ func TestRefusesNothing(t *testing.T) {
 		}
 	}
 	command := func(string) []string { return []string{"true"} }
-	for _, s := range []lab.Seeds{{N: 2}, {N: 0, Command: command}} {
+	for _, s := range []lab.Seeds{{N: 2}, {N: 0, Jobs: lab.Jobs{Command: command}}} {
 		if _, err := lab.SearchSeeds(t.Context(), configs.Search{}, s, folderFor(t), lab.Watch{}); !errors.As(err, &fault) {
 			t.Errorf("%d seeds: error %v", s.N, err)
 		}
@@ -177,10 +177,10 @@ func TestCompare(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stopped *lab.Stopped
-	if _, err := lab.Compare(ctx, c, d, lab.Watch{}); !errors.As(err, &stopped) || stopped.Kind != "compare" || stopped.Folder != d.Path() {
+	if _, err := lab.Compare(ctx, c, lab.Jobs{}, d, lab.Watch{}); !errors.As(err, &stopped) || stopped.Kind != "compare" || stopped.Folder != d.Path() {
 		t.Errorf("error %v", err)
 	}
-	r, err := lab.Compare(t.Context(), c, d, lab.Watch{})
+	r, err := lab.Compare(t.Context(), c, lab.Jobs{}, d, lab.Watch{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,9 +211,9 @@ func TestSeedsByCommand(t *testing.T) {
 	d := folderFor(t)
 	var lines []string
 	w := lab.Watch{Line: func(job, line string) { lines = append(lines, job+": "+line) }}
-	s := lab.Seeds{N: 3, Command: func(folder string) []string {
+	s := lab.Seeds{N: 3, Jobs: lab.Jobs{Command: func(folder string) []string {
 		return []string{"/bin/sh", "-c", `grep ^seed "$1/config.yaml" >&2; case $1 in *-1) exit 130; esac`, "sh", folder}
-	}}
+	}}}
 	_, err = lab.SearchSeeds(t.Context(), c, s, d, w)
 	var stopped *lab.Stopped
 	if !errors.As(err, &stopped) || stopped.Kind != "search stage" || !strings.HasPrefix(err.Error(), "seed 1: stopped") {
@@ -227,6 +227,33 @@ func TestSeedsByCommand(t *testing.T) {
 	}
 	if n, err := lab.BegunSeeds(t.TempDir()); n != 0 || err != nil {
 		t.Errorf("%d seeds of a folder without, %v", n, err)
+	}
+}
+
+// If some of several runs fail, the others go on, and the error names those with their folders. A signal
+// that kills one is a failure like others.
+func TestSeedsThatFail(t *testing.T) {
+	c, err := configs.LoadSearch(configs.StageSearch, configs.Overrides{File: "tiny-stage", Alone: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := folderFor(t)
+	var notes, lines []string
+	w := lab.Watch{Note: func(text string) { notes = append(notes, text) }, Line: func(job, line string) { lines = append(lines, job+": "+line) }}
+	s := lab.Seeds{N: 4, Jobs: lab.Jobs{Places: [][]string{{"there"}}, Command: func(folder string) []string {
+		return []string{"/bin/sh", "-c", `echo on $2 >&2; case $1 in *-0) kill -KILL $$;; *-2) echo no luck >&2; exit 1; esac`, "sh", folder}
+	}}}
+	_, err = lab.SearchSeeds(t.Context(), c, s, d, w)
+	for _, words := range []string{"seed 0: signal: killed", "(in " + d.Path("seed-0") + ")\nseed 2: exit status 1: no luck (in " + d.Path("seed-2") + ")\n2 of 4 runs failed", "hdas search stage --resume --out " + d.Path()} {
+		if err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("%v lacks %q", err, words)
+		}
+	}
+	if !slices.Equal(lines, []string{"seed 0: on there", "seed 1: on there", "seed 2: on there", "seed 2: no luck", "seed 3: on there"}) {
+		t.Errorf("lines %q", lines)
+	}
+	if notes = torchtest.Notes(notes); len(notes) != 2 || notes[1] != "seed 2: exit status 1: no luck" {
+		t.Errorf("notes %q", notes)
 	}
 }
 

@@ -9,12 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"hdas/configs"
 	"hdas/datasets"
 	"hdas/internal/filekind"
-	"hdas/lab/jobs"
 	"hdas/live"
 	"hdas/metric"
 	"hdas/model"
@@ -27,11 +25,8 @@ import (
 
 // Seeds says how a search or a training is repeated with N consecutive seeds, from the configuration's seed on.
 type Seeds struct {
-	N    int
-	Jobs int // runs at once; if the configuration sets no threads, they share the processors
-	// Command returns the program and the arguments that do the run in a folder, which holds its configuration.
-	// The process must exit with ExitStopped if the run is stopped.
-	Command func(folder string) []string
+	N int
+	Jobs
 	// Select, of searches, is the configuration of the short trainings that select the best genotype. nil: no
 	// selection, or that of the folder, if it was begun with one.
 	Select *configs.Train
@@ -63,22 +58,13 @@ func (s Seeds) share(c configs.Search, folder string) configs.Search {
 	return c
 }
 
-// threads returns the number of threads of each run: that of the configuration, or that of the folder where the runs
-// have begun, or a share of the processors. folder may be empty.
+// threads returns the number of threads of each process of the runs in a folder, which may be empty.
 func (s Seeds) threads(c configs.Common, folder string) int {
 	var b begun
 	if folder != "" {
 		b, _ = readBegun(folder)
 	}
-	switch {
-	case c.Threads > 0:
-		return c.Threads
-	case b.Threads > 0:
-		return b.Threads
-	case s.Jobs > 1:
-		return max(1, runtime.NumCPU()/s.Jobs)
-	}
-	return defaultThreads()
+	return s.Jobs.threads(c, b.Threads)
 }
 
 // check returns an error for numbers of runs that are not possible.
@@ -211,7 +197,8 @@ type Summary struct {
 
 // SearchSeeds runs the searches that have not ended yet, each in a process and a folder of its own, and
 // returns their summary. If a selecting training is given, it also selects the best genotype. If a search
-// fails or ctx is cancelled, all searches are stopped with a checkpoint; for ctx the error is a *Stopped.
+// fails, the others go on, and the error names all that have failed. If ctx is cancelled, all searches are stopped with
+// a checkpoint, and the error is a *Stopped.
 func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w Watch) (Summary, error) {
 	if err := s.check(); err != nil {
 		return Summary{}, err
@@ -274,7 +261,7 @@ func (w Watch) beginSeeds(c configs.Search, s Seeds, d *run.Dir) (run.Basis, err
 	if err != nil {
 		return run.Basis{}, err
 	}
-	o, _, err := Watch{}.again(c.Common, m.was.Last())
+	o, _, err := Watch{Devices: w.Devices}.again(c.Common, m.was.Last())
 	if err != nil {
 		return run.Basis{}, err
 	}
@@ -288,7 +275,7 @@ func (s Seeds) starting(w Watch, kind, plural string, c configs.Common, epochs i
 	m := b.Last()
 	m.Threads = s.threads(c, d.Path())
 	start := w.starting(fmt.Sprintf("%d %s, seeds %d to %d", s.N, plural, c.Seed, c.Seed+uint64(s.N)-1), kind, c, epochs, m, d)
-	start.Runs, start.AtOnce = s.N, s.atOnce()
+	start.Runs, start.AtOnce = s.N, s.atOnce(s.N)
 	ofBasis(&start.Data, b)
 	return start
 }
@@ -301,27 +288,16 @@ func (s Seeds) folders(c configs.Common, d *run.Dir) (list []string) {
 	return list
 }
 
-// atOnce returns the number of runs that are done at once.
-func (s Seeds) atOnce() int { return min(max(1, s.Jobs), s.N) }
-
-// runAll does the runs, at most Jobs at once. begin prepares the folder of the run with that seed.
+// runAll does the runs that have not ended. begin prepares the folder of the run with that seed.
 func (s Seeds) runAll(ctx context.Context, c configs.Common, d *run.Dir, w Watch, basis run.Basis, begin func(seed uint64, b run.Basis, folder string) error) error {
-	var list []jobs.Job
+	var list []oneOf
 	basis.Machine, basis.Later = basis.Last(), nil
 	basis.Threads = s.threads(c, d.Path())
 	for i, folder := range s.folders(c, d) {
 		seed := c.Seed + uint64(i)
-		list = append(list, jobs.Job{Name: fmt.Sprintf("seed %d", seed), Command: s.Command(folder), Prepare: func() error { return begin(seed, basis, folder) }})
+		list = append(list, oneOf{fmt.Sprintf("seed %d", seed), folder, func() error { return begin(seed, basis, folder) }})
 	}
-	err := jobs.Runner{Limit: s.Jobs, Line: w.Line}.Run(ctx, list)
-	var failed *jobs.Error
-	switch {
-	case ctx.Err() != nil:
-		return run.ErrStopped
-	case errors.As(err, &failed) && failed.Exit == ExitStopped:
-		return fmt.Errorf("%s: %w", failed.Job, run.ErrStopped)
-	}
-	return err
+	return s.Jobs.runAll(ctx, d, w, list)
 }
 
 // beginSearch writes the configuration of a search to its folder, so that resuming it depends on no other

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -68,6 +69,9 @@ func ofBasis(x *live.Data, b run.Basis) {
 
 // several adds the start of several runs to their folder and tells it to Several.
 func (w Watch) several(d *run.Dir, s live.Start) error {
+	if len(w.Devices) > 1 {
+		s.Device = strings.Join(w.Devices, ", ")
+	}
 	if w.Several != nil {
 		w.Several(s)
 	}

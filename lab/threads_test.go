@@ -19,21 +19,21 @@ func TestThreadsOfParts(t *testing.T) {
 	}
 	defer d.Close()
 	c := configs.DefaultSearch(configs.CellSearch)
-	if n := (Seeds{N: 2, Jobs: 1 << 20}).share(c, d.Path()).Threads; n != 1 {
+	if n := (Seeds{N: 2, Jobs: Jobs{AtOnce: 1 << 20}}).share(c, d.Path()).Threads; n != 1 {
 		t.Errorf("a share of %d threads", n)
 	}
-	if n, own := (Seeds{N: 2, Jobs: 1}).share(c, d.Path()).Threads, defaultThreads(); n != own {
+	if n, own := (Seeds{N: 2, Jobs: Jobs{AtOnce: 1}}).share(c, d.Path()).Threads, defaultThreads(); n != own {
 		t.Errorf("%d threads, not %d", n, own)
 	}
 	if err := d.WriteFile(seedsFile, []byte(`{"seeds":2,"threads":3}`)); err != nil {
 		t.Fatal(err)
 	}
 	for jobs := range 3 {
-		if n := (Seeds{N: 2, Jobs: jobs}).share(c, d.Path()).Threads; n != 3 {
+		if n := (Seeds{N: 2, Jobs: Jobs{AtOnce: jobs}}).share(c, d.Path()).Threads; n != 3 {
 			t.Errorf("%d threads with %d jobs, not those of the folder", n, jobs)
 		}
 	}
-	if c.Threads = 5; (Seeds{N: 2, Jobs: 2}).share(c, d.Path()).Threads != 5 {
+	if c.Threads = 5; (Seeds{N: 2, Jobs: Jobs{AtOnce: 2}}).share(c, d.Path()).Threads != 5 {
 		t.Error("not the threads of the configuration")
 	}
 

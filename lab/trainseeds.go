@@ -28,8 +28,8 @@ type Trained struct {
 }
 
 // TrainSeeds does the trainings that have not ended yet, each in a process and a folder of its own, and returns
-// their summary. If one fails or ctx is cancelled, all are stopped with a checkpoint; for ctx the error is a
-// *Stopped. All have the same validation part.
+// their summary. If one fails, the others go on, and the error names all that have failed. If ctx is cancelled, all are
+// stopped with a checkpoint, and the error is a *Stopped. All have the same validation part.
 func TrainSeeds(ctx context.Context, c configs.Train, g genotype.Genotype, s Seeds, d *run.Dir, w Watch) (Trainings, error) {
 	sum := Trainings{Folder: d.Path()}
 	if err := s.check(); err != nil {
@@ -50,14 +50,14 @@ func TrainSeeds(ctx context.Context, c configs.Train, g genotype.Genotype, s See
 	if err := errors.Join(writeGenotype(d, g), s.write(resolved, c.Common, d)); err != nil {
 		return sum, err
 	}
-	if err := w.warnTrainings(ctx, c, g, s, d.Path()); err != nil {
+	shared := c
+	shared.Threads = s.threads(c.Common, d.Path())
+	if err := w.warnTrainings(ctx, shared, g, s.N, s.Jobs); err != nil {
 		return sum, err
 	}
 	if err := w.several(d, s.starting(w, "training of "+g.Name, "trainings of "+g.Name, c.Common, c.Train.Epochs, basis, d)); err != nil {
 		return sum, err
 	}
-	shared := c
-	shared.Threads = s.threads(c.Common, d.Path())
 	begin := func(seed uint64, b run.Basis, folder string) error {
 		one := shared
 		one.Seed = seed
@@ -116,16 +116,15 @@ func lastTraining(folder string) (e train.Epoch, err error) {
 }
 
 // warnTrainings notes that trainings which run at once will probably not fit into the memory.
-func (w Watch) warnTrainings(ctx context.Context, c configs.Train, g genotype.Genotype, s Seeds, folder string) error {
-	if s.atOnce() == 1 || c.Train.Probe {
+func (w Watch) warnTrainings(ctx context.Context, c configs.Train, g genotype.Genotype, n int, p Jobs) error {
+	if p.atOnce(n) == 1 || c.Train.Probe {
 		return nil // each training warns
 	}
 	x, err := w.openTraining(c, false)
 	if err != nil {
 		return err
 	}
-	c.Threads = s.threads(c.Common, folder)
-	e, err := w.checkTraining(ctx, c, x, g, s)
+	e, err := w.checkTraining(ctx, c, x, g, n, p)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ func (p *program) compare() *cobra.Command {
 	var r place
 	var b lab.Baseline
 	var dry bool
+	var jobs, processes int
 	c := &cobra.Command{
 		Use: "compare RUN|NAME|FILE|CELLS+STAGES", Short: "Compare a found genotype with random genotypes of its space",
 		Long: `Train the genotype that a search found, and genotypes drawn uniformly from the
@@ -27,7 +28,7 @@ the relative improvement RI = 100 (found - random) / random, with its standard
 deviation over the random genotypes. For a genotype that is not the folder of a
 search, the space is that of its stages with its own cells or, for a chain, of
 its cells. (hdas compare pytorch compares this program with PyTorch.)`,
-		Example: "  hdas compare runs/stages --random 4 --config tiny-train --out runs/compared",
+		Example: "  hdas compare runs/stages --random 4 --config tiny-train --out runs/compared\n  hdas compare runs/stages --random 4 --config hs-train --devices cuda:0,cuda:1 --out runs/compared",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
 			if err := alone("hdas compare"); err != nil {
@@ -40,6 +41,10 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 				if r.resume && c.Flags().Changed(flag) {
 					return usageError{fmt.Errorf("--resume continues the comparison in the folder, which --%s cannot change", flag)}
 				}
+			}
+			how, err := p.jobs(c, jobs, processes)
+			if err != nil {
+				return err
 			}
 			var config configs.Train
 			var drawn lab.ComparePlan
@@ -60,7 +65,9 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 				return config.Data.Spec, err
 			}
 			if dry {
-				return p.dryRun(&r, load, func() (estimate.Estimate, error) { return lab.EstimateCompare(c.Context(), config, drawn, p.watch()) })
+				return p.dryRun(&r, load, func() (estimate.Estimate, error) {
+					return lab.EstimateCompare(c.Context(), config, drawn, how, p.watch())
+				})
 			}
 			dir, err := r.open(c, &s, "compare", lab.Holding{Comparison: true}, load)
 			if err != nil {
@@ -72,7 +79,15 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 					return err
 				}
 			}
-			r, err := lab.Compare(c.Context(), config, dir, p.watchOf(&s))
+			w := p.watchOf(&s)
+			if how.AtOnce > 1 || len(how.Places) > 0 { // else this process trains them one after the other
+				if how.Command, err = p.resuming(c, config.Threads, "train"); err != nil {
+					return err
+				}
+				w = p.following(&s)
+			}
+			r, err := lab.Compare(c.Context(), config, how, dir, w)
+			p.unfollow()
 			if err != nil {
 				return err
 			}
@@ -84,6 +99,8 @@ its cells. (hdas compare pytorch compares this program with PyTorch.)`,
 	p.acceptsData(c)
 	p.logFlags(c)
 	dryFlag(c, &dry)
+	jobsFlagOf(c, &jobs, "trainings")
+	p.severalFlags(c, &processes)
 	c.Flags().IntVar(&b.Random, "random", 4, "number of random genotypes to train; 0: only the found one, with its spread over --repeats")
 	c.Flags().IntVar(&b.Repeats, "repeats", 1, "number of trainings of the found genotype, with consecutive seeds from --seed on")
 	c.Flags().IntVar(&b.Window, "window", 3, "for stages that are not the folder of a search: number of preceding states that a cell may read")

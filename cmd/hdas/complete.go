@@ -63,6 +63,7 @@ var values = map[string]completer{
 	"data-dir":         folders,
 	"dataset":          words(datasets.Described()...),
 	"device":           devices,
+	"devices":          deviceList,
 	"every":            words("1s", "10s", "1m"),
 	"export precision": words(exportPrecisions...),
 	"form":             words("binary", "python"),
@@ -253,6 +254,12 @@ func devices(*cobra.Command, string) ([]string, cobra.ShellCompDirective) {
 		list = append(list, torch.CUDA(i).String())
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp
+}
+
+// deviceList are the devices that a list may name.
+func deviceList(c *cobra.Command, prefix string) ([]string, cobra.ShellCompDirective) {
+	list, how := devices(c, prefix)
+	return slices.DeleteFunc(list, func(name string) bool { return name == "auto" || name == "cuda" }), how
 }
 
 // settingsOf are the keys that the command can set and, after =, their values.

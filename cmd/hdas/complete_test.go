@@ -60,6 +60,7 @@ func TestCompletion(t *testing.T) {
 		"train --set train.init=ru":             "train.init=runs/cells",
 		"train --set device=au":                 "device=auto",
 		"train --device au":                     "auto",
+		"train --devices cpu,cp":                "cpu,cpu",
 		"bench darts st":                        "stage",
 		"bench --path kernels,gr":               "kernels,grouped",
 		"predict runs/cells --precision ":       "float32 float64",

@@ -44,6 +44,9 @@ are computed once: a baseline in a small part of the time.`,
 			if err := alone("hdas finetune"); err != nil {
 				return err
 			}
+			if err := t.many.check(p, c, "", 1, &t.place); err != nil {
+				return err
+			}
 			if t.resume == (len(a) == 1) {
 				return usageError{errors.New("name either a network to train further, or a training to resume by --resume --out DIR")}
 			}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,6 +25,7 @@ import (
 // watch returns callbacks that print the progress of runs to the standard error.
 func (p *program) watch() lab.Watch {
 	return lab.Watch{
+		Devices:  p.devices,
 		Begin:    p.begin,
 		Several:  func(s live.Start) { p.start(s); p.several = true },
 		Command:  p.command,
@@ -36,7 +38,12 @@ func (p *program) watch() lab.Watch {
 			}
 			return p.acceptData
 		},
-		Line: func(_, line string) { fmt.Fprintln(p.above(), line) },
+		Line: func(job, line string) {
+			if !strings.HasPrefix(line, "{") { // an object names its run itself
+				line = job + ": " + line
+			}
+			fmt.Fprintln(p.above(), line)
+		},
 	}
 }
 

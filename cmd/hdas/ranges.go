@@ -17,7 +17,7 @@ var flagRanges = map[string]string{
 	"cells":            "0..1000",
 	"channels":         "0..4096",
 	"classes":          "0..1000000",
-	"jobs":             "1..1024",
+	"jobs":             "0..1024",
 	"layers":           "0..1000",
 	"lengths":          "1..1000",
 	"max-bytes":        "1..1099511627776",

@@ -25,6 +25,7 @@ type program struct {
 	part       bool // the run is one of several, whose program says how to resume all
 	several    bool // what several runs are was said
 	logs       logs
+	devices    []string                     // of --devices
 	command    []string                     // the command line
 	screen     atomic.Pointer[screen]       // the lines of progress on the terminal; nil while there are none
 	raw        struct{ out, err io.Writer } // the outputs of this process, as its children may have them

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -52,8 +53,11 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 			if err := alone("hdas search"); err != nil {
 				return err
 			}
-			if err := many.check(c, kind, &r); err != nil {
+			if err := many.check(p, c, kind, 1, &r); err != nil {
 				return err
+			}
+			if many.n == 1 && len(p.devices) > 1 {
+				return usageError{errors.New("a search is computed on one device; --devices is for several: --seeds N")}
 			}
 			var config configs.Search
 			load := func() (data datasets.Spec, err error) {
@@ -88,6 +92,7 @@ func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
 	p.acceptsData(c)
 	p.logFlags(c)
 	many.flags(c)
+	p.devicesFlagOf(c, "each search of --seeds is on one of them")
 	dryFlag(c, &dry)
 	p.partFlag(c)
 	return c

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
@@ -19,6 +18,7 @@ import (
 // seeds holds the flags of a search or a training with several seeds.
 type seeds struct {
 	n, jobs   int
+	how       lab.Jobs
 	name      string // name of the configuration of the selecting training
 	set       []string
 	selection *configs.Train
@@ -35,11 +35,12 @@ func (s *seeds) flags(c *cobra.Command) {
 func (s *seeds) runFlags(c *cobra.Command, runs string) {
 	f := c.Flags()
 	f.IntVar(&s.n, "seeds", 1, "number of "+runs+" to run, with consecutive seeds from --seed on, each in its own folder below --out")
-	f.IntVar(&s.jobs, "jobs", 1, "number of "+runs+" to run at once; the threads are divided among them")
+	jobsFlagOf(c, &s.jobs, runs)
 }
 
-// check returns an error for invalid flags. With --resume it sets the number of seeds to that of the folder.
-func (s *seeds) check(c *cobra.Command, kind configs.Kind, r *place) error {
+// check returns an error for invalid flags. With --resume it sets the number of seeds to that of the folder. processes is
+// that of each run.
+func (s *seeds) check(p *program, c *cobra.Command, kind configs.Kind, processes int, r *place) (err error) {
 	if r.resume {
 		n, err := lab.BegunSeeds(r.out)
 		for _, flag := range []string{"seeds", "select", "select-set"} {
@@ -52,9 +53,14 @@ func (s *seeds) check(c *cobra.Command, kind configs.Kind, r *place) error {
 		}
 		s.n = max(s.n, n)
 	}
-	for _, flag := range []string{"jobs", "select", "select-set"} {
+	for _, flag := range []string{jobsFlag, "select", "select-set"} {
 		if s.n == 1 && c.Flags().Changed(flag) {
 			return usageError{fmt.Errorf("--%s is for several seeds: --seeds N", flag)}
+		}
+	}
+	if s.n > 1 {
+		if s.how, err = p.jobs(c, s.jobs, processes); err != nil {
+			return err
 		}
 	}
 	if s.name == "" && len(s.set) > 0 {
@@ -79,12 +85,13 @@ func (s *seeds) holding() lab.Holding {
 }
 
 // plan returns the searches of the flags, without the command that runs one.
-func (s *seeds) plan() lab.Seeds { return lab.Seeds{N: s.n, Jobs: s.jobs, Select: s.selection} }
+func (s *seeds) plan() lab.Seeds { return lab.Seeds{N: s.n, Jobs: s.how, Select: s.selection} }
 
 // searchSeeds runs a search with several seeds, each in a process of this program.
 func (p *program) searchSeeds(cmd *cobra.Command, set *settings, c configs.Search, s seeds, dir *run.Dir) error {
-	plan, err := p.commands(cmd, s, c.Threads, "search", string(c.Search.Kind))
-	if err != nil {
+	plan := s.plan()
+	var err error
+	if plan.Command, err = p.resuming(cmd, c.Threads, "search", string(c.Search.Kind)); err != nil {
 		return err
 	}
 	sum, err := lab.SearchSeeds(cmd.Context(), c, plan, dir, p.following(set))
@@ -99,32 +106,11 @@ func (p *program) searchSeeds(cmd *cobra.Command, set *settings, c configs.Searc
 	return p.print(sum, func(w io.Writer) { writeSummary(w, sum) }, afterSeeds(c, sum)...)
 }
 
-// commands returns the plan of the runs with the command that resumes one.
-func (p *program) commands(cmd *cobra.Command, s seeds, threads int, command ...string) (lab.Seeds, error) {
-	self, err := os.Executable()
-	plan := s.plan()
-	plan.Command = func(folder string) []string {
-		again := append(append([]string{self}, command...), "--resume", "--out", folder, "--"+partFlag)
-		format := p.logs.format
-		if _, ok := p.bars(); ok {
-			format = logNone // this process shows their bars
-		}
-		again = append(again, fmt.Sprintf("--log-format=%s", format), fmt.Sprintf("--log-every=%s", p.logs.every))
-		if p.acceptData {
-			again = append(again, "--"+acceptFlag)
-		}
-		if cmd.Flags().Changed("threads") { // the runs that have begun have another number in their configuration
-			again = append(again, fmt.Sprintf("--threads=%d", threads))
-		}
-		return again
-	}
-	return plan, err
-}
-
 // trainSeeds runs a training with several seeds, each in a process of this program.
 func (p *program) trainSeeds(cmd *cobra.Command, t *trainer, dir *run.Dir) error {
-	plan, err := p.commands(cmd, t.many, t.config.Threads, "train")
-	if err != nil {
+	plan := t.many.plan()
+	var err error
+	if plan.Command, err = p.resuming(cmd, t.config.Threads, "train"); err != nil {
 		return err
 	}
 	sum, err := lab.TrainSeeds(cmd.Context(), t.config, t.g, plan, dir, p.following(&t.settings))

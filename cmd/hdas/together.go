@@ -35,18 +35,24 @@ type member struct {
 	group *dist.Group // nil: a single process
 }
 
-// placeOf returns which process of a run this is, and whether it is to start the processes.
-func placeOf(c *cobra.Command, processes int) (at launch.Place, starts bool, err error) {
-	at, err = launch.Find(os.Getenv)
-	switch {
-	case err != nil:
+// placeOf returns which process of a run this is, and whether it is to start the processes: so many, or one on each of
+// --devices.
+func (p *program) placeOf(c *cobra.Command, processes int) (at launch.Place, starts bool, err error) {
+	if at, err = launch.Find(os.Getenv); err != nil {
 		return at, false, usageError{err}
-	case processes == 1 && !c.Flags().Changed(processesFlag), at.By == launch.Hdas:
-		return at, false, nil
-	case at.World > 1:
-		return at, false, usageError{fmt.Errorf("%s has started the %d processes of this run; leave --%s out", at.By, at.World, processesFlag)}
 	}
-	return at, processes > 1, nil
+	if at.By == launch.Hdas {
+		return at, false, nil
+	}
+	for _, flag := range []string{processesFlag, devicesFlag} {
+		if at.World > 1 && c.Flags().Changed(flag) {
+			return at, false, usageError{fmt.Errorf("%s has started the %d processes of this run; leave --%s out", at.By, at.World, flag)}
+		}
+	}
+	if n := len(p.devices); n > 0 && processes > 1 && processes != n {
+		return at, false, usageError{fmt.Errorf("--%s %d and %s; leave --%s out: each device has a process", processesFlag, processes, counted(n, "device"), processesFlag)}
+	}
+	return at, max(processes, len(p.devices)) > 1, p.checkDevices(c)
 }
 
 // alone returns an error if a launcher has started several processes for what one process does.
@@ -61,8 +67,9 @@ func alone(what string) error {
 	return nil
 }
 
-// startProcesses runs this command line in n processes and waits for them.
+// startProcesses runs this command line in n processes, or in one for each of --devices, and waits for them.
 func (p *program) startProcesses(ctx context.Context, n int) error {
+	n = max(n, len(p.devices))
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -170,8 +177,9 @@ func (p *program) quietly(w lab.Watch) lab.Watch {
 	return w
 }
 
-// severalFlag adds the flag of commands that can run in several processes.
-func severalFlag(c *cobra.Command, n *int) {
-	c.Flags().IntVar(n, processesFlag, 1, "processes on this host that compute the run together, each a part of every batch; "+
+// severalFlags adds the flags of commands that can run in several processes.
+func (p *program) severalFlags(c *cobra.Command, n *int) {
+	c.Flags().IntVar(n, processesFlag, 1, "processes on this host that compute a run together, each a part of every batch; "+
 		"processes that torchrun, srun or mpirun has started find each other without it")
+	p.devicesFlagOf(c, "a single run is computed by a process on each; of several runs each is on one of them, or with --processes N on N")
 }

@@ -199,7 +199,7 @@ func TestProcessesOfTorchrun(t *testing.T) {
 func TestProcessesRefused(t *testing.T) {
 	images := ownImages(t, 4)
 	train := append([]string{"train", "DARTS_V1"}, sized(images, filepath.Join(t.TempDir(), "run"))...)
-	for words, args := range map[string][]string{"not in 1..1024": {"--processes", "0"}, "--seeds": {"--processes", "2", "--seeds", "2"}, "--dry-run": {"--processes", "2", "--dry-run"}} {
+	for words, args := range map[string][]string{"not in 1..1024": {"--processes", "0"}, "--dry-run": {"--processes", "2", "--dry-run"}} {
 		if code, _, errs := call(t, slices.Concat(train, args)...); code != exitUsage || !strings.Contains(errs, words) {
 			t.Errorf("%v: exit %d, %s", args, code, errs)
 		}

@@ -45,7 +45,7 @@ Sizes that neither the configuration nor --set gives are those of the preset. ci
 C=36, 20 cells, 32x32 images; imagenet: C=48, 14 cells (with stages: C=39, and
 their own number of cells), 224x224. Images of your own (data.name=folder) have
 the preset imagenet, random resized crops and 100 epochs.`,
-		Example: "  hdas train DARTS_V2 --config hc-train --out runs/darts\n  hdas train runs/stages --config tiny-train --out runs/trained\n  hdas train DARTS_V2 --config tiny-train --seeds 5 --jobs 2 --out runs/five",
+		Example: "  hdas train DARTS_V2 --config hc-train --out runs/darts\n  hdas train runs/stages --config tiny-train --out runs/trained\n  hdas train DARTS_V2 --config tiny-train --seeds 5 --jobs 2 --out runs/five\n  hdas train DARTS_V2 --config hc-train --seeds 5 --devices cuda:0,cuda:1 --out runs/five",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
 			if len(a) > 0 {
@@ -57,11 +57,20 @@ the preset imagenet, random resized crops and 100 epochs.`,
 			if t.resume && t.name != "" {
 				return usageError{errNoGenotype}
 			}
-			at, starts, err := placeOf(c, t.n)
+			if err := t.many.check(p, c, "", t.n, &t.place); err != nil {
+				return err
+			}
+			if t.many.n > 1 {
+				if err := alone("hdas train --seeds"); err != nil {
+					return err
+				}
+				return p.runTraining(c, &t, member{}, "train", nil)
+			}
+			at, starts, err := p.placeOf(c, t.n)
 			switch {
 			case err != nil:
 				return err
-			case (starts || at.World > 1) && (t.dry || t.many.n > 1):
+			case (starts || at.World > 1) && t.dry:
 				return usageError{errSeveral}
 			case starts:
 				return p.startProcesses(c.Context(), t.n)
@@ -71,11 +80,11 @@ the preset imagenet, random resized crops and 100 epochs.`,
 	}
 	c.Flags().StringVar(&t.name, "genotype", "", "the genotype, if it is not an argument")
 	p.trainingFlags(c, &t)
-	severalFlag(c, &t.n)
+	p.severalFlags(c, &t.n)
 	return c
 }
 
-var errSeveral = errors.New("--seeds and --dry-run are for runs of one process each; leave --processes, torchrun, srun or mpirun out")
+var errSeveral = errors.New("--dry-run is for one process; leave --processes, --devices, torchrun, srun or mpirun out")
 
 var errNoGenotype = errors.New("name either a genotype to train, as an argument or by --genotype, or a training to resume by --resume --out DIR")
 
@@ -114,14 +123,9 @@ func (t *trainer) load(c *cobra.Command) (data datasets.Spec, err error) {
 	return t.config.Data.Spec, err
 }
 
-// runTraining runs a new training or resumes one. begin, unless nil, is called with the folder of a new one.
+// runTraining runs a new training or resumes one, or several; t.many has been checked. begin, unless nil, is called with
+// the folder of a new one.
 func (p *program) runTraining(c *cobra.Command, t *trainer, m member, name string, begin func(*run.Dir) error) error {
-	if err := t.many.check(c, "", &t.place); err != nil {
-		return err
-	}
-	if m.group != nil && t.many.n > 1 {
-		return usageError{errSeveral}
-	}
 	load := func() (datasets.Spec, error) { return t.load(c) }
 	if t.dry {
 		return p.dryRun(&t.place, load, func() (estimate.Estimate, error) {

@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"datasets":              {"internal/fetch", "internal/filekind", "internal/imagefile", "internal/proc", "internal/pickle", "internal/raster", "setting"},
 	"metric":                {"datasets", "metric/score", "torch", "torch/dist", "torch/nn"},
 	"metric/score":          {},
+	"recipe":                {"configs", "models/genotype", "models/genotype/text", "models/ops", "models/plan", "setting"},
 	"report":                {"draw", "metric/score", "models/genotype", "search/space"},
 	"run":                   {"draw", "estimate", "internal/filekind", "internal/proc", "internal/tfevents", "live", "metric/score", "models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype", "setting"},
@@ -73,7 +74,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "export", "datasets", "metric/score", "report", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "internal/tfevents", "lab/jobs", "launch", "live"}
+var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "export", "datasets", "metric/score", "recipe", "report", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "internal/tfevents", "lab/jobs", "launch", "live"}
 
 // Packages with C code. All but torch, dist, and looptest, which is for tests, have a twin of it in Go.
 var cgo = []string{"torch", "torch/dist", "internal/looptest", "internal/imagefile", "internal/raster"}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,6 +37,12 @@ type Runner struct {
 	// checkpoint; 0: ten minutes.
 	Grace    time.Duration
 	Restarts int // how often a job that was killed by a signal is restarted, to resume from its checkpoint
+	// Places are where jobs run, each as arguments for their commands, such as --devices=cuda:1. Jobs that run at once are
+	// spread over the places. Empty: one place, without arguments.
+	Places [][]string
+	// Failed, unless nil, is called with the error of each job that fails, by one goroutine at a time. If it returns true,
+	// the other jobs go on, and Run does not return that error.
+	Failed func(*Error) bool
 	// Line is called with every line that a job writes to its standard error, without the line end, by
 	// one goroutine at a time; it may be nil.
 	Line func(job, line string)
@@ -77,9 +84,9 @@ func (e *Error) killed() bool {
 }
 
 // Run starts the jobs in order, at most Limit at once, and returns when all have ended. If a job fails,
-// the others are stopped and Run returns the *Error of the first that failed. If ctx is cancelled, all
-// jobs are stopped and Run returns the error of ctx. A job is stopped by SIGTERM. If this process ends,
-// its jobs are killed.
+// the others are stopped and Run returns the *Error of the first that failed, unless Failed says that they go on. If
+// ctx is cancelled, all jobs are stopped and Run returns the error of ctx. A job is stopped by SIGTERM. If this process
+// ends, its jobs are killed.
 func (r Runner) Run(ctx context.Context, jobs []Job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -88,19 +95,29 @@ func (r Runner) Run(ctx context.Context, jobs []Job) error {
 		next <- j
 	}
 	close(next)
-	var lines sync.Mutex // held while Line is called
+	var lines sync.Mutex // held while Line or Failed is called
 	var running sync.WaitGroup
 	var followed followers
-	for range min(max(r.Limit, 1), len(jobs)) {
+	goesOn := func(err *Error) bool {
+		lines.Lock()
+		defer lines.Unlock()
+		return r.Failed != nil && r.Failed(err)
+	}
+	for worker := range min(max(r.Limit, 1), len(jobs)) {
 		running.Go(func() {
 			for j := range next {
 				if ctx.Err() != nil {
 					return
 				}
+				if len(r.Places) > 0 {
+					j.Command = slices.Concat(j.Command, r.Places[worker%len(r.Places)])
+				}
 				err := r.finish(ctx, j, &lines)
-				if err != nil && r.Follows != nil && r.Follows(err.Exit) {
+				switch {
+				case err == nil:
+				case r.Follows != nil && r.Follows(err.Exit):
 					followed.add(err, time.AfterFunc(r.Patience, func() { cancel(err) }))
-				} else if err != nil {
+				case ctx.Err() != nil || !goesOn(err):
 					cancel(err)
 				}
 			}

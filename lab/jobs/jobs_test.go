@@ -114,6 +114,59 @@ func TestFailureStopsTheOthers(t *testing.T) {
 	}
 }
 
+// Jobs that run at once are at different places, and a place gets the next job as soon as it is free.
+func TestPlaces(t *testing.T) {
+	folder := t.TempDir()
+	script := `cd %s && mkdir "$1" && echo "%s" >> "$1.jobs" && %s && rmdir "$1"` // fails if another job is there
+	var list []jobs.Job
+	for i := range 7 {
+		wait := "sleep 0.02"
+		if i == 0 {
+			wait = "while test $(cat slow.jobs fast.jobs | wc -l) -lt 7; do sleep 0.01; done" // until all others have begun
+		}
+		j := shell(fmt.Sprint(i), fmt.Sprintf(script, folder, fmt.Sprint(i), wait))
+		j.Command = append(j.Command, "sh")
+		list = append(list, j)
+	}
+	r := jobs.Runner{Limit: 2, Places: [][]string{{"slow"}, {"fast"}}}
+	if err := r.Run(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	var counts []int
+	for _, place := range []string{"slow", "fast"} {
+		text, err := os.ReadFile(filepath.Join(folder, place+".jobs"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts = append(counts, strings.Count(string(text), "\n"))
+	}
+	if slices.Sort(counts); !slices.Equal(counts, []int{1, 6}) {
+		t.Errorf("jobs at the places: %v", counts)
+	}
+}
+
+// A job that fails leaves the others going where Failed says so; another one that fails then stops them.
+func TestFailed(t *testing.T) {
+	folder := t.TempDir()
+	list := []jobs.Job{shell("bad", "exit 3"), shell("absent", ""), shell("good", "touch "+folder+"/good"), shell("worse", "exit 4"), shell("last", "touch "+folder+"/last")}
+	list[1].Command = []string{"/nowhere/program"}
+	var failed []string
+	r := jobs.Runner{Failed: func(err *jobs.Error) bool {
+		failed = append(failed, fmt.Sprint(err.Job, err.Exit))
+		return err.Exit != 4
+	}}
+	var last *jobs.Error
+	if err := r.Run(t.Context(), list); !errors.As(err, &last) || last.Job != "worse" || !slices.Equal(failed, []string{"bad3", "absent-1", "worse4"}) {
+		t.Errorf("error %v after %v", err, failed)
+	}
+	if !exists(folder, "good") || exists(folder, "last") {
+		t.Error("the next was not begun, or that after the end was")
+	}
+	if err := r.Run(t.Context(), list[:3]); err != nil {
+		t.Error(err)
+	}
+}
+
 // A job that ends because of another one is not the cause: the error is that of the other, and without one, its own, after
 // all have ended.
 func TestFollowers(t *testing.T) {
