@@ -29,7 +29,7 @@ func TestConfigShow(t *testing.T) {
 	var tree struct {
 		Search struct{ Alpha struct{ LR float64 } }
 	}
-	if err := json.Unmarshal([]byte(must(t, "config", "show", "tiny-cell", "--json")), &tree); err != nil || tree.Search.Alpha.LR != 0.01 {
+	if err := json.Unmarshal([]byte(must(t, "config", "show", "tiny-cell", "--json")), &tree); err != nil || tree.Search.Alpha.LR != 0.05 {
 		t.Errorf("%+v, %v", tree, err)
 	}
 	folder := t.TempDir()

@@ -237,6 +237,7 @@ func TestSearchTrainEval(t *testing.T) {
 	if code := execute(ctx, train, &out, &errs); code != exitStopped {
 		t.Fatalf("stopped: exit %d, %s", code, errs.String())
 	}
+	sizes := map[string]int{"training": 16, "search": 12} // of the images of tiny-train and of the tiny searches
 	for _, c := range []struct {
 		path, kind              string
 		channels, layers, epoch int
@@ -255,7 +256,7 @@ func TestSearchTrainEval(t *testing.T) {
 		if err := json.Unmarshal([]byte(must(t, "show", c.path, "--json")), &r); err != nil {
 			t.Fatal(err)
 		}
-		if r.Channels != c.channels || r.Layers != c.layers || r.Classes != 10 || r.Image[0] != 16 || r.Run.Kind != c.kind || r.Run.Dataset != "digits" || r.Run.Epoch != c.epoch || r.Run.Epochs < 1 {
+		if r.Channels != c.channels || r.Layers != c.layers || r.Classes != 10 || r.Image[0] != sizes[c.kind] || r.Run.Kind != c.kind || r.Run.Dataset != "digits" || r.Run.Epoch != c.epoch || r.Run.Epochs < 1 {
 			t.Errorf("show %s: %+v", c.path, r)
 		}
 	}
