@@ -65,8 +65,8 @@ simulated: ## tests on a simulated CUDA device, which finds tensors on the wrong
 	$(RUN) sh -c '$${CXX:-g++} -std=c++17 -O1 -fPIC -shared $$CGO_CXXFLAGS internal/torchtest/simulated/device.cpp -o bin/simulated.so $$CGO_LDFLAGS -l:libtorch_cpu.so -l:libc10.so'
 	HDAS_TEST_DEVICE=cuda $(RUN) go test -short -timeout 60m -exec "env LD_PRELOAD=$(CURDIR)/bin/simulated.so" $(SIMULATED)
 
-soak: ## kill a search at 200 random instants and resume it
-	$(RUN) go test -timeout 2h -run TestKilledAnywhere -v ./cmd/hdas -kills 200
+soak: ## kill a search, and processes of a training in two, at 200 random instants each, and resume them
+	$(RUN) go test -timeout 2h -run "TestKilledAnywhere|TestKilledRanks" -v ./cmd/hdas -kills 200 -rankkills 200
 
 versions: ## goldens, resumed runs and steps beside PyTorch on each supported libtorch (VERSIONS="2.1.2 2.15.0"; 4 GB each)
 	scripts/versions.sh $(VERSIONS)
