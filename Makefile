@@ -3,11 +3,11 @@
 RUN := scripts/setup.sh run --
 
 # Packages without libtorch: their tests take no setup and no compiler.
-PURE := ./setting ./estimate ./configs ./draw ./export ./datasets ./weights/... ./search/space ./metric/score ./report ./models/genotype/... ./models/layer ./models/ops ./models/plan \
+PURE := ./setting ./estimate ./configs ./draw ./export ./datasets ./weights/... ./search/space ./metric/score ./recipe ./report ./models/genotype/... ./models/layer ./models/ops ./models/plan \
 	./torch/dtype ./torch/kernel ./torch/optim/schedule ./torch/versions ./internal/arch ./internal/fetch ./internal/filekind ./internal/imagefile ./internal/layered ./internal/pickle ./internal/proc ./internal/raster ./internal/testseed ./internal/tfevents ./lab/jobs ./launch ./live
 
 .DEFAULT_GOAL := build
-.PHONY: simulated help build wheel device-kit setup env demo test check race-pure race soak bench versions golden parity lint clean
+.PHONY: simulated help build reproduce wheel device-kit setup env demo test check race-pure race soak bench versions golden parity lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,6 +29,9 @@ env: ## print the cgo flags, for eval "$(make -s env)"
 
 demo: build ## the paper's whole path on the embedded digits
 	bin/hdas demo
+
+reproduce: build ## every experiment of the paper at the tiny scale, a test that all of it runs; minutes
+	bin/hdas reproduce table1 table2 table3 table4 table5 table6 ri figure5 figures6-9 figures10-11 --scale tiny --jobs 2
 
 test: ## every test
 	$(RUN) go test -timeout 30m ./...

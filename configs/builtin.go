@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
@@ -16,6 +17,52 @@ import (
 //
 //go:embed *.yaml
 var builtin embed.FS
+
+// To add an experiment, add its file to the folder recipes. scales.yaml has the sizes at which experiments run, and
+// variations.yaml settings of trainings under which networks are compared.
+//
+//go:embed recipes/*.yaml
+var recipes embed.FS
+
+// Recipes returns the names of the built-in experiments (package recipe).
+func Recipes() (names []string) {
+	files, err := fs.Glob(recipes, "recipes/*.yaml")
+	if err != nil {
+		panic(err) // the pattern is a constant
+	}
+	for _, f := range files {
+		if name := strings.TrimSuffix(path.Base(f), ".yaml"); name != "scales" && name != "variations" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// RecipeScales returns the text of the sizes at which experiments run.
+func RecipeScales() []byte { return embedded("recipes/scales.yaml") }
+
+// RecipeVariations returns the text of the settings under which networks are compared.
+func RecipeVariations() []byte { return embedded("recipes/variations.yaml") }
+
+func embedded(name string) []byte {
+	text, err := recipes.ReadFile(name)
+	if err != nil {
+		panic(err) // the file is embedded
+	}
+	return text
+}
+
+// ReadRecipe returns the text of a built-in experiment or of a file.
+func ReadRecipe(nameOrFile string) ([]byte, error) {
+	if slices.Contains(Recipes(), nameOrFile) {
+		return recipes.ReadFile("recipes/" + nameOrFile + ".yaml")
+	}
+	text, err := filekind.ReadText(nameOrFile, maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("experiment %q is neither built in nor a file; built in are %s", nameOrFile, setting.List(Recipes()))
+	}
+	return text, err
+}
 
 // Names returns the names of the built-in configurations.
 func Names() []string {

@@ -115,7 +115,7 @@ func DefaultTrain() Train {
 
 func common(channels int64, layers int) Common {
 	return Common{
-		Device: "auto", Precision: "float32", CUDA: CUDA{Graphs: true},
+		Device: "auto", Precision: "float32", CUDA: CUDA{Grouped: true, Graphs: true},
 		Data: Data{
 			Spec: datasets.Spec{Name: "cifar10", Interpolation: "bilinear"}, Damaged: FailOnDamaged,
 			Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16, AutoAugment: "none", RandAugment: datasets.RandAugment{Magnitude: 9}},

@@ -242,3 +242,13 @@ func TestSeveralRuns(t *testing.T) {
 		t.Errorf("%+v", both)
 	}
 }
+
+// The first repetitions of a device that records steps do not count.
+func TestWarm(t *testing.T) {
+	m := machineOf(nil)
+	m.Warm = 3
+	e, err := Measure(t.Context(), newFake(), runOf(16), m, nil)
+	if step := e.Parts[0].Step; err != nil || math.Abs(step.Median-5*16e-2*2) > 1e-9 {
+		t.Errorf("%+v, %v", step, err)
+	}
+}

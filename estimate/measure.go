@@ -1,6 +1,7 @@
 package estimate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,20 +48,21 @@ type Phase struct{ Epochs, At int }
 type Machine struct {
 	Device  string
 	Threads int
-	Free    int64 // bytes that the runs can use, Fixed included; 0: unknown
-	Fixed   int64 // bytes that a run needs besides tensors
-	Runs    int   // number of runs; 0: one
-	AtOnce  int   // of them; 0: one
+	Free    int64   // bytes that the runs can use, Fixed included; 0: unknown
+	Fixed   int64   // bytes that a run needs besides tensors
+	Runs    int     // number of runs; 0: one
+	AtOnce  int     // of them; 0: one
+	Warm    int     // first repetitions that take longer than the others; 0: one
+	Quick   float64 // seconds of a measurement of memory up to which one with a larger batch follows; 0: half a second
 	// Confine makes allocations fail that the free memory cannot hold, until undo is called; it may be nil.
 	Confine func() (undo func())
 }
 
 // Measuring is bounded: steps are timed with a batch for which one is expected to take no longer than longStep
-// seconds, or quick seconds if the run does not fit anyway; more than three batches are measured for memory only
-// while that takes no longer than quick seconds.
+// seconds, or Machine.Quick seconds if the run does not fit anyway; more than three batches are measured for memory
+// only while that takes no longer than Machine.Quick seconds.
 const (
 	least    = 2 // the smallest batch: batch norm needs two images
-	quick    = 0.5
 	longStep = 5
 )
 
@@ -86,7 +88,7 @@ func Measure(ctx context.Context, p Probe, r Run, m Machine, note func(string)) 
 			note(fmt.Sprintf("batch %d: peak memory of tensors %s", batch, Size(part.Memory.Points[len(part.Memory.Points)-1].Bytes)))
 		}
 		next := part.Memory.At(2 * batch).High
-		if batch == r.Batch || m.over(next) || len(part.Memory.Points) >= 3 && (took > quick || m.over(2*next)) {
+		if batch == r.Batch || m.over(next) || len(part.Memory.Points) >= 3 && (took > m.quick() || m.over(2*next)) {
 			break
 		}
 	}
@@ -96,14 +98,14 @@ func Measure(ctx context.Context, p Probe, r Run, m Machine, note func(string)) 
 	}
 	batch, longest := r.Batch, float64(longStep)
 	if !e.Fits {
-		longest = quick
+		longest = m.quick()
 	}
 	done := part.Memory.Points[len(part.Memory.Points)-1].Batch
 	for batch > done && (m.over(part.Memory.At(batch).High) || seconds*float64(batch) > longest) {
 		batch = max(done, batch/2)
 	}
-	err := e.time(ctx, p, r, batch, note)
-	for ; errors.Is(err, ErrNoMemory) && batch > done; err = e.time(ctx, p, r, batch, note) {
+	err := e.time(ctx, p, r, batch, max(1, m.Warm), note)
+	for ; errors.Is(err, ErrNoMemory) && batch > done; err = e.time(ctx, p, r, batch, max(1, m.Warm), note) {
 		note(fmt.Sprintf("batch %d: there is not enough memory", batch))
 		e.Fits = false // the prediction, or what is free, is wrong
 		batch = max(done, batch/2)
@@ -131,6 +133,8 @@ func Check(ctx context.Context, p Probe, r Run, m Machine) (Estimate, error) {
 	}
 	return m.estimate(part), nil
 }
+
+func (m Machine) quick() float64 { return cmp.Or(m.Quick, 0.5) }
 
 func (m Machine) confine() (undo func()) {
 	if m.Confine == nil {
@@ -184,18 +188,18 @@ func (m *Memory) measure(ctx context.Context, p Probe, batch int) (seconds float
 
 // time adds the time of the only part, from steps with that batch and, if it is not that of the run, half of
 // it.
-func (e *Estimate) time(ctx context.Context, p Probe, r Run, batch int, note func(string)) error {
+func (e *Estimate) time(ctx context.Context, p Probe, r Run, batch, warm int, note func(string)) error {
 	part := &e.Parts[0]
 	part.Run = Seconds{}
 	measure := func(run func(ctx context.Context, batch int, lap func(float64) bool) error, what string) (Seconds, int, error) {
-		whole, n, err := repeat(ctx, run, batch)
+		whole, n, err := repeat(ctx, run, batch, warm)
 		if err != nil {
 			return whole, n, err
 		}
 		note(fmt.Sprintf("batch %d: %s takes %.3f s, the median of %d", batch, what, whole.Median, n))
 		half := Seconds{}
 		if batch != r.Batch && batch/2 >= least {
-			if half, _, err = repeat(ctx, run, batch/2); err != nil {
+			if half, _, err = repeat(ctx, run, batch/2, warm); err != nil {
 				return whole, n, err
 			}
 		}
@@ -240,14 +244,13 @@ func extrapolate(half, whole Seconds, times float64) Seconds {
 	return Seconds{out.Median * part, out.Low * part, out.High}
 }
 
-// repeat returns the time of a repeated part of a run, the first repetition not counted, and the number of
+// repeat returns the time of a repeated part of a run, the first warm repetitions not counted, and the number of
 // those that are: three, or five if these take less than ten seconds, and as many as fit into half a second.
-func repeat(ctx context.Context, run func(ctx context.Context, batch int, lap func(float64) bool) error, batch int) (Seconds, int, error) {
+func repeat(ctx context.Context, run func(ctx context.Context, batch int, lap func(float64) bool) error, batch, warm int) (Seconds, int, error) {
 	var times []float64
-	sum, warm := 0.0, false
+	sum := 0.0
 	err := run(ctx, batch, func(seconds float64) bool {
-		if !warm {
-			warm = true
+		if warm--; warm >= 0 {
 			return true
 		}
 		times, sum = append(times, seconds), sum+seconds

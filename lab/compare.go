@@ -98,11 +98,17 @@ func (s SpaceSize) String() string {
 			n = v.Text('e', 2)
 		}
 	} else {
-		for i := len(n) - 3; i > 0; i -= 3 {
-			n = n[:i] + "," + n[i:]
-		}
+		n = Thousands(n)
 	}
 	return fmt.Sprintf("a %s space of %s genotypes", s.Kind, n)
+}
+
+// Thousands returns the digits of a number with commas between groups of three.
+func Thousands(digits string) string {
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
 
 // ComparePlan lists the genotypes that Compare trains: found-1, found-2 and so on, and random-1,
@@ -123,7 +129,7 @@ func NewComparePlan(f Found, b Baseline, seed uint64) (ComparePlan, error) {
 	if err != nil {
 		return ComparePlan{}, err
 	}
-	random, err := draws(s, b.Random, seed)
+	random, err := s.Draws(b.Random, seed, ops.IsNull)
 	return planOf(b, SpaceSize{string(kind), s.Size(ops.IsNull).String()}, f.Genotype, random), err
 }
 

@@ -241,8 +241,8 @@ func machine(o torch.Options, held int64, apart bool) estimate.Machine {
 	m := estimate.Machine{Device: o.Device.String()}
 	torch.Do(func(*torch.Scope) error {
 		m.Threads = torch.Threads()
-		if o.Device.IsCUDA() {
-			m.Free = torch.FreeMemory(o.Device)
+		if o.Device.IsCUDA() { // building takes most of the time of a measurement; steps are recorded after the first
+			m.Free, m.Quick, m.Warm = torch.FreeMemory(o.Device), 3, torch.Warm+1
 		}
 		return nil
 	})

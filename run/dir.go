@@ -28,7 +28,7 @@ type Dir struct {
 	means    map[string]Mean // of the checkpoint that was read last
 	drawer   draw.Drawer
 	drawn    string    // the genotype of the last picture in the events
-	since    time.Time // of the last record, or when the folder was opened
+	since    time.Time // of the last record, or when the folder was opened, less what an epoch had taken before
 }
 
 // Create creates a folder for a new run, with its parents, and locks it. A folder that already holds a
@@ -210,7 +210,9 @@ func (d *Dir) Save(c Checkpoint) error {
 		}
 	}
 	err = commit(next, path)
-	d.whole = err == nil
+	if d.whole = err == nil; d.whole {
+		d.keepElapsed(c.Meta.Epoch, c.Meta.Batch)
+	}
 	return err
 }
 

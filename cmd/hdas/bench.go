@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -65,8 +66,8 @@ paths operations and grouped. Counting makes steps slower.`,
 	f.IntSliceVar(&b.cells, "cells", []int{0}, "cells of a chain, or of each searched stage; 0: the workload's own")
 	f.IntSliceVar(&b.window, "window", []int{0}, "window of the stage and distribution searches; 0: the paper's")
 	f.StringSliceVar(&b.recompute, "recompute", []string{"none"}, "what is recomputed in the backward pass: none, edge, cell")
-	f.StringSliceVar(&b.path, "path", []string{"kernels"}, "what computes a cell: kernels, operations (of libtorch), grouped (the same, equal edges at once)")
-	f.StringSliceVar(&b.precision, "precision", []string{"float32"}, "float32, float64; bf16, fp16 (on CUDA): convolutions in that type; also for PyTorch")
+	f.StringSliceVar(&b.path, "path", []string{""}, "what computes a cell: kernels, operations (of libtorch), grouped (the same, equal edges at once); default: kernels, on CUDA grouped for what learns")
+	f.StringSliceVar(&b.precision, "precision", []string{"float32"}, "float32, float64; on CUDA also tf32, bf16 and fp16; also for PyTorch")
 	f.BoolSliceVar(&b.graphs, "graphs", []bool{true}, "on CUDA, record the passes of a step as a graph and replay it")
 	f.StringVar(&b.device, "device", "cpu", "cpu, cuda, cuda:N or auto")
 	f.IntVar(&b.rounds, "rounds", 6, "number of steps, the first of which is not counted")
@@ -192,7 +193,7 @@ func printBench(w io.Writer, results []parity.Timed) {
 		if r.PyTorch != nil {
 			beside = writePeer(r.PyTorch)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%.3f\t%.3f\t%.1f\t%.1f\t%.2f\t%s\n", r.Workload, own(r.Channels), own(r.Cells), own(r.Window), r.Batch, r.Threads, r.Path, r.Precision, r.Recompute,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%.3f\t%.3f\t%.1f\t%.1f\t%.2f\t%s\n", r.Workload, own(r.Channels), own(r.Cells), own(r.Window), r.Batch, r.Threads, cmp.Or(r.Path, "-"), r.Precision, r.Recompute,
 			r.Seconds, r.CPU, 100*r.Go/r.Seconds, float64(r.Images)/r.Seconds, r.Peak/1e9, beside)
 		switch blank := strings.Repeat("\t", 13); {
 		case r.Compiled != nil:

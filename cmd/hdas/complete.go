@@ -44,6 +44,7 @@ var arguments = map[string][]completer{
 	"import":        {files},
 	"man":           {folders},
 	"predict":       {runs, files, again},
+	"reproduce":     {either(words(configs.Recipes()...), files), again},
 	"report":        {either(runs, folders), again},
 	"runs":          {folders},
 	"search random": {searches},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -300,5 +301,11 @@ func TestDoctor(t *testing.T) {
 	}
 	if h.Libtorch != torch.Version() || !strings.Contains(h.Versions, versions.Names()) || h.Library == "" || h.Threads < 1 || h.MemoryGB <= 0 || h.Computes["cpu"] != "passes" || len(h.Computes) != len(h.Devices) || h.Data["digits"] != "found" || !strings.Contains(h.Data["cifar10"], "hdas data get cifar10") {
 		t.Errorf("%+v", h)
+	}
+	if err := json.Unmarshal([]byte(must(t, "doctor", "--json", "--device", "cpu", "--threads", "1")), &h); err != nil || h.Threads != 1 || !slices.Equal(h.Devices, []string{"cpu"}) {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if code, _, errs := call(t, "doctor", "--device", "gpu"); code != exitUsage || !strings.Contains(errs, "gpu") {
+		t.Errorf("%d, %s", code, errs)
 	}
 }

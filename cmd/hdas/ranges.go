@@ -10,7 +10,7 @@ import (
 	"hdas/setting"
 )
 
-// flagRanges holds the ranges of the numbers that flags take, by name. Seeds have none: any is allowed.
+// flagRanges holds the ranges of the numbers that flags take, by name, or by those of the command and the flag. Seeds have none: any is allowed.
 var flagRanges = map[string]string{
 	"batch":            "1..65536",
 	"cell-primitives":  "2..100",
@@ -29,6 +29,7 @@ var flagRanges = map[string]string{
 	"processes":        "1..1024",
 	"random":           "0..1000",
 	"repeats":          "1..1000",
+	"reproduce seeds":  "0..1000",
 	"rounds":           "2..10000; the first step is not counted",
 	"seeds":            "1..1000",
 	"size":             "0..2048",
@@ -44,13 +45,22 @@ var flagRanges = map[string]string{
 // bound makes the flags of a command, and of those below it, refuse numbers out of their range.
 func bound(c *cobra.Command) {
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if allowed, ok := flagRanges[f.Name]; ok && numeric(f.Value) {
+		if allowed, ok := rangeOf(c, f); ok && numeric(f.Value) {
 			f.Value = bounded{f.Value, allowed}
 		}
 	})
 	for _, below := range c.Commands() {
 		bound(below)
 	}
+}
+
+// rangeOf returns the range of a flag of a command.
+func rangeOf(c *cobra.Command, f *pflag.Flag) (string, bool) {
+	if own, ok := flagRanges[strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")+" "+f.Name]; ok {
+		return own, true
+	}
+	allowed, ok := flagRanges[f.Name]
+	return allowed, ok
 }
 
 // numeric reports whether a flag takes a number, or several, that can be out of range.

@@ -84,6 +84,7 @@ signal ends the program at once, without a checkpoint.`,
 		{"search", "Search and look at architectures:", []*cobra.Command{p.search(), p.compare(), p.show(), p.draw(), p.space()}},
 		{"train", "Train and evaluate networks:", []*cobra.Command{p.train(), p.finetune(), p.eval()}},
 		{"runs", "See runs of searches and trainings:", []*cobra.Command{p.watching(), p.runs(), p.report()}},
+		{"paper", "Reproduce the paper:", []*cobra.Command{p.reproduce()}},
 		{"use", "Use trained networks:", []*cobra.Command{p.predict(), p.serve(), p.export(), p.importing()}},
 		{"more", "Measure, and help:", []*cobra.Command{p.bench(), p.man()}},
 	} {

@@ -87,10 +87,10 @@ func network(n live.Network) string {
 // counted returns a number with a word, in the plural unless the number is 1.
 func counted(n int, what string) string {
 	if n != 1 {
-		what += "s"
-		if strings.HasSuffix(what, "sss") {
-			what = strings.TrimSuffix(what, "s") + "es"
+		if strings.HasSuffix(what, "ss") || strings.HasSuffix(what, "ch") {
+			what += "e"
 		}
+		what += "s"
 	}
 	return thousands(int64(n)) + " " + what
 }

@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"datasets":              {"internal/fetch", "internal/filekind", "internal/imagefile", "internal/proc", "internal/pickle", "internal/raster", "setting"},
 	"metric":                {"datasets", "metric/score", "torch", "torch/dist", "torch/nn"},
 	"metric/score":          {},
+	"recipe":                {"configs", "models/genotype", "models/genotype/text", "models/ops", "models/plan", "setting"},
 	"report":                {"draw", "metric/score", "models/genotype", "search/space"},
 	"run":                   {"draw", "estimate", "internal/filekind", "internal/proc", "internal/tfevents", "live", "metric/score", "models/genotype", "models/genotype/text", "torch", "torch/nn", "weights/safetensors"},
 	"search/space":          {"models/genotype", "setting"},
@@ -44,11 +45,11 @@ var allowed = map[string][]string{
 	"predict":               {"internal/filekind", "internal/imagefile", "model", "run", "torch", "torch/nn"},
 	"serve":                 {"predict"},
 	"configs":               {"datasets", "internal/filekind", "models/genotype", "models/genotype/text", "models/ops", "models/plan", "search/space", "setting", "torch/dtype", "torch/kernel"},
-	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "live", "metric", "metric/score", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "report", "run", "search", "search/space", "setting", "torch", "torch/dist", "torch/dtype", "torch/kernel", "train"},
+	"lab":                   {"configs", "datasets", "draw", "estimate", "internal/filekind", "internal/proc", "lab/jobs", "live", "metric", "metric/score", "model", "models/genotype", "models/genotype/text", "models/layer", "models/ops", "models/plan", "recipe", "report", "run", "search", "search/space", "setting", "torch", "torch/dist", "torch/dtype", "torch/kernel", "train"},
 	"lab/jobs":              {"internal/proc"},
 	"launch":                {"lab/jobs"},
 	"live":                  {"internal/filekind", "metric/score"},
-	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "export", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "lab/jobs", "launch", "live", "metric/score", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "report", "run", "search", "serve", "setting", "torch", "torch/dist", "torch/dtype", "torch/kernel", "torch/versions"},
+	"cmd/hdas":              {"configs", "datasets", "draw", "estimate", "export", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/parity", "internal/proc", "lab", "lab/jobs", "launch", "live", "metric/score", "model", "models/genotype", "models/genotype/text", "models/plan", "predict", "recipe", "report", "run", "search", "serve", "setting", "torch", "torch/dist", "torch/dtype", "torch/kernel", "torch/versions"},
 	"internal/arch":         {},
 	"internal/datasetstest": {"datasets"},
 	"internal/disttest":     {"internal/proc", "internal/torchtest", "torch", "torch/dist"},
@@ -73,7 +74,7 @@ var allowed = map[string][]string{
 }
 
 // Packages that test in milliseconds because nothing of libtorch is in them.
-var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "export", "datasets", "metric/score", "report", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "internal/tfevents", "lab/jobs", "launch", "live"}
+var pure = []string{"setting", "estimate", "configs", "torch/kernel", "models/layer", "models/ops", "models/plan", "torch/dtype", "torch/optim/schedule", "torch/versions", "models/genotype", "models/genotype/text", "draw", "export", "datasets", "metric/score", "recipe", "report", "search/space", "weights", "weights/safetensors", "internal/fetch", "internal/filekind", "internal/imagefile", "internal/layered", "internal/pickle", "internal/testseed", "internal/proc", "internal/raster", "internal/tfevents", "lab/jobs", "launch", "live"}
 
 // Packages with C code. All but torch, dist, and looptest, which is for tests, have a twin of it in Go.
 var cgo = []string{"torch", "torch/dist", "internal/looptest", "internal/imagefile", "internal/raster"}

@@ -66,7 +66,7 @@ func TestGoldenOptions(t *testing.T) {
 // equalGolden runs this program's side in a folder by a path, and compares the results with want.
 func equalGolden(t *testing.T, folder string, path kernel.Path, want values) {
 	t.Helper()
-	if err := runHDAS(path, folder); err != nil {
+	if err := runHDAS(func(torch.Device, bool) kernel.Path { return path }, folder); err != nil {
 		t.Fatal(err)
 	}
 	got, _, err := read(folder, hdasSide)

@@ -14,9 +14,9 @@ import (
 
 // RunHDAS runs this program's side of a comparison that was prepared in a folder, and writes the
 // results there. Its peak memory is only meaningful in a process that has done nothing else.
-func RunHDAS(folder string) error { return runHDAS(kernel.Kernels, folder) }
+func RunHDAS(folder string) error { return runHDAS(usual, folder) }
 
-func runHDAS(path kernel.Path, folder string) error {
+func runHDAS(path func(d torch.Device, evaluate bool) kernel.Path, folder string) error {
 	t, err := readTask(folder)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func runHDAS(path kernel.Path, folder string) error {
 		torch.SetThreads(t.Threads)
 		torch.SetTF32(false)
 		torch.Ones(torch.Options{Device: device}, 8, 8).Sum().Item() // initialises libtorch before memory is measured
-		o := outcome{path: path, device: device, measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: proc.Process("VmRSS")}
+		o := outcome{path: path(device, false), device: device, measured: measured{Version: "libtorch " + torch.Version(), Seconds: map[string][]float64{}, Peak: map[string]int64{}}, base: proc.Process("VmRSS")}
 		defer o.free()
 		if err := o.run(t, folder); err != nil {
 			return err

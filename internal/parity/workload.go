@@ -60,7 +60,7 @@ type Size struct {
 	Cells     int    `json:"cells"`    // cells of a chain, or of each searched stage
 	Window    int    `json:"window"`   // window of a stage or distribution search
 	Recompute string `json:"recompute"`
-	Path      string `json:"path"`
+	Path      string `json:"path"` // empty: the usual one
 	Precision string `json:"precision"`
 	Device    string `json:"device"`
 	Graphs    bool   `json:"graphs"` // records steps on a CUDA device as graphs
@@ -135,6 +135,9 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if _, err := kernel.ParseRecompute(s.Recompute); err != nil {
 		return fail(err)
 	}
+	if s.Path == "" {
+		s.Path = usual(device, w.evaluate).String()
+	}
 	if _, err := kernel.ParsePath(s.Path); err != nil {
 		return fail(err)
 	}
@@ -159,13 +162,24 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	return task, c, s, nil
 }
 
+// usual returns what computes cells on a device unless another path is chosen.
+func usual(d torch.Device, evaluate bool) kernel.Path {
+	switch {
+	case !d.IsCUDA():
+		return kernel.Kernels
+	case evaluate:
+		return kernel.Operations
+	}
+	return kernel.Grouped
+}
+
 // loader returns the task of the workload without a network.
 func (t Timing) loader(s Size) (timed, Case, Size, error) {
 	var err error
 	switch {
 	case t.Twin:
 		err = errors.New("loader: the twin has none; make bench has ours beside torchvision's")
-	case s.Channels != 0 || s.Cells != 0 || s.Window != 0 || s.Path != kernel.Kernels.String() || s.Recompute != "none":
+	case s.Channels != 0 || s.Cells != 0 || s.Window != 0 || s.Path != "" || s.Recompute != "none":
 		err = errors.New("loader: it has no network, and only a batch and threads can be chosen")
 	case s.Batch < 1 || s.Threads < 1:
 		err = fmt.Errorf("loader: batch %d or threads %d is not at least 1", s.Batch, s.Threads)

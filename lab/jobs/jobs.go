@@ -21,6 +21,7 @@ import (
 // Job is a command that runs in a process of its own.
 type Job struct {
 	Name    string
+	Needs   []string     // names of jobs of the same list that end before it begins; if one of them fails, it is not run
 	Command []string     // the program and its arguments; it starts the run or resumes it
 	Prepare func() error // called before the command is started; may be nil
 	Env     []string     // NAME=VALUE, besides those of this process
@@ -83,6 +84,9 @@ func (e *Error) killed() bool {
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
+// ErrNotRun is the error of a job that was not run because one that it needs has failed.
+var ErrNotRun = errors.New("it was not run, because one that it needs has failed")
+
 // Run starts the jobs in order, at most Limit at once, and returns when all have ended. If a job fails,
 // the others are stopped and Run returns the *Error of the first that failed, unless Failed says that they go on. If
 // ctx is cancelled, all jobs are stopped and Run returns the error of ctx. A job is stopped by SIGTERM. If this process
@@ -90,11 +94,7 @@ func (e *Error) killed() bool {
 func (r Runner) Run(ctx context.Context, jobs []Job) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	next := make(chan Job, len(jobs))
-	for _, j := range jobs {
-		next <- j
-	}
-	close(next)
+	next := newQueue(jobs)
 	var lines sync.Mutex // held while Line or Failed is called
 	var running sync.WaitGroup
 	var followed followers
@@ -105,14 +105,18 @@ func (r Runner) Run(ctx context.Context, jobs []Job) error {
 	}
 	for worker := range min(max(r.Limit, 1), len(jobs)) {
 		running.Go(func() {
-			for j := range next {
-				if ctx.Err() != nil {
-					return
+			for j, state := next.take(ctx); state != none; j, state = next.take(ctx) {
+				if state == hopeless {
+					if err := (&Error{Job: j.Name, Exit: -1, Err: ErrNotRun}); !goesOn(err) {
+						cancel(err)
+					}
+					continue
 				}
 				if len(r.Places) > 0 {
 					j.Command = slices.Concat(j.Command, r.Places[worker%len(r.Places)])
 				}
 				err := r.finish(ctx, j, &lines)
+				next.ended(j, err == nil)
 				switch {
 				case err == nil:
 				case r.Follows != nil && r.Follows(err.Exit):

@@ -291,3 +291,38 @@ func gone(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err != nil || strings.Contains(string(text), ") Z ")
 }
+
+// A job begins when those that it needs have ended. What needs a job that has failed is not run, and the rest goes on.
+func TestNeeds(t *testing.T) {
+	folder := t.TempDir()
+	script := func(text string) []string { return []string{"/bin/sh", "-c", "cd " + folder + "; " + text} }
+	var failed []string
+	err := jobs.Runner{Limit: 3, Failed: func(e *jobs.Error) bool {
+		failed = append(failed, e.Job)
+		if not := errors.Is(e, jobs.ErrNotRun); not != (e.Job == "after c" || e.Job == "last" || e.Job == "self") {
+			t.Errorf("%v", e)
+		}
+		return true
+	}}.Run(t.Context(), []jobs.Job{
+		{Name: "last", Needs: []string{"after c", "after a"}, Command: script("touch last")},
+		{Name: "after a", Needs: []string{"a", "b"}, Command: script("test -e a && test -e b && touch d")},
+		{Name: "a", Command: script("sleep 0.2; touch a")}, {Name: "b", Command: script("touch b")},
+		{Name: "c", Command: script("exit 3")}, {Name: "after c", Needs: []string{"c"}, Command: script("touch e")},
+		{Name: "old", Needs: []string{"of another day"}, Command: script("touch f")},
+		{Name: "self", Needs: []string{"self"}, Command: script("touch g")},
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	slices.Sort(failed)
+	if !slices.Equal(failed, []string{"after c", "c", "last", "self"}) {
+		t.Errorf("%v failed", failed)
+	}
+	files, _ := filepath.Glob(filepath.Join(folder, "*"))
+	for i := range files {
+		files[i] = filepath.Base(files[i])
+	}
+	if !slices.Equal(files, []string{"a", "b", "d", "f"}) {
+		t.Errorf("%v were made", files)
+	}
+}

@@ -1,11 +1,31 @@
 package space
 
 import (
+	"fmt"
 	"math/big"
 	"math/rand/v2"
 
 	"hdas/models/genotype"
 )
+
+// Draws returns n genotypes named random-1, random-2 and so on, drawn as Random does. The same seed gives the same ones.
+func (s Space) Draws(n int, seed uint64, null func(op string) bool) ([]genotype.Genotype, error) {
+	r := Generator(seed)
+	var drawn []genotype.Genotype
+	for i := range n {
+		g, err := s.Random(fmt.Sprintf("random-%d", i+1), r, null)
+		if err != nil {
+			return nil, err
+		}
+		drawn = append(drawn, g)
+	}
+	return drawn, nil
+}
+
+// Generator returns the random number generator for drawing genotypes.
+func Generator(seed uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, 0x72616e646f6d)) // "random"
+}
 
 // Random returns a genotype that is drawn uniformly from all genotypes of the space. Each node gets two
 // different edges, each with an operation that is not null. Where the distribution of cells is

@@ -7,9 +7,11 @@
 #include <c10/util/Logging.h>
 #include <condition_variable>
 #include <cstring>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <sstream>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -29,6 +31,14 @@ struct Group {
 };
 
 Group &group(hdas_group g) { return *static_cast<Group *>(g); }
+
+// While it lives, what libtorch writes to the standard output is dropped: 2.7 and 2.8 write a line about the connections of
+// each group there, where results alone belong.
+struct Silence {
+  std::ostringstream sink;
+  std::streambuf *was = std::cout.rdbuf(sink.rdbuf());
+  ~Silence() { std::cout.rdbuf(was); }
+};
 
 std::string here(int rank) { return "here/" + std::to_string(rank); }
 
@@ -111,6 +121,7 @@ std::unique_ptr<Group> join(const Where &w) {
   auto options = c10d::ProcessGroupGloo::Options::create(w.collective);
   options->devices.push_back(w.device.rfind("if:", 0) == 0 ? c10d::ProcessGroupGloo::createDeviceForInterface(w.device.substr(3))
                                                            : c10d::ProcessGroupGloo::createDeviceForHostname(w.device));
+  const Silence silence;
   g->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(g->store, w.rank, w.world, options);
   return g;
 }
