@@ -75,7 +75,7 @@ the preset imagenet, random resized crops and 100 epochs.`,
 			case starts:
 				return p.startProcesses(c.Context(), t.n)
 			}
-			return p.join(at, func(m member) error { return p.runTraining(c, &t, m, "train", nil) })
+			return p.join(c.Context(), at, func(m member) error { return p.runTraining(c, &t, m, "train", nil) })
 		},
 	}
 	c.Flags().StringVar(&t.name, "genotype", "", "the genotype, if it is not an argument")
