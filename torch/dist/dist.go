@@ -1,4 +1,4 @@
-// Package dist joins processes to a group and reduces tensors over it, by libtorch's c10d with Gloo.
+// Package dist joins processes to a group and reduces tensors over it, by libtorch's c10d with Gloo, and between GPUs by NCCL.
 package dist
 
 // #cgo CXXFLAGS: -std=c++17 -Wall -Wno-unused-local-typedefs -Wno-sign-compare -O2 -DUSE_C10D_GLOO -I${SRCDIR}
@@ -146,6 +146,24 @@ func (g *Group) World() int {
 	return g.member.World
 }
 
+// Use says on which device the tensors of this process are. It is a collective. If all processes have a GPU of their own,
+// AllReduce goes from GPU to GPU by NCCL afterwards, and the result is empty; otherwise it goes through the memory of the
+// hosts by Gloo, as without Use, and the result says why.
+func (g *Group) Use(d torch.Device) (why string) {
+	if g == nil {
+		return ""
+	}
+	inside()
+	name := C.CString(d.String())
+	defer C.free(unsafe.Pointer(name))
+	var text *C.char
+	g.check("use", C.hdas_dist_use(g.c, name, &text))
+	if err := failure(text); err != nil {
+		why = err.Error()
+	}
+	return why
+}
+
 // AllReduce sets each tensor to the sum, over the processes, of weight times that tensor, in place. With the weight
 // 1/World it is the mean. Types and shapes are the same in all processes; undefined tensors are left out. The result is
 // the same in all, bit for bit. In a single process the weight must be 1.
@@ -169,6 +187,14 @@ func (g *Group) Sum(numbers ...float64) (sums []float64) {
 		sums = t.Float64s()
 	})
 	return sums
+}
+
+// First returns the numbers of rank 0.
+func (g *Group) First(numbers ...float64) []float64 {
+	if g.Rank() > 0 {
+		numbers = make([]float64, len(numbers))
+	}
+	return g.Sum(numbers...)
 }
 
 // Broadcast sets each tensor to that of rank 0, in place. Types and shapes are the same in all processes; undefined
@@ -262,7 +288,7 @@ func (g *Group) Close() {
 	if !g.broken { // no process closes a connection on which another still waits for data
 		failure(C.hdas_dist_barrier(g.c))
 	}
-	C.hdas_dist_free(g.c)
+	C.hdas_dist_free(g.c, C.int(map[bool]int{true: 1}[g.broken]))
 	g.c = nil
 }
 
