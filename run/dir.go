@@ -51,7 +51,20 @@ func Create(path string) (*Dir, error) {
 			return nil, err
 		}
 	}
+	d.removeParts()
 	return d, nil
+}
+
+// removeParts removes the parts of a run's first files that a process has left which was killed before the run began, so
+// that there is no run to open.
+func (d *Dir) removeParts() {
+	entries, _ := os.ReadDir(d.path)
+	for _, e := range entries {
+		ofRun := func(name string) bool { return strings.HasPrefix(e.Name(), "."+name+".") }
+		if e.Type().IsRegular() && strings.HasSuffix(e.Name(), unfinished) && (ofRun(basisFile) || slices.ContainsFunc(written, ofRun)) {
+			os.Remove(d.Path(e.Name()))
+		}
+	}
 }
 
 // abandoned reports whether the folder holds what a run without a checkpoint has left, and not several runs:
