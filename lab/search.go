@@ -15,11 +15,17 @@ import (
 // Search runs a search in a folder, from its start or from the newest checkpoint in the folder, and
 // returns its result. If ctx is cancelled, it saves a checkpoint and returns a *Stopped error.
 func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.Result, error) {
+	if err := search.Divides(c.Search, w.Group); err != nil {
+		return search.Result{}, &ConfigError{err}
+	}
 	m, err := w.remember(d.Path())
 	if err != nil {
 		return search.Result{}, err
 	}
 	s, now, err := w.search(c, m)
+	if err == nil {
+		err = w.sameData(now)
+	}
 	if err != nil {
 		return search.Result{}, err
 	}
@@ -47,7 +53,9 @@ func Search(ctx context.Context, c configs.Search, d *run.Dir, w Watch) (search.
 	if !c.Search.Kind.FindsCells() {
 		start.Network.Genotype = c.Search.Cells
 	}
-	progress, end, err := w.begin(d, sized(start, r, e, part{"weights", s.Train.Dataset}, part{"architecture", s.Valid.Dataset}))
+	start = sized(start, r, e, part{"weights", s.Train.Dataset}, part{"architecture", s.Valid.Dataset})
+	start.Batch = c.Search.Batch
+	progress, end, err := w.begin(d, start)
 	if err != nil {
 		return search.Result{}, err
 	}
@@ -103,6 +111,7 @@ func (w Watch) searchSetup(c configs.Search, o torch.Options, autocast torch.DTy
 		Train: w.loader(c.Common, weights, c.Search.Batch, true),
 		Valid: w.loader(c.Common, arch, c.Search.Batch, true),
 		Test:  w.loader(c.Common, arch, 2*c.Search.Batch, false),
+		Group: w.Group,
 	}
 	s.Valid.Seed ^= 1 << 63 // so that images of the same number in the two halves are augmented differently
 	return s

@@ -28,6 +28,9 @@ func (w Watch) starting(name, kind string, c configs.Common, epochs int, m run.M
 		Network: live.Network{Preset: string(c.Network.Preset), Channels: c.Network.Channels}, Epochs: epochs,
 		Data: live.Data{Name: c.Data.Name},
 	}
+	if w.Group != nil {
+		s.Processes = w.Group.World()
+	}
 	if s.Configuration == d.Path(run.ConfigFile) {
 		s.Configuration = ""
 	}

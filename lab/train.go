@@ -140,9 +140,6 @@ func (w Watch) train(ctx context.Context, c configs.Train, g genotype.Genotype, 
 	}
 	begins := w.starting(kind+" of "+g.Name, kind, c.Common, c.Train.Epochs, now.Machine, d)
 	begins.Network.Genotype = g.Name
-	if w.Group != nil {
-		begins.Processes = w.Group.World()
-	}
 	parts := []part{{"train", x.parts[datasets.Train]}, {"test", x.parts[datasets.Test]}}
 	if valid := x.parts[validation]; valid != nil {
 		parts = slices.Insert(parts, 1, part{validation, valid})
@@ -185,7 +182,7 @@ func (w Watch) trainSetup(c configs.Train, o torch.Options, autocast torch.DType
 type EvalOptions struct {
 	Device  string // auto, cpu, cuda, cuda:N
 	Threads int    // threads of tensor operations on the CPU; 0: libtorch's default
-	Batch   int    // images in a batch
+	Batch   int    // images in a batch, of each process
 	DataDir string // the folder of the data set; empty: that of the training
 	Split   string // datasets.Train or datasets.Test
 	Skip    bool   // leave out image files that cannot be decoded
@@ -203,10 +200,11 @@ type Evaluation struct {
 }
 
 // Evaluate returns the score of the network of a checkpoint file, or of the newest checkpoint of a run
-// folder, on the data set that it was trained on. A run folder without an evaluation, as of an earlier version, gets
+// folder, on the data set that it was trained on. With a group, each process evaluates its part of the images, and all get the
+// score of all images. A run folder without an evaluation, as of an earlier version, gets
 // that of the test images, for its report.
 func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluation, error) {
-	m, meta, free, err := load(path, t.EMA, configs.Common{Device: t.Device, Threads: t.Threads, Precision: "float32"})
+	m, meta, free, err := load(path, t.EMA, configs.Common{Device: w.device(t.Device), Threads: t.Threads, Precision: "float32"})
 	if err != nil {
 		return Evaluation{}, err
 	}
@@ -242,17 +240,26 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 	if err != nil {
 		return Evaluation{}, err
 	}
-	l := &datasets.Loader{Dataset: data, Batch: t.Batch}
+	if w.Group != nil {
+		images, err := partOf(data)
+		if err == nil {
+			err = w.sameData(run.Basis{Classes: data.Info().Classes, Data: map[string]run.Part{t.Split: images}})
+		}
+		if err != nil {
+			return Evaluation{}, err
+		}
+	}
+	l := &datasets.Loader{Dataset: data, Batch: t.Batch, Rank: w.Group.Rank(), World: w.Group.World()}
 	if t.Skip {
 		l.Damaged = w.skipped()
 	}
 	tally := score.NewTally(len(m.Classes))
-	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), nil, tally, nil)
+	total, err := metric.Describe(ctx, m.Logits, l, m.Weights.Options(), nil, tally, w.Group)
 	e := Evaluation{m.Genotype.Name, m.Dataset, t.Split, total, tally.Report(m.Classes), progressOf(meta)}
 	if err != nil {
 		return e, run.ShortOfMemory(err, fmt.Sprintf("smaller batches (now %d)", t.Batch))
 	}
-	if t.Split == datasets.Test && !t.EMA && run.Begun(path) && !has(path, run.EvaluationFile) && meta.Batch == 0 {
+	if w.Group.Rank() == 0 && t.Split == datasets.Test && !t.EMA && run.Begun(path) && !has(path, run.EvaluationFile) && meta.Batch == 0 {
 		if err := writeEvaluation(path, score.Evaluation{Epoch: meta.Epoch, Score: e.Score, Report: e.Report}); err != nil {
 			w.note("the evaluation is not in the folder of the run for a report: " + err.Error())
 		}

@@ -24,7 +24,7 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	c := run.Checkpoint{
 		Meta: run.Meta{Kind: "search", Config: string(t.Resolved), Genotype: string(text), Epoch: epoch, Batch: batch, Seed: t.Seed,
 			Generators: run.Generators(t.Options.Device), Best: t.best, BestEpoch: t.bestAt, Basis: t.Basis},
-		State: map[string][]nn.Param{"sgd": t.learn.Weights.State(), "adam": t.learn.Arch.State(), "metrics": t.meter.State(),
+		State: map[string][]nn.Param{"sgd": t.learn.Weights.State(), "adam": t.learn.Arch.State(), "metrics": t.meter.TotalState(t.Group),
 			"scales": append(t.learn.Arch.Scaler.State("arch"), t.learn.Weights.Scaler.State("weights")...)},
 	}
 	for p := range t.net.Weights.All() {
@@ -39,21 +39,29 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	return c, nil
 }
 
-// restore loads the newest checkpoint of dir, if there is one, and returns the epoch and the batch at
-// which the search continues.
-func (t *task) restore() (epoch, batch int, err error) {
-	c, ok, err := t.dir.Latest()
-	if err != nil {
-		return 0, 0, err
+// join begins the search or restores the newest checkpoint of dir, in all processes, and returns the epoch and the batch
+// at which it continues.
+func (t *task) join() (epoch, batch int, err error) {
+	c, resumed, err := t.dir.Latest()
+	if resumed {
+		epoch, batch, err = t.restore(c)
 	}
-	if !ok {
-		// A first checkpoint keeps the measured latency, in case the run is killed before the next one.
-		if t.net.theta != nil && t.Config.Theta == configs.ThetaLatency {
-			first, err := t.Checkpoint(0, 0)
-			return 0, 0, errors.Join(err, t.dir.Save(first))
-		}
-		return 0, 0, nil
+	if err == nil {
+		err = t.member.Join(t.Seed, epoch, batch, true, t.net.Weights, t.net.Arch.Store)
 	}
+	if err != nil || t.net.theta == nil || t.Config.Theta != configs.ThetaLatency {
+		return epoch, batch, err
+	}
+	t.net.theta = t.Group.First(t.net.theta...)
+	if !resumed { // a first checkpoint keeps the measured latency, in case the run is killed before the next one
+		first, err := t.Checkpoint(0, 0)
+		return 0, 0, errors.Join(err, t.dir.Save(first))
+	}
+	return epoch, batch, nil
+}
+
+// restore loads a checkpoint and returns the epoch and the batch at which the search continues.
+func (t *task) restore(c run.Loaded) (epoch, batch int, err error) {
 	if c.Meta.Kind != "search" {
 		return 0, 0, fmt.Errorf("the run folder holds a %s, not a search", c.Meta.Kind)
 	}
@@ -65,7 +73,9 @@ func (t *task) restore() (epoch, batch int, err error) {
 	}
 	t.learn.Arch.Scaler.Load("arch", c.State["scales"])
 	t.learn.Weights.Scaler.Load("weights", c.State["scales"])
-	t.meter.Load(c.State["metrics"], t.Options.Device)
+	if t.Group.Rank() == 0 { // it has the samples of all
+		t.meter.Load(c.State["metrics"], t.Options.Device)
+	}
 	if theta, ok := c.State["theta"]["theta"]; ok && t.net.theta != nil {
 		t.net.theta = theta.Float64s()
 	}

@@ -46,7 +46,7 @@ func computeOn(t *testing.T, k configs.Kind, o torch.Options, path kernel.Path, 
 			torch.NoGrad(func() { all["logits"] = n.Logits(&nn.Ctx{Path: path}, images).Float64s() })
 			return
 		}
-		b := Sample{images, sample(8).Labels.ToDevice(o.Device)}
+		b := Sample{Images: images, Labels: sample(8).Labels.ToDevice(o.Device)}
 		loss, logits := n.WeightLoss(b)
 		all["logits"], all["loss"] = logits.Float64s(), loss.Float64s()
 		for name, g := range map[string][]torch.Tensor{"weights": torch.Grad(loss, nn.Tensors(n.Weights.Weights())), "alphas": torch.Grad(n.ArchLoss(b).Total, nn.Tensors(n.Arch.Store.Weights()))} {

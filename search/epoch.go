@@ -50,10 +50,10 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	}
 	var g genotype.Genotype
 	err = torch.Do(func(*torch.Scope) (err error) {
-		r.Train = t.meter.Score()
+		r.Train = t.meter.Total(t.Group)
 		r.describe(t.net)
 		g, err = t.net.Arch.Genotype(t.Name)
-		return err
+		return errors.Join(err, t.member.Same())
 	})
 	if err := errors.Join(err, r.Train.Finite(), r.Valid.Finite()); err != nil {
 		return nil, false, err
@@ -77,7 +77,7 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 
 // evaluate returns the score of the supernet on the half of the data for the architecture.
 func (t *task) evaluate(ctx context.Context, step func()) (metric.Score, error) {
-	return metric.Evaluate(ctx, t.net.Logits, t.Test, t.Options, step)
+	return metric.Describe(ctx, t.net.Logits, t.Test, t.Options, step, nil, t.Group)
 }
 
 // describe fills in the fields that depend on the architecture parameters alone.

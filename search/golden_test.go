@@ -47,7 +47,7 @@ func goldenSteps(t *testing.T, hyper HyperGrad, prefix string) {
 		inputs, labels := f.Get(t, "inputs").To(torch.Float64), f.Get(t, "labels")
 		for step := range int64(3) {
 			half := func(h int64) Sample {
-				return Sample{inputs.Select(0, step).Select(0, h), labels.Select(0, step).Select(0, h)}
+				return Sample{Images: inputs.Select(0, step).Select(0, h), Labels: labels.Select(0, step).Select(0, h)}
 			}
 			train, valid := half(0), half(1)
 			learn.Order = func(b *Bilevel, rate float64, train, valid Sample) ([]torch.Tensor, Losses) {
@@ -95,7 +95,7 @@ func TestGoldenStages(t *testing.T) {
 				load(t, n.Weights, weights)
 				load(t, n.Arch.Store, archOf(t, f, "state.", n))
 				images := f.Get(t, "input").To(torch.Float64)
-				loss := n.ArchLoss(Sample{images, f.Get(t, "labels")})
+				loss := n.ArchLoss(Sample{Images: images, Labels: f.Get(t, "labels")})
 				golden.Check(t, "train.logits", n.Logits(n.learning(), images), f.Get(t, "train.logits"), 1e-8)
 				golden.Check(t, "train.loss", loss.Classification, f.Get(t, "train.loss"), 1e-8)
 				params := n.Arch.Store.Weights()

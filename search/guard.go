@@ -3,13 +3,15 @@ package search
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"math/rand/v2"
 
 	"hdas/configs"
-	"hdas/metric"
+	"hdas/datasets"
 	"hdas/models/genotype"
 	"hdas/models/ops"
+	"hdas/parallel"
 	"hdas/torch"
 	"hdas/torch/nn"
 )
@@ -50,14 +52,12 @@ func skips(a *Arch, g genotype.Genotype) map[string]int {
 // the eigenvalue has grown too fast.
 func (t *task) watch(ctx context.Context, r *Epoch) error {
 	var value float64
-	for b, err := range t.Test.Epoch(ctx, 0, 0) {
+	for b, err := range parallel.Agreed(t.member, t.Test.Epoch(ctx, 0, 0), func(b datasets.Batch) []datasets.Batch { return []datasets.Batch{b} }) {
 		if err != nil {
 			return err
 		}
 		err := torch.Do(func(*torch.Scope) error {
-			var s Sample
-			s.Images, s.Labels = metric.Tensors(b, t.Options)
-			value = t.net.Eigenvalue(s)
+			value = t.net.Eigenvalue(t.sample(b, 0))
 			return nil
 		})
 		if err != nil {
@@ -80,7 +80,10 @@ func (t *task) watch(ctx context.Context, r *Epoch) error {
 	if due(t.Config.Stop, append(history, value)) {
 		r.StopAt = r.Epoch - t.Config.Stop.Window
 	}
-	return err
+	return errors.Join(err, torch.Do(func(*torch.Scope) error {
+		r.StopAt = int(t.Group.First(float64(r.StopAt))[0]) // others may read the records late
+		return nil
+	}))
 }
 
 // due reports whether the eigenvalues, one for each epoch so far, have grown too fast (RobustDARTS).
@@ -100,7 +103,8 @@ func due(s configs.EarlyStop, values []float64) bool {
 }
 
 // Eigenvalue returns the dominant eigenvalue of the Hessian of the validation loss (cross-entropy
-// alone) with respect to the architecture parameters, by power iteration. A product with the Hessian
+// alone) with respect to the architecture parameters, by power iteration; with several processes, of the mean loss of the
+// images of all. A product with the Hessian
 // is a central difference of gradients over a step of 0.01. The step is long enough for float32, and
 // kinks of ReLU within it count as curvature. Weights, statistics and parameters are left unchanged.
 func (n *Supernet) Eigenvalue(valid Sample) float64 {
@@ -155,7 +159,9 @@ func (n *Supernet) curve(valid Sample, params, here, v []torch.Tensor, h float64
 		torch.CopyAll(params, here)
 		torch.AddAll(params, v, torch.Full(n.Arch.Store.Options(), h))
 		logits := n.logits(&nn.Ctx{Train: true, Recompute: n.Recompute, Path: n.Path}, valid.Images, n.Arch.Mix(true))
-		return torch.Grad(torch.CrossEntropy(logits, valid.Labels, 0), params)
+		grads := torch.Grad(part(torch.CrossEntropy(logits, valid.Labels, 0), n.inputs(valid)), params)
+		n.Member.Sum(grads)
+		return grads
 	}
 	up, down := slope(h), slope(-h)
 	out := make([]torch.Tensor, len(params))

@@ -203,7 +203,7 @@ func TestLatencyComesBack(t *testing.T) {
 		}
 		defer tk.Free()
 		tk.dir = d
-		if err := torch.Do(func(*torch.Scope) error { _, _, err := tk.restore(); return err }); err != nil {
+		if err := torch.Do(func(*torch.Scope) error { _, _, err := tk.join(); return err }); err != nil {
 			t.Fatal(err)
 		}
 		return tk.net.theta

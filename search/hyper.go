@@ -11,7 +11,8 @@ import (
 
 // HyperGrad returns the gradient of the architecture's loss on valid with respect to the architecture
 // parameters, in the order of their store, and the loss. rate is the learning rate of the next step of
-// the weights, on train. The gradient is that of the loss scaled by b.Arch.Scaler. Weights,
+// the weights, on train. The gradient is that of the loss scaled by b.Arch.Scaler; with several processes, that of the mean
+// loss of the images of all, while the loss is that of the images of this one. Weights,
 // architecture and the states of the optimizers are the same before and after, bit for bit.
 type HyperGrad func(b *Bilevel, rate float64, train, valid Sample) ([]torch.Tensor, Losses)
 
@@ -20,12 +21,14 @@ var orders = map[configs.Order]HyperGrad{configs.FirstOrder: FirstOrder, configs
 // FirstOrder is the HyperGrad that treats the weights as constants. It computes no gradient of the
 // weights. Batch norms update their running statistics with the validation batch.
 func FirstOrder(b *Bilevel, _ float64, _, valid Sample) ([]torch.Tensor, Losses) {
-	made := b.archs.Call(nil, []torch.Tensor{valid.Images, valid.Labels}, func(in []torch.Tensor) []torch.Tensor {
-		l := b.Net.ArchLoss(Sample{in[0], in[1]})
+	made := b.archs.Call(nil, b.Net.inputs(valid), func(in []torch.Tensor) []torch.Tensor {
+		l := b.Net.ArchLoss(Sample{Images: in[0], Labels: in[1]})
+		mine := part(l.Total, in)
 		b.Phase.End("alpha forward")
-		return append([]torch.Tensor{l.Total, l.Classification, l.Depth, l.Complexity}, b.Arch.Scaler.Grad(l.Total, b.Arch.Params)...)
+		return append([]torch.Tensor{l.Total, l.Classification, l.Depth, l.Complexity}, b.Arch.Scaler.Grad(mine, b.Arch.Params)...)
 	})
 	b.Phase.End("alpha backward")
+	b.Net.Member.Reduce(made[4:], valid.Share)
 	return made[4:], Losses{made[0], made[1], made[2], made[3]}
 }
 
@@ -44,16 +47,22 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 	defer preserve(n.Weights)()
 	params, arch := b.Weights.Params, b.Arch.Params
 	here := torch.CloneAll(params)
+	// grad returns the gradients of the mean loss of the images of all processes.
+	grad := func(loss torch.Tensor, of Sample, params []torch.Tensor) []torch.Tensor {
+		grads := torch.Grad(part(loss, n.inputs(of)), params)
+		n.Member.Sum(grads)
+		return grads
+	}
 
 	// The gradient of L_valid(w') with respect to alpha and w', the weights after the step on train.
 	torch.Within(func(*torch.Scope) {
 		loss, _ := n.WeightLoss(train)
-		if err := optim.LookAhead(b.Weights.Optimizer, []float64{rate}, torch.Grad(loss, params)); err != nil {
+		if err := optim.LookAhead(b.Weights.Optimizer, []float64{rate}, grad(loss, train, params)); err != nil {
 			panic(err) // its own state fits
 		}
 	})
 	losses = n.ArchLoss(valid)
-	grads := torch.Grad(losses.Total, slices.Concat(arch, params))
+	grads := grad(losses.Total, valid, slices.Concat(arch, params))
 	hyper, v := grads[:len(arch)], grads[len(arch):]
 
 	// Subtract the learning rate times the mixed second derivative of L_train along v. The norm stays on
@@ -65,7 +74,7 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 		torch.CopyAll(params, here)
 		torch.AddAll(params, v, step.MulScalar(sign))
 		logits := n.logits(n.learning(), train.Images, n.Arch.Mix(true))
-		return torch.Grad(torch.CrossEntropy(logits, train.Labels, 0), arch)
+		return grad(torch.CrossEntropy(logits, train.Labels, 0), train, arch)
 	}
 	up, down := slope(1), slope(-1)
 	factor := norm.MulScalar(-rate / (2 * radius))

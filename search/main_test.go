@@ -24,13 +24,7 @@ var tiny = layer.Shape{C: 3, H: 8, W: 8}
 // little returns the settings of a search of that kind that is small enough for finite differences.
 func little(t *testing.T, k configs.Kind) (configs.SearchSection, plan.Macro, space.Space) {
 	t.Helper()
-	c := configs.DefaultSearchSection(k)
-	c.Nodes = 2
-	c.CellPrimitives = []string{"none", "skip_connect", "sep_conv_3x3", "avg_pool_3x3"}
-	c.Lengths, c.MinCells, c.Cells = []int{3, 2, 3}, 2, littleCells(t)
-	if k == configs.DistributionSearch {
-		c.Theta = configs.ThetaFLOPs
-	}
+	c := littleSection(k, littleCells(t))
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -41,20 +35,36 @@ func little(t *testing.T, k configs.Kind) (configs.SearchSection, plan.Macro, sp
 	return c, macro(4, 5), s
 }
 
+// littleSection returns the settings of that search, with the cells of a file.
+func littleSection(k configs.Kind, cells string) configs.SearchSection {
+	c := configs.DefaultSearchSection(k)
+	c.Nodes = 2
+	c.CellPrimitives = []string{"none", "skip_connect", "sep_conv_3x3", "avg_pool_3x3"}
+	c.Lengths, c.MinCells, c.Cells = []int{3, 2, 3}, 2, cells
+	if k == configs.DistributionSearch {
+		c.Theta = configs.ThetaFLOPs
+	}
+	return c
+}
+
 // littleCells returns a file with a genotype of two cells of two nodes each.
 func littleCells(t *testing.T) string {
 	t.Helper()
+	file := filepath.Join(t.TempDir(), "little.yaml")
+	if err := writeLittleCells(file); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func writeLittleCells(file string) error {
 	cell := genotype.DAG{Out: []int{2, 3}, Nodes: []genotype.Node{
 		{In: []genotype.Edge{{From: 0, Op: "skip_connect"}, {From: 1, Op: "sep_conv_3x3"}}},
 		{In: []genotype.Edge{{From: 0, Op: "dil_conv_3x3"}, {From: 2, Op: "skip_connect"}}},
 	}}
 	g := genotype.Genotype{Version: 1, Name: "little", Cells: map[string]genotype.DAG{"normal": cell, "reduce": cell}}
 	var text bytes.Buffer
-	file := filepath.Join(t.TempDir(), "little.yaml")
-	if err := errors.Join(g.Encode(&text), os.WriteFile(file, text.Bytes(), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	return file
+	return errors.Join(g.Encode(&text), os.WriteFile(file, text.Bytes(), 0o600))
 }
 
 // learning calls f with a supernet for tiny images and its optimizers. It fails if a tensor is left.
@@ -75,7 +85,7 @@ func sample(n int64) Sample {
 	for i := range labels {
 		labels[i] = int64(i*7) % 10
 	}
-	return Sample{torch.Randn(double, n, tiny.C, tiny.H, tiny.W), torchtest.Int64s(labels, n)}
+	return Sample{Images: torch.Randn(double, n, tiny.C, tiny.H, tiny.W), Labels: torchtest.Int64s(labels, n)}
 }
 
 // snapshot returns all weights and architecture parameters, with or without the running statistics.

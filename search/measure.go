@@ -8,7 +8,6 @@ import (
 
 	"hdas/configs"
 	"hdas/estimate"
-	"hdas/metric"
 	"hdas/models/plan"
 	"hdas/run"
 	"hdas/search/space"
@@ -39,12 +38,13 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	s.Config.Theta = configs.ThetaOne // latencies are measured once, and the time of a step does not depend on them
 	start := func(batch int) (*task, error) {
 		of := s
+		of.Group = nil // what is measured is this process
 		of.Config.Batch = batch
 		of.Train, of.Valid, of.Test = s.Train.Measuring(batch), s.Valid.Measuring(batch), s.Test.Measuring(2*batch)
 		return start(of)
 	}
 	r := estimate.Run{
-		Name: fmt.Sprintf("%s search", s.Config.Kind), Key: "search.batch", Less: s.Less(), Weights: weights, Arch: arch, Batch: s.Config.Batch,
+		Name: fmt.Sprintf("%s search", s.Config.Kind), Key: "search.batch", Less: s.Less(), Weights: weights, Arch: arch, Batch: s.Config.Batch / s.Group.World(),
 		MACs: network.Cost.Add(network.CandidateCost).MACs, Cells: len(slices.Collect(network.AllCells())),
 		Images: min(s.Train.Dataset.Len(), s.Valid.Dataset.Len()), Steps: min(s.Train.Batches(), s.Valid.Batches()), Evaluations: s.Test.Batches(),
 		Phases: []estimate.Phase{{Epochs: s.Config.Epochs - s.Config.Alpha.Warmup, At: s.Config.Epochs - 1}},
@@ -103,8 +103,7 @@ func (t *task) eigenvalueTime(ctx context.Context) (s estimate.Seconds, err erro
 		}
 		var one float64
 		err := torch.Do(func(*torch.Scope) error {
-			var valid Sample
-			valid.Images, valid.Labels = metric.Tensors(b, t.Options)
+			valid := t.sample(b, 0)
 			for range 2 {
 				began := time.Now()
 				t.net.eigenvalue(valid, eigenvalueStep, 1)

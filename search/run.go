@@ -14,8 +14,10 @@ import (
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/models/plan"
+	"hdas/parallel"
 	"hdas/run"
 	"hdas/torch"
+	"hdas/torch/dist"
 	"hdas/torch/kernel"
 	"hdas/torch/optim/schedule"
 )
@@ -35,11 +37,20 @@ type Setup struct {
 	Resolved     []byte            // the whole configuration as YAML, stored in the checkpoint
 	Basis        *run.Basis        // what the run was begun with, stored in the checkpoint; nil if unknown
 	Note         func(text string) // called with what a user should know of a resumed run, one sentence; may be nil
+	// Group is the processes that search together, each with loaders of its own rank; nil: one process. Config is that of all
+	// together, and the batches of Train and Valid are this process' parts of those of a step.
+	Group *dist.Group
+}
+
+// Divides returns a *setting.Fault if the processes of a group, which may be nil, cannot search together with those settings.
+func Divides(c configs.SearchSection, g *dist.Group) error {
+	return parallel.Divides("search.batch", c.Batch, g)
 }
 
 // validate returns all faults of the settings, with keys of the section "search".
 func (s Setup) validate() error {
-	return setting.In("search", errors.Join(s.Config.Validate(), s.Config.Fits(s.Macro.Channels, s.Autocast != torch.Float32)))
+	return errors.Join(setting.In("search", errors.Join(s.Config.Validate(), s.Config.Fits(s.Macro.Channels, s.Autocast != torch.Float32))),
+		Divides(s.Config, s.Group))
 }
 
 // Less names the settings with which the search would need less memory.
@@ -88,13 +99,17 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 		Images: s.Config.Batch, Memory: memory,
 		Diverged: "the search has diverged; lower search.weights.lr, search.alpha.lr or search.weights.clip"}
 	err = torch.Do(func(*torch.Scope) (err error) {
-		span.Epoch, span.Batch, err = t.restore()
+		span.Epoch, span.Batch, err = t.join()
 		return err
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	if err := run.Loop(ctx, dir, t, span, observe); err != nil {
+	err = run.Loop(t.member.Follow(ctx), dir, t, span, observe)
+	if err == nil || errors.Is(err, run.ErrStopped) {
+		err = errors.Join(err, t.member.Written())
+	}
+	if err != nil {
 		return Result{}, err
 	}
 	return t.result()
@@ -116,6 +131,7 @@ func (s Setup) image() layer.Shape {
 type task struct {
 	Setup
 	dir    *run.Dir
+	member *parallel.Member
 	net    *Supernet
 	image  layer.Shape
 	learn  *Bilevel
@@ -135,14 +151,19 @@ func start(s Setup) (t *task, err error) {
 		return nil, err
 	}
 	w := s.Config.Weights
-	t = &task{Setup: s, best: -1, image: s.image(),
+	t = &task{Setup: s, member: parallel.New(s.Group), best: -1, image: s.image(),
 		rate: schedule.Cosine(w.LR, w.MinLR, s.Config.Epochs)}
 	err = torch.Do(func(*torch.Scope) (err error) {
 		torch.Seed(s.Seed)
-		if t.net, err = NewSupernet(sp, s.Config, s.Macro, t.image, s.Options); err != nil {
+		c := s.Config
+		c.Batch /= s.Group.World()
+		if s.Group.Rank() > 0 && c.Theta == configs.ThetaLatency {
+			c.Theta = configs.ThetaOne // rank 0 measures
+		}
+		if t.net, err = NewSupernet(sp, c, s.Macro, t.image, s.Options); err != nil {
 			return err
 		}
-		t.net.Path, t.net.Autocast = s.Path, s.Autocast
+		t.net.Path, t.net.Autocast, t.net.Member = s.Path, s.Autocast, t.member
 		t.learn = NewBilevel(t.net)
 		if s.Autocast == torch.Float16 {
 			t.learn.Arch.ScaleLosses()
@@ -176,6 +197,10 @@ type pair struct{ train, valid datasets.Batch }
 
 // Batches yields pairs of batches, one from each half of the data.
 func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[pair, error] {
+	return parallel.Agreed(t.member, t.pairs(ctx, epoch, from), func(p pair) []datasets.Batch { return []datasets.Batch{p.train, p.valid} })
+}
+
+func (t *task) pairs(ctx context.Context, epoch, from int) iter.Seq2[pair, error] {
 	return func(yield func(pair, error) bool) {
 		if from == 0 {
 			torch.Do(func(*torch.Scope) error { t.meter.Reset(); return nil })
@@ -197,11 +222,17 @@ func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[pair, err
 // Step updates the architecture on the validation batch, except in the warm-up epochs, and then the
 // weights on the training batch. It returns the losses and gradient norms.
 func (t *task) Step(epoch int, p pair) []run.Scalar {
-	o := t.Options
-	var valid, train Sample
-	valid.Images, valid.Labels = metric.Tensors(p.valid, o)
-	train.Images, train.Labels = metric.Tensors(p.train, o)
+	train, valid := t.sample(p.train, 0), t.sample(p.valid, 1)
 	f := t.learn.Step(t.rate(epoch), epoch >= t.Config.Alpha.Warmup, train, valid)
-	t.meter.Add(f.Train, f.Logits, train.Labels)
+	if !p.train.Blank {
+		t.meter.Add(f.Train, f.Logits, train.Labels)
+	}
 	return f.Scalars()
+}
+
+// sample returns the tensors of batch i of the step.
+func (t *task) sample(b datasets.Batch, i int) (s Sample) {
+	s.Images, s.Labels = metric.Tensors(b, t.Options)
+	s.Share = t.member.Share(i)
+	return s
 }

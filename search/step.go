@@ -63,7 +63,8 @@ func (b *Bilevel) Free() {
 
 // Step runs one bilevel step and returns its losses, gradient norms and logits, which belong to the
 // innermost scope. If architecture is true, it first updates the architecture parameters on valid. Then
-// it updates the weights on train with the learning rate `rate`.
+// it updates the weights on train with the learning rate `rate`. With several processes the losses and the logits are
+// those of the images of this one, and the norms are of the gradients of all.
 func (b *Bilevel) Step(rate float64, architecture bool, train, valid Sample) (f StepResult) {
 	if architecture {
 		torch.Within(func(s *torch.Scope) {
@@ -79,13 +80,15 @@ func (b *Bilevel) Step(rate float64, architecture bool, train, valid Sample) (f 
 		})
 	}
 	torch.Within(func(s *torch.Scope) {
-		made := b.steps.Call(nil, []torch.Tensor{train.Images, train.Labels}, func(in []torch.Tensor) []torch.Tensor {
-			loss, logits := b.Net.WeightLoss(Sample{in[0], in[1]})
+		made := b.steps.Call(nil, b.Net.inputs(train), func(in []torch.Tensor) []torch.Tensor {
+			loss, logits := b.Net.WeightLoss(Sample{Images: in[0], Labels: in[1]})
+			mine := part(loss, in)
 			b.Phase.End(optim.Forward)
-			return append([]torch.Tensor{loss.Detach(), logits.Detach()}, b.Weights.Gradient(loss)...)
+			return append([]torch.Tensor{loss.Detach(), logits.Detach()}, b.Weights.Gradient(mine)...)
 		})
 		b.Phase.End(optim.Backward)
 		f.Train, f.Logits = made[0], made[1]
+		b.Net.Member.Reduce(made[2:], train.Share)
 		f.Norm = b.Weights.Step([]float64{rate}, made[2:])
 		b.Phase.End("optimizer")
 		for _, t := range []torch.Tensor{f.Train, f.Norm, f.Logits} {

@@ -10,6 +10,7 @@ import (
 	"hdas/models"
 	"hdas/models/layer"
 	"hdas/models/plan"
+	"hdas/parallel"
 	"hdas/search/space"
 	"hdas/torch"
 	"hdas/torch/kernel"
@@ -27,8 +28,10 @@ type Supernet struct {
 	Path kernel.Path
 	// Autocast is the type of the convolutions while learning; Float32: that of the weights.
 	Autocast torch.DType
-	theta    []float64
-	config   configs.SearchSection
+	// Member is this process as one of those that search together, each on its part of the batches.
+	Member *parallel.Member
+	theta  []float64
+	config configs.SearchSection
 }
 
 // NewSupernet returns a supernet with new weights and architecture parameters, for images of that
@@ -76,7 +79,28 @@ func (n *Supernet) logits(c *nn.Ctx, images torch.Tensor, mix *nn.Mix) torch.Ten
 }
 
 // Sample is a batch of images (N,C,H,W) and labels (N).
-type Sample struct{ Images, Labels torch.Tensor }
+type Sample struct {
+	Images, Labels torch.Tensor
+	Share          float64 // of this process in the batch of all processes; not used in a single process
+}
+
+// inputs returns what a pass on a sample reads: images, labels and, with several processes, its share.
+func (n *Supernet) inputs(s Sample) []torch.Tensor {
+	in := []torch.Tensor{s.Images, s.Labels}
+	if n.Member != nil {
+		o := n.Weights.Options()
+		in = append(in, o.Device.FromFloat64([]float64{s.Share}).To(o.DType))
+	}
+	return in
+}
+
+// part returns what inputs add to the mean of a loss over the images of all processes.
+func part(loss torch.Tensor, inputs []torch.Tensor) torch.Tensor {
+	if len(inputs) < 3 {
+		return loss
+	}
+	return loss.Mul(inputs[2])
+}
 
 // ArchLoss returns the loss of the architecture, with its parts, on a batch of validation data (H-DAS
 // eq. 6).

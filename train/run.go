@@ -17,6 +17,7 @@ import (
 	"hdas/model"
 	"hdas/models/genotype"
 	"hdas/models/plan"
+	"hdas/parallel"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/dist"
@@ -104,20 +105,29 @@ func Run(ctx context.Context, s Setup, dir *run.Dir, observe func(run.Progress))
 		return last, err
 	}
 	t.dir = dir
-	ctx = t.follow(ctx)
+	ctx = t.member.Follow(ctx)
 	defer t.Free()
 	span := run.Span{Epochs: s.Config.Epochs, Batches: s.Train.Batches(), Epoch: epoch, Batch: batch, Every: s.Config.CheckpointSteps, Defer: s.Options.Device.IsCUDA(),
 		Images: s.Config.Batch * s.Config.Accumulate, Memory: memory,
 		Diverged: "the network has diverged; lower train.lr or train.clip"}
 	err = run.Loop(ctx, dir, t, span, observe)
 	if err == nil || errors.Is(err, run.ErrStopped) {
-		err = errors.Join(err, t.written())
+		err = errors.Join(err, t.member.Written())
 	}
 	if err != nil {
 		return last, err
 	}
 	err = dir.Records(func(line []byte) error { return json.Unmarshal(line, &last) })
 	return last, err
+}
+
+// Divides returns a *setting.Fault if the processes of a group, which may be nil, cannot train together with those
+// settings.
+func Divides(c configs.TrainSection, g *dist.Group) error {
+	if g != nil && c.Probe {
+		return &setting.Fault{Key: "train.probe", Value: true, Why: "is for one process"}
+	}
+	return parallel.Divides("train.batch", c.Batch, g)
 }
 
 // task is a running training; it implements run.Task.
@@ -130,7 +140,7 @@ type task struct {
 	rate      schedule.Schedule
 	meter     metric.Meter
 	average   *optim.Average // of the weights; nil without one
-	shared    shared
+	member    *parallel.Member
 	done      int     // steps that were taken, of all epochs
 	best      float64 // highest accuracy on the validation part
 	bestEpoch int     // its epoch, from 0
@@ -140,7 +150,7 @@ type task struct {
 // which may be nil, or 0. The caller calls Free.
 func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 	d := model.Describe(s.Macro, s.Train.Dataset.Info(), s.Data)
-	t = &task{Setup: s, rate: Rate(s.Config, max(1, s.Train.Batches()))}
+	t = &task{Setup: s, member: parallel.New(s.Group), rate: Rate(s.Config, max(1, s.Train.Batches()))}
 	if t.recompute, err = kernel.ParseRecompute(s.Config.Recompute); err != nil {
 		return nil, 0, 0, err
 	}
@@ -150,6 +160,7 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 			return err
 		}
 		t.step = NewStepper(t.model.Net, t.model.Weights, s.Config)
+		t.step.Member = t.member
 		if s.Autocast == torch.Float16 {
 			t.step.ScaleLosses()
 		}
@@ -170,8 +181,8 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 		if resumed {
 			epoch, batch, err = t.restore(c)
 		}
-		if err == nil && s.Group != nil {
-			err = t.join(epoch, batch)
+		if err == nil {
+			err = t.member.Join(s.Seed, epoch, batch, !s.Config.FreezeNorm, t.model.Weights)
 		}
 		return err
 	})
@@ -205,7 +216,7 @@ func (t *task) Batches(ctx context.Context, epoch, from int) iter.Seq2[datasets.
 		torch.Do(func(*torch.Scope) error { t.meter.Reset(); return nil })
 	}
 	t.done = epoch*t.Train.Batches() + from
-	return t.agreed(t.Train.Epoch(ctx, epoch, from))
+	return parallel.Agreed(t.member, t.Train.Epoch(ctx, epoch, from), func(b datasets.Batch) []datasets.Batch { return []datasets.Batch{b} })
 }
 
 // Rate returns the learning rate.
@@ -272,7 +283,7 @@ func (t *task) EndEpoch(ctx context.Context, epoch int) (any, bool, error) {
 	}
 	err := torch.Do(func(*torch.Scope) error {
 		r.Train = t.meter.Total(t.Group)
-		return t.sameWeights()
+		return t.member.Same()
 	})
 	if err = errors.Join(err, r.Train.Finite(), r.Test.Finite()); err == nil {
 		err = writeEvaluation(t.dir, r, tally, t.model.Classes)

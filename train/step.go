@@ -5,6 +5,7 @@ import (
 
 	"hdas/configs"
 	"hdas/models"
+	"hdas/parallel"
 	"hdas/torch"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
@@ -14,8 +15,9 @@ import (
 type Stepper struct {
 	*optim.Learner
 	Net             *models.Network
-	AuxiliaryWeight float64     // weight of the auxiliary head's loss
-	Phase           optim.Phase // called with the names Phases
+	AuxiliaryWeight float64          // weight of the auxiliary head's loss
+	Phase           optim.Phase      // called with the names Phases
+	Member          *parallel.Member // this process as one of those that take the steps together, each on its part of the batches
 
 	passes  *torch.Replayer // of the forward and backward pass of a part
 	factors []float64       // of the learning rates of the groups
@@ -102,7 +104,7 @@ type Part struct {
 	// Loss returns the loss of logits (N,Classes); it is also called for those of the auxiliary head. It depends on
 	// nothing else that changes from step to step.
 	Loss  func(in []torch.Tensor, logits torch.Tensor) torch.Tensor
-	Share float64 // of this part in the batch; the shares of a batch add up to 1
+	Share float64 // of this part in the batch of this process; the shares of a batch add up to 1
 }
 
 // Take runs one step on a batch with that learning rate and returns the loss, with that of the auxiliary head, and
@@ -112,43 +114,45 @@ func (s Stepper) Take(c *nn.Ctx, rate float64, p Part) (total, logits torch.Tens
 	return total, logits
 }
 
-// Accumulate runs one step on a batch in parts, whose gradients are added up, and returns the loss of the batch and
-// the gradient norm before clipping, both detached. part returns part i; seen is called with its loss and its logits, both detached, which are freed
-// after it if there are several parts.
+// Accumulate runs one step on a batch in parts, whose gradients are added up, also over processes, and returns the loss of
+// the batch of this process and the gradient norm before clipping, both detached. part returns part i; seen is called with
+// its loss and its logits, both detached, which are freed after it if there are several parts.
 func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int) Part, seen func(loss, logits torch.Tensor)) (total, norm torch.Tensor) {
 	s.Params = s.all
 	if c.Frozen {
 		s.Params = s.head
 	}
 	o := torch.Options{DType: s.all[0].DType(), Device: s.all[0].Device()}
+	shared := parts > 1 || s.Member != nil
 	if parts > 1 {
 		total = torch.Zeros(o)
 	}
 	grads := s.Sum(parts, func(i int) []torch.Tensor {
 		p := part(i)
 		in := p.In
-		if parts > 1 {
-			in = append(in, o.Device.FromFloat64([]float64{p.Share}).To(o.DType))
+		if shared {
+			in = append(in, o.Device.FromFloat64([]float64{p.Share * s.Member.Share(0)}).To(o.DType))
 		}
 		made := s.passes.Call(passKey{c.DropPath, c.Frozen}, in, func(in []torch.Tensor) []torch.Tensor {
 			logits, aux := s.Net.Forward(c, in[0])
 			loss := s.total(logits, aux, func(logits torch.Tensor) torch.Tensor { return p.Loss(in, logits) })
-			share := loss // of the loss of the batch
-			if parts > 1 {
+			share := loss // of the loss of the batch of all processes
+			if shared {
 				share = loss.Mul(in[len(in)-1])
 			}
 			s.Phase.End(optim.Forward)
-			return append([]torch.Tensor{loss.Detach(), logits.Detach(), share.Detach()}, s.Gradient(share)...)
+			return append([]torch.Tensor{loss.Detach(), logits.Detach()}, s.Gradient(share)...)
 		})
 		s.Phase.End(optim.Backward)
 		seen(made[0], made[1])
 		if parts == 1 {
 			total = made[0]
 		} else {
-			torch.NoGrad(func() { total.Add_(made[2]) })
+			torch.NoGrad(func() { total.Add_(made[0].MulScalar(p.Share)) })
 		}
-		return made[3:]
+		return made[2:]
 	})
+	s.Member.Reduce(grads, s.Member.Share(0))
 	rates := make([]float64, len(s.factors))
 	for i, factor := range s.factors {
 		rates[i] = rate * factor

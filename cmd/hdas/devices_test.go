@@ -151,7 +151,4 @@ func TestDevicesRefused(t *testing.T) {
 			t.Errorf("%v: exit %d, %s", args, code, errs)
 		}
 	}
-	if code, _, errs := call(t, "search", "cell", "--config", "tiny-cell", "--devices", "cpu,cpu"); code != exitUsage || !strings.Contains(errs, "--seeds N") {
-		t.Errorf("a search: exit %d, %s", code, errs)
-	}
 }

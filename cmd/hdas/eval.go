@@ -17,6 +17,7 @@ import (
 func (p *program) eval() *cobra.Command {
 	var t lab.EvalOptions
 	var top []int
+	var n int // processes
 	c := &cobra.Command{
 		Use: "eval RUN|CHECKPOINT", Short: "Evaluate a trained network",
 		Long: `Evaluate a trained network on the data set that it was trained on. No other
@@ -35,28 +36,31 @@ confidence and accuracy over 15 equally wide bins of the confidence.`,
 			if slices.ContainsFunc(top, func(k int) bool { return k < 1 || k > 10 }) {
 				return usageError{fmt.Errorf("--top %v: each is to be in 1..10", top)}
 			}
-			r, err := lab.Evaluate(c.Context(), a[0], t, p.watch())
-			if err != nil {
-				return err
-			}
-			return p.print(r, func(w io.Writer) {
-				of := ""
-				if !r.Training.Done {
-					of = fmt.Sprintf(" after %s (the training has not ended)", r.Training)
+			return p.inProcesses(c, n, nil, "", nil, false, func(m member) error {
+				r, err := lab.Evaluate(c.Context(), a[0], t, m.watch(p.watch()))
+				if err != nil {
+					return err
 				}
-				fmt.Fprintf(w, "%s%s on %s, %s: top-1 %s, top-5 %s, loss %.4f over %d images\n",
-					plain(r.Genotype), of, r.Dataset, r.Split, percent(r.Top1), percent(r.Top5), r.Loss, r.Samples)
-				writeReport(w, r.Report, top)
-			}, afterTraining(a[0])[1:3]...)
+				return p.print(r, func(w io.Writer) {
+					of := ""
+					if !r.Training.Done {
+						of = fmt.Sprintf(" after %s (the training has not ended)", r.Training)
+					}
+					fmt.Fprintf(w, "%s%s on %s, %s: top-1 %s, top-5 %s, loss %.4f over %d images\n",
+						plain(r.Genotype), of, r.Dataset, r.Split, percent(r.Top1), percent(r.Top5), r.Loss, r.Samples)
+					writeReport(w, r.Report, top)
+				}, afterTraining(a[0])[1:3]...)
+			})
 		},
 	}
 	p.acceptsData(c)
 	f := c.Flags()
 	machineFlags(f, &t.Device, &t.Threads)
 	dataFlag(f, &t.DataDir)
-	f.IntVar(&t.Batch, "batch", 128, "images in a batch")
+	f.IntVar(&t.Batch, "batch", 128, "images in a batch, of each process")
 	f.BoolVar(&t.Skip, "skip-damaged", false, "skip image files that cannot be decoded, and print their names")
 	emaFlag(c, &t.EMA)
+	p.severalFlags(c, &n)
 	f.IntSliceVar(&top, "top", nil, "print also the accuracy of the k most likely classes, for each of these k, 1 to 10 (--json has all)")
 	f.StringVar(&t.Split, "split", datasets.Test, "train, validation (of a training with data.validation) or test")
 	return c

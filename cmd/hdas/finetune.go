@@ -41,17 +41,12 @@ are computed once: a baseline in a small part of the time.`,
   hdas finetune runs/trained --data-dir photos --probe --out runs/probe`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, a []string) error {
-			if err := alone("hdas finetune"); err != nil {
-				return err
-			}
-			if err := t.many.check(p, c, "", 1, &t.place); err != nil {
-				return err
-			}
 			if t.resume == (len(a) == 1) {
 				return usageError{errors.New("name either a network to train further, or a training to resume by --resume --out DIR")}
 			}
+			in := func(f func(m member) error) error { return p.inProcesses(c, t.n, &t.many, "", &t.place, t.dry, f) }
 			if t.resume {
-				return p.runTraining(c, &t, member{}, "finetune", nil)
+				return in(func(m member) error { return p.runTraining(c, &t, m, "finetune", nil) })
 			}
 			if !c.Flags().Changed("config") {
 				t.File = "finetune"
@@ -63,13 +58,13 @@ are computed once: a baseline in a small part of the time.`,
 				t.Set = append(t.Set, "train.init_ema=true")
 			}
 			if f.genotype != "" {
-				return p.finetuneImported(c, &t, f, a[0])
+				return in(func(m member) error { return p.finetuneImported(c, &t, f, m, a[0]) })
 			}
 			if err := ownCheckpoint(a[0]); err != nil {
 				return usageError{err}
 			}
 			t.Set = append(t.Set, fmt.Sprintf("train.init=%q", a[0]))
-			return p.runTraining(c, &t, member{}, "finetune", nil)
+			return in(func(m member) error { return p.runTraining(c, &t, m, "finetune", nil) })
 		},
 	}
 	p.trainingFlags(c, &t)
@@ -113,7 +108,7 @@ func (f *importer) convert(file string) (imported string, err error) {
 }
 
 // finetuneImported trains further from a file of another program, whose checkpoint is kept in the folder of the run.
-func (p *program) finetuneImported(c *cobra.Command, t *trainer, f importer, file string) error {
+func (p *program) finetuneImported(c *cobra.Command, t *trainer, f importer, m member, file string) error {
 	imported, err := f.convert(file)
 	if err != nil {
 		return err
@@ -125,7 +120,7 @@ func (p *program) finetuneImported(c *cobra.Command, t *trainer, f importer, fil
 	}
 	t.Set = append(t.Set, fmt.Sprintf("train.init=%q", start))
 	kept := ""
-	err = p.runTraining(c, t, member{}, "finetune", func(d *run.Dir) error {
+	err = p.runTraining(c, t, m, "finetune", func(d *run.Dir) error {
 		data, err := filekind.Read(imported, 1<<40)
 		if err != nil {
 			return err

@@ -208,7 +208,7 @@ func writeTables(g recipe.Graph, t lab.Table) error {
 	if err != nil {
 		return err
 	}
-	folder := filepath.Join(g.Root, "tables")
+	folder := filepath.Join(g.Root, lab.TablesFolder)
 	stem := filepath.Join(folder, strings.Join(strings.FieldsFunc(t.Name+"-"+t.Scale, func(c rune) bool { return c == '/' || c == filepath.Separator }), "-"))
 	return errors.Join(os.MkdirAll(folder, 0o777), os.WriteFile(stem+".txt", text.Bytes(), 0o666), os.WriteFile(stem+".csv", comma.Bytes(), 0o666),
 		os.WriteFile(stem+".tex", tex.Bytes(), 0o666), os.WriteFile(stem+".json", append(all, '\n'), 0o666))

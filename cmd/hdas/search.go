@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -41,61 +40,63 @@ and its drawing.`,
 	return c
 }
 
+// searcher holds the flags and the inputs of a search.
+type searcher struct {
+	settings
+	place
+	dry    bool
+	many   seeds
+	n      int // processes
+	config configs.Search
+}
+
 func (p *program) searchKind(kind configs.Kind, short string) *cobra.Command {
-	var s settings
-	var r place
-	var many seeds
-	var dry bool
+	var s searcher
 	c := &cobra.Command{
 		Use: string(kind), Short: short, Args: args(cobra.NoArgs),
 		Example: fmt.Sprintf("  hdas search %s --config tiny-%s --out runs/%s", kind, kind, kind),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := alone("hdas search"); err != nil {
-				return err
-			}
-			if err := many.check(p, c, kind, 1, &r); err != nil {
-				return err
-			}
-			if many.n == 1 && len(p.devices) > 1 {
-				return usageError{errors.New("a search is computed on one device; --devices is for several: --seeds N")}
-			}
-			var config configs.Search
-			load := func() (data datasets.Spec, err error) {
-				config, err = configs.LoadSearch(kind, s.overrides(c))
-				return config.Data.Spec, err
-			}
-			if dry {
-				return p.dryRun(&r, load, func() (estimate.Estimate, error) {
-					if many.n > 1 {
-						return lab.EstimateSeeds(c.Context(), config, many.plan(), p.watch())
-					}
-					return lab.EstimateSearch(c.Context(), config, p.watch())
-				})
-			}
-			dir, err := r.open(c, &s, "search-"+string(kind), many.holding(), load)
-			if err != nil {
-				return err
-			}
-			defer dir.Close()
-			if many.n > 1 {
-				return p.searchSeeds(c, &s, config, many, dir)
-			}
-			found, err := lab.Search(c.Context(), config, dir, p.watchOf(&s))
-			if err != nil {
-				return err
-			}
-			return p.print(found, func(w io.Writer) { describeResult(w, found, dir) }, after(s.File, config, found, dir.Path())...)
+			return p.inProcesses(c, s.n, &s.many, kind, &s.place, s.dry, func(m member) error { return p.runSearch(c, kind, &s, m) })
 		},
 	}
-	s.flags(c)
-	r.flags(c)
+	s.settings.flags(c)
+	s.place.flags(c)
 	p.acceptsData(c)
 	p.logFlags(c)
-	many.flags(c)
-	p.devicesFlagOf(c, "each search of --seeds is on one of them")
-	dryFlag(c, &dry)
+	s.many.flags(c)
+	dryFlag(c, &s.dry)
 	p.partFlag(c)
+	p.severalFlags(c, &s.n)
 	return c
+}
+
+// runSearch runs a new search or resumes one, or several; s.many has been checked.
+func (p *program) runSearch(c *cobra.Command, kind configs.Kind, s *searcher, m member) error {
+	load := func() (data datasets.Spec, err error) {
+		s.config, err = configs.LoadSearch(kind, s.overrides(c))
+		return s.config.Data.Spec, err
+	}
+	if s.dry {
+		return p.dryRun(&s.place, load, func() (estimate.Estimate, error) {
+			if s.many.n > 1 {
+				return lab.EstimateSeeds(c.Context(), s.config, s.many.plan(), p.watch())
+			}
+			return lab.EstimateSearch(c.Context(), s.config, p.watch())
+		})
+	}
+	dir, err := m.open(c, &s.place, &s.settings, "search-"+string(kind), s.many.holding(), load)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if s.many.n > 1 {
+		return p.searchSeeds(c, &s.settings, s.config, s.many, dir)
+	}
+	found, err := lab.Search(c.Context(), s.config, dir, m.watch(p.watchOf(&s.settings)))
+	if err != nil {
+		return err
+	}
+	return p.print(found, func(w io.Writer) { describeResult(w, found, dir) }, after(s.File, s.config, found, dir.Path())...)
 }
 
 // partFlag is the flag of runs that are one of several seeds.

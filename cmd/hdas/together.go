@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hdas/configs"
 	"hdas/datasets"
 	"hdas/lab"
 	"hdas/lab/jobs"
@@ -59,12 +60,39 @@ func (p *program) placeOf(c *cobra.Command, processes int) (at launch.Place, sta
 func alone(what string) error {
 	at, err := launch.Find(os.Getenv)
 	if err == nil && at.World > 1 {
-		err = fmt.Errorf("%s has started %d processes, but %s is computed by one (hdas train by several)", at.By, at.World, what)
+		err = fmt.Errorf("%s has started %d processes, but %s is computed by one", at.By, at.World, what)
 	}
 	if err != nil {
 		return usageError{err}
 	}
 	return nil
+}
+
+// inProcesses runs f in each process of a run: in this one, in those that a launcher has started, or in n that it starts. If
+// the flags many ask for several runs, which are of that kind and in that place, it checks them and runs f in this process.
+// dry is whether only an estimate is asked for.
+func (p *program) inProcesses(c *cobra.Command, n int, many *seeds, kind configs.Kind, r *place, dry bool, f func(m member) error) error {
+	if many != nil {
+		if err := many.check(p, c, kind, n, r); err != nil {
+			return err
+		}
+		if many.n > 1 {
+			if err := alone(c.CommandPath() + " --seeds"); err != nil {
+				return err
+			}
+			return f(member{})
+		}
+	}
+	at, starts, err := p.placeOf(c, n)
+	switch {
+	case err != nil:
+		return err
+	case (starts || at.World > 1) && dry:
+		return usageError{errors.New("--dry-run is for one process; leave --processes, --devices, torchrun, srun or mpirun out")}
+	case starts:
+		return p.startProcesses(c.Context(), n)
+	}
+	return p.join(c.Context(), at, f)
 }
 
 // startProcesses runs this command line in n processes, or in one for each of --devices, and waits for them.
@@ -173,9 +201,12 @@ func (m member) open(c *cobra.Command, r *place, s *settings, name string, what 
 	return d, nil
 }
 
-// quietly leaves only what is wrong of what a process prints that is not rank 0.
-func (p *program) quietly(w lab.Watch) lab.Watch {
-	w.Begin, w.Several, w.Note, w.Measured = nil, nil, nil, nil
+// watch adds the group to w. Of what a process prints that is not rank 0, it leaves only what is wrong.
+func (m member) watch(w lab.Watch) lab.Watch {
+	w.Group, w.Local = m.group, m.Local
+	if m.Rank > 0 {
+		w.Begin, w.Several, w.Note, w.Measured = nil, nil, nil, nil
+	}
 	return w
 }
 

@@ -289,7 +289,7 @@ func TestProcessesRefused(t *testing.T) {
 	t.Setenv("LOCAL_RANK", "0")
 	t.Setenv("WORLD_SIZE", "2")
 	t.Setenv("MASTER_ADDR", "127.0.0.1")
-	for _, args := range [][]string{append(train, "--processes", "2"), {"search", "stage", "--config", "tiny-stage"}, {"finetune", "x"}, {"compare", "DARTS_V1"}} {
+	for _, args := range [][]string{append(train, "--processes", "2"), {"compare", "DARTS_V1"}} {
 		if code, _, errs := call(t, args...); code != exitUsage || !strings.Contains(errs, "torchrun has started") {
 			t.Errorf("%v: exit %d, %s", args, code, errs)
 		}

@@ -57,34 +57,13 @@ the preset imagenet, random resized crops and 100 epochs.`,
 			if t.resume && t.name != "" {
 				return usageError{errNoGenotype}
 			}
-			if err := t.many.check(p, c, "", t.n, &t.place); err != nil {
-				return err
-			}
-			if t.many.n > 1 {
-				if err := alone("hdas train --seeds"); err != nil {
-					return err
-				}
-				return p.runTraining(c, &t, member{}, "train", nil)
-			}
-			at, starts, err := p.placeOf(c, t.n)
-			switch {
-			case err != nil:
-				return err
-			case (starts || at.World > 1) && t.dry:
-				return usageError{errSeveral}
-			case starts:
-				return p.startProcesses(c.Context(), t.n)
-			}
-			return p.join(c.Context(), at, func(m member) error { return p.runTraining(c, &t, m, "train", nil) })
+			return p.inProcesses(c, t.n, &t.many, "", &t.place, t.dry, func(m member) error { return p.runTraining(c, &t, m, "train", nil) })
 		},
 	}
 	c.Flags().StringVar(&t.name, "genotype", "", "the genotype, if it is not an argument")
 	p.trainingFlags(c, &t)
-	p.severalFlags(c, &t.n)
 	return c
 }
-
-var errSeveral = errors.New("--dry-run is for one process; leave --processes, --devices, torchrun, srun or mpirun out")
 
 var errNoGenotype = errors.New("name either a genotype to train, as an argument or by --genotype, or a training to resume by --resume --out DIR")
 
@@ -96,6 +75,7 @@ func (p *program) trainingFlags(c *cobra.Command, t *trainer) {
 	p.logFlags(c)
 	dryFlag(c, &t.dry)
 	p.partFlag(c)
+	p.severalFlags(c, &t.n)
 }
 
 // load reads the configuration and the genotype.
@@ -137,7 +117,7 @@ func (p *program) runTraining(c *cobra.Command, t *trainer, m member, name strin
 		return err
 	}
 	defer dir.Close()
-	if begin != nil && !t.resume && !t.again {
+	if begin != nil && m.Rank == 0 && !t.resume && !t.again {
 		if err := begin(dir); err != nil {
 			return err
 		}
@@ -145,12 +125,7 @@ func (p *program) runTraining(c *cobra.Command, t *trainer, m member, name strin
 	if t.many.n > 1 {
 		return p.trainSeeds(c, t, dir)
 	}
-	w := p.watchOf(&t.settings)
-	w.Group, w.Local = m.group, m.Local
-	if p.quiet {
-		w = p.quietly(w)
-	}
-	last, err := lab.Train(c.Context(), t.config, t.g, dir, w)
+	last, err := lab.Train(c.Context(), t.config, t.g, dir, m.watch(p.watchOf(&t.settings)))
 	if err != nil {
 		return err
 	}

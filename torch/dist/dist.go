@@ -189,6 +189,14 @@ func (g *Group) Sum(numbers ...float64) (sums []float64) {
 	return sums
 }
 
+// First returns the numbers of rank 0.
+func (g *Group) First(numbers ...float64) []float64 {
+	if g.Rank() > 0 {
+		numbers = make([]float64, len(numbers))
+	}
+	return g.Sum(numbers...)
+}
+
 // Broadcast sets each tensor to that of rank 0, in place. Types and shapes are the same in all processes; undefined
 // tensors are left out.
 func (g *Group) Broadcast(ts []torch.Tensor) {

@@ -57,9 +57,6 @@ type Learner struct {
 	Scaler    *Scaler // loss scaling; nil for none
 	Clip      float64 // the gradient norm is clipped to this value; 0 means no clipping
 	ClipValue float64 // the elements of the gradient are clipped to [-ClipValue, ClipValue]; 0 means no clipping
-	// Reduce averages the gradients of several processes in place, before clipping. It is nil in a single
-	// process.
-	Reduce func(grads []torch.Tensor)
 	// Stepped is called after each optimizer step, for instance to average weights. It may be nil.
 	Stepped func()
 }
@@ -149,15 +146,12 @@ func (p Phase) End(name string) {
 	}
 }
 
-// Step reduces, unscales and clips grads in place and takes a step of the optimizer. It returns the
+// Step unscales and clips grads in place and takes a step of the optimizer. It returns the
 // gradient norm before clipping, a scalar tensor owned by the innermost scope. With a Scaler, a step whose
 // gradient is not finite leaves parameters and state as they are, bit for bit, and the norm is 0. Whether it
 // is finite is known on the device alone, so that Stepped is called all the same.
 func (l *Learner) Step(rates []float64, grads []torch.Tensor) (norm torch.Tensor) {
 	torch.FlattenLike(grads, l.Params)
-	if l.Reduce != nil {
-		l.Reduce(grads)
-	}
 	finite := l.Scaler.Unscale(grads)
 	if l.Clip > 0 {
 		norm = torch.ClipGradNorm(grads, l.Clip)
