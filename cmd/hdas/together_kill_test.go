@@ -36,7 +36,7 @@ func ranks(t *testing.T, parent int) map[string]int {
 // exact is a training of a second, with a checkpoint after each of its steps, of which a resumed one has the same numbers:
 // without drop path.
 func exact(images, out string) []string {
-	return append([]string{"train", "DARTS_V1", "--threads", "1"}, sized(images, out, "--set", "train.drop_path=0", "--set", "train.epochs=2", "--set", "train.checkpoint_steps=1")...)
+	return append([]string{"train", "DARTS_V1", "--device", "cpu", "--threads", "1"}, sized(images, out, "--set", "train.drop_path=0", "--set", "train.epochs=2", "--set", "train.checkpoint_steps=1")...)
 }
 
 // A training in two processes, of which one is killed at random instants and which goes on each time with the same command,

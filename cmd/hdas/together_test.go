@@ -260,7 +260,7 @@ func TestProcessesOfMPI(t *testing.T) {
 		t.Errorf("%d processes", last.Processes)
 	}
 
-	c, text = begin(long(images, filepath.Join(folder, "killed")))
+	c, text = begin(long(images, filepath.Join(folder, "killed"), "--device", "cpu"))
 	pids := begun(t, c, text, filepath.Join(folder, "killed"))
 	if len(pids) != 2 {
 		t.Fatalf("%d processes", len(pids))

@@ -41,14 +41,7 @@ func collectives(g *dist.Group) error {
 	before := torch.Live()
 	var fault error
 	torch.Within(func(*torch.Scope) {
-		d := torchtest.Device()
-		gpus := 0
-		if d.IsCUDA() {
-			gpus = torch.CUDADevices()
-		}
-		if g.Rank() < gpus {
-			d = torch.CUDA(g.Rank())
-		}
+		d, gpus := torchtest.DeviceOf(g.Rank())
 		if why := g.Use(d); (why == "") != (g.World() <= gpus) { // by NCCL, if each process has a GPU of its own
 			fault = fmt.Errorf("%d processes on %s: %q", g.World(), d, why)
 		}
