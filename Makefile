@@ -61,15 +61,15 @@ bench: build ## steps beside PyTorch (prepared as for golden; REFERENCE=checkout
 	python3 scripts/transfer.py
 
 # A CUDA device whose operations are the CPU's (internal/torchtest/simulated), and the packages that are tested on it.
-SIMULATED := ./torch/optim ./torch/nn ./metric ./models
+SIMULATED := ./torch/optim ./torch/nn ./torch/dist ./metric ./models
 
 simulated: ## tests on a simulated CUDA device, which finds tensors on the wrong one (libtorch 2.15)
 	@mkdir -p bin
-	$(RUN) sh -c '$${CXX:-g++} -std=c++17 -O1 -fPIC -shared $$CGO_CXXFLAGS internal/torchtest/simulated/device.cpp -o bin/simulated.so $$CGO_LDFLAGS -l:libtorch_cpu.so -l:libc10.so'
+	$(RUN) sh -c '$${CXX:-g++} -std=c++17 -O1 -fPIC -shared $$CGO_CXXFLAGS internal/torchtest/simulated/*.cpp -o bin/simulated.so $$CGO_LDFLAGS -l:libtorch_cpu.so -l:libc10.so -lrt'
 	HDAS_TEST_DEVICE=cuda $(RUN) go test -short -timeout 60m -exec "env LD_PRELOAD=$(CURDIR)/bin/simulated.so" $(SIMULATED)
 
-soak: ## kill a search at 200 random instants and resume it
-	$(RUN) go test -timeout 2h -run TestKilledAnywhere -v ./cmd/hdas -kills 200
+soak: ## kill a search, and processes of a training in two, at 200 random instants each, and resume them
+	$(RUN) go test -timeout 2h -run "TestKilledAnywhere|TestKilledRanks" -v ./cmd/hdas -kills 200 -rankkills 200
 
 versions: ## goldens, resumed runs and steps beside PyTorch on each supported libtorch (VERSIONS="2.1.2 2.15.0"; 4 GB each)
 	scripts/versions.sh $(VERSIONS)

@@ -3,6 +3,8 @@ package configs
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Configuration is a Search or a Train.
@@ -32,7 +34,7 @@ var ErrNoKind = errors.New("it has neither the key search.kind nor the section t
 // Check returns the configuration of a kind, one of Kinds or Training, and its faults as CheckSearch does. If kind is
 // empty, it is that of the file.
 func Check(kind string, o Overrides) (c Configuration, wrong, unfit error) {
-	if kind == "" || o.Alone {
+	if kind == "" || o.Alone || kind == Training && o.Form == "" && o.File != "" {
 		text, _, err := read(o.File)
 		if err != nil {
 			return nil, err, nil
@@ -46,14 +48,29 @@ func Check(kind string, o Overrides) (c Configuration, wrong, unfit error) {
 				return nil, fmt.Errorf("%s: %w", o.File, err), nil
 			}
 		}
-		if _, staged := list["network.wiring"]; o.Alone && o.Form == "" {
-			o.Form = FormOf(staged) // a saved configuration has the settings that are in use
+		if o.Form == "" {
+			o.Form = formIn(list, o.Set)
 		}
 	}
 	if kind == Training {
 		return checked(CheckTrain(o))
 	}
 	return checked(CheckSearch(Kind(kind), o))
+}
+
+// formIn returns the form of the networks that settings are for; empty if they fit both.
+func formIn(list map[string]any, set []string) Form {
+	given := func(key string) bool {
+		_, ok := list[key]
+		return ok || slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, key+"=") })
+	}
+	switch {
+	case slices.ContainsFunc(ofStages, given):
+		return Staged
+	case given(ofChains):
+		return Chain
+	}
+	return ""
 }
 
 // checked returns a configuration of any kind, with its faults.

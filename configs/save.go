@@ -9,6 +9,18 @@ func (c Search) YAML() ([]byte, error) { return resolved(c, c.idle()) }
 // of its form uses.
 func (c Train) YAML() ([]byte, error) { return resolved(c, c.idle()) }
 
+// Template returns a configuration as YAML for a file of --config. Of trainings of which it is not known whether their
+// networks have stages, it has no setting that is for one form alone, so that trainings of both can read it.
+func Template(c Configuration) ([]byte, error) {
+	without := c.idle()
+	if t, ok := c.(Train); ok && t.Form == "" {
+		for _, key := range append(ofStages, ofChains) {
+			without[key] = ""
+		}
+	}
+	return resolved(c, without)
+}
+
 // resolved returns the configuration c as YAML, without the given keys.
 func resolved(c any, without map[string]string) ([]byte, error) {
 	var doc yaml.Node

@@ -158,6 +158,11 @@ func DefaultTrainSection() TrainSection {
 // than those of CIFAR-10.
 const ownEpochs = 100
 
+// The keys that are for networks of one form only.
+const ofChains = "network.layers"
+
+var ofStages = []string{"network.wiring", "network.stage_output"}
+
 // idle returns the keys that this training does not use, each with the reason.
 func (c Train) idle() map[string]string {
 	keys := map[string]string{}
@@ -166,9 +171,9 @@ func (c Train) idle() map[string]string {
 	}
 	switch c.Form {
 	case Staged:
-		keys["network.layers"] = "the stages of the genotype have their own number of cells"
+		keys[ofChains] = "the stages of the genotype have their own number of cells"
 	case Chain:
-		for _, key := range []string{"network.wiring", "network.stage_output"} {
+		for _, key := range ofStages {
 			keys[key] = "the genotype is a chain, without stages"
 		}
 	}

@@ -98,11 +98,17 @@ func (s SpaceSize) String() string {
 			n = v.Text('e', 2)
 		}
 	} else {
-		for i := len(n) - 3; i > 0; i -= 3 {
-			n = n[:i] + "," + n[i:]
-		}
+		n = Thousands(n)
 	}
 	return fmt.Sprintf("a %s space of %s genotypes", s.Kind, n)
+}
+
+// Thousands returns the digits of a number with commas between groups of three.
+func Thousands(digits string) string {
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
 
 // ComparePlan lists the genotypes that Compare trains: found-1, found-2 and so on, and random-1,

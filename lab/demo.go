@@ -61,6 +61,7 @@ func Demo(ctx context.Context, folder string, seed uint64, device string, thread
 	set := slices.Clone(machine)
 	var found search.Result
 	var c configs.Search
+	var cells configs.SearchSection
 	var err error
 	for i, kind := range []configs.Kind{configs.CellSearch, configs.DistributionSearch, configs.StageSearch} {
 		path := filepath.Join(folder, fmt.Sprintf("%d-%s", i+1, kind))
@@ -70,12 +71,13 @@ func Demo(ctx context.Context, folder string, seed uint64, device string, thread
 		t.Searches = append(t.Searches, DemoSearch{kind, found.Epoch.Valid.Top1, path})
 		switch kind {
 		case configs.CellSearch:
+			cells = c.Search
 			set = append(set, "search.cells="+filepath.Join(path, run.GenotypeFile))
 		case configs.DistributionSearch:
 			set = append(set, "search.lengths="+strings.ReplaceAll(fmt.Sprint(found.Genotype.Lengths()), " ", ","))
 		}
 	}
-	random, size, err := randomLike(c.Search, demoBaseline.Random, seed)
+	random, size, err := randomLike(cells, c.Search, demoBaseline.Random, seed)
 	if err != nil {
 		return t, err
 	}
@@ -118,16 +120,16 @@ func (w Watch) step(ctx context.Context, k configs.Kind, folder string, set []st
 	return c, found, err
 }
 
-// randomLike returns n random genotypes, each with random cells, and stages drawn from the space of a stage search over
-// these cells; and the number of such genotypes.
-func randomLike(stages configs.SearchSection, n int, seed uint64) (list []genotype.Genotype, size SpaceSize, err error) {
+// randomLike returns n random genotypes, each with cells drawn from the space of a cell search, and stages drawn from the
+// space of a stage search over these cells; and the number of such genotypes.
+func randomLike(cells, stages configs.SearchSection, n int, seed uint64) (list []genotype.Genotype, size SpaceSize, err error) {
 	r := space.Generator(seed)
-	cells, err := configs.DefaultSearchSection(configs.CellSearch).Space()
+	ofCells, err := cells.Space()
 	if err != nil {
 		return nil, size, err
 	}
 	for i := range n {
-		drawn, err := cells.Random("cells", r, ops.IsNull)
+		drawn, err := ofCells.Random("cells", r, ops.IsNull)
 		if err != nil {
 			return nil, size, err
 		}
@@ -140,7 +142,7 @@ func randomLike(stages configs.SearchSection, n int, seed uint64) (list []genoty
 			return nil, size, err
 		}
 		list = append(list, g)
-		size = SpaceSize{"cell and stage", new(big.Int).Mul(cells.Size(ops.IsNull), s.Size(ops.IsNull)).String()}
+		size = SpaceSize{"cell and stage", new(big.Int).Mul(ofCells.Size(ops.IsNull), s.Size(ops.IsNull)).String()}
 	}
 	return list, size, nil
 }

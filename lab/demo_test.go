@@ -13,9 +13,9 @@ import (
 
 // The demo's random networks have the stages' lengths of what was found, and cells of their own.
 func TestRandomLike(t *testing.T) {
-	stages := configs.DefaultSearchSection(configs.StageSearch)
-	stages.Lengths = []int{3, 2, 4}
-	list, size, err := randomLike(stages, 3, 3)
+	cells, stages := configs.DefaultSearchSection(configs.CellSearch), configs.DefaultSearchSection(configs.StageSearch)
+	cells.Nodes, stages.Lengths = 3, []int{3, 2, 4}
+	list, size, err := randomLike(cells, stages, 3, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,6 +26,11 @@ func TestRandomLike(t *testing.T) {
 		}
 		if !slices.Equal(g.Lengths(), stages.Lengths) {
 			t.Errorf("stages of %d cells, not %d", g.Lengths(), stages.Lengths)
+		}
+		for name, c := range g.Cells {
+			if len(c.Nodes) != cells.Nodes {
+				t.Errorf("%s has %d nodes, not %d", name, len(c.Nodes), cells.Nodes)
+			}
 		}
 		texts[fmt.Sprint(g.Cells)], texts[fmt.Sprint(g.Stages)] = true, true
 	}

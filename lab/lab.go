@@ -128,13 +128,20 @@ func (w Watch) again(c configs.Common, was run.Machine) (o torch.Options, autoca
 	}
 	c.Device = w.device(c.Device)
 	o, autocast, err = prepare(c)
-	if err == nil && o.Device.IsCUDA() {
-		torch.Do(func(*torch.Scope) error {
-			w.note(fmt.Sprintf("precision %s on %s, %s", c.Precision, o.Device, arithmetic()))
-			return nil
-		})
+	if err != nil {
+		return o, autocast, err
 	}
-	return o, autocast, err
+	return o, autocast, torch.Do(func(*torch.Scope) error {
+		why := w.Group.Use(o.Device)
+		if !o.Device.IsCUDA() {
+			return nil
+		}
+		w.note(fmt.Sprintf("precision %s on %s, %s", c.Precision, o.Device, arithmetic()))
+		if why != "" {
+			w.note(why + ": gradients go through the memory of the host, by Gloo and not by NCCL")
+		}
+		return nil
+	})
 }
 
 // arithmetic returns what is switched on and off for CUDA devices, as in "TF32 off, deterministic off, benchmark

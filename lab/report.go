@@ -110,8 +110,8 @@ func FilesOf(folder string) (names []string, err error) {
 	return names, err
 }
 
-// GroupsIn returns the folders of several seeds and of comparisons among a folder and those below it, with their
-// results.
+// GroupsIn returns the folders of several seeds and of comparisons, and the tables of experiments, in a folder and those below
+// it, with their results.
 func GroupsIn(folder string) (list []report.Group) {
 	const separator = string(filepath.Separator) // so that a link is followed
 	filepath.WalkDir(strings.TrimRight(folder, separator)+separator, func(path string, e fs.DirEntry, err error) error {
@@ -123,6 +123,11 @@ func GroupsIn(folder string) (list []report.Group) {
 			list = append(list, seedsOf(path))
 		case has(path, planFile):
 			list = append(list, comparisonOf(path))
+		case filepath.Base(path) == TablesFolder:
+			files, _ := filepath.Glob(filepath.Join(path, "*.json"))
+			for _, file := range files {
+				list = append(list, experimentOf(file))
+			}
 		}
 		return nil
 	})
@@ -189,6 +194,53 @@ func comparisonOf(folder string) report.Group {
 	}
 	if c.Difference != nil {
 		g.Facts = append(g.Facts, report.Fact{Name: "found - random", Value: c.Difference.Points()})
+	}
+	return g
+}
+
+// experimentOf returns the table of an experiment.
+func experimentOf(file string) report.Group {
+	g := report.Group{Path: file}
+	var t Table
+	if g.Absent = result(file, &t); g.Absent != "" {
+		return g
+	}
+	g.About = fmt.Sprintf("%s: %s (%s), scale %s. %s", t.Name, t.About, t.Source, t.Scale, t.Note)
+	for _, r := range t.Rows {
+		for i, e := range r.Errors {
+			g.Rows = append(g.Rows, report.Member{Kind: r.Name, Name: fmt.Sprintf("%s, seed %d", r.Name, i), Value: 1 - e/100})
+		}
+		var parts []string
+		add := func(what string, s *Spread, unit string) {
+			switch {
+			case s == nil:
+			case s.SD == 0:
+				parts = append(parts, fmt.Sprintf("%s%.2f%s", what, s.Mean, unit))
+			default:
+				parts = append(parts, fmt.Sprintf("%s%.2f +- %.2f%s", what, s.Mean, s.SD, unit))
+			}
+		}
+		add("error ", r.Error, " %")
+		if r.Paper.Error != nil {
+			parts = append(parts, fmt.Sprintf("the paper's error %.2f %%", *r.Paper.Error))
+		}
+		add("best epoch ", r.Best, " %")
+		add("", r.Parameters, " M parameters")
+		add("", r.MACs, " M multiply-adds")
+		add("dead cells ", r.Dead, "")
+		add("longest path ", r.Longest, "")
+		add("mean path ", r.MeanPath, "")
+		add("relative improvement ", r.RI, " %")
+		parts = append(parts, r.Verdicts...)
+		for _, text := range []string{r.Missing, r.Remark} {
+			if text != "" {
+				parts = append(parts, text)
+			}
+		}
+		g.Facts = append(g.Facts, report.Fact{Name: r.Name, Value: strings.Join(parts, "; ")})
+	}
+	if t.Order != nil {
+		g.Facts = append(g.Facts, report.Fact{Name: "order of the errors beside the paper's, Kendall's tau", Value: fmt.Sprintf("%.2f (%d rows)", t.Order.Tau, t.Order.Rows)})
 	}
 	return g
 }

@@ -76,8 +76,8 @@ type TableRow struct {
 	// Difference is the error minus the reference's, by Welch's t-test.
 	Difference *Difference `json:"difference,omitempty"`
 	// Verdicts say in words what the numbers of the row mean.
-	Verdicts []string `json:"verdicts,omitempty"`
-	errors   []float64
+	Verdicts []string  `json:"verdicts,omitempty"`
+	Errors   []float64 `json:"errors,omitempty"` // top-1, of each training
 }
 
 // Order is the rank correlation of two lists.
@@ -85,6 +85,9 @@ type Order struct {
 	Rows int     `json:"rows"`
 	Tau  float64 `json:"tau"` // Kendall's tau-b in [-1,1]; 0 if one of the lists has a single value
 }
+
+// TablesFolder is the folder of an experiment's tables, in that of its runs.
+const TablesFolder = "tables"
 
 // paperScale is the scale of the paper's sizes and data.
 const paperScale = "paper"
@@ -221,7 +224,7 @@ func rowOf(g recipe.Graph, n recipe.Networks) (TableRow, error) {
 		if err != nil {
 			return r, err
 		}
-		r.errors = append(r.errors, 100-100*last.Test.Top1)
+		r.Errors = append(r.Errors, 100-100*last.Test.Top1)
 		add(&r.Error, 100-100*last.Test.Top1)
 		add(&r.Top5, 100-100*last.Test.Top5)
 		add(&r.Best, 100-100*best)
@@ -274,7 +277,7 @@ func (r *TableRow) compare(of TableRow, random bool) {
 		return
 	}
 	var each []float64
-	for _, e := range of.errors {
+	for _, e := range of.Errors {
 		each = append(each, 100*(e-r.Error.Mean)/(100-e))
 	}
 	ri := spreadOf(each)

@@ -112,7 +112,7 @@ func (r Recipe) Graph(c Choice) (Graph, error) {
 		}
 	}
 	g := Graph{Recipe: r, Choice: c, Files: map[string]genotype.Genotype{}}
-	b := builder{Graph: &g, scale: scale, known: map[string]bool{}}
+	b := builder{Graph: &g, scale: scale, known: map[string]bool{}, searches: map[string]configs.Search{}, trainings: map[string]configs.Train{}}
 	for _, row := range r.Rows {
 		if len(c.Rows) > 0 && !slices.Contains(c.Rows, row.Name) {
 			continue
@@ -180,8 +180,11 @@ func (r Recipe) scale(name string) (Scale, error) {
 // builder adds the runs of rows to a graph.
 type builder struct {
 	*Graph
-	scale     Scale
-	known     map[string]bool // IDs
+	scale Scale
+	known map[string]bool // IDs
+	// Loaded configurations, by file and settings.
+	searches  map[string]configs.Search
+	trainings map[string]configs.Train
 	variation Variation
 }
 
@@ -239,7 +242,7 @@ func (b *builder) draws(row Row) ([]genotype.Genotype, error) {
 		n = b.scale.Draws
 	}
 	s := b.Recipe.Searches[row.Random]
-	c, err := configs.LoadSearch(s.Kind, configs.Overrides{File: s.Config, Set: b.searchSet(s)})
+	c, err := b.loadSearch(s, b.searchSet(s))
 	if err != nil {
 		return nil, err
 	}
@@ -248,6 +251,29 @@ func (b *builder) draws(row Row) ([]genotype.Genotype, error) {
 		return nil, err
 	}
 	return space.Draws(n, c.Seed, ops.IsNull)
+}
+
+func (b *builder) loadSearch(s Search, set []string) (c configs.Search, err error) {
+	key := fmt.Sprintf("%q", append([]string{string(s.Kind), s.Config}, set...))
+	c, there := b.searches[key]
+	if !there {
+		c, err = configs.LoadSearch(s.Kind, configs.Overrides{File: s.Config, Set: set})
+		if err == nil {
+			b.searches[key] = c
+		}
+	}
+	return c, err
+}
+
+func (b *builder) loadTrain(o configs.Overrides) (c configs.Train, err error) {
+	key := fmt.Sprintf("%q", append([]string{string(o.Form), o.File}, o.Set...))
+	c, there := b.trainings[key]
+	if !there {
+		if c, err = configs.LoadTrain(o); err == nil {
+			b.trainings[key] = c
+		}
+	}
+	return c, err
 }
 
 func (b *builder) searchSet(s Search) []string {
@@ -281,10 +307,11 @@ func (b *builder) search(name string, seed uint64) (string, error) {
 		}
 		resolve = append(slices.Clone(resolve), "search.cells="+likeness)
 	}
-	c, err := configs.LoadSearch(s.Kind, configs.Overrides{File: s.Config, Set: append(slices.Clone(resolve), fmt.Sprintf("seed=%d", seed))})
+	c, err := b.loadSearch(s, resolve)
 	if err != nil {
 		return "", err
 	}
+	c.Seed = seed
 	n.Search = &c
 	if of != "" {
 		c.Search.Cells = of
@@ -359,7 +386,7 @@ var errNoImageNet = errors.New("this scale has no settings for networks of Image
 // resolve returns the configuration of a training with a variation, and the settings that make it.
 func (b *builder) resolve(t Training, form configs.Form, v Variation) (*configs.Train, []string, error) {
 	o := configs.Overrides{File: t.Config, Form: form}
-	c, err := configs.LoadTrain(o)
+	c, err := b.loadTrain(o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -371,7 +398,7 @@ func (b *builder) resolve(t Training, form configs.Form, v Variation) (*configs.
 		o.Set = append(o.Set, settings(b.scale.ImageNet)...)
 	}
 	o.Set = slices.Concat(o.Set, settings(t.Set), b.except("search."))
-	c, err = configs.LoadTrain(o)
+	c, err = b.loadTrain(o)
 	if err != nil || v.Name == "" {
 		return &c, o.Set, err
 	}
@@ -380,7 +407,7 @@ func (b *builder) resolve(t Training, form configs.Form, v Variation) (*configs.
 		return nil, nil, fmt.Errorf("variation %s: %w", v.Name, err)
 	}
 	o.Set = append(o.Set, more...)
-	c, err = configs.LoadTrain(o)
+	c, err = b.loadTrain(o)
 	return &c, o.Set, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"hdas/models/genotype"
 )
@@ -88,38 +89,66 @@ func chosen(g genotype.Genotype, d Search, node, from int) string {
 	return "not kept"
 }
 
-// topologies returns plots of the dead cells and of the lengths of paths in the DAGs of each epoch's genotype.
+// level is a kind of DAG, with the words for its nodes and for itself.
+type level struct {
+	stages     bool
+	node, unit string
+}
+
+var levels = []level{{true, "cell", "stage"}, {false, "node", "cell"}}
+
+// topologies returns plots of the dead nodes and of the lengths of paths in the DAGs of each epoch's genotype: of the cells
+// of stages and of the nodes of cells.
 func topologies(h history, dags []Search) (list []figure, err error) {
-	var dead, longest, mean []series
-	for k, d := range dags {
-		at := [3]series{}
-		for i := range at {
-			at[i].name, at[i].colour = titleOf(d), k
-		}
-		for i, epoch := range h.epochs {
-			g := h.genotypeAt(i)
-			if g == nil {
+	for _, l := range levels {
+		var dead, longest, mean []series
+		var names []string // of the nodes that are dead after the last epoch
+		for k, d := range dags {
+			if (d.Stages != nil) != l.stages {
 				continue
 			}
-			if found := dagOf(*g, d); found.Validate() == nil {
-				t := found.Topology()
-				at[0].add(epoch, float64(t.Dead))
-				at[1].add(epoch, float64(t.Longest))
-				at[2].add(epoch, t.Mean)
+			at := [3]series{}
+			for i := range at {
+				at[i].name, at[i].colour = titleOf(d), k
+			}
+			var last []int
+			for i, epoch := range h.epochs {
+				g := h.genotypeAt(i)
+				if g == nil {
+					continue
+				}
+				if found := dagOf(*g, d); found.Validate() == nil {
+					t := found.Topology()
+					last = found.Dead()
+					at[0].add(epoch, float64(t.Dead))
+					at[1].add(epoch, float64(t.Longest))
+					at[2].add(epoch, t.Mean)
+				}
+			}
+			for _, s := range last {
+				names = append(names, fmt.Sprintf("%s %s of %s", l.node, state(s), titleOf(d)))
+			}
+			if len(at[0].values) > 0 {
+				dead, longest, mean = append(dead, at[0]), append(longest, at[1]), append(mean, at[2])
 			}
 		}
-		if len(at[0].values) > 0 {
-			dead, longest, mean = append(dead, at[0]), append(longest, at[1]), append(mean, at[2])
-		}
-	}
-	for _, p := range []struct {
-		title string
-		list  []series
-	}{{"Dead cells or nodes", dead}, {"Longest path, cells or nodes", longest}, {"Mean path, cells or nodes", mean}} {
-		if len(p.list) > 0 {
+		for i, p := range []struct {
+			title string
+			list  []series
+		}{
+			{fmt.Sprintf("Dead %ss, without a path to the output of their %s", l.node, l.unit), dead},
+			{fmt.Sprintf("Longest path through a %s, in %ss", l.unit, l.node), longest},
+			{fmt.Sprintf("Mean path through a %s, in %ss", l.unit, l.node), mean},
+		} {
+			if len(p.list) == 0 {
+				continue
+			}
 			f, err := lines(p.title, p.list, 1, false)
 			if err != nil {
 				return list, err
+			}
+			if i == 0 && len(names) > 0 {
+				f.Note = "after the last epoch " + strings.Join(names, ", ")
 			}
 			list = append(list, f)
 		}

@@ -155,6 +155,8 @@ func dots(title string, names []string, columns [][]float64) (figure, error) {
 	p.NominalX(names...)
 	p.X.Min, p.X.Max = -0.6, float64(len(names))-0.4
 	bounds(p)
+	room := 0.08 * (p.Y.Max - p.Y.Min) // so that no dot is on the edge
+	p.Y.Min, p.Y.Max = p.Y.Min-room, p.Y.Max+room
 	return figure{Title: title, SVG: svg(p, width, height), Note: "each run; line: mean"}, nil
 }
 

@@ -350,7 +350,16 @@ func TestDecisionsOfStages(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	page := written(t, Report{Runs: []Run{r}})
-	contains(t, page, "stage 1: number of cells (beta)", "3 cells 58\u00a0%", "stage 1: operations of each edge", "Dead cells")
+	contains(t, page, "stage 1: number of cells (beta)", "3 cells 58\u00a0%", "stage 1: operations of each edge", "Dead cells, without a path to the output of their stage")
+	one := func(from ...int) (n genotype.Node) {
+		for _, f := range from {
+			n.In = append(n.In, genotype.Edge{From: f, Op: "skip_connect"})
+		}
+		return n
+	}
+	g.Stages = []genotype.Stage{{Cell: "normal", DAG: genotype.DAG{Nodes: []genotype.Node{one(0, 1), one(0, 1), one(1, 2)}, Out: []int{4}}}}
+	r.Records = append(r.Records, record(t, 3, map[string]any{"genotype": encoded(t, g)}))
+	contains(t, written(t, Report{Runs: []Run{r}}), "(after the last epoch cell 1 of stage 1)")
 }
 
 // The weights of the edges of a node have a plot for each node; stages that are one DAG are one; an operation has the same

@@ -28,7 +28,7 @@ type Dir struct {
 	means    map[string]Mean // of the checkpoint that was read last
 	drawer   draw.Drawer
 	drawn    string    // the genotype of the last picture in the events
-	since    time.Time // of the last record, or when the folder was opened
+	since    time.Time // of the last record, or when the folder was opened, less what an epoch had taken before
 }
 
 // Create creates a folder for a new run, with its parents, and locks it. A folder that already holds a
@@ -51,7 +51,20 @@ func Create(path string) (*Dir, error) {
 			return nil, err
 		}
 	}
+	d.removeParts()
 	return d, nil
+}
+
+// removeParts removes the parts of a run's first files that a process has left which was killed before the run began, so
+// that there is no run to open.
+func (d *Dir) removeParts() {
+	entries, _ := os.ReadDir(d.path)
+	for _, e := range entries {
+		ofRun := func(name string) bool { return strings.HasPrefix(e.Name(), "."+name+".") }
+		if e.Type().IsRegular() && strings.HasSuffix(e.Name(), unfinished) && (ofRun(basisFile) || slices.ContainsFunc(written, ofRun)) {
+			os.Remove(d.Path(e.Name()))
+		}
+	}
 }
 
 // abandoned reports whether the folder holds what a run without a checkpoint has left, and not several runs:
@@ -210,7 +223,9 @@ func (d *Dir) Save(c Checkpoint) error {
 		}
 	}
 	err = commit(next, path)
-	d.whole = err == nil
+	if d.whole = err == nil; d.whole {
+		d.keepElapsed(c.Meta.Epoch, c.Meta.Batch)
+	}
 	return err
 }
 

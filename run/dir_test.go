@@ -176,6 +176,21 @@ func TestNoFallBackBehindANewerVersion(t *testing.T) {
 	refuse(t, []string{d.Path(newest), "77"}, func() error { _, _, err := d.Latest(); return err })
 }
 
+// A new run removes what a process has left of the first files of one that it did not begin.
+func TestACrashBeforeTheRun(t *testing.T) {
+	folder := t.TempDir()
+	for name, stays := range map[string]bool{".config.yaml.ABC.unfinished": false, ".basis.json.ABC.unfinished": false, ".mine.yaml.ABC.unfinished": true, "config.unfinished": true} {
+		path := filepath.Join(folder, name)
+		check(t, os.WriteFile(path, []byte("half"), 0o600))
+		d, err := run.Create(folder)
+		check(t, err)
+		check(t, d.Close())
+		if _, err := os.Stat(path); (err == nil) != stays {
+			t.Errorf("%s is there: %v", name, err == nil)
+		}
+	}
+}
+
 func TestACrashLeavesNothingBehind(t *testing.T) {
 	d := create(t)
 	check(t, saveEpoch(d, 0))

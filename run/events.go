@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,8 +34,8 @@ type Shown struct {
 	Value float64
 }
 
-// The tags of the seconds since the record before, or since this program has opened the folder, and of the images that
-// are computed in a second.
+// The tags of the seconds since the record before, or since the run began, without those between its processes; and of the
+// images that are computed in a second.
 const (
 	secondsTag = "time/epoch_seconds"
 	imagesTag  = "time/images_per_second"
@@ -43,13 +44,12 @@ const (
 // writeEvents adds the record of an epoch, in the order of its fields, to the events for TensorBoard. Events of the
 // same and of later epochs, which a run that was resumed from an earlier checkpoint may find, are removed, and epochs
 // before it that are missing are added from their records.
-func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record any, shown []Shown) error {
+func (d *Dir) writeEvents(before func() ([][]byte, error), at int, fields []field, record any, shown []Shown) error {
 	path, now := d.Path(eventsFile), time.Now()
 	stamp := float64(now.UnixMicro()) / 1e6
 	info, err := os.Stat(path)
 	var file []byte // what is added
 	if d.events == 0 || err != nil || info.Size() != d.events {
-		at, _ := epochOf(line)
 		kept, last, err := eventsBefore(path, at)
 		if err != nil {
 			return err
@@ -63,14 +63,14 @@ func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record a
 		if err != nil {
 			return err
 		}
-		if n := len(lines); n > 0 {
-			d.drawn = genotypeOf(lines[n-1])
-		}
 		for _, l := range lines {
-			if n, _ := epochOf(l); int64(n) > last {
-				if file, err = appendEvents(file, stamp, l, nil); err != nil {
-					return err
-				}
+			n, _ := epochOf(l)
+			f, err := fieldsOf(l)
+			if err != nil {
+				return err
+			}
+			if d.drawn = genotypeOf(f); int64(n) > last {
+				file = appendEvents(file, stamp, n, f, nil)
 			}
 		}
 	}
@@ -84,13 +84,11 @@ func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record a
 			more = append(more, tfevents.Image("softmax/"+x.DAG, about, draw.Heat(x.Probabilities)))
 		}
 	}
-	picture, err := d.picture(line)
+	picture, err := d.picture(genotypeOf(fields))
 	if err != nil {
 		return err
 	}
-	if file, err = appendEvents(file, stamp, line, append(more, picture...)); err != nil {
-		return err
-	}
+	file = appendEvents(file, stamp, at, fields, append(more, picture...))
 	was := d.events
 	d.since, d.events = now, was+int64(len(file))
 	if was == 0 {
@@ -99,9 +97,8 @@ func (d *Dir) writeEvents(before func() ([][]byte, error), line []byte, record a
 	return appendTo(path, was, file)
 }
 
-// picture returns the drawing of the genotype in a record, nothing if it is that of the record before.
-func (d *Dir) picture(line []byte) ([]tfevents.Value, error) {
-	text := genotypeOf(line)
+// picture returns the drawing of the genotype of a record, nothing if it is that of the record before.
+func (d *Dir) picture(text string) ([]tfevents.Value, error) {
 	if text == "" || text == d.drawn {
 		return nil, nil
 	}
@@ -118,12 +115,13 @@ func (d *Dir) picture(line []byte) ([]tfevents.Value, error) {
 }
 
 // genotypeOf returns the text of the genotype in a record, empty if it has none.
-func genotypeOf(line []byte) string {
-	var r struct{ Genotype string }
-	if json.Unmarshal(line, &r) != nil {
-		return ""
+func genotypeOf(record []field) (text string) {
+	for _, f := range record {
+		if slices.Equal(f.path, []string{"genotype"}) && json.Unmarshal(f.value, &text) != nil {
+			return ""
+		}
 	}
-	return r.Genotype
+	return text
 }
 
 // eventsBefore returns the size of the part of a file of events before those of an epoch, and the last step in it.
@@ -190,17 +188,9 @@ func fenced(text []byte) string {
 
 // appendEvents appends an event with the fields of a record: numbers as scalars, lists of numbers as histograms, and
 // texts. The tag is the keys of the field, joined by slashes.
-func appendEvents(file []byte, stamp float64, line []byte, more []tfevents.Value) ([]byte, error) {
-	step, err := epochOf(line)
-	if err != nil {
-		return nil, err
-	}
-	list, err := fieldsOf(line)
-	if err != nil {
-		return nil, err
-	}
+func appendEvents(file []byte, stamp float64, step int, record []field, more []tfevents.Value) []byte {
 	var values []tfevents.Value
-	for _, f := range list {
+	for _, f := range record {
 		tag := strings.Join(f.path, "/")
 		if name := f.path[len(f.path)-1]; tag == "epoch" || name == "samples" {
 			continue // the step, and what is the same in all epochs
@@ -219,5 +209,5 @@ func appendEvents(file []byte, stamp float64, line []byte, more []tfevents.Value
 			values = append(values, tfevents.Text(tag, fenced([]byte(text))))
 		}
 	}
-	return tfevents.Append(file, stamp, int64(step), append(values, more...)), nil
+	return tfevents.Append(file, stamp, int64(step), append(values, more...))
 }

@@ -31,6 +31,7 @@ const (
 	basisFile      = "basis.json"               // what the run was begun with
 	startsFile     = "starts.jsonl"             // a live.Start of each process that began or resumed the run
 	stateFile      = "progress.json"            // a live.Report, while a process runs it
+	elapsedFile    = "elapsed.json"             // beside a checkpoint within an epoch: how long the epoch has taken until then
 	lockFile       = ".lock"
 )
 
@@ -39,7 +40,7 @@ const mostRecord = 4 << 30
 
 // written lists the files that a run writes to its folder, except its basis and its lock, which one that did
 // not begin may leave, and the genotypes of epochs after the first.
-var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, StartFile, ImportFile, EvaluationFile, BestFile, bestFile, fmt.Sprintf(epochFiles, 1), records, tableFile, eventsFile, startsFile, stateFile}
+var written = []string{ConfigFile, GenotypeFile, DrawingFile, CheckpointFile, previous, StartFile, ImportFile, EvaluationFile, BestFile, bestFile, fmt.Sprintf(epochFiles, 1), records, tableFile, eventsFile, startsFile, stateFile, elapsedFile}
 
 // Owns reports whether a path is that of a file of a run, in the folder of a run. A comparison has genotypes
 // of its own.

@@ -77,6 +77,7 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 		w.Publisher = live.Publish(dir.Path(stateFile), w.now)
 		defer w.Close()
 	}
+	dir.addElapsed(s.Epoch, s.Batch)
 	var scalars pending
 	defer torch.Do(func(*torch.Scope) error { scalars.free(); return nil })
 	// check returns an error if a step before that batch computed NaN or an infinite value.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"hdas/internal/torchtest"
 	"hdas/metric/score"
@@ -194,6 +195,35 @@ func TestCheckpointsWithinAnEpoch(t *testing.T) {
 		if whole(t, d) != want {
 			t.Errorf("every %d steps: it ends elsewhere", every)
 		}
+	}
+}
+
+// The time of an epoch in which a run is stopped, twice, is that of all its parts.
+func TestSecondsOfAnInterruptedEpoch(t *testing.T) {
+	const part = 300 * time.Millisecond
+	d := create(t)
+	check(t, d.WriteConfig([]byte("seed: 1\n")))
+	for stopAt := range 2 {
+		ctx, cancel := context.WithCancel(context.Background())
+		err := loop(t, ctx, d, &sum{step: func(_, batch int) error {
+			if batch == stopAt {
+				time.Sleep(part)
+				cancel()
+			}
+			return nil
+		}})
+		if !errors.Is(err, run.ErrStopped) {
+			t.Fatal(err)
+		}
+		d = reopen(t, d)
+	}
+	check(t, loop(t, context.Background(), d, &sum{}))
+	seen, err := run.Look(d.Path())
+	if err == nil && seen.Seconds < 2*part.Seconds() {
+		t.Errorf("the epochs have taken %v s", seen.Seconds)
+	}
+	if _, left := os.Stat(d.Path("elapsed.json")); err != nil || left == nil {
+		t.Errorf("%v; a run that is done keeps the time of an epoch: %v", err, left == nil)
 	}
 }
 

@@ -28,6 +28,10 @@ func (d *Dir) Append(record any, more ...Shown) error {
 	if err != nil {
 		return err
 	}
+	fields, err := fieldsOf(line)
+	if err != nil {
+		return err
+	}
 	line = append(line, '\n')
 	before := sync.OnceValues(func() ([][]byte, error) { return d.recordsBefore(at) })
 	info, err := os.Stat(d.Path(records))
@@ -41,7 +45,7 @@ func (d *Dir) Append(record any, more ...Shown) error {
 		return err
 	}
 	d.appended.size, d.appended.epoch = d.appended.size+int64(len(line)), at
-	return errors.Join(d.writeTable(before, line), d.writeEvents(before, line, record, more))
+	return errors.Join(d.writeTable(before, fields), d.writeEvents(before, at, fields, record, more))
 }
 
 // appended is what this program knows of the file of records, so that it need not read it.

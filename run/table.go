@@ -17,51 +17,44 @@ type table struct {
 
 // writeTable adds a record to the table. before returns the records before it, of which the table is made anew if this
 // program has not written all of them, or if the record has a field that none before it has.
-func (d *Dir) writeTable(before func() ([][]byte, error), line []byte) error {
+func (d *Dir) writeTable(before func() ([][]byte, error), record []field) error {
 	t := &d.table
 	info, err := os.Stat(d.Path(tableFile))
 	if t.size > 0 && err == nil && info.Size() == t.size {
 		columns := len(t.columns)
-		row, err := t.row(line)
-		if err != nil {
-			return err
-		}
+		row := t.row(record)
 		if len(t.columns) == columns {
 			t.size += int64(len(row))
 			return appendTo(d.Path(tableFile), info.Size(), row)
 		}
 	}
 	*t = table{}
-	rows, err := before()
+	lines, err := before()
 	if err != nil {
 		return err
 	}
-	rows = append(rows, line)
-	for _, r := range rows { // for the columns
-		if _, err := t.row(r); err != nil {
+	rows := make([][]field, len(lines), len(lines)+1)
+	for i, l := range lines {
+		if rows[i], err = fieldsOf(l); err != nil {
 			return err
 		}
 	}
+	rows = append(rows, record)
+	for _, r := range rows { // for the columns
+		t.row(r)
+	}
 	file := csvLine(t.columns)
 	for _, r := range rows {
-		row, err := t.row(r)
-		if err != nil {
-			return err
-		}
-		file = append(file, row...)
+		file = append(file, t.row(r)...)
 	}
 	t.size = int64(len(file))
 	return d.WriteFile(tableFile, file)
 }
 
 // row returns the row of a record, and adds the columns that it is the first to have.
-func (t *table) row(line []byte) ([]byte, error) {
-	fields, err := fieldsOf(line)
-	if err != nil {
-		return nil, err
-	}
+func (t *table) row(record []field) []byte {
 	row := make([]string, len(t.columns))
-	for _, f := range fields {
+	for _, f := range record {
 		if _, ok := f.number(); !ok {
 			continue
 		}
@@ -73,7 +66,7 @@ func (t *table) row(line []byte) ([]byte, error) {
 		}
 		row[at] = string(f.value)
 	}
-	return csvLine(row), nil
+	return csvLine(row)
 }
 
 func csvLine(cells []string) []byte {

@@ -24,7 +24,7 @@ LARGEST = 45e6  # bytes of the archive
 
 # The packages whose tests use tensors, by part of the checks, and about how long a part takes on a GPU.
 TESTS = {
-    "tests-tensors": ("torch torch/nn torch/optim internal/looptest internal/golden metric", "4 min"),
+    "tests-tensors": ("torch torch/nn torch/optim torch/dist internal/looptest internal/golden metric", "4 min"),
     "tests-models": ("models model predict", "4 min"),
     "tests-search": ("search", "6 min"),
     "tests-runs": ("train run lab internal/parity", "4 min"),

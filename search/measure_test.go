@@ -2,7 +2,6 @@ package search
 
 import (
 	"errors"
-	"math"
 	"testing"
 
 	"hdas/configs"
@@ -16,9 +15,9 @@ import (
 // way to recompute; measuring leaves no tensor.
 func TestMemoryOfALargeBatch(t *testing.T) {
 	live := torch.Live()
-	within := 0.03
-	if torchtest.Device().IsCUDA() { // cuDNN's workspaces do not grow with the batch
-		within = 0.25
+	least, most := 1.05, 1.11
+	if torchtest.Device().IsCUDA() { // cuDNN's workspaces, and what is recorded, do not grow with the batch
+		least, most = 1, 2
 	}
 	for _, c := range []struct {
 		kind      configs.Kind
@@ -43,7 +42,7 @@ func TestMemoryOfALargeBatch(t *testing.T) {
 			}
 			if batch < 12 {
 				m.Points = append(m.Points, estimate.Point{Batch: batch, Bytes: bytes})
-			} else if got := m.At(12).Predicted; math.Abs(float64(got)-1.08*float64(bytes)) > within*float64(bytes) {
+			} else if got := m.At(12).Predicted; float64(got) < least*float64(bytes) || float64(got) > most*float64(bytes) {
 				t.Errorf("%v: %d bytes were predicted from %v, and %d measured", c, got, m.Points, bytes)
 			}
 		}

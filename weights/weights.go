@@ -159,12 +159,14 @@ func (f *File) tidy() error {
 func readSafetensors(data []byte) (File, error) {
 	s, err := safetensors.Parse(data)
 	if err != nil {
-		if kind := filekind.Of(data); kind != "" { // asked here, as a safetensors file may begin with any bytes
-			return File{}, unsupported("it is %s", kind)
-		}
 		class := ErrUnsupported
-		if len(data) > 8 && data[8] == '{' {
+		if filekind.IsSafetensors(data) {
 			class = ErrDamaged
+		} else if kind := filekind.Name(data); kind != "" { // asked here, as a safetensors file may begin with any bytes
+			if !strings.Contains(kind, ";") { // otherwise it says what to do
+				kind += "; weights are read from PyTorch files (.pt, .pth, .pth.tar) and safetensors files"
+			}
+			return File{}, unsupported("it is %s", kind)
 		}
 		return File{}, fmt.Errorf("%w: neither a PyTorch file nor a complete safetensors file: %w", class, err)
 	}

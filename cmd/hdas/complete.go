@@ -14,6 +14,7 @@ import (
 	"hdas/internal/parity"
 	"hdas/models/genotype"
 	"hdas/models/plan"
+	"hdas/recipe"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/dtype"
@@ -82,6 +83,9 @@ var values = map[string]completer{
 	"preset":           words(string(plan.CIFAR), string(plan.ImageNet)),
 	"recompute":        words(kernel.Recomputes...),
 	"reference":        folders,
+	"rows":             rowsOf,
+	"scale":            words("paper", "small", "tiny"),
+	"variations":       files,
 	"runs filter":      words("kind=search", "kind=training", "state=running", "state=done", "state=stopped", "state=damaged"),
 	"runs sort":        words(columnNames()...),
 	"select":           trainings,
@@ -181,6 +185,18 @@ func genotypes(_ *cobra.Command, prefix string) (list []string, _ cobra.ShellCom
 		list = append(list, cells+name)
 	}
 	return append(list, runFolders(prefix)...), cobra.ShellCompDirectiveDefault
+}
+
+// rowsOf are the rows of the experiments on the command line.
+func rowsOf(c *cobra.Command, _ string) (list []string, _ cobra.ShellCompDirective) {
+	for _, name := range c.Flags().Args() {
+		if r, err := recipe.Load(name); err == nil {
+			for _, row := range r.Rows {
+				list = append(list, row.Name)
+			}
+		}
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
 // runs are the folders of runs.

@@ -109,7 +109,7 @@ YAML that --config reads: those that it gives, those of the environment and of
 			if err != nil {
 				return err
 			}
-			text, err := c.YAML()
+			text, err := configs.Template(c)
 			if err != nil {
 				return err
 			}
@@ -117,12 +117,24 @@ YAML that --config reads: those that it gives, those of the environment and of
 			if err := yaml.Unmarshal(text, &tree); err != nil {
 				return err
 			}
-			return p.print(tree, func(w io.Writer) { w.Write(text) })
+			return p.print(tree, func(w io.Writer) {
+				if t, ok := c.(configs.Train); ok && s.genotype == "" && !run.Begun(a[0]) {
+					fmt.Fprint(w, ofForm[t.Form])
+				}
+				w.Write(text)
+			})
 		},
 	}
 	s.flags(c)
 	c.Flags().StringArrayVar(&set, "set", nil, "change one setting, as in --set train.epochs=10 (repeatable)")
 	return c
+}
+
+// ofForm says which trainings the settings are for, if no genotype tells it.
+var ofForm = map[configs.Form]string{
+	"":             "# Without network.layers (of chains), network.wiring and network.stage_output (of genotypes with stages): --genotype adds them.\n",
+	configs.Chain:  "# For genotypes that are chains of cells; --genotype NAME shows the settings for another.\n",
+	configs.Staged: "# For genotypes with stages; --genotype NAME shows the settings for another.\n",
 }
 
 func (p *program) configKeys() *cobra.Command {

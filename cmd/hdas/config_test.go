@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func TestConfigShow(t *testing.T) {
 	var tree struct {
 		Search struct{ Alpha struct{ LR float64 } }
 	}
-	if err := json.Unmarshal([]byte(must(t, "config", "show", "tiny-cell", "--json")), &tree); err != nil || tree.Search.Alpha.LR != 0.01 {
+	if err := json.Unmarshal([]byte(must(t, "config", "show", "tiny-cell", "--json")), &tree); err != nil || tree.Search.Alpha.LR != 0.05 {
 		t.Errorf("%+v, %v", tree, err)
 	}
 	folder := t.TempDir()
@@ -44,6 +45,24 @@ func TestConfigShow(t *testing.T) {
 	}
 	if code, _, errs := call(t, "config", "show", folder, "--set", "seed=3"); code != exitUsage || !strings.Contains(errs, "--set cannot change") {
 		t.Errorf("%d, %s", code, errs)
+	}
+}
+
+// Without a genotype, show prints what trainings of the form that the settings are for can read, or of both forms.
+func TestConfigShowForms(t *testing.T) {
+	for name, fits := range map[string][]string{"hs-train": {"DARTS_V2", "Hs_DAS_CIFAR_stages"}, "hc-train": {"DARTS_V2"}, "hs-train --set network.wiring=paired": {"Hs_DAS_CIFAR_stages"}} {
+		out := must(t, append([]string{"config", "show"}, strings.Fields(name)...)...)
+		kept := filepath.Join(t.TempDir(), "config.yaml")
+		put(t, kept, []byte(out))
+		for _, g := range []string{"DARTS_V2", "Hs_DAS_CIFAR_stages"} {
+			code, _, errs := call(t, "config", "check", kept, "--genotype", g)
+			if want := slices.Contains(fits, g); (code == 0) != want {
+				t.Errorf("%s: %s can be trained with what it prints: %v, not %v: %s", name, g, code == 0, want, errs)
+			}
+		}
+		if first, _, _ := strings.Cut(out, "\n"); !strings.HasPrefix(first, "#") || !strings.Contains(first, "--genotype") {
+			t.Errorf("%s begins with %q", name, first)
+		}
 	}
 }
 

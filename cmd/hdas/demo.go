@@ -70,12 +70,17 @@ func writeDemo(w io.Writer, t lab.DemoResult) {
 	fmt.Fprintln(w)
 	writeSpreads(w, t.Comparison)
 	m := t.Machine
+	verdict := "At this scale the found network is not better than chance."
+	if d := t.Difference; d != nil && d.Low > 0 {
+		verdict = "Even at this scale the found network is better than random ones."
+	}
 	fmt.Fprintf(w, `
-These are tiny networks and short searches. Whether a search finds better networks than chance is shown by several
-searches and longer trainings: hdas search stage --seeds 4 --config stage-search, then hdas compare.
+%s It is from one short search of tiny networks, and its spread is
+that of seeds, not of searches. Whether searches find better networks than chance is shown by several of them and
+longer trainings: hdas search stage --seeds 4 --config stage-search, then hdas compare.
 Computed on %s (%s), %d threads, libtorch %s. With others sums are rounded in another order, and
 searches as short as these may find other genotypes.
 
 %s. Runs, checkpoints, genotypes, drawings: %s
-`, m.Device, m.Instructions, m.Threads, m.Libtorch, duration(t.Seconds), t.Folder)
+`, verdict, m.Device, m.Instructions, m.Threads, m.Libtorch, duration(t.Seconds), t.Folder)
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"hdas/internal/torchtest"
 	"hdas/lab"
 	"hdas/live"
 )
@@ -49,6 +50,7 @@ func commandsOf(pids []int) map[int]string {
 // Trainings with several seeds run one on each device. One that is killed does not stop the others; the error names it, and
 // the same command runs it alone. They end with the numbers of trainings one after the other.
 func TestSeedsOverDevices(t *testing.T) {
+	torchtest.OnCPU(t)
 	t.Setenv(asProgram, "yes")
 	images, folder := ownImages(t, 8), t.TempDir()
 	begin := func(out string, more ...string) []string {
@@ -103,6 +105,7 @@ func TestSeedsOverDevices(t *testing.T) {
 
 // The trainings of a comparison have the same numbers on several devices, and each run can have several processes.
 func TestCompareOverDevices(t *testing.T) {
+	torchtest.OnCPU(t)
 	t.Setenv(asProgram, "yes")
 	images, folder := ownImages(t, 8), t.TempDir()
 	of := func(out string, more ...string) (r lab.Comparison) {

@@ -13,6 +13,7 @@ import (
 	"hdas/datasets"
 	"hdas/internal/imagefile"
 	"hdas/internal/proc"
+	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/versions"
 )
@@ -36,22 +37,27 @@ type health struct {
 }
 
 func (p *program) doctor() *cobra.Command {
-	var dataDir string
+	var dataDir, device string
+	var threads int
 	c := &cobra.Command{
 		Use: "doctor", Short: "Check libtorch, devices and data sets, and say how to fix what is missing",
 		Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
+			devices, err := devicesOf(device)
+			if err != nil {
+				return usageError{err}
+			}
 			h := health{Libtorch: torch.Version(), Library: proc.Library("libtorch_cpu.so"), Computes: map[string]string{}, CPUs: runtime.NumCPU(), Data: map[string]string{}, DataDir: datasets.Folder(dataDir)}
 			h.MemoryGB, h.FreeGB = float64(proc.Machine("MemTotal"))/1e9, float64(proc.Machine("MemAvailable"))/1e9
-			err := torch.Do(func(*torch.Scope) error {
+			err = torch.Do(func(*torch.Scope) error {
+				torch.SetThreads(threads)
 				h.Threads, h.Kernels = torch.Threads(), torch.InstructionSet()
 				return nil
 			})
 			if err != nil {
 				return err
 			}
-			for i := range torch.CUDADevices() + 1 {
-				d := torch.Device(i) // the CPU, then the CUDA devices
+			for _, d := range devices {
 				h.Devices, h.Computes[d.String()] = append(h.Devices, d.String()), "passes"
 				if err := computes(d); err != nil {
 					h.Computes[d.String()] = err.Error()
@@ -72,7 +78,21 @@ func (p *program) doctor() *cobra.Command {
 		},
 	}
 	dataFlag(c.Flags(), &dataDir)
+	machineFlags(c.Flags(), &device, &threads)
+	c.Flags().Lookup("device").Usage = "the device to check: cpu, cuda or cuda:N; auto: all"
 	return c
+}
+
+// devicesOf returns the device of that name; of auto, the CPU and all CUDA devices.
+func devicesOf(name string) (list []torch.Device, err error) {
+	if name != "auto" {
+		d, err := run.Device(name)
+		return []torch.Device{d}, err
+	}
+	for i := range torch.CUDADevices() + 1 {
+		list = append(list, torch.Device(i))
+	}
+	return list, nil
 }
 
 // computes returns an error unless a small network on device d has the gradient that it has on the CPU in float64.

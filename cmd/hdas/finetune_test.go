@@ -121,17 +121,21 @@ func refuseStarts(t *testing.T, base, pt, images string) {
 	nothing := t.TempDir()
 	text := filepath.Join(nothing, "text")
 	put(t, text, []byte("hello"))
+	onnx := filepath.Join(nothing, "x.onnx")
+	must(t, "export", base, "-o", onnx)
 	empty := ownImages(t, 3)
 	if err := os.Mkdir(filepath.Join(empty, "grey"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for args, words := range map[string]string{
-		"finetune":                                "name either a network",
-		"finetune " + base + " --resume --out x":  "name either a network",
-		"finetune " + nothing:                     "holds no checkpoint",
-		"finetune " + text:                        "is a text, not a checkpoint",
-		"finetune " + pt:                          "--genotype NAME",
-		"finetune " + pt + " --genotype DARTS_V2": "nearer to --genotype DARTS_V1|all fit --genotype DARTS_V1",
+		"finetune":                                  "name either a network",
+		"finetune " + base + " --resume --out x":    "name either a network",
+		"finetune " + nothing:                       "holds no checkpoint",
+		"finetune " + text:                          "is a text, not a checkpoint",
+		"finetune " + onnx:                          "is an ONNX model, not a checkpoint",
+		"finetune " + onnx + " --genotype DARTS_V1": "it is an ONNX model; weights are read from PyTorch files",
+		"finetune " + pt:                            "--genotype NAME",
+		"finetune " + pt + " --genotype DARTS_V2":   "nearer to --genotype DARTS_V1|all fit --genotype DARTS_V1",
 		"finetune " + pt + " --genotype DARTS_V1 --preset imagenet":      "all fit --genotype DARTS_V1 --preset cifar",
 		"finetune " + base + " --genotype DARTS_V1":                      "leave --genotype out",
 		"finetune " + base + " --set network.channels=4":                 "is not that of the checkpoint to start from, 2; leave it out",

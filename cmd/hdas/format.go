@@ -23,17 +23,7 @@ func duration(seconds float64) string {
 }
 
 // thousands formats a number with commas between groups of three digits.
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	var b strings.Builder
-	for i, c := range s {
-		if i > 0 && (len(s)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
-}
+func thousands(n int64) string { return lab.Thousands(fmt.Sprint(n)) }
 
 // list formats numbers as [3,4,3].
 func list(ns []int) string { return strings.ReplaceAll(fmt.Sprint(ns), " ", ",") }

@@ -18,6 +18,7 @@ import (
 
 	"hdas/internal/testseed"
 	"hdas/internal/tfevents"
+	"hdas/internal/torchtest"
 )
 
 // kills is more in `make soak`.
@@ -30,6 +31,9 @@ const asProgram = "RUN_AS_PROGRAM"
 func TestMain(m *testing.M) {
 	value, ok := os.LookupEnv(asProgram)
 	if !ok {
+		if strings.HasPrefix(os.Getenv(torchtest.Variable), "cuda") {
+			os.Setenv("HDAS_CUDA_DETERMINISTIC", "true") // so that two runs have the same numbers
+		}
 		os.Exit(m.Run())
 	}
 	if size, err := strconv.ParseUint(value, 10, 64); err == nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -236,6 +237,7 @@ func TestSearchTrainEval(t *testing.T) {
 	if code := execute(ctx, train, &out, &errs); code != exitStopped {
 		t.Fatalf("stopped: exit %d, %s", code, errs.String())
 	}
+	sizes := map[string]int{"training": 16, "search": 12} // of the images of tiny-train and of the tiny searches
 	for _, c := range []struct {
 		path, kind              string
 		channels, layers, epoch int
@@ -254,7 +256,7 @@ func TestSearchTrainEval(t *testing.T) {
 		if err := json.Unmarshal([]byte(must(t, "show", c.path, "--json")), &r); err != nil {
 			t.Fatal(err)
 		}
-		if r.Channels != c.channels || r.Layers != c.layers || r.Classes != 10 || r.Image[0] != 16 || r.Run.Kind != c.kind || r.Run.Dataset != "digits" || r.Run.Epoch != c.epoch || r.Run.Epochs < 1 {
+		if r.Channels != c.channels || r.Layers != c.layers || r.Classes != 10 || r.Image[0] != sizes[c.kind] || r.Run.Kind != c.kind || r.Run.Dataset != "digits" || r.Run.Epoch != c.epoch || r.Run.Epochs < 1 {
 			t.Errorf("show %s: %+v", c.path, r)
 		}
 	}
@@ -300,5 +302,11 @@ func TestDoctor(t *testing.T) {
 	}
 	if h.Libtorch != torch.Version() || !strings.Contains(h.Versions, versions.Names()) || h.Library == "" || h.Threads < 1 || h.MemoryGB <= 0 || h.Computes["cpu"] != "passes" || len(h.Computes) != len(h.Devices) || h.Data["digits"] != "found" || !strings.Contains(h.Data["cifar10"], "hdas data get cifar10") {
 		t.Errorf("%+v", h)
+	}
+	if err := json.Unmarshal([]byte(must(t, "doctor", "--json", "--device", "cpu", "--threads", "1")), &h); err != nil || h.Threads != 1 || !slices.Equal(h.Devices, []string{"cpu"}) {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if code, _, errs := call(t, "doctor", "--device", "gpu"); code != exitUsage || !strings.Contains(errs, "gpu") {
+		t.Errorf("%d, %s", code, errs)
 	}
 }

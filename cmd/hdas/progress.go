@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hdas/datasets"
+	"hdas/estimate"
 	"hdas/lab"
 	"hdas/live"
 	"hdas/run"
@@ -152,12 +153,24 @@ func (p *program) start(s live.Start) {
 func (p *program) begin(s live.Start) (observe func(run.Progress), end func()) {
 	p.unfollow()
 	p.start(s)
-	if f, ok := p.bars(); ok {
-		return p.bar(f, s)
-	}
 	if p.logs.format == logNone {
 		return nil, func() {}
 	}
+	var show func(run.Progress)
+	if f, ok := p.bars(); ok {
+		show, end = p.bar(f, s)
+	} else {
+		show, end = p.lines(s), func() {}
+	}
+	expect := p.expects(s.Name)
+	return func(at run.Progress) {
+		expect(at)
+		show(at)
+	}, end
+}
+
+// lines returns an observer that writes lines of progress.
+func (p *program) lines(s live.Start) func(run.Progress) {
 	last := time.Now().Add(min(firstLine, p.logs.every) - p.logs.every)
 	r := scoresOf(s)
 	return func(at run.Progress) {
@@ -168,7 +181,40 @@ func (p *program) begin(s live.Start) (observe func(run.Progress), end func()) {
 		last = now
 		r.add(at.Record)
 		p.log(s.Name, at, r)
-	}, func() {}
+	}
+}
+
+// The number of steps, and the seconds, from which the time of a run is predicted.
+const (
+	fewSteps   = 5
+	fewSeconds = 2
+)
+
+// expects returns an observer that says once how long the run will take and how much memory it has used: after its first
+// steps, or after its first epoch if that ends before.
+func (p *program) expects(name string) func(run.Progress) {
+	steps, said := 0, false
+	return func(at run.Progress) {
+		if at.Step > 0 {
+			steps++
+		}
+		epoch := at.Record != nil
+		if said || at.Left == 0 || !epoch && (steps < fewSteps || at.Seconds < fewSeconds) {
+			return
+		}
+		said = true
+		_, bars := p.bars()
+		if !bars && p.logs.format != logText {
+			p.logger(name).Info().Float64("seconds_left", math.Round(at.Left)).Bool("evaluations", epoch).
+				Float64("images_per_second", math.Round(at.ImagesPerSecond)).Int64("memory", at.Memory).Msg("expected")
+			return
+		}
+		without := ", without evaluations"
+		if epoch {
+			without = ""
+		}
+		fmt.Fprintf(p.above(), "time      %s left at %s images/s%s; memory so far %s\n", clock(at.Left), thousands(int64(math.Round(at.ImagesPerSecond))), without, estimate.Size(at.Memory))
+	}
 }
 
 func (p *program) logger(name string) *zerolog.Logger {

@@ -128,7 +128,10 @@ func cells(t lab.Table, columns []tableColumn) (rows [][]string) {
 
 func printTable(w io.Writer, t lab.Table) {
 	fmt.Fprintf(w, "%s: %s (%s), scale %s\n", t.Name, t.About, t.Source, t.Scale)
-	fmt.Fprintf(w, "Errors are of the last epoch on the test images: mean +- standard deviation of n trainings.\n\n")
+	if slices.ContainsFunc(t.Rows, func(r lab.TableRow) bool { return r.Error != nil }) {
+		fmt.Fprintln(w, "Errors are of the last epoch on the test images: mean +- standard deviation of n trainings.")
+	}
+	fmt.Fprintln(w)
 	for _, columns := range tableColumns {
 		if rows := cells(t, columns); rows != nil {
 			tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -205,7 +208,7 @@ func writeTables(g recipe.Graph, t lab.Table) error {
 	if err != nil {
 		return err
 	}
-	folder := filepath.Join(g.Root, "tables")
+	folder := filepath.Join(g.Root, lab.TablesFolder)
 	stem := filepath.Join(folder, strings.Join(strings.FieldsFunc(t.Name+"-"+t.Scale, func(c rune) bool { return c == '/' || c == filepath.Separator }), "-"))
 	return errors.Join(os.MkdirAll(folder, 0o777), os.WriteFile(stem+".txt", text.Bytes(), 0o666), os.WriteFile(stem+".csv", comma.Bytes(), 0o666),
 		os.WriteFile(stem+".tex", tex.Bytes(), 0o666), os.WriteFile(stem+".json", append(all, '\n'), 0o666))

@@ -92,7 +92,7 @@ func (p *program) inProcesses(c *cobra.Command, n int, many *seeds, kind configs
 	case starts:
 		return p.startProcesses(c.Context(), n)
 	}
-	return p.join(at, f)
+	return p.join(c.Context(), at, f)
 }
 
 // startProcesses runs this command line in n processes, or in one for each of --devices, and waits for them.
@@ -115,8 +115,8 @@ func (p *program) startProcesses(ctx context.Context, n int) error {
 }
 
 // join makes this process a member of the group of its place, inside which f runs. Ranks other than 0 print nothing but
-// what is wrong.
-func (p *program) join(at launch.Place, f func(m member) error) error {
+// what is wrong. If ctx is cancelled while this process waits for the others, it ends at once: there is nothing to save.
+func (p *program) join(ctx context.Context, at launch.Place, f func(m member) error) error {
 	if at.World == 1 {
 		return f(member{Place: at})
 	}
@@ -124,11 +124,13 @@ func (p *program) join(at launch.Place, f func(m member) error) error {
 	if at.Rank > 0 {
 		p.quiet = true
 	}
+	joined := context.AfterFunc(ctx, func() { os.Exit(exitStopped) })
 	err := torch.Do(func(*torch.Scope) (err error) {
 		m.group, err = dist.Join(dist.Member{Rank: at.Rank, World: at.World, Address: at.Address, Port: at.Port, Serve: at.Serve, Listen: at.Socket,
 			Prefix: at.Prefix, Interface: dist.Interface()})
 		return err
 	})
+	joined()
 	if err != nil {
 		return err
 	}

@@ -195,6 +195,83 @@ func TestProcessesOfTorchrun(t *testing.T) {
 	}
 }
 
+// asSlurm returns the processes of a step of a job of Slurm, not yet started, as srun starts them on this host.
+func asSlurm(t *testing.T, step, world int, args []string) (all []*exec.Cmd, texts []*bytes.Buffer) {
+	t.Helper()
+	for rank := range world {
+		c, text := process(t, "yes", args...)
+		c.Env = append(c.Env, fmt.Sprintf("SLURM_PROCID=%d", rank), fmt.Sprintf("SLURM_NTASKS=%d", world), fmt.Sprintf("SLURM_LOCALID=%d", rank),
+			fmt.Sprintf("SLURM_JOB_ID=%d", os.Getpid()), fmt.Sprintf("SLURM_STEP_ID=%d", step), "SLURM_STEP_NODELIST=localhost")
+		all, texts = append(all, c), append(texts, text)
+	}
+	return all, texts
+}
+
+// Runs beside each other on a host do not find each other's processes: two steps of a job of Slurm, and the processes of
+// two programs. All have the same numbers.
+func TestRunsBeside(t *testing.T) {
+	images, folder := ownImages(t, 8), t.TempDir()
+	var all []*exec.Cmd
+	var texts []*bytes.Buffer
+	for step := range 2 {
+		c, text := asSlurm(t, step, 2, exact(images, filepath.Join(folder, fmt.Sprint("slurm-", step))))
+		own, ownText := process(t, "yes", append(exact(images, filepath.Join(folder, fmt.Sprint("own-", step))), "--processes", "2")...)
+		all, texts = append(append(all, c...), own), append(append(texts, text...), ownText)
+	}
+	for _, c := range all {
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range all {
+		if err := c.Wait(); err != nil {
+			t.Errorf("%v: %s", err, texts[i])
+		}
+	}
+	want := left(t, filepath.Join(folder, "own-0"))
+	for _, other := range []string{"own-1", "slurm-0", "slurm-1"} {
+		compare(t, want, left(t, filepath.Join(folder, other)))
+	}
+}
+
+// The processes that mpirun starts are one run, and end together when one is killed.
+func TestProcessesOfMPI(t *testing.T) {
+	mpirun, err := exec.LookPath("mpirun")
+	if err != nil {
+		t.Skip("there is no mpirun here; Debian's package openmpi-bin has it")
+	}
+	images, folder := ownImages(t, 8), t.TempDir()
+	begin := func(args []string) (*exec.Cmd, *bytes.Buffer) {
+		c, text := process(t, "yes", args...)
+		c.Path, c.Args = mpirun, append([]string{"mpirun", "-n", "2"}, c.Args...)
+		c.Env = append(c.Env, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "OMPI_MCA_rmaps_base_oversubscribe=1")
+		return c, text
+	}
+	c, text := begin(exact(images, filepath.Join(folder, "mpi")))
+	if err := c.Run(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	own, text := process(t, "yes", append(exact(images, filepath.Join(folder, "own")), "--processes", "2")...)
+	if err := own.Run(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	compare(t, left(t, filepath.Join(folder, "own")), left(t, filepath.Join(folder, "mpi")))
+	if _, last := starts(t, filepath.Join(folder, "mpi")); last.Processes != 2 {
+		t.Errorf("%d processes", last.Processes)
+	}
+
+	c, text = begin(long(images, filepath.Join(folder, "killed"), "--device", "cpu"))
+	pids := begun(t, c, text, filepath.Join(folder, "killed"))
+	if len(pids) != 2 {
+		t.Fatalf("%d processes", len(pids))
+	}
+	syscall.Kill(pids[1], syscall.SIGKILL)
+	if err := c.Wait(); err == nil {
+		t.Error("no error after a process was killed")
+	}
+	none(t, pids)
+}
+
 // What several processes cannot compute is refused.
 func TestProcessesRefused(t *testing.T) {
 	images := ownImages(t, 4)

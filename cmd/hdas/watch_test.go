@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,6 +37,7 @@ func TestLines(t *testing.T) {
 			Loss                                 float64  `json:"train_loss"`
 			Speed                                float64  `json:"images_per_second"`
 			Left                                 *float64 `json:"seconds_left"`
+			Memory                               any
 		}
 		if err := json.Unmarshal([]byte(text), &l); err != nil || l.Run != "stage search, seed 0" {
 			t.Fatalf("%s: %v", text, err)
@@ -46,9 +48,13 @@ func TestLines(t *testing.T) {
 		if l.Message == "progress" && (l.Epochs != 2 || l.Steps != 4 || l.Left == nil || l.Step > 1 && l.LR == 0) || l.Message == "epoch done" && (l.Loss == 0 || l.LR == 0) {
 			t.Errorf("%s", text)
 		}
+		if l.Message == "expected" && (l.Left == nil || *l.Left < 0 || l.Speed <= 0 || l.Memory == nil) {
+			t.Errorf("%s", text)
+		}
 		messages = append(messages, l.Message)
 	}
-	if got := strings.Join(messages, " "); got != "start"+strings.Repeat(strings.Repeat(" progress", 5)+" epoch done", 2) {
+	epoch := strings.Repeat(" progress", 5)
+	if got := strings.Join(messages, " "); got != "start"+epoch+" expected epoch done"+epoch+" epoch done" {
 		t.Error(got)
 	}
 
@@ -62,6 +68,35 @@ func TestLines(t *testing.T) {
 	for flag, word := range map[string]string{"--log-format=xml": "known are auto, json, text, none", "--log-every=-1s": "30s", "--log-every=5": "30s"} {
 		if code, _, errs := call(t, "train", "DARTS_V2", flag); code != exitUsage || !strings.Contains(errs, word) {
 			t.Errorf("%s: exit %d, %s", flag, code, errs)
+		}
+	}
+}
+
+// A run says once how long it will take: after five steps and two seconds, or after its first epoch, of which it then has
+// measured the evaluation.
+func TestExpects(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{err: &out, logs: logs{time.Minute, logText}}
+	at := func(step int, seconds, left float64, record any) run.Progress {
+		return run.Progress{State: live.State{Step: step, Steps: 9, Epochs: 3, Seconds: seconds, Left: left, ImagesPerSecond: 1234.4, Memory: 2310e6}, Record: record}
+	}
+	for want, list := range map[string][]run.Progress{
+		"":                                      {at(0, 0, 0, nil), at(1, 5, 0, nil), at(2, 6, 30, nil), at(3, 7, 30, nil), at(4, 8, 30, nil)},
+		"1m40s left at 1,234 images/s, without": {at(0, 0, 0, nil), at(1, 0.1, 0, nil), at(2, 0.2, 101, nil), at(3, 0.3, 101, nil), at(4, 0.4, 101, nil), at(5, 1.9, 101, nil), at(6, 2.1, 100, nil), at(7, 3, 99, nil), at(0, 9, 90, 1)},
+		"50s left at 1,234 images/s; memory so far 2.31 GB": {at(0, 0, 0, nil), at(1, 0.1, 40, nil), at(0, 0.4, 50, 1), at(1, 3, 49, nil)},
+		"no line for a run of one epoch":                    {at(0, 0, 0, nil), at(1, 0.1, 40, nil), at(0, 0.4, 0, 1)},
+	} {
+		out.Reset()
+		expect := p.expects("x")
+		for _, a := range list {
+			expect(a)
+		}
+		if said := out.String(); strings.HasPrefix(want, "no ") || want == "" {
+			if said != "" {
+				t.Errorf("%q: %s", want, said)
+			}
+		} else if strings.Count(said, "\n") != 1 || !strings.Contains(said, want) {
+			t.Errorf("%q: %s", want, said)
 		}
 	}
 }

@@ -3,12 +3,14 @@ package parity
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hdas/internal/torchtest"
 	"hdas/models/plan"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -247,6 +249,34 @@ func TestFits(t *testing.T) {
 	for _, c := range []Case{{Chain, load(t, "DARTS_V2")}, {Network: Cell}} {
 		if err := Fits(c, reference(small(8))); err != nil {
 			t.Error(err)
+		}
+	}
+	checkout := t.TempDir() // with the files by which the program of the H-DAS authors is known
+	for _, name := range []string{"genotypes.py", "models/search_stage.py", "models/augment_stage.py", "models/architect.py"} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(checkout, "models"), 0o777), os.WriteFile(filepath.Join(checkout, name), nil, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := CheckReference(checkout); err != nil {
+		t.Error(err)
+	}
+	of := small(8)
+	of.Reference = checkout
+	staged := load(t, "DARTS_V1+Hs_DAS_CIFAR_stages")
+	for _, c := range []Case{{Staged, staged}, {Stage, load(t, "DARTS_V1")}, {Distribution, load(t, "PDARTS")}} {
+		if err := Fits(c, of); err != nil {
+			t.Error(err)
+		}
+		if task := newTask(c, of); !c.derived() && (task.Search.Of.Delta != 0 || task.Search.Of.Gamma != 0 || !slices.Equal(task.Orders, []string{First})) {
+			t.Errorf("%+v", task)
+		}
+	}
+	for words, c := range map[string]Case{
+		"has no chain network": {Chain, load(t, "DARTS_V2")}, "has no cell network": {Network: Cell}, "6, 6 and 6 cells": {Staged, load(t, "DARTS_V1+Hs_DAS_ImageNet_stages")},
+		"of the cells normal and reduce": {Stage, load(t, "Hc_DAS_cells")}, "nodes of two edges": {Stage, load(t, "FairDARTS_a")},
+	} {
+		if err := Fits(c, of); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("error %v does not say %q", err, words)
 		}
 	}
 	if err := CheckReference(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no checkout of quark0/darts") {

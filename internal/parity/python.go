@@ -106,11 +106,24 @@ func preparedPython(version string) string {
 	return "python3"
 }
 
-// CheckReference returns an error if a folder is not a checkout of quark0/darts.
+// authors reports whether a folder is a checkout of the program of the authors of H-DAS.
+func authors(folder string) bool {
+	for _, name := range []string{"genotypes.py", "models/search_stage.py", "models/augment_stage.py", "models/architect.py"} {
+		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+			return false
+		}
+	}
+	return folder != ""
+}
+
+// CheckReference returns an error if a folder is not a checkout of quark0/darts or of the program of the authors of H-DAS.
 func CheckReference(folder string) error {
+	if authors(folder) {
+		return nil
+	}
 	for _, name := range []string{"model.py", "model_search.py", "architect.py", "operations.py", "genotypes.py", "utils.py"} {
 		if _, err := os.Stat(filepath.Join(folder, "cnn", name)); err != nil {
-			return fmt.Errorf("%s is no checkout of quark0/darts: %w; name the folder that has cnn/model.py (git clone of github.com/quark0/darts)", folder, err)
+			return fmt.Errorf("%s is no checkout of quark0/darts: %w; name the folder that has cnn/model.py (git clone of github.com/quark0/darts), or models/search_stage.py (of github.com/msight-tech/research-hdas)", folder, err)
 		}
 	}
 	return nil

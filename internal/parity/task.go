@@ -170,7 +170,13 @@ func newTask(c Case, s Settings) task {
 			n.change(&config)
 		}
 		config.StageSpecific = config.StageSpecific && s.Reference == "" // DARTS has two cells
+		if authors(s.Reference) {
+			config.Delta, config.Gamma = 0, 0 // for the depth, its trainer takes a step of its own
+		}
 		s.Preset = plan.CIFAR
+	}
+	if authors(s.Reference) {
+		s.Orders = []string{First} // its second order is not used by its trainers
 	}
 	t := task{
 		Settings: s, AuxiliaryWeight: 0.4,
@@ -245,6 +251,9 @@ func Fits(c Case, s Settings) error {
 	if !c.derived() && s.Channels%int64(t.Search.Of.PartialChannels) != 0 {
 		return fmt.Errorf("%d channels of the %s supernet do not divide by %d, one in so many of which is mixed", s.Channels, c.Network, t.Search.Of.PartialChannels)
 	}
+	if authors(s.Reference) {
+		return fitsAuthors(c, s)
+	}
 	if s.Reference == "" || c.Network == Cell {
 		return nil
 	}
@@ -255,14 +264,37 @@ func Fits(c Case, s Settings) error {
 	if names := g.CellNames(); !slices.Equal(names, []string{"normal", "reduce"}) {
 		return fmt.Errorf("quark0/darts builds chains of the cells normal and reduce; %s has %s; compare it with the twin, without --reference", g.Name, strings.Join(names, ", "))
 	}
+	return twoEdges(g, "quark0/darts")
+}
+
+// twoEdges returns an error if a node of a cell has not two edges.
+func twoEdges(g genotype.Genotype, program string) error {
 	for name, d := range g.Cells {
 		for i, n := range d.Nodes {
 			if len(n.In) != 2 {
-				return fmt.Errorf("quark0/darts builds nodes of two edges; node %d of %s's cell %s has %d; compare it with the twin, without --reference", i, g.Name, name, len(n.In))
+				return fmt.Errorf("%s builds nodes of two edges; node %d of %s's cell %s has %d; compare it with the twin, without --reference", program, i, g.Name, name, len(n.In))
 			}
 		}
 	}
 	return nil
+}
+
+// fitsAuthors returns an error if the program of the authors of H-DAS does not build the network of a case.
+func fitsAuthors(c Case, s Settings) error {
+	const program = "the H-DAS authors' program"
+	if c.Network != Staged && c.Network != Stage && c.Network != Distribution {
+		return fmt.Errorf("%s has no %s network that can be compared; compare it with the twin, without --reference", program, c.Network)
+	}
+	if s.Preset != plan.CIFAR {
+		return fmt.Errorf("of %s, networks with the preset cifar are compared", program)
+	}
+	if g := c.Genotype; c.derived() && !slices.Equal(g.Lengths(), []int{6, 6, 6}) {
+		return fmt.Errorf("%s builds networks of 6, 6 and 6 cells (the places of its reduction cells are fixed), and %s has %v", program, g.Name, g.Lengths())
+	}
+	if names := c.Genotype.CellNames(); !slices.Equal(names, []string{"normal", "reduce"}) {
+		return fmt.Errorf("%s builds networks of the cells normal and reduce; %s has %s", program, c.Genotype.Name, strings.Join(names, ", "))
+	}
+	return twoEdges(c.Genotype, program)
 }
 
 // The files that both sides read in a comparison's folder.

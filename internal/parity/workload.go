@@ -94,6 +94,9 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	w := Workloads[i]
 	c := Case{Network: w.network}
 	fail := func(err error) (timed, Case, Size, error) { return timed{}, c, s, fmt.Errorf("%s: %w", name, err) }
+	if authors(t.Reference) {
+		return fail(errors.New("--reference times quark0/darts; the H-DAS authors' program is compared only: hdas compare pytorch --reference"))
+	}
 	if t.Reference != "" && !w.plain {
 		return fail(errors.New("quark0/darts is timed in its search alone, darts"))
 	}

@@ -44,6 +44,19 @@ func Device() torch.Device {
 	return d
 }
 
+// DeviceOf returns the device of one of several processes of a test: on GPUs the one with the index of its rank, if there
+// is one, and else Device. gpus is their number, 0 on the CPU.
+func DeviceOf(rank int) (d torch.Device, gpus int) {
+	d = Device()
+	if !d.IsCUDA() {
+		return d, 0
+	}
+	if gpus = torch.CUDADevices(); rank < gpus {
+		d = torch.CUDA(rank)
+	}
+	return d, gpus
+}
+
 // OnCPU is called first by tests of what exists on the CPU alone: its kernels, threads, instruction sets and
 // memory. Until the test ends, Device is the CPU.
 func OnCPU(t testing.TB) {

@@ -1,5 +1,6 @@
 #include "dist.h"
 #include "../guard.h"
+#include "nccl.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>
@@ -21,10 +22,12 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// The connections of a process to the others. They carry tensors of the CPU; those of a device are copied to it and back.
+// The connections of a process to the others. Gloo's carry tensors of the CPU; those of a device are copied to it and back,
+// but sums of tensors of GPUs go over NCCL, if there is a communicator.
 struct Group {
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
+  std::unique_ptr<Nccl> nccl;
 };
 
 Group &group(hdas_group g) { return *static_cast<Group *>(g); }
@@ -68,22 +71,37 @@ std::map<at::ScalarType, std::vector<Tensor>> by_type(void *const *ts, int n) {
   return lists;
 }
 
-// Calls f with the elements of all tensors of a type as one tensor of the CPU, and copies them back.
-template <class F> void in_buckets(void *const *ts, int n, F f) {
+// Calls f with the elements of all tensors of a type as one tensor, on the CPU unless `there`, and copies them back.
+template <class F> void in_buckets(void *const *ts, int n, bool there, F f) {
   for (auto &[type, list] : by_type(ts, n)) {
     std::vector<Tensor> flat;
     for (const Tensor &t : list)
       flat.push_back(t.reshape(-1));
-    Tensor bucket = at::cat(flat).to(at::kCPU);
+    Tensor bucket = at::cat(flat);
+    if (!there || !bucket.is_cuda())
+      bucket = bucket.to(at::kCPU);
     std::vector<Tensor> work{bucket};
     f(work);
     bucket = bucket.to(list[0].device());
-    int64_t at = 0;
+    std::vector<Tensor> parts;
+    int64_t from = 0;
     for (const Tensor &t : list) {
-      t.copy_(bucket.narrow(0, at, t.numel()).view(t.sizes()));
-      at += t.numel();
+      parts.push_back(bucket.narrow(0, from, t.numel()).view(t.sizes()));
+      from += t.numel();
     }
+    at::_foreach_copy_(list, parts); // on a GPU some launches instead of one for each tensor
   }
+}
+
+// Copies `bytes` bytes of each process to out, in the order of the ranks.
+void gather(c10d::ProcessGroupGloo &gloo, const void *data, int64_t bytes, char *out) {
+  std::vector<Tensor> in{at::from_blob(const_cast<void *>(data), {bytes}, at::kByte).clone()};
+  std::vector<std::vector<Tensor>> all(1);
+  for (int r = 0; r < gloo.getSize(); ++r)
+    all[0].push_back(at::empty({bytes}, at::kByte));
+  gloo.allgather(all, in)->wait();
+  for (int r = 0; r < gloo.getSize(); ++r)
+    std::memcpy(out + r * bytes, all[0][r].data_ptr(), bytes);
 }
 
 // What hdas_dist_join is given.
@@ -158,33 +176,48 @@ char *hdas_dist_join(hdas_group *out, int rank, int world, const char *address, 
   });
 }
 
-void hdas_dist_free(hdas_group g) { delete &group(g); }
+void hdas_dist_free(hdas_group g, int abandon) {
+  if (abandon && group(g).nccl)
+    group(g).nccl->abandon();
+  delete &group(g);
+}
+
+char *hdas_dist_use(hdas_group g, const char *device, char **why) {
+  return hdas_guard([&] {
+    Group &all = group(g);
+    std::string reason;
+    all.nccl = Nccl::join(c10::Device(device), all.gloo->getRank(), all.gloo->getSize(), [&](const std::string &text) {
+      const int64_t n = text.size();
+      std::string out(n * all.gloo->getSize(), '\0');
+      gather(*all.gloo, text.data(), n, &out[0]);
+      std::vector<std::string> texts;
+      for (size_t at = 0; at < out.size(); at += n)
+        texts.push_back(out.substr(at, n));
+      return texts;
+    }, reason);
+    *why = hdas_copy(reason.c_str());
+  });
+}
 
 char *hdas_dist_all_reduce(hdas_group g, void *const *ts, int n, double weight) {
   return hdas_guard([&] {
-    in_buckets(ts, n, [&](std::vector<Tensor> &bucket) {
+    in_buckets(ts, n, group(g).nccl != nullptr, [&](std::vector<Tensor> &bucket) {
       if (weight != 1)
         bucket[0].mul_(weight);
-      group(g).gloo->allreduce(bucket)->wait();
+      if (bucket[0].is_cuda())
+        group(g).nccl->all_reduce(bucket[0]);
+      else
+        group(g).gloo->allreduce(bucket)->wait();
     });
   });
 }
 
 char *hdas_dist_broadcast(hdas_group g, void *const *ts, int n) {
-  return hdas_guard([&] { in_buckets(ts, n, [&](std::vector<Tensor> &bucket) { group(g).gloo->broadcast(bucket)->wait(); }); });
+  return hdas_guard([&] { in_buckets(ts, n, false, [&](std::vector<Tensor> &bucket) { group(g).gloo->broadcast(bucket)->wait(); }); });
 }
 
 char *hdas_dist_gather(hdas_group g, const void *data, int64_t bytes, void *out) {
-  return hdas_guard([&] {
-    c10d::ProcessGroupGloo &gloo = *group(g).gloo;
-    std::vector<Tensor> in{at::from_blob(const_cast<void *>(data), {bytes}, at::kByte).clone()};
-    std::vector<std::vector<Tensor>> all(1);
-    for (int r = 0; r < gloo.getSize(); ++r)
-      all[0].push_back(at::empty({bytes}, at::kByte));
-    gloo.allgather(all, in)->wait();
-    for (int r = 0; r < gloo.getSize(); ++r)
-      std::memcpy(static_cast<char *>(out) + r * bytes, all[0][r].data_ptr(), bytes);
-  });
+  return hdas_guard([&] { gather(*group(g).gloo, data, bytes, static_cast<char *>(out)); });
 }
 
 char *hdas_dist_barrier(hdas_group g) {

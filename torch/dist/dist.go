@@ -1,4 +1,4 @@
-// Package dist joins processes to a group and reduces tensors over it, by libtorch's c10d with Gloo.
+// Package dist joins processes to a group and reduces tensors over it, by libtorch's c10d with Gloo, and between GPUs by NCCL.
 package dist
 
 // #cgo CXXFLAGS: -std=c++17 -Wall -Wno-unused-local-typedefs -Wno-sign-compare -O2 -DUSE_C10D_GLOO -I${SRCDIR}
@@ -152,6 +152,24 @@ func (g *Group) World() int {
 	return g.member.World
 }
 
+// Use says on which device the tensors of this process are. It is a collective. If all processes have a GPU of their own,
+// AllReduce goes from GPU to GPU by NCCL afterwards, and the result is empty; otherwise it goes through the memory of the
+// hosts by Gloo, as without Use, and the result says why.
+func (g *Group) Use(d torch.Device) (why string) {
+	if g == nil {
+		return ""
+	}
+	inside()
+	name := C.CString(d.String())
+	defer C.free(unsafe.Pointer(name))
+	var text *C.char
+	g.check("use", C.hdas_dist_use(g.c, name, &text))
+	if err := failure(text); err != nil {
+		why = err.Error()
+	}
+	return why
+}
+
 // AllReduce sets each tensor to the sum, over the processes, of weight times that tensor, in place. With the weight
 // 1/World it is the mean. Types and shapes are the same in all processes; undefined tensors are left out. The result is
 // the same in all, bit for bit. In a single process the weight must be 1.
@@ -266,7 +284,7 @@ func (g *Group) Close() {
 		failure(C.hdas_dist_barrier(g.c))
 	}
 	torch.SetProcesses(0, 1, nil, nil)
-	C.hdas_dist_free(g.c)
+	C.hdas_dist_free(g.c, C.int(map[bool]int{true: 1}[g.broken]))
 	g.c = nil
 }
 

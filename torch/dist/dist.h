@@ -17,8 +17,11 @@ typedef void *hdas_group;
 // host at which the others reach it.
 char *hdas_dist_join(hdas_group *out, int rank, int world, const char *address, int port, int serve, int listen, const char *prefix,
                      const char *device, int64_t join_ms, int64_t collective_ms);
-// Closes the connections and frees the group.
-void hdas_dist_free(hdas_group g);
+// Closes the connections and frees the group. With abandon, GPUs do not wait for the other members.
+void hdas_dist_free(hdas_group g, int abandon);
+// Says on which device, as "cuda:1", the tensors are that this process will reduce. *why becomes empty if NCCL reduces them
+// from now on, and otherwise says why not; the caller frees it.
+char *hdas_dist_use(hdas_group g, const char *device, char **why);
 
 // The tensors are at::Tensor *. In all processes they have the same types and shapes; n > 0.
 // ts[i] = the sum of weight * ts[i] over the processes

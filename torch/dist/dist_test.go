@@ -44,12 +44,16 @@ func collectives(g *dist.Group) error {
 	before := torch.Live()
 	var fault error
 	torch.Within(func(*torch.Scope) {
-		a := torch.FromFloat64([]float64{r, 2, 3, 4, 5, 6}, 2, 3)
-		b := torch.FromFloat32([]float32{float32(r), 1}, 2)
-		c := torch.FromFloat64([]float64{r, r, 10, 10}, 2, 2)
+		d, gpus := torchtest.DeviceOf(g.Rank())
+		if why := g.Use(d); (why == "") != (g.World() <= gpus) { // by NCCL, if each process has a GPU of its own
+			fault = fmt.Errorf("%d processes on %s: %q", g.World(), d, why)
+		}
+		a := d.FromFloat64([]float64{r, 2, 3, 4, 5, 6}, 2, 3)
+		b := d.FromFloat32([]float32{float32(r), 1}, 2)
+		c := d.FromFloat64([]float64{r, r, 10, 10}, 2, 2)
 		column := c.Narrow(1, 0, 1) // not contiguous
-		big := torch.Full(torchtest.Options(torch.Float32), r, 1<<20)
-		empty := torch.Zeros(torchtest.Options(torch.Float32), 0)
+		big := torch.Full(torch.Options{DType: torch.Float32, Device: d}, r, 1<<20)
+		empty := torch.Zeros(torch.Options{DType: torch.Float32, Device: d}, 0)
 		g.AllReduce([]torch.Tensor{a, {}, b, column, big, empty}, 1/n)
 		mean := sum / n
 		for what, pair := range map[string][2][]float64{
@@ -63,9 +67,17 @@ func collectives(g *dist.Group) error {
 				}
 			}
 		}
-		d, e := torch.FromFloat64([]float64{r + 1, r}, 2), torch.FromInt64([]int64{int64(r) + 7}, 1)
-		g.Broadcast([]torch.Tensor{d, e})
-		if v, w := d.Float64s(), e.Int64s(); !slices.Equal(v, []float64{1, 0}) || w[0] != 7 {
+		exact := []torch.Tensor{d.FromInt64([]int64{int64(r), 1 << 40}, 2), d.FromFloat32([]float32{float32(r), 3}, 2).To(torch.Float16),
+			d.FromFloat64([]float64{r, 3, 5, 7}, 2, 2).To(torch.BFloat16).Narrow(1, 0, 1), d.FromInt64([]int64{int64(r)}, 1).To(torch.Int32)}
+		g.AllReduce(exact, 1)
+		for i, want := range [][]float64{{sum, n * (1 << 40)}, {sum, 3 * n}, {sum, 5 * n}, {sum}} {
+			if v := exact[i].To(torch.Float64).Float64s(); !slices.Equal(v, want) {
+				fault = errors.Join(fault, fmt.Errorf("%v: %v, not %v", exact[i].DType(), v, want))
+			}
+		}
+		f, e := d.FromFloat64([]float64{r + 1, r}, 2), d.FromInt64([]int64{int64(r) + 7}, 1)
+		g.Broadcast([]torch.Tensor{f, e})
+		if v, w := f.Float64s(), e.Int64s(); !slices.Equal(v, []float64{1, 0}) || w[0] != 7 {
 			fault = errors.Join(fault, fmt.Errorf("broadcast: %v %v", v, w))
 		}
 		for _, of := range []func(int) string{func(int) string { return "" }, func(r int) string { return strings.Repeat("x", r) }, func(r int) string { return "rank " + strconv.Itoa(r) }} {
@@ -136,7 +148,7 @@ func norms(g *dist.Group) (fault error) {
 }
 
 func TestCollectives(t *testing.T) {
-	for _, world := range []int{2, 4} {
+	for _, world := range []int{1, 2, 4} {
 		disttest.Together(t, "collectives", world)
 	}
 }

@@ -9,6 +9,7 @@ import yaml
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from authors import hdas, stages
 from twin import bilevel, networks, supernets
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -37,32 +38,6 @@ def published(name):
 def describe(cells, stages=(), **other):
     net = dict(preset="cifar", channels=4, layers=8, classes=10, auxiliary=True, pool_norm=bool(stages), wiring="summed", pairs=[])
     return dict(net, cells=cells, stages=list(stages), **other)
-
-
-def hdas(name, row=None):
-    """A name of the H-DAS authors' state dicts as the twin's; None for what is no parameter of the network."""
-    name = re.sub(r"^net\.", "", name)
-    for pattern, to in (
-        (r"(stem\..*)", r"\1"),
-        (r"linear\.(.*)", r"classifier.\1"),
-        (r"aux_head\.net\.(.*)", r"auxiliary_head.features.\1"),
-        (r"aux_head\.linear\.(.*)", r"auxiliary_head.classifier.\1"),
-        (r"bigDAG(\d)\.preproc(\d)\.net\.(.*)", lambda m: "stages.%d.preprocess%s.op.%s" % (int(m[1]) - 1, m[2], m[3])),
-        (r"bigDAG(\d)\.bigDAG\.(\d)\.(\d)\.0\.bn\.(.*)", lambda m: "stages.%d._ops.%d.1.%s" % (int(m[1]) - 1, 2 * int(m[2]) + int(m[3]), m[4])),
-        (r"bigDAG(\d)\.DAG\.(\d)\.(\d)\._ops\.([01])\.bn\.(.*)", lambda m: "stages.%d._ops.%d._ops.%d.1.%s" % (
-            int(m[1]) - 1, max(0, 3 * int(m[2]) - 1) + int(m[3]), 2 + int(m[4]), m[5])),
-        (r"cells\.(\d+)\.preproc(\d)\.net\.(.*)", r"cells.\1.preprocess\2.op.\3"),
-        (r"cells\.(\d+)\.dag\.(\d)\.(\d)\.0\.net\.(\d)\.net\.(\d)\.(.*)", lambda m: "cells.%s._ops.%d.op.%d.%s" % (
-            m[1], 2 * int(m[2]) + int(m[3]), 4 * int(m[4]) + int(m[5]), m[6])),
-        # A dilated convolution has one group of layers, a separable one two.
-        (r"cells\.(\d+)\.dag\.(\d)\.(\d)\.0\.net\.(\d)\.(\w+)", lambda m: "cells.%s._ops.%d.op.%s.%s" % (
-            m[1], 2 * int(m[2]) + int(m[3]), m[4], m[5])),
-        (r"cells\.(\d+)\.dag\.(\d)\.(\d)\.0\.bn\.(.*)", lambda m: "cells.%s._ops.%d.1.%s" % (m[1], 2 * int(m[2]) + int(m[3]), m[4])),
-    ):
-        m = re.fullmatch(pattern, name)
-        if m:
-            return to(m) if callable(to) else m.expand(to)
-    return None
 
 
 def fill(module, tensors, rename):
@@ -125,14 +100,11 @@ def stage_search(kind, cells, **search):
     fill(net.weights, t, hdas)
 
     def arch(prefix):
-        """Theirs has a matrix for each cell, with columns max, avg, skip, none."""
-        found, first = {}, 0
-        for s, n in enumerate(search["lengths"]):
-            rows = [t["%salpha_DAG.%d" % (prefix, first + i)] for i in range(n)]
-            found["alpha.stage%d" % (s + 1)] = torch.cat(rows)[:, [3, 2, 0, 1]]
-            if kind == "distribution":
-                found["beta.stage%d" % (s + 1)] = t["%salpha_concat.%d" % (prefix, s)].flatten()
-            first += n
+        """Theirs has a matrix for each cell."""
+        count = sum(search["lengths"])
+        found = stages([t["%salpha_DAG.%d" % (prefix, i)] for i in range(count)], search["lengths"])
+        if kind == "distribution":
+            found.update({"beta.stage%d" % (s + 1): t["%salpha_concat.%d" % (prefix, s)].flatten() for s in range(len(search["lengths"]))})
         return found
     bilevel.put(net.arch.values(), [arch("state.")[name] for name in net.arch])
     logits = net.logits(t["input"].double())

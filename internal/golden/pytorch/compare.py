@@ -163,9 +163,24 @@ def search(task, side, given, out):
             out.put("losses of the steps" + suffix, {"step%d" % i: loss})
         out.steps(order + " order", task["steps"], step)
         out.put("alphas after" + suffix, net.arch)
+        if hasattr(side, "faults"):
+            side.faults(again(task, side, given, out.device, order))
         out.put("weights after" + suffix, dict(net.weights.named_parameters()))
         if order == "first":  # the second looks ahead, which moves the statistics of some programs and not of others
             out.put("statistics after" + suffix, statistics(net.weights))
+
+
+def again(task, side, given, device, order):
+    """Takes the steps of a search once more, and yields the supernet before each with the rate and the batch."""
+    net = supernet(task, side, device)
+    given.fill(net.weights)
+    given.fill_arch(net.arch)
+    net.weights.train()
+    adam, sgd = side.adam(net, task["alpha"]), sgd_of(net.weights, task["weights"])
+    for i in range(task["steps"]):
+        train, valid = given.sample("train", i), given.sample("valid", i)
+        yield net, sgd.param_groups[0]["lr"], train, valid
+        side.step(net, order, adam, sgd, task, train, valid)
 
 
 def main(folder):

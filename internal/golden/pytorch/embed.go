@@ -12,5 +12,5 @@ const (
 
 // Files holds these programs and the modules that they import.
 //
-//go:embed compare.py pace.py sides.py twin/*.py
+//go:embed compare.py pace.py sides.py authors.py twin/*.py
 var Files embed.FS

@@ -1,4 +1,5 @@
-"""The two PyTorch programs that hdas is compared with, behind one face: the twin, and a checkout of quark0/darts as it is."""
+"""The PyTorch programs that hdas is compared with, behind one face: the twin, and checkouts of quark0/darts and of the H-DAS authors'
+program (authors.py) as they are."""
 import contextlib
 import os
 import pathlib
@@ -9,6 +10,7 @@ import warnings
 import torch
 from torch import nn
 
+import authors
 from twin import bilevel, networks, supernets
 
 
@@ -99,8 +101,12 @@ class Darts:
 
 
 def of(reference, device):
-    """The checkout of quark0/darts in that folder, on a device; without a folder the twin."""
-    return Darts(reference, device) if reference else Twin()
+    """The checkout in that folder, on a device; without a folder the twin."""
+    if not reference:
+        return Twin()
+    if (pathlib.Path(reference) / "models" / "search_stage.py").exists():
+        return authors.Authors(reference, device)
+    return Darts(reference, device)
 
 
 @contextlib.contextmanager
