@@ -102,6 +102,7 @@ type SearchSection struct {
 	Epochs          int   `mapstructure:"epochs" yaml:"epochs" range:"1..100000" help:"passes over the training images" paper:"section 6.4"`
 	Batch           int   `mapstructure:"batch" yaml:"batch" range:"2..65536; batch norm needs at least 2" help:"images of each half of the data in a step" paper:"section 6.4"`
 	Order           Order `mapstructure:"order" yaml:"order" help:"the architecture's gradient is taken at: first, the current weights; second, the weights after their next step (DARTS eq. 7-8)"`
+	SyncNorm        bool  `mapstructure:"sync_norm" yaml:"sync_norm" help:"with several processes, batch norms use the statistics of the images of all, not of one (SyncBatchNorm); cells are then computed by the operations of libtorch, on a CPU more slowly than by the kernels. One process ignores it"`
 	CheckpointSteps int   `mapstructure:"checkpoint_steps" yaml:"checkpoint_steps" range:"0..1000000000" help:"steps between two checkpoints within an epoch; 0: only at its end"`
 
 	// The search space.

@@ -1,6 +1,10 @@
 package configs
 
-import "hdas/setting"
+import (
+	"math"
+
+	"hdas/setting"
+)
 
 // TrainSection is the section "train" of a configuration: how a network is trained.
 type TrainSection struct {
@@ -9,6 +13,8 @@ type TrainSection struct {
 	Accumulate      int        `mapstructure:"accumulate" yaml:"accumulate" range:"1..4096" help:"batches whose gradients are averaged for a step"`
 	Optimizer       Optimizer  `mapstructure:"optimizer" yaml:"optimizer" help:"sgd (with momentum) or adamw (Adam with decoupled weight decay, arXiv:1711.05101)"`
 	LR              float64    `mapstructure:"lr" yaml:"lr" range:"(0,1000]" help:"first learning rate" paper:"section 6.4"`
+	LRScaling       LRScaling  `mapstructure:"lr_scaling" yaml:"lr_scaling" help:"the learning rates are multiplied by: none, 1; linear, the images of a step (batch*accumulate, of all processes) divided by lr_batch; sqrt, the square root of that"`
+	LRBatch         int        `mapstructure:"lr_batch" yaml:"lr_batch" range:"1..1000000" help:"of lr_scaling: images of a step for which lr and min_lr are right, as the batch of one process"`
 	MinLR           float64    `mapstructure:"min_lr" yaml:"min_lr" range:"[0,1000]" help:"last learning rate of the cosine and linear schedules"`
 	Schedule        Schedule   `mapstructure:"schedule" yaml:"schedule" help:"of the learning rate: cosine or linear from lr to min_lr; step or multistep: multiplied by step_factor every step_every epochs, or at each of the milestones" paper:"section 6.4"`
 	ScheduleBy      ScheduleBy `mapstructure:"schedule_by" yaml:"schedule_by" help:"the learning rate changes with every epoch or every step"`
@@ -33,6 +39,7 @@ type TrainSection struct {
 	Probe           bool       `mapstructure:"probe" yaml:"probe" help:"only the classifier learns, from features of the images without augmentation that are computed once"`
 	FreezeEpochs    int        `mapstructure:"freeze_epochs" yaml:"freeze_epochs" range:"0..100000" help:"first epochs in which only the classifier and the auxiliary head learn, and nothing else changes"`
 	FreezeNorm      bool       `mapstructure:"freeze_norm" yaml:"freeze_norm" help:"batch norms, except the auxiliary head's, normalise with their running statistics and leave them as they are"`
+	SyncNorm        bool       `mapstructure:"sync_norm" yaml:"sync_norm" help:"with several processes, batch norms use the statistics of the images of all, not of one (SyncBatchNorm); cells are then computed by the operations of libtorch, on a CPU more slowly than by the kernels. One process ignores it"`
 	BackboneLR      float64    `mapstructure:"backbone_lr" yaml:"backbone_lr" range:"(0,1]" help:"factor of the learning rate of all but the classifier and the auxiliary head"`
 	LayerDecay      float64    `mapstructure:"layer_decay" yaml:"layer_decay" range:"(0,1]" help:"factor of the learning rate from each cell to the one before it, from the classifier on"`
 	AuxiliaryWeight float64    `mapstructure:"auxiliary_weight" yaml:"auxiliary_weight" range:"[0,1000]" help:"weight of the auxiliary head's loss" paper:"section 6.4"`
@@ -110,11 +117,38 @@ var schedules = []Schedule{CosineSchedule, LinearSchedule, StepSchedule, MultiSt
 // UnmarshalText reads one of the words above.
 func (s *Schedule) UnmarshalText(text []byte) error { return setting.Parse(s, text, schedules) }
 
+// LRScaling says how learning rates follow from the number of images of a step.
+type LRScaling string
+
+// The rules of scaling.
+const (
+	NoScaling     LRScaling = "none"
+	LinearScaling LRScaling = "linear" // arXiv:1706.02677
+	SqrtScaling   LRScaling = "sqrt"   // arXiv:1404.5997
+)
+
+var lrScalings = []LRScaling{NoScaling, LinearScaling, SqrtScaling}
+
+// UnmarshalText reads one of the words above.
+func (s *LRScaling) UnmarshalText(text []byte) error { return setting.Parse(s, text, lrScalings) }
+
+// LRFactor returns the factor of the learning rates by LRScaling.
+func (c TrainSection) LRFactor() float64 {
+	more := float64(c.Batch*c.Accumulate) / float64(c.LRBatch)
+	switch c.LRScaling {
+	case LinearScaling:
+		return more
+	case SqrtScaling:
+		return math.Sqrt(more)
+	}
+	return 1
+}
+
 // DefaultTrainSection returns the paper's CIFAR-10 settings for Hc-DAS (section 6.4). For Hs-DAS the paper
 // uses batches of 128.
 func DefaultTrainSection() TrainSection {
 	return TrainSection{
-		Epochs: 600, Batch: 96, Accumulate: 1, Optimizer: SGDOptimizer, LR: 0.025, Schedule: CosineSchedule, ScheduleBy: ByEpoch,
+		Epochs: 600, Batch: 96, Accumulate: 1, Optimizer: SGDOptimizer, LR: 0.025, LRScaling: NoScaling, LRBatch: 96, Schedule: CosineSchedule, ScheduleBy: ByEpoch,
 		StepFactor: 0.97, StepEvery: 1, WarmupFrom: 1e-3, Momentum: 0.9, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 3e-4, NormDecay: true,
 		ClipBy: ClipNorm, Clip: 5, EMA: EMA{Warmup: true}, BackboneLR: 1, LayerDecay: 1, AuxiliaryWeight: 0.4, DropPath: 0.2, Recompute: "none",
 	}
@@ -155,6 +189,7 @@ func (c Train) idle() map[string]string {
 		}
 	}
 	steps, many := t.Schedule == StepSchedule, t.Schedule == MultiStepSchedule
+	unless(t.LRScaling != NoScaling, "train.lr_scaling=linear or sqrt", "lr_batch")
 	unless(!steps && !many, "the schedules cosine and linear", "min_lr")
 	unless(steps || many, "the schedules step and multistep", "step_factor")
 	unless(steps, "train.schedule=step", "step_every")
@@ -168,7 +203,7 @@ func (c Train) idle() map[string]string {
 	unless(t.Init != "", "the weights of a checkpoint (train.init)", "probe")
 	if t.Probe {
 		const why = "a linear probe (train.probe) learns from features that the whole network has computed once"
-		for _, key := range []string{"train.freeze_epochs", "train.freeze_norm", "train.backbone_lr", "train.layer_decay", "train.drop_path", "train.recompute", "train.accumulate",
+		for _, key := range []string{"train.freeze_epochs", "train.freeze_norm", "train.sync_norm", "train.backbone_lr", "train.layer_decay", "train.drop_path", "train.recompute", "train.accumulate",
 			"train.ema.decay", "train.ema.warmup", "train.auxiliary_weight", "train.patience", "data.validation", "data.balanced", "data.padding", "data.fill", "data.resized_crop",
 			"data.crop_scale", "data.crop_ratio", "data.flip", "data.autoaugment", "data.randaugment.ops", "data.randaugment.magnitude", "data.color_jitter.brightness",
 			"data.color_jitter.contrast", "data.color_jitter.saturation", "data.color_jitter.hue", "data.cutout", "data.erasing", "data.mixup", "data.cutmix"} {
@@ -185,6 +220,7 @@ func (c TrainSection) Validate() error {
 	var f setting.Faults
 	checkRates(&f, c.LR, "min_lr", c.MinLR)
 	setting.Word(&f, "optimizer", c.Optimizer, optimizers)
+	setting.Word(&f, "lr_scaling", c.LRScaling, lrScalings)
 	setting.Word(&f, "schedule", c.Schedule, schedules)
 	setting.Word(&f, "schedule_by", c.ScheduleBy, scheduleBys)
 	setting.Word(&f, "clip_by", c.ClipBy, clipBys)

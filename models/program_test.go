@@ -51,6 +51,8 @@ func equal(t *rapid.T, train, gradients bool) {
 	how := torch.Pass{Recompute: kernel.Recompute(size("recompute", 0, 2)), Path: kernel.Path(size("path", 0, 2))}
 	if !train {
 		how.Norm = kernel.RunningStatistics
+	} else if rapid.Bool().Draw(t, "sync") { // of one process
+		how.Norm = kernel.SyncStatistics
 	}
 	names := []string{"skip_connect", "none", "max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "dil_conv_3x3", "dil_conv_5x5", "conv_7x1_1x7"}
 	if how.Path == kernel.Grouped { // few operations, so that some are equal
@@ -193,7 +195,7 @@ func oneByOne(g torch.Graph, x []torch.Tensor, how torch.Pass) torch.Tensor {
 	for _, term := range g.Terms {
 		y := states[term.From]
 		for _, r := range term.Rounds {
-			y = round(r, y, how.Norm == kernel.BatchStatistics)
+			y = round(r, y, how.Norm != kernel.RunningStatistics)
 		}
 		if term.Scale != nil {
 			y = y.Mul(how.Scales[term.Scale.Tensor].Reshape(-1).Select(0, term.Scale.Element))

@@ -6,6 +6,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -14,21 +17,21 @@ import (
 	"hdas/setting"
 	"hdas/torch"
 	"hdas/torch/dist"
+	"hdas/torch/kernel"
 	"hdas/torch/nn"
 )
 
 // Member is this process as one of those that compute a run together. A nil Member is a single process.
 //
 // A process learns from the loss of its images times its share of the images of all processes. The sum of the gradients
-// is then the gradient of the mean loss of all images. Batch norms use the statistics of the images of their process; Reduce
-// averages the running statistics.
+// is then the gradient of the mean loss of all images. Batch norms use the statistics of the images of their process, and
+// Reduce averages the running statistics; or those of all images, as Norms says.
 type Member struct {
-	group      *dist.Group
-	shares     []float64      // of this process in the batches of the step
-	same       []torch.Tensor // what all processes have alike: weights and running statistics
-	statistics []torch.Tensor // running statistics that Reduce averages
-	asked      context.Context
-	stop       context.CancelFunc
+	group  *dist.Group
+	shares []float64      // of this process in the batches of the step
+	same   []torch.Tensor // what all processes have alike: weights and running statistics
+	asked  context.Context
+	stop   context.CancelFunc
 }
 
 // New returns the member of a group that this process is; nil if the group is nil.
@@ -59,9 +62,8 @@ func (m *Member) Follow(ctx context.Context) context.Context {
 }
 
 // Join begins a run, or goes on with it, after that epoch and so many steps of the next. All processes get the parameters
-// that rank 0 has in the stores, which the caller keeps; other ranks get random numbers of their own. If average is true, Reduce averages the
-// running statistics of the stores.
-func (m *Member) Join(seed uint64, epoch, batch int, average bool, stores ...*nn.Store) error {
+// that rank 0 has in the stores, which the caller keeps. If draw is true, ranks other than 0 get random numbers of their own.
+func (m *Member) Join(seed uint64, epoch, batch int, draw bool, stores ...*nn.Store) error {
 	if m == nil {
 		return nil
 	}
@@ -74,20 +76,18 @@ func (m *Member) Join(seed uint64, epoch, batch int, average bool, stores ...*nn
 	for _, s := range stores {
 		for p := range s.All() {
 			m.same = append(m.same, p.Tensor)
-			if average && !p.Trainable {
-				m.statistics = append(m.statistics, p.Tensor)
-			}
 		}
 	}
 	m.group.Broadcast(m.same)
-	if rank := m.group.Rank(); rank > 0 { // other random numbers for other images
+	if rank := m.group.Rank(); rank > 0 && draw { // other random numbers for other images
 		torch.Seed(rand.NewPCG(seed, uint64(epoch)<<40^uint64(batch)<<16^uint64(rank)).Uint64())
 	}
 	return nil
 }
 
-// Agreed yields the items of an epoch, each of which has the batches that a step learns from. Before each the processes tell each other how many
-// images they have, and whether they are to stop. An item is left out if one of its batches is blank in all processes.
+// Agreed yields the items of an epoch, each of which has the batches that a step learns from. Before each the processes tell
+// each other how many images they have, and whether they are to stop. An item is left out if one of its batches is blank in
+// all processes.
 func Agreed[B any](m *Member, epoch iter.Seq2[B, error], batches func(B) []datasets.Batch) iter.Seq2[B, error] {
 	if m == nil {
 		return epoch
@@ -142,23 +142,73 @@ func (m *Member) Share(i int) float64 {
 	return m.shares[i]
 }
 
-// Sum sets each tensor to its sum over the processes, in place. Undefined tensors are left out.
-func (m *Member) Sum(ts []torch.Tensor) {
-	if m != nil {
-		m.group.AllReduce(ts, 1)
+// Norms returns the statistics that batch norms use in a pass on a batch of which this process has that share: its own, or
+// those of all processes if sync is true.
+func (m *Member) Norms(sync bool, share float64) kernel.Norm {
+	switch {
+	case m == nil || !sync:
+		return kernel.BatchStatistics
+	case share == 0:
+		return kernel.BlankStatistics
 	}
+	return kernel.SyncStatistics
 }
 
-// Reduce is Sum of gradients, after a pass on a batch of which this process has that share. It also averages the running
-// statistics, which the pass has changed.
-func (m *Member) Reduce(grads []torch.Tensor, share float64) {
+// Least returns the smallest of the numbers of all processes.
+func (m *Member) Least(n int) int {
+	if m == nil {
+		return n
+	}
+	for _, text := range m.group.Gather(binary.LittleEndian.AppendUint64(nil, uint64(n))) {
+		n = min(n, int(binary.LittleEndian.Uint64(text)))
+	}
+	return n
+}
+
+// Sum sets gradients of a batch, of which this process has that share, to their sums over the processes, in place. Undefined
+// tensors are left out. Without a share a process adds nothing: its loss is multiplied by 0, but through synchronised norms its
+// black images have gradients of the losses of others.
+func (m *Member) Sum(grads []torch.Tensor, share float64) {
 	if m == nil {
 		return
 	}
-	if len(m.statistics) > 0 {
-		torch.ScaleAll(m.statistics, share)
+	if share == 0 {
+		torch.ScaleAll(grads, 0)
 	}
-	m.Sum(append(grads[:len(grads):len(grads)], m.statistics...))
+	m.group.AllReduce(grads, 1)
+}
+
+// Reduce is Sum, and averages the running statistics that the pass has changed in each process on its own.
+func (m *Member) Reduce(grads []torch.Tensor, share float64, statistics []torch.Tensor) {
+	if m == nil {
+		return
+	}
+	torch.ScaleAll(statistics, share)
+	m.Sum(append(grads[:len(grads):len(grads)], statistics...), share)
+}
+
+// Statistics returns the running statistics of a store.
+func Statistics(s *nn.Store) (list []nn.Param) {
+	for p := range s.All() {
+		if !p.Trainable {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Gather returns the values of the ranks other than 0, in their order. They are encoded as JSON.
+func Gather[V any](m *Member, value V) (others []V, err error) {
+	if m == nil {
+		return nil, nil
+	}
+	text, err := json.Marshal(value)
+	for _, text := range m.group.Gather(text)[1:] {
+		var v V
+		err = errors.Join(err, json.Unmarshal(text, &v))
+		others = append(others, v)
+	}
+	return others, err
 }
 
 // Same returns an error if the parameters that Join was given are not the same in all processes, bit for bit.

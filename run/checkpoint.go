@@ -42,12 +42,14 @@ type Meta struct {
 	Batch      int               `json:"batch"`             // with which to continue in that epoch, from 0
 	Done       bool              `json:"done"`              // the run has ended
 	Seed       uint64            `json:"seed"`
-	Generators map[string][]byte `json:"generators"`         // states of the random number generators by device
-	Best       float64           `json:"best"`               // highest top-1: of a search that of the supernet, of a training that on its validation part
-	BestEpoch  int               `json:"best_epoch"`         // epoch of Best, from 0
-	Progress   json.RawMessage   `json:"progress,omitempty"` // metrics of the current epoch so far
-	Means      map[string]Mean   `json:"means,omitempty"`    // of the current epoch's steps so far, by the tags of scalars
-	Basis      *Basis            `json:"basis,omitempty"`    // what the run was begun with; nil if unknown
+	Generators map[string][]byte `json:"generators"` // states of the random number generators by device
+	// RankGenerators are the same of the other processes of a training, ranks 1 and so on.
+	RankGenerators []map[string][]byte `json:"rank_generators,omitempty"`
+	Best           float64             `json:"best"`               // highest top-1: of a search that of the supernet, of a training that on its validation part
+	BestEpoch      int                 `json:"best_epoch"`         // epoch of Best, from 0
+	Progress       json.RawMessage     `json:"progress,omitempty"` // metrics of the current epoch so far
+	Means          map[string]Mean     `json:"means,omitempty"`    // of the current epoch's steps so far, by the tags of scalars
+	Basis          *Basis              `json:"basis,omitempty"`    // what the run was begun with; nil if unknown
 }
 
 // version is the version of the checkpoint format.

@@ -19,6 +19,19 @@ func Generators(d torch.Device) map[string][]byte {
 	return states
 }
 
+// OfRank returns the checkpoint with the states of the generators of that rank of several processes. known is whether it has
+// them: so many processes have written it.
+func (c Loaded) OfRank(rank, world int) (_ Loaded, known bool) {
+	if rank == 0 {
+		return c, true
+	}
+	if len(c.Meta.RankGenerators) != world-1 {
+		return c, false
+	}
+	c.Meta.Generators = c.Meta.RankGenerators[rank-1]
+	return c, true
+}
+
 // SetGenerators restores the states of the random number generators for a run that continues on device d. If
 // the checkpoint has none for a device of that kind, or one of a device that is not used here, the run draws
 // other samples, which it says by note (which may be nil); a generator without a state is seeded from the seed

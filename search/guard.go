@@ -158,9 +158,11 @@ func (n *Supernet) curve(valid Sample, params, here, v []torch.Tensor, h float64
 	slope := func(h float64) []torch.Tensor {
 		torch.CopyAll(params, here)
 		torch.AddAll(params, v, torch.Full(n.Arch.Store.Options(), h))
-		logits := n.logits(&nn.Ctx{Train: true, Recompute: n.Recompute, Path: n.Path}, valid.Images, n.Arch.Mix(true))
+		how := n.learning(valid)
+		how.Autocast = torch.Float32
+		logits := n.logits(how, valid.Images, n.Arch.Mix(true))
 		grads := torch.Grad(part(torch.CrossEntropy(logits, valid.Labels, 0), n.inputs(valid)), params)
-		n.Member.Sum(grads)
+		n.Member.Sum(grads, valid.Share)
 		return grads
 	}
 	up, down := slope(h), slope(-h)

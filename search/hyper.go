@@ -22,13 +22,13 @@ var orders = map[configs.Order]HyperGrad{configs.FirstOrder: FirstOrder, configs
 // weights. Batch norms update their running statistics with the validation batch.
 func FirstOrder(b *Bilevel, _ float64, _, valid Sample) ([]torch.Tensor, Losses) {
 	made := b.archs.Call(nil, b.Net.inputs(valid), func(in []torch.Tensor) []torch.Tensor {
-		l := b.Net.ArchLoss(Sample{Images: in[0], Labels: in[1]})
+		l := b.Net.ArchLoss(Sample{Images: in[0], Labels: in[1], Share: valid.Share})
 		mine := part(l.Total, in)
 		b.Phase.End("alpha forward")
 		return append([]torch.Tensor{l.Total, l.Classification, l.Depth, l.Complexity}, b.Arch.Scaler.Grad(mine, b.Arch.Params)...)
 	})
 	b.Phase.End("alpha backward")
-	b.Net.Member.Reduce(made[4:], valid.Share)
+	b.Net.Member.Reduce(made[4:], valid.Share, b.statistics)
 	return made[4:], Losses{made[0], made[1], made[2], made[3]}
 }
 
@@ -50,7 +50,7 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 	// grad returns the gradients of the mean loss of the images of all processes.
 	grad := func(loss torch.Tensor, of Sample, params []torch.Tensor) []torch.Tensor {
 		grads := torch.Grad(part(loss, n.inputs(of)), params)
-		n.Member.Sum(grads)
+		n.Member.Sum(grads, of.Share)
 		return grads
 	}
 
@@ -73,7 +73,7 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 	slope := func(sign float64) []torch.Tensor {
 		torch.CopyAll(params, here)
 		torch.AddAll(params, v, step.MulScalar(sign))
-		logits := n.logits(n.learning(), train.Images, n.Arch.Mix(true))
+		logits := n.logits(n.learning(train), train.Images, n.Arch.Mix(true))
 		return grad(torch.CrossEntropy(logits, train.Labels, 0), train, arch)
 	}
 	up, down := slope(1), slope(-1)

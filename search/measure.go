@@ -12,6 +12,7 @@ import (
 	"hdas/run"
 	"hdas/search/space"
 	"hdas/torch"
+	"hdas/torch/kernel"
 )
 
 // Probe returns what is needed to estimate the time and the memory of the search. Invalid settings are
@@ -39,6 +40,9 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	start := func(batch int) (*task, error) {
 		of := s
 		of.Group = nil // what is measured is this process
+		if s.Group != nil && s.Config.SyncNorm && of.Path == kernel.Kernels {
+			of.Path = kernel.Grouped // as with synchronised norms
+		}
 		of.Config.Batch = batch
 		of.Train, of.Valid, of.Test = s.Train.Measuring(batch), s.Valid.Measuring(batch), s.Test.Measuring(2*batch)
 		return start(of)

@@ -169,7 +169,7 @@ func start(s Setup) (t *task, err error) {
 			t.learn.Arch.ScaleLosses()
 			t.learn.Weights.ScaleLosses()
 		}
-		if s.Graphs {
+		if s.Graphs && (s.Group == nil || !s.Config.SyncNorm) { // a recorded pass cannot wait for other processes
 			t.learn.Record()
 		}
 		return nil

@@ -3,6 +3,7 @@ package search
 import (
 	"slices"
 
+	"hdas/parallel"
 	"hdas/run"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -28,6 +29,7 @@ type Bilevel struct {
 	Order         HyperGrad      // computes the gradient of the architecture
 	archs, steps  torch.Replayer // the first-order gradient of the architecture; that of the weights
 	Phase         optim.Phase    // called with the names Phases
+	statistics    []torch.Tensor // running statistics that a pass changes in each process on its own
 }
 
 // Phases are the names of the parts of a first-order step, in order.
@@ -38,7 +40,11 @@ var Phases = []string{"alpha forward", "alpha backward", optim.Forward, optim.Ba
 func NewBilevel(n *Supernet) *Bilevel {
 	w, a := n.config.Weights, n.config.Alpha
 	weights, arch := n.Weights.Weights(), n.Arch.Store.Weights()
-	return &Bilevel{Net: n, ArchRate: a.LR, Order: orders[n.config.Order],
+	var statistics []torch.Tensor
+	if !n.config.SyncNorm {
+		statistics = nn.Tensors(parallel.Statistics(n.Weights))
+	}
+	return &Bilevel{Net: n, statistics: statistics, ArchRate: a.LR, Order: orders[n.config.Order],
 		Arch: &optim.Learner{Params: nn.Tensors(arch),
 			Optimizer: optim.NewAdam(arch, torch.AdamOptions{Beta1: a.Beta1, Beta2: a.Beta2, Eps: 1e-8, WeightDecay: a.WeightDecay})},
 		Weights: &optim.Learner{Params: nn.Tensors(weights), Clip: w.Clip,
@@ -81,14 +87,14 @@ func (b *Bilevel) Step(rate float64, architecture bool, train, valid Sample) (f 
 	}
 	torch.Within(func(s *torch.Scope) {
 		made := b.steps.Call(nil, b.Net.inputs(train), func(in []torch.Tensor) []torch.Tensor {
-			loss, logits := b.Net.WeightLoss(Sample{Images: in[0], Labels: in[1]})
+			loss, logits := b.Net.WeightLoss(Sample{Images: in[0], Labels: in[1], Share: train.Share})
 			mine := part(loss, in)
 			b.Phase.End(optim.Forward)
 			return append([]torch.Tensor{loss.Detach(), logits.Detach()}, b.Weights.Gradient(mine)...)
 		})
 		b.Phase.End(optim.Backward)
 		f.Train, f.Logits = made[0], made[1]
-		b.Net.Member.Reduce(made[2:], train.Share)
+		b.Net.Member.Reduce(made[2:], train.Share, b.statistics)
 		f.Norm = b.Weights.Step([]float64{rate}, made[2:])
 		b.Phase.End("optimizer")
 		for _, t := range []torch.Tensor{f.Train, f.Norm, f.Logits} {

@@ -106,20 +106,20 @@ func part(loss torch.Tensor, inputs []torch.Tensor) torch.Tensor {
 // eq. 6).
 func (n *Supernet) ArchLoss(s Sample) Losses {
 	mix := n.Arch.Mix(true)
-	logits := n.logits(n.learning(), s.Images, mix)
+	logits := n.logits(n.learning(s), s.Images, mix)
 	return n.archLoss(torch.CrossEntropy(logits, s.Labels, 0), mix)
 }
 
 // WeightLoss returns the training loss, a scalar, and the logits (N,Classes). Neither is connected to
 // the architecture parameters in the autograd graph.
 func (n *Supernet) WeightLoss(s Sample) (loss, logits torch.Tensor) {
-	logits = n.Logits(n.learning(), s.Images)
+	logits = n.Logits(n.learning(s), s.Images)
 	return torch.CrossEntropy(logits, s.Labels, 0), logits
 }
 
-// learning returns the context of a forward pass in training mode.
-func (n *Supernet) learning() *nn.Ctx {
-	return &nn.Ctx{Train: true, Recompute: n.Recompute, Path: n.Path, Autocast: n.Autocast}
+// learning returns the context of a forward pass on a sample in training mode.
+func (n *Supernet) learning(s Sample) *nn.Ctx {
+	return &nn.Ctx{Train: true, Recompute: n.Recompute, Path: n.Path, Autocast: n.Autocast, Statistics: n.Member.Norms(n.config.SyncNorm, s.Share)}
 }
 
 func (n *Supernet) String() string {

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"hdas/internal/torchtest"
 	"hdas/torch"
 )
 
@@ -115,5 +116,39 @@ func TestBatchNorm(t *testing.T) {
 			equal(t, "running mean", gotMean, newMean, k.tolerance)
 			equal(t, "running variance", gotVar, newVar, k.tolerance)
 		})
+	})
+}
+
+// In one process, a batch norm over the processes is a batch norm: its value, its gradients, and the running statistics.
+func TestSyncBatchNorm(t *testing.T) {
+	do(t, func(*torch.Scope) {
+		o := torchtest.Options(torch.Float64)
+		torch.Seed(1)
+		from := torch.Randn(o, 4, 3, 5, 6).AddScalar(2)
+		for _, affine := range []bool{true, false} {
+			compute := func(norm func(x, w, b, m, v torch.Tensor) torch.Tensor) (all [][]float64) {
+				x := from.Clone().SetRequiresGrad(true)
+				asked, w, b := []torch.Tensor{x}, torch.Tensor{}, torch.Tensor{}
+				if affine {
+					w, b = torch.Full(o, 1.5, 3).SetRequiresGrad(true), torch.Full(o, -0.5, 3).SetRequiresGrad(true)
+					asked = append(asked, w, b)
+				}
+				m, v := torch.Zeros(o, 3), torch.Full(o, 1, 3)
+				y := norm(x, w, b, m, v)
+				for _, t := range append(torch.Grad(y.Mul(y).Mul(from).Sum(), asked), y, m, v) {
+					all = append(all, t.Float64s())
+				}
+				return all
+			}
+			got := compute(func(x, w, b, m, v torch.Tensor) torch.Tensor { return torch.SyncBatchNorm(x, w, b, m, v, true) })
+			want := compute(func(x, w, b, m, v torch.Tensor) torch.Tensor { return torch.BatchNorm(x, w, b, m, v, true, 0.1, 1e-5) })
+			for i := range want {
+				for k := range want[i] {
+					if d := math.Abs(got[i][k] - want[i][k]); !(d < 1e-12*max(1, math.Abs(want[i][k]))) {
+						t.Fatalf("affine %v: number %d of tensor %d is %v, not %v", affine, k, i, got[i][k], want[i][k])
+					}
+				}
+			}
+		}
 	})
 }

@@ -4,6 +4,7 @@
 #include "channels.h"
 #include "nodes.h"
 #include "program.h"
+#include "syncnorm.h"
 
 #include <algorithm>
 #include <map>
@@ -58,8 +59,8 @@ Tensor convolved(const Tensor *w, const Tensor &x, const Round &r, int64_t copie
   }
 }
 
-// Computes a batch norm times factors of all channels, which may be undefined. With batch statistics it also
-// updates the running ones, unless repeated is true.
+// Computes a batch norm times factors of all channels, which may be undefined. Unless it uses the running statistics, it also
+// updates them, if repeated is false.
 Tensor normed(const Tensor *w, const Tensor &x, const Tensor &factor, Norm norm, bool repeated) {
   const bool training = norm == batch_statistics, without = training && repeated;
   Tensor scale = w[gamma], shift = w[beta];
@@ -67,6 +68,8 @@ Tensor normed(const Tensor *w, const Tensor &x, const Tensor &factor, Norm norm,
     scale = scale.defined() ? scale * factor : factor;
     shift = shift.defined() ? shift * factor : shift;
   }
+  if (synced(norm))
+    return sync_norm(x, scale, shift, w[mean], w[variance], norm == sync_statistics ? 1 : 0, !repeated);
   return at::batch_norm(x, scale, shift, without ? Tensor() : w[mean], without ? Tensor() : w[variance], training, momentum, eps, at::globalContext().userEnabledCuDNN());
 }
 
@@ -318,7 +321,7 @@ private:
 
   // Copies running statistics back that were copied to be joined.
   void settle(const Bundle &b, const List &all) const {
-    if (b.terms.size() == 1 || repeated || pass.norm != batch_statistics)
+    if (b.terms.size() == 1 || repeated || pass.norm == running_statistics)
       return;
     at::NoGradGuard no_grad;
     for (size_t r = 0; r < term_of(b).rounds.size(); ++r)

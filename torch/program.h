@@ -68,7 +68,8 @@ struct Plan {
   int parts = 0; // the number of parts of all factors
 };
 
-enum Norm { batch_statistics, running_statistics };
+enum Norm { batch_statistics, running_statistics, sync_statistics, blank_statistics };
+inline bool synced(Norm n) { return n >= sync_statistics; }
 enum Recompute { nothing, edges, everything };
 
 // In a program, tensors are indices in the list of a pass's tensors: inputs, parameters, scales, masks.

@@ -75,7 +75,7 @@ char *hdas_run(ht *out, hdas_program program, const ht *inputs, const ht *scales
     add(masks, p->masks);
     pass->norm = Norm(norm);
     pass->recompute = Recompute(recompute);
-    pass->grouped = path == 2;
-    *out = new Tensor(path == 0 && fits(*pass) ? by_kernels(std::move(pass)) : by_operations(std::move(pass)));
+    pass->grouped = path == 2 || (path == 0 && synced(pass->norm)); // fewer norms, which wait for other processes
+    *out = new Tensor(path == 0 && !synced(pass->norm) && fits(*pass) ? by_kernels(std::move(pass)) : by_operations(std::move(pass)));
   });
 }

@@ -87,6 +87,13 @@ char *hdas_adjacent(hdas_program p, int *out, int *n);
 // and kernel.Path.
 char *hdas_run(ht *out, hdas_program p, const ht *inputs, const ht *scales, const ht *masks, int norm, int recompute, int path);
 
+// Sets the processes over which batch norms compute (kernel.SyncStatistics), of which this one has that rank. all_reduce sets n
+// at::Tensors to the sums of weight * ts[i] over the processes of the group, and returns NULL or an error text.
+typedef char *(*hdas_all_reduce)(void *group, void *const *ts, int n, double weight);
+void hdas_set_processes(int rank, int world, hdas_all_reduce all_reduce, void *group);
+// A batch norm over the images of all processes; scale and shift may be NULL. The images of this one count if counts is not 0.
+char *hdas_sync_norm(ht *out, ht x, ht scale, ht shift, ht mean, ht var, int counts);
+
 // hdas_autocast switches autocast to the given type on, for the CPU or CUDA, and stores the previous
 // setting in *was. hdas_autocast_end restores that setting.
 typedef struct {

@@ -76,6 +76,17 @@ func hts(ts []Tensor) []C.ht {
 	return out
 }
 
+// Handles returns the at::Tensors of ts, for C++ of other packages. They are valid while the tensors are. It panics if one is
+// undefined or was freed.
+func Handles(ts []Tensor) []unsafe.Pointer {
+	enter("handles")
+	out := make([]unsafe.Pointer, len(ts))
+	for i, t := range ts {
+		out[i] = unsafe.Pointer(t.c())
+	}
+	return out
+}
+
 // Defined reports whether t refers to a tensor; it is false for the zero Tensor.
 func (t Tensor) Defined() bool { return t.h != nil }
 

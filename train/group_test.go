@@ -30,13 +30,17 @@ const folderVariable = "TRAIN_TEST_FOLDER"
 
 func TestMain(m *testing.M) {
 	os.Exit(disttest.Main(m, map[string]func(g *dist.Group) error{
-		"step":    func(g *dist.Group) error { return together(g, equal(1)) },
-		"epochs":  func(g *dist.Group) error { return together(g, equal(3)) },
-		"uneven":  func(g *dist.Group) error { return together(g, uneven()) },
-		"damaged": func(g *dist.Group) error { return together(g, damaged(17, 19)) },
-		"blank":   func(g *dist.Group) error { return together(g, damaged(16, 17, 18, 19)) },
-		"stop":    stopped,
-		"failing": failing,
+		"step":      func(g *dist.Group) error { return together(g, equal(1)) },
+		"epochs":    func(g *dist.Group) error { return together(g, equal(3)) },
+		"dropping":  func(g *dist.Group) error { return together(g, dropping()) },
+		"synced":    func(g *dist.Group) error { return together(g, synced(equal(3))) },
+		"auxiliary": func(g *dist.Group) error { return together(g, auxiliary()) },
+		"uneven":    func(g *dist.Group) error { return together(g, uneven()) },
+		"damaged":   func(g *dist.Group) error { return together(g, damaged(17, 19)) },
+		"part":      func(g *dist.Group) error { return together(g, part()) },
+		"blank":     func(g *dist.Group) error { return together(g, damaged(16, 17, 18, 19)) },
+		"stop":      stopped,
+		"failing":   failing,
 	}))
 }
 
@@ -62,6 +66,31 @@ func equal(epochs int) train.Setup {
 		Test: &datasets.Loader{Dataset: datasetstest.Synthetic(13, 16), Batch: 8, Workers: 1},
 	}
 	s.Valid = &datasets.Loader{Dataset: datasetstest.Synthetic(9, 16), Batch: 8, Workers: 1}
+	return s
+}
+
+// synced returns the training with synchronised batch norms and without drop path.
+func synced(s train.Setup) train.Setup {
+	s.Config.FreezeNorm, s.Config.SyncNorm, s.Config.DropPath = false, true, 0
+	return s
+}
+
+// part returns a training of one step on four images with synchronised norms. Two are damaged: those of the second of two
+// processes.
+func part() train.Setup {
+	s := synced(equal(1))
+	s.Train.Dataset, s.Train.Shuffle = damagedSet{datasetstest.Synthetic(4, 16), []int{1, 3}}, false
+	s.Train.Damaged = func(*datasets.DamagedError) {}
+	return s
+}
+
+// auxiliary returns a training whose batch norms are frozen except those of the auxiliary head.
+func auxiliary() train.Setup {
+	s := equal(1)
+	s.Macro.Auxiliary = true
+	for _, l := range []*datasets.Loader{s.Train, s.Test, s.Valid} {
+		l.Dataset = datasetstest.Synthetic(l.Dataset.Len(), 32)
+	}
 	return s
 }
 
@@ -179,14 +208,17 @@ func far(t *testing.T, a, b map[string][]float64) (most float64, where string) {
 	return most, where
 }
 
-// The gradient of a step, and the weights, the momentum and the average after six steps of accumulated gradients, are those of one process with
-// the same batch; so are the scores, with each image counted once.
+// The gradient of a step, and the weights, the momentum and the average after six steps of accumulated gradients, are those
+// of one process with the same batch; so are the scores, with each image counted once. Norms are frozen or synchronised.
 func TestProcessesLearnAsOne(t *testing.T) {
 	torchtest.OnCPU(t)
-	for act, s := range map[string]train.Setup{"step": equal(1), "epochs": equal(3)} {
+	for act, s := range map[string]train.Setup{"step": equal(1), "epochs": equal(3), "synced": synced(equal(3)), "part": part()} {
 		one := alone(t, s)
 		want := state(t, one)
 		for _, world := range []int{2, 4} {
+			if act == "part" && world == 4 { // of the two images that are left, one process would have one alone
+				continue
+			}
 			folder := filepath.Join(t.TempDir(), fmt.Sprint(world))
 			disttest.Together(t, act, world, folderVariable+"="+folder)
 			if d, where := far(t, state(t, folder), want); d > 1e-10 {
@@ -216,6 +248,12 @@ func TestUnevenImages(t *testing.T) {
 	}
 }
 
+// Batch norms of the auxiliary head learn, also while the others are frozen, and are the same in all processes (or they fail).
+func TestAuxiliaryHead(t *testing.T) {
+	torchtest.OnCPU(t)
+	disttest.Together(t, "auxiliary", 2, folderVariable+"="+filepath.Join(t.TempDir(), "run"))
+}
+
 // Damaged files that leave one process, or both, without images in the last step: the others take it, or none does.
 func TestDamagedImages(t *testing.T) {
 	torchtest.OnCPU(t)
@@ -230,6 +268,13 @@ func TestDamagedImages(t *testing.T) {
 	}
 }
 
+// dropping returns a training with drop path, which draws random numbers.
+func dropping() train.Setup {
+	s := equal(3)
+	s.Config.DropPath = 0.3
+	return s
+}
+
 // stopped trains until the context of rank 1 is cancelled in the second step, and then to the end.
 func stopped(g *dist.Group) error {
 	d, err := folderOf(g, os.Getenv(folderVariable))
@@ -238,7 +283,7 @@ func stopped(g *dist.Group) error {
 	}
 	defer d.Close()
 	ctx, cancel := context.WithCancel(context.Background())
-	_, err = train.Run(ctx, divided(equal(3), g), d, func(p run.Progress) {
+	_, err = train.Run(ctx, divided(dropping(), g), d, func(p run.Progress) {
 		if p.Epoch == 1 && p.Step == 1 && g.Rank() == 1 {
 			cancel()
 		}
@@ -247,17 +292,17 @@ func stopped(g *dist.Group) error {
 	if !errors.Is(err, run.ErrStopped) {
 		return fmt.Errorf("stopped with %w", err)
 	}
-	_, err = train.Run(context.Background(), divided(equal(3), g), d, nil)
+	_, err = train.Run(context.Background(), divided(dropping(), g), d, nil)
 	return err
 }
 
-// A signal to one process stops all after the same step, with a checkpoint, from which they, and another number of
-// processes, go on to the same end.
+// A signal to one process stops all after the same step, with a checkpoint, from which they go on to the same end, also with
+// drop path.
 func TestStopTogether(t *testing.T) {
 	torchtest.OnCPU(t)
 	folder, whole := filepath.Join(t.TempDir(), "stopped"), filepath.Join(t.TempDir(), "whole")
 	disttest.Together(t, "stop", 2, folderVariable+"="+folder)
-	disttest.Together(t, "epochs", 2, folderVariable+"="+whole)
+	disttest.Together(t, "dropping", 2, folderVariable+"="+whole)
 	if d, where := far(t, state(t, folder), state(t, whole)); d != 0 {
 		t.Errorf("%s differs by %g from that of an uninterrupted training", where, d)
 	}

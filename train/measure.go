@@ -9,6 +9,7 @@ import (
 	"hdas/model"
 	"hdas/run"
 	"hdas/setting"
+	"hdas/torch/kernel"
 )
 
 // Probe returns what is needed to estimate the time and the memory of the training. Invalid settings are
@@ -54,6 +55,9 @@ func (s Setup) Probe() (estimate.Probe, estimate.Run, error) {
 	return run.Probe[datasets.Batch]{Device: s.Options.Device, Epoch: s.Config.Epochs - 1, Start: func(batch int) (run.Measured[datasets.Batch], error) {
 		of := s
 		of.Group = nil // what is measured is this process
+		if s.Group != nil && c.SyncNorm && of.Path == kernel.Kernels {
+			of.Path = kernel.Grouped // as with synchronised norms
+		}
 		of.Config.Batch, of.Train, of.Test = batch, s.Train.Measuring(batch*c.Accumulate), s.Test.Measuring(2*batch)
 		if s.Valid != nil {
 			of.Valid = s.Valid.Measuring(2 * batch)

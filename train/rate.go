@@ -8,6 +8,7 @@ import (
 // Rate returns the learning rate as a function of the step, counted from 0 over all epochs, each of which has
 // the given number of steps.
 func Rate(c configs.TrainSection, steps int) schedule.Schedule {
+	c.LR, c.MinLR = c.LRFactor()*c.LR, c.LRFactor()*c.MinLR
 	unit := 1 // units of the schedule in an epoch
 	if c.ScheduleBy == configs.ByStep {
 		unit = steps

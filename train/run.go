@@ -164,7 +164,7 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 		if s.Autocast == torch.Float16 {
 			t.step.ScaleLosses()
 		}
-		if s.Graphs {
+		if s.Graphs && !t.synchronised() { // a recorded pass cannot wait for other processes
 			t.step.Record()
 		}
 		c, resumed, err := latest(dir)
@@ -178,11 +178,13 @@ func start(s Setup, dir *run.Dir) (t *task, epoch, batch int, err error) {
 			t.average = optim.NewAverage(slices.Collect(t.model.Weights.All()), e.Decay, e.Warmup)
 			t.step.Stepped = func() { t.average.Update(t.done + 1) }
 		}
+		known := false // the random numbers of this process
 		if resumed {
+			c, known = c.OfRank(s.Group.Rank(), s.Group.World())
 			epoch, batch, err = t.restore(c)
 		}
 		if err == nil {
-			err = t.member.Join(s.Seed, epoch, batch, !s.Config.FreezeNorm, t.model.Weights)
+			err = t.member.Join(s.Seed, epoch, batch, !known, t.model.Weights)
 		}
 		return err
 	})
@@ -233,8 +235,11 @@ func (t *task) dropPath(epoch int) float64 {
 // Step updates the weights with one batch, in parts of Config.Batch images, and returns the training loss.
 func (t *task) Step(epoch int, b datasets.Batch) []run.Scalar {
 	how := &nn.Ctx{Train: true, DropPath: t.dropPath(epoch), Autocast: t.Autocast, Path: t.Path, Recompute: t.recompute,
-		Frozen: epoch < t.Config.FreezeEpochs, FrozenNorms: t.Config.FreezeNorm}
-	parts := partsOf(b, t.Config.Batch/t.Group.World())
+		Frozen: epoch < t.Config.FreezeEpochs, FrozenNorms: t.Config.FreezeNorm, Statistics: t.member.Norms(t.Config.SyncNorm, t.member.Share(0))}
+	parts := partsOf(b, t.Config.Batch/t.Group.World(), b.N)
+	if t.synchronised() && t.Config.Accumulate > 1 { // all compute equally many parts
+		parts = partsOf(b, t.Config.Batch/t.Group.World(), t.member.Least(len(parts)))
+	}
 	var labels torch.Tensor
 	loss, norm := t.step.Accumulate(how, t.rate(t.done), len(parts), func(i int) Part {
 		var images torch.Tensor
@@ -259,13 +264,16 @@ func (t *task) loss(in []torch.Tensor, logits torch.Tensor) torch.Tensor {
 	return metric.CrossEntropy(logits, in[1], mixed, t.Config.LabelSmoothing)
 }
 
-// partsOf divides a batch in parts of n images. A single remaining image, for which batch norm has no variance,
-// is added to the part before.
-func partsOf(b datasets.Batch, n int) (parts []datasets.Batch) {
+// synchronised reports whether batch norms use the images of several processes.
+func (t *task) synchronised() bool { return t.member != nil && t.Config.SyncNorm }
+
+// partsOf divides a batch in parts of n images, most parts at most: the last one has what remains. A single remaining image,
+// for which batch norm has no variance, is added to the part before.
+func partsOf(b datasets.Batch, n, most int) (parts []datasets.Batch) {
 	for from := 0; from < b.N; {
 		size := min(n, b.N-from)
-		if b.N-from-size == 1 {
-			size++
+		if b.N-from-size == 1 || len(parts)+1 == most {
+			size = b.N - from
 		}
 		parts = append(parts, b.Part(from, size))
 		from += size
@@ -351,6 +359,9 @@ func (t *task) Checkpoint(epoch, batch int) (run.Checkpoint, error) {
 	}
 	c.Meta.Config, c.Meta.Epoch, c.Meta.Batch = string(t.Resolved), epoch, batch
 	c.Meta.Seed, c.Meta.Generators, c.Meta.Basis = t.Seed, run.Generators(t.Options.Device), t.Basis
+	if c.Meta.RankGenerators, err = parallel.Gather(t.member, c.Meta.Generators); err != nil {
+		return c, err
+	}
 	c.Meta.Best, c.Meta.BestEpoch = t.best, t.bestEpoch
 	c.State[t.optimizer()], c.State["metrics"], c.State["scale"] = t.step.State(), t.meter.TotalState(t.Group), t.step.Scaler.State("loss")
 	if t.average != nil {

@@ -352,6 +352,24 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// Learning rates are scaled by the images of a step, in every schedule, and by default they are not.
+func TestScaledRates(t *testing.T) {
+	c := configs.DefaultTrainSection()
+	c.Batch, c.Accumulate, c.LRBatch, c.MinLR = 384, 6, 256, 0.01 // nine times as many images
+	for rule, factor := range map[configs.LRScaling]float64{configs.NoScaling: 1, configs.LinearScaling: 9, configs.SqrtScaling: 3} {
+		c.LRScaling = rule
+		for _, c.Schedule = range []configs.Schedule{configs.CosineSchedule, configs.StepSchedule} {
+			if first := train.Rate(c, 1)(0); math.Abs(first-factor*0.025) > 1e-12 {
+				t.Errorf("%s, %s: %v at first", rule, c.Schedule, first)
+			}
+		}
+		c.Schedule = configs.CosineSchedule
+		if last := train.Rate(c, 1)(600); math.Abs(last-factor*0.01) > 1e-12 {
+			t.Errorf("%s: %v at last", rule, last)
+		}
+	}
+}
+
 // By step, the schedule and its warm-up have the same course, in steps; a warm-up in steps is finer than an epoch.
 func TestRatesByStep(t *testing.T) {
 	c := configs.DefaultTrainSection()

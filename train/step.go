@@ -7,6 +7,7 @@ import (
 	"hdas/models"
 	"hdas/parallel"
 	"hdas/torch"
+	"hdas/torch/kernel"
 	"hdas/torch/nn"
 	"hdas/torch/optim"
 )
@@ -23,6 +24,8 @@ type Stepper struct {
 	factors []float64       // of the learning rates of the groups
 	all     []torch.Tensor  // the parameters, and, of the head alone, those that learn while the backbone is frozen
 	head    []torch.Tensor
+
+	statistics, headStatistics []torch.Tensor // running statistics of all batch norms, and of those of the head
 }
 
 // Phases are the names of the parts of a step, in order.
@@ -37,6 +40,12 @@ func NewStepper(n *models.Network, weights *nn.Store, c configs.TrainSection) St
 	for i, p := range params {
 		if isHead(p.Name) {
 			s.head[i] = p.Tensor
+		}
+	}
+	for _, p := range parallel.Statistics(weights) {
+		s.statistics = append(s.statistics, p.Tensor)
+		if isHead(p.Name) {
+			s.headStatistics = append(s.headStatistics, p.Tensor)
 		}
 	}
 	s.Learner = &optim.Learner{Optimizer: newOptimizer(groups, c), Params: s.all}
@@ -152,7 +161,7 @@ func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int)
 		}
 		return made[2:]
 	})
-	s.Member.Reduce(grads, s.Member.Share(0))
+	s.Member.Reduce(grads, s.Member.Share(0), s.changed(c))
 	rates := make([]float64, len(s.factors))
 	for i, factor := range s.factors {
 		rates[i] = rate * factor
@@ -160,6 +169,17 @@ func (s Stepper) Accumulate(c *nn.Ctx, rate float64, parts int, part func(i int)
 	norm = s.Step(rates, grads)
 	s.Phase.End("optimizer")
 	return total, norm
+}
+
+// changed returns the running statistics that a pass with that context changes in each process on its own.
+func (s Stepper) changed(c *nn.Ctx) []torch.Tensor {
+	switch {
+	case c.Statistics != kernel.BatchStatistics: // those of all processes
+		return nil
+	case c.Frozen || c.FrozenNorms:
+		return s.headStatistics
+	}
+	return s.statistics
 }
 
 // passKey is what the recorded passes depend on besides their inputs.

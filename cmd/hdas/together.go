@@ -143,7 +143,7 @@ func (p *program) join(ctx context.Context, at launch.Place, f func(m member) er
 		return nil
 	})
 	switch {
-	case errors.Is(err, dist.ErrLost):
+	case dist.Lost(err):
 		if at.By != launch.Hdas { // which says who has failed
 			printError(p.err, err)
 		}

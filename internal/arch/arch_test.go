@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"search/space":          {"models/genotype", "setting"},
 	"weights":               {"internal/filekind", "internal/pickle", "torch/dtype", "weights/safetensors"},
 	"weights/safetensors":   {"internal/filekind", "internal/proc", "torch/dtype"},
-	"parallel":              {"datasets", "setting", "torch", "torch/dist", "torch/nn"},
+	"parallel":              {"datasets", "setting", "torch", "torch/dist", "torch/kernel", "torch/nn"},
 	"search":                {"configs", "datasets", "estimate", "metric", "models", "models/genotype", "models/layer", "models/ops", "models/plan", "parallel", "run", "search/space", "setting", "torch", "torch/dist", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},
 	"model":                 {"datasets", "export", "internal/filekind", "models", "models/genotype", "models/layer", "models/plan", "run", "torch", "torch/nn", "weights"},
 	"train":                 {"configs", "datasets", "estimate", "metric", "metric/score", "model", "models", "models/genotype", "models/plan", "parallel", "run", "setting", "torch", "torch/dist", "torch/dtype", "torch/kernel", "torch/nn", "torch/optim", "torch/optim/schedule"},

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +45,12 @@ const (
 // answer.
 var ErrLost = errors.New("has lost another process")
 
+// Lost reports whether an error is that of a process that misses another one: in a collective, or in a batch norm over the
+// processes.
+func Lost(err error) bool {
+	return errors.Is(err, ErrLost) || err != nil && strings.Contains(err.Error(), torch.NormsFailed)
+}
+
 // Group is a group of processes. All of them call the same collectives, the methods below, in the same order, inside
 // torch.Do. If one fails, or another process has ended, it panics with *torch.Error, and the group is of no more use.
 // A nil Group is that of a single process.
@@ -55,8 +60,8 @@ type Group struct {
 	broken bool // a collective has failed
 }
 
-// Join connects this process to the other members, and returns when all are there. It runs inside torch.Do. The
-// caller calls Close.
+// Join connects this process to the other members, and returns when all are there. Batch norms over processes are then over those
+// of the group (torch.SetProcesses). It runs inside torch.Do. The caller calls Close.
 func Join(m Member) (*Group, error) {
 	if m.World < 1 || m.Rank < 0 || m.Rank >= m.World {
 		return nil, fmt.Errorf("rank %d of %d processes; ranks count from 0", m.Rank, m.World)
@@ -94,6 +99,7 @@ func Join(m Member) (*Group, error) {
 	if err := failure(text); err != nil {
 		return nil, fmt.Errorf("rank %d of %d could not join the others at %s within %v: %w", m.Rank, m.World, at, m.Join, err)
 	}
+	torch.SetProcesses(m.Rank, m.World, unsafe.Pointer(C.hdas_dist_all_reduce), unsafe.Pointer(g.c))
 	return g, nil
 }
 
@@ -215,18 +221,7 @@ func handles(ts []torch.Tensor) []unsafe.Pointer {
 			defined = append(defined, t)
 		}
 	}
-	return pointers(defined)
-}
-
-// pointers returns the at::Tensors of ts. They are read by reflection: package torch hands them to its own C++ alone.
-func pointers(ts []torch.Tensor) []unsafe.Pointer {
-	inside()
-	out := make([]unsafe.Pointer, len(ts))
-	for i, t := range ts {
-		t.Device() // panics if t was freed
-		out[i] = reflect.ValueOf(t).FieldByName("h").Elem().FieldByName("c").UnsafePointer()
-	}
-	return out
+	return torch.Handles(defined)
 }
 
 // inside panics outside torch.Do.
@@ -288,6 +283,7 @@ func (g *Group) Close() {
 	if !g.broken { // no process closes a connection on which another still waits for data
 		failure(C.hdas_dist_barrier(g.c))
 	}
+	torch.SetProcesses(0, 1, nil, nil)
 	C.hdas_dist_free(g.c, C.int(map[bool]int{true: 1}[g.broken]))
 	g.c = nil
 }

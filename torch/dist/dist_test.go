@@ -25,11 +25,14 @@ func TestMain(m *testing.M) { os.Exit(disttest.Main(m, acts)) }
 // Of collectives, the members check what all give, for several types, strides and sizes, and that they free what they made.
 func init() {
 	acts["collectives"] = func(g *dist.Group) error {
-		return torch.Do(func(*torch.Scope) error { return collectives(g) })
+		return torch.Do(func(*torch.Scope) error { return errors.Join(collectives(g), norms(g)) })
 	}
 	acts["lost"] = func(g *dist.Group) error {
 		if g.Rank() == g.World()-1 {
 			os.Exit(7)
+		}
+		if err := torch.Do(func(*torch.Scope) error { return norms(g) }); !dist.Lost(err) {
+			return fmt.Errorf("a batch norm without a process: %w", err)
 		}
 		return torch.Do(func(*torch.Scope) error { g.Barrier(); return nil })
 	}
@@ -88,6 +91,58 @@ func collectives(g *dist.Group) error {
 	})
 	if left := torch.Live() - before; left != 0 {
 		fault = errors.Join(fault, fmt.Errorf("%d tensors are left", left))
+	}
+	return fault
+}
+
+// norms returns an error if a batch norm over the processes, each of which has two images, is not that of all images in one
+// process; and if it counts the images of a process that are not to count.
+func norms(g *dist.Group) (fault error) {
+	o := torchtest.Options(torch.Float64)
+	images := func(ranks int) torch.Tensor { // of so many processes
+		numbers := make([]float64, 2*ranks*3*4)
+		for i := range numbers {
+			numbers[i] = float64(i*i%17) + float64(i%3)
+		}
+		return torch.FromFloat64(numbers, int64(2*ranks), 3, 2, 2).To(o.DType).ToDevice(o.Device)
+	}
+	// pass returns the result, the gradients of images, scale and shift, and the running statistics.
+	pass := func(x torch.Tensor, norm func(x, w, b, mean, variance torch.Tensor) torch.Tensor) []torch.Tensor {
+		x = x.Clone().SetRequiresGrad(true)
+		w, b := torch.Full(o, 1.5, 3).SetRequiresGrad(true), torch.Full(o, 0.5, 3).SetRequiresGrad(true)
+		mean, variance := torch.Zeros(o, 3), torch.Full(o, 1, 3)
+		y := norm(x, w, b, mean, variance)
+		return append(append([]torch.Tensor{y}, torch.Grad(y.Mul(y).Mul(x).Sum(), []torch.Tensor{x, w, b})...), mean, variance)
+	}
+	same := func(what string, a, b torch.Tensor) {
+		x, y := a.Float64s(), b.Float64s()
+		for i := range x {
+			if d := x[i] - y[i]; !(d < 1e-9 && d > -1e-9) {
+				fault = errors.Join(fault, fmt.Errorf("%s: %v, not %v", what, x[i], y[i]))
+				return
+			}
+		}
+	}
+	for _, counted := range []int{g.World(), g.World() - 1} { // ranks whose images count
+		first, counts := int64(2*g.Rank()), g.Rank() < counted
+		all := pass(images(counted), func(x, w, b, mean, variance torch.Tensor) torch.Tensor {
+			return torch.BatchNorm(x, w, b, mean, variance, true, 0.1, 1e-5)
+		})
+		mine := pass(images(g.World()).Narrow(0, first, 2), func(x, w, b, mean, variance torch.Tensor) torch.Tensor {
+			y := torch.SyncBatchNorm(x, w, b, mean, variance, counts)
+			if !counts {
+				return y.MulScalar(0) // what does not count has no loss
+			}
+			return y
+		})
+		g.AllReduce(mine[2:4], 1)
+		if counts {
+			same("result", mine[0], all[0].Narrow(0, first, 2))
+			same("gradient of the images", mine[1], all[1].Narrow(0, first, 2))
+		}
+		for i, what := range []string{"gradient of the scale", "gradient of the shift", "running mean", "running variance"} {
+			same(what, mine[2+i], all[2+i])
+		}
 	}
 	return fault
 }

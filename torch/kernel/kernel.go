@@ -18,6 +18,11 @@ const (
 	// RunningStatistics means the stored running mean and variance, which do not change. Gradients
 	// flow through the norm as through a constant scale and shift.
 	RunningStatistics
+	// SyncStatistics means the mean and the variance of the batches of all processes, each of which computes the norm.
+	// They also update the running statistics. Cells are then computed by libtorch's operations.
+	SyncStatistics
+	// BlankStatistics means the same, in a process whose own batch does not count.
+	BlankStatistics
 )
 
 // Recompute selects which intermediate results are computed again for the gradient instead of being

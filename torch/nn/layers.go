@@ -16,6 +16,9 @@ type Ctx struct {
 	// FrozenNorms makes the batch norms of the backbone use their running statistics while training, and leave
 	// them as they are. Their scales and shifts learn.
 	FrozenNorms bool
+	// Statistics are those that batch norms use while training, unless they are frozen: kernel.BatchStatistics, or those of
+	// several processes.
+	Statistics kernel.Norm
 	// Mix holds the architecture weights of a supernet for this pass; nil in a derived network.
 	Mix *Mix
 	// Recompute selects what a cell computes again for its gradient instead of storing it.
@@ -44,11 +47,11 @@ func (c *Ctx) Head() *Ctx {
 	return &h
 }
 
-// Norm returns the statistics that batch norms use: the batch's while training, unless they are frozen, else the
+// Norm returns the statistics that batch norms use: Statistics while training, unless they are frozen, else the
 // running ones.
 func (c *Ctx) Norm() kernel.Norm {
 	if c.Train && !c.FrozenNorms {
-		return kernel.BatchStatistics
+		return c.Statistics
 	}
 	return kernel.RunningStatistics
 }
@@ -109,6 +112,9 @@ type BatchNorm2d struct{ Weight, Bias, Mean, Var torch.Tensor }
 // Forward returns x (N,C,H,W) normalised, in the same shape. While training it also updates the
 // running statistics Mean and Var in place.
 func (l BatchNorm2d) Forward(c *Ctx, x torch.Tensor) torch.Tensor {
+	if n := c.Norm(); n == kernel.SyncStatistics || n == kernel.BlankStatistics {
+		return torch.SyncBatchNorm(x, l.Weight, l.Bias, l.Mean, l.Var, n == kernel.SyncStatistics)
+	}
 	return torch.BatchNorm(x, l.Weight, l.Bias, l.Mean, l.Var, c.Norm() == kernel.BatchStatistics, 0.1, 1e-5)
 }
 
