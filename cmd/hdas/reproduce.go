@@ -266,7 +266,7 @@ those of one GPU for one search of each row that names them.`,
 				all = append(all, one)
 			}
 			return p.print(all, func(w io.Writer) { printList(w, all) },
-				step{"hdas reproduce table4 --scale tiny", "a first table, in minutes"})
+				step{"hdas reproduce table4 --scale tiny", "a first table, in a minute"}, step{"hdas space", "the sizes of the search spaces beside the paper's"})
 		},
 	}
 	c.Flags().StringVar(&scale, "scale", "paper", "size of the runs: paper, small or tiny")
