@@ -123,7 +123,7 @@ func norms(g *dist.Group) (fault error) {
 			}
 		}
 	}
-	for _, counted := range []int{g.World(), g.World() - 1} { // ranks whose images count
+	for counted := g.World(); counted >= max(1, g.World()-1); counted-- { // ranks whose images count
 		first, counts := int64(2*g.Rank()), g.Rank() < counted
 		all := pass(images(counted), func(x, w, b, mean, variance torch.Tensor) torch.Tensor {
 			return torch.BatchNorm(x, w, b, mean, variance, true, 0.1, 1e-5)
