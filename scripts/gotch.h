@@ -1,4 +1,4 @@
-// Forced include (-include) that lets unmodified gotch v0.9.1, generated for libtorch 2.1, compile against 2.11 to 2.15.
+// Forced include (-include) that lets unmodified gotch v0.9.1, generated for libtorch 2.1, compile against 2.8 to 2.15.
 // Operators whose arguments changed get an overload with the old ones, operators that are gone get their successor,
 // and what has none throws. Without effect outside gotch's libtch, and on libtorch 2.1.
 #pragma once
@@ -19,7 +19,7 @@ namespace gotch_compat {
 inline at::Tensor stub(const at::Tensor & = {}) { absent("the operator"); }
 } // namespace gotch_compat
 
-#if GOTCH_TORCH >= 211
+#if GOTCH_TORCH >= 208
 namespace at {
 // alpha and out_dtype stand before transpose_result now.
 inline Tensor _cslt_sparse_mm(const Tensor &a, const Tensor &b, const Tensor &bias, bool transpose) {

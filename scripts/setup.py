@@ -274,7 +274,8 @@ def target(name, kind):
     if kind == "cpu":
         keep += [r"nvidia/[^/]+/lib/lib(cudart|cupti)\.so"]  # libtorch_cpu.so names them
     else:
-        keep += [r"torch/lib/lib(torch|torch_cuda|torch_cuda_linalg|torch_nvshmem|c10_cuda|caffe2_nvrtc)\.so$", r"nvidia/[^/]+/lib/lib"]
+        keep += [r"torch/lib/lib(torch|torch_cuda|torch_cuda_linalg|torch_nvshmem|c10_cuda|caffe2_nvrtc)\.so$", r"nvidia/[^/]+/lib/lib",
+                 r"cusparselt/(lib/lib|LICENSE)"]  # of 2.8
     if not name.endswith("/") and any(re.match(k, name) for k in keep):
         return name
     return None
@@ -359,8 +360,8 @@ def check_loads(torch, kind):
 
 
 def sizes(folder):
-    return {str(f.relative_to(folder)): f.stat().st_size for sub in ("torch/lib", "nvidia", "empty") for f in sorted((folder / sub).rglob("lib*"))
-            if f.is_file()}
+    return {str(f.relative_to(folder)): f.stat().st_size for sub in ("torch/lib", "nvidia", "cusparselt", "empty")
+            for f in sorted((folder / sub).rglob("lib*")) if f.is_file()}
 
 
 def complete(folder, version, kind):

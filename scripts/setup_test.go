@@ -255,7 +255,7 @@ func TestCXX20(t *testing.T) {
 func TestChoice(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
-	for _, name := range []string{"2.1.2-cpu", "2.1.2-cuda", "2.15.0-cpu", "2.15.0-cuda", "2.11.0-cpu"} {
+	for _, name := range []string{"2.1.2-cpu", "2.1.2-cuda", "2.15.0-cpu", "2.15.0-cuda", "2.11.0-cpu", "2.8.0-cuda"} {
 		writeFile(t, filepath.Join(s.dir, "libtorch", name+".txt"), nil)
 	}
 	choose := "import os, setup; v, kind, why = setup.choose(os.environ.get('LIBTORCH', '')); print(v.number, kind, why)"
@@ -265,8 +265,9 @@ func TestChoice(t *testing.T) {
 		{"580.95.05, 12.0\n580.95.05, 8.6", "", "2.15.0 cuda"},
 		{"580.95.05, 9.0", "CUDA=0", "2.15.0 cpu"},
 		{"", "CUDA=1", "2.15.0 cuda"},
-		{"535.129.03, 8.0", "", "2.1.2 cuda the newest that runs here; 2.15.0 does not: CUDA 13.2 needs the NVIDIA driver 580, and 535 is installed"},
-		{"580.95.05, 7.0", "", "2.1.2 cuda the newest that runs here; 2.15.0 does not: its wheel has code for compute capabilities 7.5 to"},
+		{"535.129.03, 8.0", "", "2.8.0 cuda the newest that runs here; 2.15.0 does not: CUDA 13.2 needs the NVIDIA driver 580, and 535 is installed"},
+		{"580.95.05, 7.0", "", "2.8.0 cuda the newest that runs here; 2.15.0 does not: its wheel has code for compute capabilities 7.5 to"},
+		{"580.95.05, 7.0\n580.95.05, 6.1", "", "2.1.2 cuda"},
 		{"470.82.01, 8.0", "", "no supported libtorch runs on this GPU: 2.15.0: CUDA 13.2 needs the NVIDIA driver 580, and 470 is installed"},
 		{"", "LIBTORCH=2.11.0", "2.11.0 cpu LIBTORCH=2.11.0"},
 		{"580.95.05, 9.0", "LIBTORCH=2.11.0", "libtorch 2.11.0 for CUDA is not among those that setup can prepare"},
