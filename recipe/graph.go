@@ -312,9 +312,21 @@ func (b *builder) search(name string, seed uint64) (string, error) {
 		return "", err
 	}
 	c.Seed = seed
-	n.Search = &c
-	if of != "" {
+	own := c
+	n.Search = &own
+	switch {
+	case of != "":
 		c.Search.Cells = of
+	case !s.Kind.FindsCells(): // what they are, not where they come from
+		g, err := text.Load(c.Search.Cells)
+		if err != nil {
+			return "", err
+		}
+		content, err := encoded(g)
+		if err != nil {
+			return "", err
+		}
+		c.Search.Cells = digest(content)
 	}
 	depends, err := c.YAML()
 	if err != nil {
@@ -352,15 +364,13 @@ func (b *builder) training(row Row, of Network) (id, skip string, err error) {
 	} else {
 		g := *of.Genotype
 		n.Form = configs.FormOf(len(g.Stages) > 0)
-		name := g.Name
-		g.Name = ""
-		var text bytes.Buffer
-		if err := g.Encode(&text); err != nil {
+		content, err := encoded(g)
+		if err != nil {
 			return "", "", err
 		}
-		network, genotypeArg = text.Bytes(), row.Genotype
+		network, genotypeArg = content, row.Genotype
 		if row.Operations != "" || row.Random != "" {
-			genotypeArg = filepath.Join(b.Root, "genotypes", name+"-"+digest(text.Bytes())+".yaml")
+			genotypeArg = filepath.Join(b.Root, "genotypes", g.Name+"-"+digest(content)+".yaml")
 			b.Files[genotypeArg] = *of.Genotype
 		}
 	}
@@ -434,6 +444,14 @@ func (b *builder) add(n Node, kind string, depends ...any) (string, error) {
 		b.Nodes = append(b.Nodes, n)
 	}
 	return n.ID, nil
+}
+
+// encoded returns a genotype as YAML without what is only said of it.
+func encoded(g genotype.Genotype) ([]byte, error) {
+	g.Name, g.Source, g.Reported = "", "", genotype.Reported{}
+	var text bytes.Buffer
+	err := g.Encode(&text)
+	return text.Bytes(), err
 }
 
 func digest(text []byte) string {

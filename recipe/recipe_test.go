@@ -1,6 +1,10 @@
 package recipe
 
 import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -87,6 +91,33 @@ func TestDigest(t *testing.T) {
 		if (s != search) != both || tr == training {
 			t.Errorf("%s: %s %s of %s", set, s, tr, was)
 		}
+	}
+}
+
+// Runs over the same cells are the same, wherever the cells come from.
+func TestCellsByContent(t *testing.T) {
+	g, err := genotype.Load("PDARTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Name = "another"
+	var text bytes.Buffer
+	file := filepath.Join(t.TempDir(), "cells.yaml")
+	if err := errors.Join(g.Encode(&text), os.WriteFile(file, text.Bytes(), 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	of := func(cells string) (ids []string) {
+		r, err := Decode(strings.NewReader("name: a\ntrainings: {t: {config: tiny-train}}\nsearches: {s: {kind: stage, config: tiny-stage, set: {search.cells: "+cells+"}}}\nrows: [{name: r, search: s, train: t}]"), "own.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range graph(t, r, Choice{Scale: "tiny", Root: "r", Seeds: 1}).Nodes {
+			ids = append(ids, n.ID)
+		}
+		return ids
+	}
+	if named, read, other := of("PDARTS"), of(file), of("DARTS_V1"); !slices.Equal(named, read) || slices.Equal(named, other) || len(named) != 2 {
+		t.Errorf("%v, %v and %v", named, read, other)
 	}
 }
 

@@ -166,6 +166,13 @@ func TestReproduceVariations(t *testing.T) {
 	if len(runs) != 6 || plans[0].Cost.Trainings != 6 || plans[0].Cost.Seconds <= 0 || runs[0].Cost.Bytes < 1e6 || !strings.Contains(strings.Join([]string{runs[2].Command, runs[3].Command}, " "), "train.lr=0.2") {
 		t.Errorf("%+v", plans)
 	}
+	found := append([]string{"reproduce", file, "--scale", "tiny", "--out", t.TempDir(), "--rows", "found", "--seeds", "1", "--dry-run", "--measure"}, tinyDigits...)
+	if err := json.Unmarshal([]byte(must(t, found...)), &plans); err != nil {
+		t.Fatal(err)
+	}
+	if runs := plans[0].Runs; len(runs) != 2 || runs[0].Cost.Seconds <= 0 || runs[1].Cost.Seconds <= 0 || len(runs[1].Needs) != 1 {
+		t.Errorf("%+v", plans)
+	}
 	v := tables(t, must(t, args...))[0].Variations
 	if v == nil || len(v.Rows) != 2 || len(v.Rows[0].Errors) != 2 || v.Rows[0].Ranks[0]+v.Rows[1].Ranks[0] < 2 || v.Rows[0].Best > v.Rows[0].Mean || len(v.Taus) != 2 {
 		t.Errorf("%+v", v)
