@@ -56,13 +56,14 @@ type Watch struct {
 	Devices []string
 }
 
-// device returns the device of this process for that of a configuration.
+// device returns the device of this process for that of a configuration. If a host has fewer GPUs than processes, they
+// share them.
 func (w Watch) device(name string) string {
 	if len(w.Devices) > 0 {
 		return w.Devices[w.Local]
 	}
-	if w.Group.World() > 1 && (name == "cuda" || name == "auto" && torch.CUDADevices() > 0) {
-		return torch.CUDA(w.Local).String()
+	if n := torch.CUDADevices(); w.Group.World() > 1 && n > 0 && (name == "cuda" || name == "auto") {
+		return torch.CUDA(w.Local % n).String()
 	}
 	return name
 }
