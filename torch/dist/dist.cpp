@@ -206,7 +206,11 @@ char *hdas_dist_all_reduce(hdas_group g, void *const *ts, int n, double weight) 
         bucket[0].mul_(weight);
       if (bucket[0].is_cuda())
         group(g).nccl->all_reduce(bucket[0]);
-      else
+      else if (bucket[0].scalar_type() == at::kBFloat16) { // which the Gloo of libtorch 2.1 does not know
+        std::vector<Tensor> wide{bucket[0].to(at::kFloat)};
+        group(g).gloo->allreduce(wide)->wait();
+        bucket[0].copy_(wide[0]);
+      } else
         group(g).gloo->allreduce(bucket)->wait();
     });
   });
