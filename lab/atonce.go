@@ -34,15 +34,24 @@ func (p Jobs) devices(n int) int {
 // threads returns the number of threads of each process: that of the configuration, or that with which the runs were
 // begun unless it is 0, or a share of the processors.
 func (p Jobs) threads(c configs.Common, begun int) int {
-	switch n := max(1, p.AtOnce) * max(1, p.Processes); {
+	switch {
 	case c.Threads > 0:
 		return c.Threads
 	case begun > 0:
 		return begun
-	case n > 1:
-		return max(1, runtime.NumCPU()/n)
+	case p.Share() > 0:
+		return p.Share()
 	}
 	return defaultThreads()
+}
+
+// Share returns the number of threads of each process, if there are several at once, which share the processors; 0 if there
+// is one.
+func (p Jobs) Share() int {
+	if n := max(1, p.AtOnce) * max(1, p.Processes); n > 1 {
+		return max(1, runtime.NumCPU()/n)
+	}
+	return 0
 }
 
 // oneOf is one of several runs.
@@ -62,15 +71,25 @@ func (p Jobs) runAll(ctx context.Context, d *run.Dir, w Watch, runs []oneOf) err
 			folders[r.name] = r.folder
 		}
 	}
-	var failed []error
-	err := jobs.Runner{Limit: p.AtOnce, Places: p.Places, Line: w.Line, Failed: func(e *jobs.Error) bool {
-		if e.Exit == ExitStopped {
-			return false
-		}
+	failed, err := p.work(ctx, list, folders, w.Line, func(e *jobs.Error) {
 		if len(list) > 1 {
 			w.note(e.Error()) // now, not hours later
 		}
-		failed = append(failed, fmt.Errorf("%w (in %s)", e, folders[e.Job]))
+	})
+	return someFailed(failed, len(runs), d, err)
+}
+
+// work runs jobs in those folders. tell is called with the error of each job that has failed, or was not run because another one has;
+// the others go on, and failed has the errors of those that have failed, each with its folder. If one is stopped, all are, and err
+// wraps run.ErrStopped.
+func (p Jobs) work(ctx context.Context, list []jobs.Job, folders map[string]string, line func(job, line string), tell func(*jobs.Error)) (failed []error, err error) {
+	err = jobs.Runner{Limit: p.AtOnce, Places: p.Places, Line: line, Failed: func(e *jobs.Error) bool {
+		if e.Exit == ExitStopped {
+			return false
+		}
+		if tell(e); !errors.Is(e, jobs.ErrNotRun) {
+			failed = append(failed, fmt.Errorf("%w (in %s)", e, folders[e.Job]))
+		}
 		return true
 	}}.Run(ctx, list)
 	var one *jobs.Error
@@ -80,7 +99,7 @@ func (p Jobs) runAll(ctx context.Context, d *run.Dir, w Watch, runs []oneOf) err
 	case errors.As(err, &one) && one.Exit == ExitStopped:
 		err = fmt.Errorf("%s: %w", one.Job, run.ErrStopped)
 	}
-	return someFailed(failed, len(runs), d, err)
+	return failed, err
 }
 
 // someFailed returns err with the errors of those of n runs in d that have failed; nil if there is neither.

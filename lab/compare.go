@@ -249,12 +249,7 @@ func Compare(ctx context.Context, c configs.Train, p Jobs, d *run.Dir, w Watch) 
 	}
 	r.Found = spreadOf(found)
 	if k.Random > 0 {
-		var each []float64
-		for _, top1 := range random {
-			each = append(each, 100*(r.Found.Mean-top1)/top1)
-		}
-		of, ri := spreadOf(random), spreadOf(each)
-		ri.Mean = 100 * (r.Found.Mean - of.Mean) / of.Mean
+		of, ri := spreadOf(random), improvement(r.Found.Mean, random)
 		r.Random, r.RI, r.Difference = &of, &ri, r.Found.Minus(of)
 	}
 	return r, writeJSON(d, comparisonFile, r)

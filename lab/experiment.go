@@ -20,9 +20,9 @@ import (
 	"hdas/run"
 )
 
-// Reproduce does the runs of an experiment that have not ended, each by a process of its own, and returns its table. command returns the program
-// and the arguments that do a run. If runs fail, those that do not need them go on; the table then lacks them, and the error
-// names them. If ctx is cancelled, all runs are stopped with a checkpoint, and the error wraps run.ErrStopped.
+// Reproduce does the runs of an experiment that have not ended, each by a process of its own, and returns its table. command
+// returns the program and the arguments that do a run. If runs fail, those that do not need them go on; the table then lacks
+// them, and the error names them. If ctx is cancelled, all runs are stopped with a checkpoint, and the error wraps run.ErrStopped.
 func Reproduce(ctx context.Context, g recipe.Graph, p Jobs, command func(recipe.Node) []string, w Watch) (Table, error) {
 	if err := errors.Join(writeGenotypes(g), drawRows(g)); err != nil {
 		return Table{}, err
@@ -42,22 +42,10 @@ func Reproduce(ctx context.Context, g recipe.Graph, p Jobs, command func(recipe.
 		}
 		list, folders[n.Name] = append(list, j), n.Folder
 	}
-	var failed []error
-	err := jobs.Runner{Limit: p.AtOnce, Places: p.Places, Line: w.Line, Failed: func(e *jobs.Error) bool {
-		if e.Exit == ExitStopped {
-			return false
-		}
-		w.note(e.Error())
-		if !errors.Is(e, jobs.ErrNotRun) {
-			failed = append(failed, fmt.Errorf("%w (in %s)", e, folders[e.Job]))
-		}
-		return true
-	}}.Run(ctx, list)
-	var one *jobs.Error
-	if ctx.Err() != nil || errors.As(err, &one) && one.Exit == ExitStopped {
+	failed, err := p.work(ctx, list, folders, w.Line, func(e *jobs.Error) { w.note(e.Error()) })
+	if errors.Is(err, run.ErrStopped) {
 		return Table{}, fmt.Errorf("%w with checkpoints; the same command goes on", run.ErrStopped)
-	}
-	if err != nil {
+	} else if err != nil {
 		return Table{}, err
 	}
 	t, err := TableOf(g)
@@ -75,7 +63,7 @@ func nodeEnded(n recipe.Node) bool {
 	return finished(n.Folder)
 }
 
-// writeGenotypes writes the genotypes that an experiment does not search and that have no name, unless they are there.
+// writeGenotypes writes the genotypes that an experiment does not search and that have no name.
 func writeGenotypes(g recipe.Graph) error {
 	for path, network := range g.Files {
 		var text bytes.Buffer

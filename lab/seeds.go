@@ -352,16 +352,23 @@ func agreements(s space.Space, rs []Seeded) []float64 {
 
 // lastEpoch returns the last record of a search.
 func lastEpoch(folder string) (e search.Epoch, err error) {
+	err = eachEpoch(folder, func(r search.Epoch) { e = r })
+	return e, err
+}
+
+// eachEpoch calls f with the records of the run in a folder.
+func eachEpoch[E any](folder string, f func(E)) error {
 	d, err := run.Open(folder)
 	if err != nil {
-		return e, err
+		return err
 	}
 	defer d.Close()
-	err = d.Records(func(line []byte) error {
-		e = search.Epoch{}
-		return json.Unmarshal(line, &e)
+	return d.Records(func(line []byte) error {
+		var e E
+		err := json.Unmarshal(line, &e)
+		f(e)
+		return err
 	})
-	return e, err
 }
 
 // selectBest trains the genotype of each seed on one half of the training data and selects the one with

@@ -36,6 +36,18 @@ func (s Spread) Text(scale float64, unit string) string {
 	return fmt.Sprintf("%.2f%s +- %.2f (standard deviation of %d)", scale*s.Mean, unit, scale*s.SD, s.N)
 }
 
+// improvement returns the relative improvement of a mean accuracy over random networks, in percent: 100 (found - random) / random
+// with the mean of these; the standard deviation is over them.
+func improvement(found float64, random []float64) Spread {
+	var each []float64
+	for _, accuracy := range random {
+		each = append(each, 100*(found-accuracy)/accuracy)
+	}
+	of, ri := spreadOf(random), spreadOf(each)
+	ri.Mean = 100 * (found - of.Mean) / of.Mean
+	return ri
+}
+
 // Difference is the difference of two means with its confidence interval.
 type Difference struct {
 	Mean float64 `json:"mean"`

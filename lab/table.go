@@ -2,10 +2,7 @@ package lab
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"slices"
 
@@ -171,7 +168,6 @@ func rowOf(g recipe.Graph, n recipe.Networks) (TableRow, error) {
 	add := func(to **Spread, v float64) { lists[to] = append(lists[to], v) }
 	for _, one := range n.List {
 		r.Runs++
-		ended := true
 		var network genotype.Genotype
 		if one.Genotype != nil {
 			network = *one.Genotype
@@ -216,7 +212,7 @@ func rowOf(g recipe.Graph, n recipe.Networks) (TableRow, error) {
 			continue
 		}
 		node := g.Node(one.Train)
-		if ended = nodeEnded(node); !ended {
+		if !nodeEnded(node) {
 			r.Left++
 			continue
 		}
@@ -248,22 +244,7 @@ func seconds(n recipe.Node) (sum float64) {
 
 // scores returns the last record of a training and the highest top-1 accuracy of an epoch, both on the test images.
 func scores(folder string) (last train.Epoch, best float64, err error) {
-	d, err := run.Open(folder)
-	if err != nil {
-		return last, 0, err
-	}
-	defer d.Close()
-	err = d.Records(func(line []byte) error {
-		last = train.Epoch{}
-		if err := json.Unmarshal(line, &last); err != nil {
-			return err
-		}
-		best = max(best, last.Test.Top1)
-		return nil
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%s has no records", folder)
-	}
+	err = eachEpoch(folder, func(e train.Epoch) { last, best = e, max(best, e.Test.Top1) })
 	return last, best, err
 }
 
@@ -276,12 +257,11 @@ func (r *TableRow) compare(of TableRow, random bool) {
 	if r.Difference = r.Error.Minus(*of.Error); !random {
 		return
 	}
-	var each []float64
+	var accuracies []float64
 	for _, e := range of.Errors {
-		each = append(each, 100*(e-r.Error.Mean)/(100-e))
+		accuracies = append(accuracies, 100-e)
 	}
-	ri := spreadOf(each)
-	ri.Mean = 100 * (of.Error.Mean - r.Error.Mean) / (100 - of.Error.Mean)
+	ri := improvement(100-r.Error.Mean, accuracies)
 	r.RI = &ri
 }
 

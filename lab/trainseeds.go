@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 
 	"hdas/configs"
@@ -103,15 +102,7 @@ func beginTraining(c configs.Train, g genotype.Genotype, basis run.Basis, folder
 
 // lastTraining returns the last record of a training.
 func lastTraining(folder string) (e train.Epoch, err error) {
-	d, err := run.Open(folder)
-	if err != nil {
-		return e, err
-	}
-	defer d.Close()
-	err = d.Records(func(line []byte) error {
-		e = train.Epoch{}
-		return json.Unmarshal(line, &e)
-	})
+	err = eachEpoch(folder, func(r train.Epoch) { e = r })
 	return e, err
 }
 

@@ -44,13 +44,7 @@ func (m *Meter) Add(loss, logits, labels torch.Tensor) {
 }
 
 // Score returns the score of all samples added so far. It copies the sums from the device.
-func (m *Meter) Score() Score {
-	if !m.sums.Defined() {
-		return Score{}
-	}
-	s := m.sums.Float64s()
-	return score.Sums{Loss: s[0], First: s[1], Five: s[2], Samples: s[3]}.Score()
-}
+func (m *Meter) Score() Score { return m.Total(nil) }
 
 // Total returns the score of the samples of all processes of a group, each of which calls it.
 func (m *Meter) Total(g *dist.Group) Score {

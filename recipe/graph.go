@@ -47,7 +47,7 @@ type Graph struct {
 	Choice
 	Nodes []Node
 	Rows  []Networks
-	Files map[string]genotype.Genotype // genotypes that Write writes, by path
+	Files map[string]genotype.Genotype // genotypes that the runs read, by path
 }
 
 // Node is a run: a search (or the best of several), or a training. Two experiments whose runs compute the same have the

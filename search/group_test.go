@@ -17,6 +17,7 @@ import (
 	"hdas/datasets"
 	"hdas/internal/datasetstest"
 	"hdas/internal/disttest"
+	"hdas/internal/runtest"
 	"hdas/internal/torchtest"
 	"hdas/run"
 	"hdas/torch"
@@ -62,19 +63,6 @@ func (f fours) At(i int, dst []byte) (int, error) {
 	return (label + i) % len(f.Info().Classes), err
 }
 
-// damagedSet is a data set some of whose images cannot be decoded.
-type damagedSet struct {
-	datasets.Dataset
-	damaged []int
-}
-
-func (d damagedSet) At(i int, dst []byte) (int, error) {
-	if slices.Contains(d.damaged, i) {
-		return 0, &datasets.DamagedError{File: fmt.Sprint(i), Err: errors.New("damaged")}
-	}
-	return d.Dataset.At(i, dst)
-}
-
 // named returns the search of that name, whose stages are made of the cells of a file.
 func named(name, cells string) Setup {
 	c, ordered := orderedKinds()[name]
@@ -101,7 +89,7 @@ func named(name, cells string) Setup {
 			c.Epochs, c.Stop = 3, configs.EarlyStop{Ratio: 0.999, Window: 1}
 		}
 	case "damaged": // the last step: one process has no images for the weights, the other none for the architecture
-		first, second = damagedSet{datasetstest.Synthetic(20, 16), []int{17, 19}}, damagedSet{datasetstest.Synthetic(20, 16), []int{16, 18}}
+		first, second = datasetstest.Damaged{Dataset: datasetstest.Synthetic(20, 16), Images: []int{17, 19}}, datasetstest.Damaged{Dataset: datasetstest.Synthetic(20, 16), Images: []int{16, 18}}
 		c.SyncNorm = true
 	case "latency":
 		c = littleSection(configs.DistributionSearch, cells)
@@ -168,48 +156,6 @@ func folderOf(t *testing.T) string {
 	return folder
 }
 
-// state returns all numbers of the checkpoint in a folder, by section and name.
-func state(t *testing.T, folder string) map[string][]float64 {
-	t.Helper()
-	numbers := map[string][]float64{}
-	within(t, func() {
-		path, err := run.Find(folder)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := run.Read(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for section, tensors := range c.State {
-			for name, v := range tensors {
-				numbers[section+" "+name] = v.Float64s()
-			}
-		}
-	})
-	return numbers
-}
-
-// far returns the largest difference between two states, and where it is.
-func far(t *testing.T, a, b map[string][]float64) (most float64, where string) {
-	t.Helper()
-	if len(a) != len(b) || len(a) == 0 {
-		t.Fatalf("%d and %d tensors", len(a), len(b))
-	}
-	for name, x := range a {
-		y := b[name]
-		if len(x) != len(y) {
-			t.Fatalf("%s has %d and %d elements", name, len(x), len(y))
-		}
-		for i := range x {
-			if d := math.Abs(x[i] - y[i]); !(d <= most) {
-				most, where = d, name
-			}
-		}
-	}
-	return most, where
-}
-
 // records returns the records of the run in a folder.
 func records(t *testing.T, folder string) (all []Epoch) {
 	t.Helper()
@@ -241,13 +187,13 @@ func TestProcessesSearchAsOne(t *testing.T) {
 		several, world := folderOf(t), c.world
 		disttest.Together(t, c.act, world)
 		for _, name := range c.names {
-			got, want := state(t, filepath.Join(several, name)), state(t, filepath.Join(one, name))
+			got, want := runtest.State(t, filepath.Join(several, name)), runtest.State(t, filepath.Join(one, name))
 			for _, s := range []map[string][]float64{got, want} { // the unbiased variance of fewer images is another
 				maps.DeleteFunc(s, func(tensor string, _ []float64) bool {
 					return name == "local" && strings.HasSuffix(tensor, "running_var")
 				})
 			}
-			d, where := far(t, got, want)
+			d, where := runtest.Far(t, got, want)
 			if t.Logf("%s, %d processes: %s differs by %g", name, world, where, d); d > 1e-10 {
 				t.Errorf("%s, %d processes: %s differs by %g", name, world, where, d)
 			}
@@ -270,7 +216,7 @@ func TestOddProcesses(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if theta := state(t, filepath.Join(folder, "latency"))["theta theta"]; len(theta) != 3 || theta[0] == 1 {
+	if theta := runtest.State(t, filepath.Join(folder, "latency"))["theta theta"]; len(theta) != 3 || theta[0] == 1 {
 		t.Errorf("costs %v", theta)
 	}
 }
@@ -321,8 +267,8 @@ func TestStopTogether(t *testing.T) {
 	if err := resume(nil, filepath.Join(folder, "fewer")); err != nil {
 		t.Fatal(err)
 	}
-	end := func(name string) map[string][]float64 { return state(t, filepath.Join(folder, name)) }
-	if d, where := far(t, end("stopped"), end("whole")); d != 0 {
+	end := func(name string) map[string][]float64 { return runtest.State(t, filepath.Join(folder, name)) }
+	if d, where := runtest.Far(t, end("stopped"), end("whole")); d != 0 {
 		t.Errorf("%s differs by %g from that of an uninterrupted search", where, d)
 	}
 	for _, name := range []string{"fewer", "more"} {

@@ -16,6 +16,7 @@ import (
 	"hdas/datasets"
 	"hdas/internal/datasetstest"
 	"hdas/internal/disttest"
+	"hdas/internal/runtest"
 	"hdas/internal/torchtest"
 	"hdas/models/genotype"
 	"hdas/models/plan"
@@ -79,7 +80,7 @@ func synced(s train.Setup) train.Setup {
 // processes.
 func part() train.Setup {
 	s := synced(equal(1))
-	s.Train.Dataset, s.Train.Shuffle = damagedSet{datasetstest.Synthetic(4, 16), []int{1, 3}}, false
+	s.Train.Dataset, s.Train.Shuffle = datasetstest.Damaged{Dataset: datasetstest.Synthetic(4, 16), Images: []int{1, 3}}, false
 	s.Train.Damaged = func(*datasets.DamagedError) {}
 	return s
 }
@@ -102,23 +103,10 @@ func uneven() train.Setup {
 	return s
 }
 
-// damagedSet is a data set some of whose images cannot be decoded.
-type damagedSet struct {
-	datasets.Dataset
-	damaged []int
-}
-
-func (d damagedSet) At(i int, dst []byte) (int, error) {
-	if slices.Contains(d.damaged, i) {
-		return 0, &datasets.DamagedError{File: fmt.Sprint(i), Err: errors.New("damaged")}
-	}
-	return d.Dataset.At(i, dst)
-}
-
 // damaged returns a training on twenty images, without those that are damaged: steps of 8, 8 and 4.
 func damaged(images ...int) train.Setup {
 	s := uneven()
-	s.Train.Dataset, s.Train.Shuffle = damagedSet{datasetstest.Synthetic(20, 16), images}, false
+	s.Train.Dataset, s.Train.Shuffle = datasetstest.Damaged{Dataset: datasetstest.Synthetic(20, 16), Images: images}, false
 	s.Train.Damaged = func(*datasets.DamagedError) {}
 	return s
 }
@@ -166,62 +154,20 @@ func alone(t *testing.T, s train.Setup) string {
 	return folder
 }
 
-// state returns all numbers of the checkpoint in a folder, by section and name.
-func state(t *testing.T, folder string) map[string][]float64 {
-	t.Helper()
-	numbers := map[string][]float64{}
-	torchtest.Do(t, func(*torch.Scope) {
-		path, err := run.Find(folder)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := run.Read(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for section, tensors := range c.State {
-			for name, v := range tensors {
-				numbers[section+" "+name] = v.Float64s()
-			}
-		}
-	})
-	return numbers
-}
-
-// far returns the largest difference between two states, and where it is.
-func far(t *testing.T, a, b map[string][]float64) (most float64, where string) {
-	t.Helper()
-	if len(a) != len(b) || len(a) == 0 {
-		t.Fatalf("%d and %d tensors", len(a), len(b))
-	}
-	for name, x := range a {
-		y := b[name]
-		if len(x) != len(y) {
-			t.Fatalf("%s has %d and %d elements", name, len(x), len(y))
-		}
-		for i := range x {
-			if d := math.Abs(x[i] - y[i]); !(d <= most) {
-				most, where = d, name
-			}
-		}
-	}
-	return most, where
-}
-
 // The gradient of a step, and the weights, the momentum and the average after six steps of accumulated gradients, are those
 // of one process with the same batch; so are the scores, with each image counted once. Norms are frozen or synchronised.
 func TestProcessesLearnAsOne(t *testing.T) {
 	torchtest.OnCPU(t)
 	for act, s := range map[string]train.Setup{"step": equal(1), "epochs": equal(3), "synced": synced(equal(3)), "part": part()} {
 		one := alone(t, s)
-		want := state(t, one)
+		want := runtest.State(t, one)
 		for _, world := range []int{2, 4} {
 			if act == "part" && world == 4 { // of the two images that are left, one process would have one alone
 				continue
 			}
 			folder := filepath.Join(t.TempDir(), fmt.Sprint(world))
 			disttest.Together(t, act, world, folderVariable+"="+folder)
-			if d, where := far(t, state(t, folder), want); d > 1e-10 {
+			if d, where := runtest.Far(t, runtest.State(t, folder), want); d > 1e-10 {
 				t.Errorf("%s, %d processes: %s differs by %g", act, world, where, d)
 			} else {
 				t.Logf("%s, %d processes: %s differs by %g", act, world, where, d)
@@ -303,7 +249,7 @@ func TestStopTogether(t *testing.T) {
 	folder, whole := filepath.Join(t.TempDir(), "stopped"), filepath.Join(t.TempDir(), "whole")
 	disttest.Together(t, "stop", 2, folderVariable+"="+folder)
 	disttest.Together(t, "dropping", 2, folderVariable+"="+whole)
-	if d, where := far(t, state(t, folder), state(t, whole)); d != 0 {
+	if d, where := runtest.Far(t, runtest.State(t, folder), runtest.State(t, whole)); d != 0 {
 		t.Errorf("%s differs by %g from that of an uninterrupted training", where, d)
 	}
 }

@@ -42,8 +42,9 @@ was written for this comparison. With --reference it runs an unmodified checkout
 of quark0/darts: its network of --genotype and its cell search; or of the program
 of the authors of H-DAS (msight-tech/research-hdas): its network with stages of 6
 cells, and its stage and distribution searches. Where that program has a fault, the
-comparison says so and by how much it changes the result. The networks are chains, stages in both wirings, and the supernets of all searches with every
-option that changes a loss or a gradient; --only selects some of them.
+comparison says so and by how much it changes the result. The networks are chains,
+stages in both wirings, and the supernets of all searches with every option that
+changes a loss or a gradient; --only selects some of them.
 
 The difference of a tensor is its largest difference divided by its largest
 value; for a group, that of the worst tensor is printed. Tolerances in float64:

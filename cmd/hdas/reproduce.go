@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -80,9 +80,6 @@ func (p *program) runReproduce(c *cobra.Command, r reproducer, names []string) e
 	if r.measure && !r.dry {
 		return usageError{errors.New("--measure is for --dry-run")}
 	}
-	if c.Flags().Changed("scale") && r.Scale == "" {
-		return usageError{errors.New("--scale is empty")}
-	}
 	r.Found = run.GenotypeFile
 	how, err := p.jobs(c, r.jobs, r.processes)
 	if err != nil {
@@ -123,7 +120,7 @@ func (p *program) runReproduce(c *cobra.Command, r reproducer, names []string) e
 		if r.dataDir != "" && !n.Embedded() {
 			all = append(all, "--data-dir="+r.dataDir)
 		}
-		if n := r.share(how); n > 0 {
+		if n := cmp.Or(r.threads, how.Share()); n > 0 {
 			all = append(all, fmt.Sprintf("--threads=%d", n))
 		}
 		return all
@@ -148,14 +145,6 @@ func (p *program) runReproduce(c *cobra.Command, r reproducer, names []string) e
 		}
 	}, step{command("report", r.Root), "curves, decisions and drawings of the runs on a page"})
 	return errors.Join(append(failed, err)...)
-}
-
-// share returns the number of threads of each run; 0: the run's own choice.
-func (r reproducer) share(how lab.Jobs) int {
-	if n := how.AtOnce * r.processes; r.threads == 0 && n > 1 {
-		return max(1, runtime.NumCPU()/n)
-	}
-	return r.threads
 }
 
 // plannedRun is a run of an experiment as --dry-run prints it.

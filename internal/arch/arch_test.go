@@ -64,7 +64,7 @@ var allowed = map[string][]string{
 	"internal/proc":         {},
 	"estimate":              {},
 	"internal/raster":       {},
-	"internal/runtest":      {"internal/torchtest", "run", "weights/safetensors"},
+	"internal/runtest":      {"internal/torchtest", "run", "torch", "weights/safetensors"},
 	"internal/torchtest":    {"torch"},
 	"internal/testseed":     {},
 	"internal/tfevents":     {},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"hdas/internal/torchtest"
 	"hdas/run"
+	"hdas/torch"
 	"hdas/weights/safetensors"
 )
 
@@ -91,4 +93,46 @@ func Content(t *testing.T, folder, name string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// State returns all numbers of the checkpoint in a folder, by section and name.
+func State(t *testing.T, folder string) map[string][]float64 {
+	t.Helper()
+	numbers := map[string][]float64{}
+	torchtest.Do(t, func(*torch.Scope) {
+		path, err := run.Find(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := run.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for section, tensors := range c.State {
+			for name, v := range tensors {
+				numbers[section+" "+name] = v.Float64s()
+			}
+		}
+	})
+	return numbers
+}
+
+// Far returns the largest difference between two states, and where it is.
+func Far(t *testing.T, a, b map[string][]float64) (most float64, where string) {
+	t.Helper()
+	if len(a) != len(b) || len(a) == 0 {
+		t.Fatalf("%d and %d tensors", len(a), len(b))
+	}
+	for name, x := range a {
+		y := b[name]
+		if len(x) != len(y) {
+			t.Fatalf("%s has %d and %d elements", name, len(x), len(y))
+		}
+		for i := range x {
+			if d := math.Abs(x[i] - y[i]); !(d <= most) {
+				most, where = d, name
+			}
+		}
+	}
+	return most, where
 }

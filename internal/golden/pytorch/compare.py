@@ -136,6 +136,15 @@ def supernet(task, side, device):
     return net
 
 
+def begin(task, side, given, device):
+    """Returns the supernet at the start of a search, and its optimizers."""
+    net = supernet(task, side, device)
+    given.fill(net.weights)
+    given.fill_arch(net.arch)
+    net.weights.train()
+    return net, side.adam(net, task["alpha"]), sgd_of(net.weights, task["weights"])
+
+
 def search(task, side, given, out):
     """Looks at a supernet and takes bilevel steps of each order from the same point."""
     net = supernet(task, side, out.device)
@@ -150,11 +159,7 @@ def search(task, side, given, out):
     loss.backward(inputs=list(net.weights.parameters()))
     out.put("weight gradients", gradients(net.weights))
     for order in task["orders"]:
-        net = supernet(task, side, out.device)
-        given.fill(net.weights)
-        given.fill_arch(net.arch)
-        net.weights.train()
-        adam, sgd = side.adam(net, task["alpha"]), sgd_of(net.weights, task["weights"])
+        net, adam, sgd = begin(task, side, given, out.device)
         suffix = ", %s order" % order
 
         def step(i):
@@ -172,11 +177,7 @@ def search(task, side, given, out):
 
 def again(task, side, given, device, order):
     """Takes the steps of a search once more, and yields the supernet before each with the rate and the batch."""
-    net = supernet(task, side, device)
-    given.fill(net.weights)
-    given.fill_arch(net.arch)
-    net.weights.train()
-    adam, sgd = side.adam(net, task["alpha"]), sgd_of(net.weights, task["weights"])
+    net, adam, sgd = begin(task, side, given, device)
     for i in range(task["steps"]):
         train, valid = given.sample("train", i), given.sample("valid", i)
         yield net, sgd.param_groups[0]["lr"], train, valid
