@@ -20,7 +20,7 @@ type float interface{ float32 | float64 }
 const (
 	exact   = iota // multiples of 1/8 up to 4: no sum or product is rounded, so all sets and Go agree to the bit
 	rounded        // normally distributed
-	hostile        // of exact ones every eighth is replaced by NaN, an infinity, a denormal number or -0
+	hostile        // of exact ones every eighth is replaced by NaN, an infinity, a denormal number or -0; a product of an exact and a denormal one is not rounded
 )
 
 // arena is the memory of one call, its arguments, and what the call has to leave there.
@@ -75,7 +75,7 @@ func (a *arena[T]) fill(n int64, kind int) int64 {
 		case kind == rounded:
 			v = T(a.r.NormFloat64())
 		case kind == hostile && a.r.IntN(8) == 0:
-			v = []T{T(math.NaN()), T(math.Inf(1)), T(math.Inf(-1)), least[T]() * T(a.r.IntN(1000)), -least[T](), T(math.Copysign(0, -1))}[a.r.IntN(6)]
+			v = []T{T(math.NaN()), T(math.Inf(1)), T(math.Inf(-1)), least[T]() * T(8*a.r.IntN(1000)), -8 * least[T](), T(math.Copysign(0, -1))}[a.r.IntN(6)]
 		}
 		a.memory = append(a.memory, v)
 	}
