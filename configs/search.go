@@ -201,7 +201,7 @@ func (c SearchSection) Space() (space.Space, error) {
 	if !c.Kind.FindsStages() {
 		return s, nil
 	}
-	s, err := s.Under(c.Lengths, c.Window, genotype.Candidates{Stage: c.StagePrimitives, MinCells: c.least(), Shared: c.Shared})
+	s, err := s.Under(c.Lengths, c.Window, genotype.Candidates{Stage: c.StagePrimitives, MinCells: c.LeastCells(), Shared: c.Shared})
 	if err == nil || len(setting.All(err)) > 0 {
 		return s, err
 	}
@@ -209,8 +209,8 @@ func (c SearchSection) Space() (space.Space, error) {
 	return s, &blamed
 }
 
-// least returns the smallest number of cells of a stage, 0 if the number of cells is not searched.
-func (c SearchSection) least() int {
+// LeastCells returns the smallest number of cells of a stage, 0 if the number of cells is not searched.
+func (c SearchSection) LeastCells() int {
 	if c.Kind == DistributionSearch || c.Kind == JointSearch {
 		return c.MinCells
 	}

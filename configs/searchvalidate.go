@@ -28,7 +28,7 @@ func (c SearchSection) Validate() error {
 		f.Check(c.Kind != DistributionSearch || c.MinCells > 0, "min_cells", c.MinCells, "must be at least 2 in a distribution search, which decides the number of cells")
 		f.Check(!c.EdgeNormalization || c.DepthWeights == DepthSoftmax, "depth_weights", c.DepthWeights, "reads alphas alone, but edge_normalization multiplies them by weights of the edges; use %s", DepthSoftmax)
 	}
-	f.Check(c.Kind != JointSearch || c.least() == 0 || c.Theta == ThetaOne, "theta", c.Theta, "needs the cost of a cell, which a joint search does not know before it has found the cell; use %s", ThetaOne)
+	f.Check(c.Kind != JointSearch || c.LeastCells() == 0 || c.Theta == ThetaOne, "theta", c.Theta, "needs the cost of a cell, which a joint search does not know before it has found the cell; use %s", ThetaOne)
 	f.Ranges(c, c.Idle())
 	if len(f) > 0 {
 		return f.Err()
@@ -80,7 +80,7 @@ func (c SearchSection) Idle() map[string]string {
 	if !c.Kind.FindsStages() {
 		add("it is not used in a cell search: a chain has no stages", "lengths", "window", "stage_primitives", "shared", "delta", "depth_weights")
 	}
-	if c.least() == 0 {
+	if c.LeastCells() == 0 {
 		add("it is used in a distribution search only, or in a joint one with min_cells", "gamma", "theta")
 	}
 	if c.Kind != DistributionSearch && c.Kind != JointSearch {

@@ -205,6 +205,7 @@ func experimentOf(file string) report.Group {
 	if g.Absent = result(file, &t); g.Absent != "" {
 		return g
 	}
+	g.Courses = t.Courses
 	g.About = fmt.Sprintf("%s: %s (%s), scale %s. %s", t.Name, t.About, t.Source, t.Scale, t.Note)
 	for _, r := range t.Rows {
 		for i, e := range r.Errors {

@@ -10,6 +10,7 @@ import (
 
 	"hdas/models/genotype"
 	"hdas/recipe"
+	"hdas/report"
 	"hdas/run"
 	"hdas/train"
 )
@@ -23,6 +24,8 @@ type Table struct {
 	Scale     string     `json:"scale"`
 	Reference string     `json:"reference,omitempty"`
 	Rows      []TableRow `json:"rows"`
+	// Courses says how the stages change over the epochs of the rows' searches.
+	Courses []report.Course `json:"courses,omitempty"`
 	// Order compares the order of the rows' errors with that of the paper's; nil with fewer than three rows that have both.
 	Order *Order `json:"order,omitempty"`
 	// Variations compares the rows under the settings of recipe.Choice.Variations; nil without any.
@@ -109,7 +112,9 @@ func TableOf(g recipe.Graph) (Table, error) {
 	}
 	t.Order = t.order()
 	t.Variations = t.varied(g)
-	return t, nil
+	var err error
+	t.Courses, err = courses(g)
+	return t, err
 }
 
 // varied compares the rows whose trainings have ended under all settings.

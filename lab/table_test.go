@@ -2,8 +2,25 @@ package lab
 
 import (
 	"math"
+	"slices"
 	"testing"
+
+	"hdas/models/genotype"
 )
+
+// The mean of an epoch is over the searches that have it.
+func TestMeans(t *testing.T) {
+	network := func(cells int) (g genotype.Genotype) {
+		g.Stages = make([]genotype.Stage, 2)
+		g.Stages[1].Nodes = make([]genotype.Node, cells)
+		return g
+	}
+	searches := [][]genotype.Genotype{{network(2), network(5)}, {network(3)}}
+	list := means(searches, func(g genotype.Genotype) float64 { return float64(g.Lengths()[1]) })
+	if !slices.Equal(list, []float64{2.5, 5}) {
+		t.Error(list)
+	}
+}
 
 // Kendall's tau and the interval of a mean are those of scipy 1.17.1: kendalltau (tau-b), and t.interval.
 func TestKendall(t *testing.T) {

@@ -169,7 +169,7 @@ func factsOf(object []byte) (list []Fact, err error) {
 // spread is the section of a group.
 type spread struct {
 	Group
-	Plot *figure
+	Plots []figure
 }
 
 // spreadOf returns the section of a group.
@@ -189,7 +189,26 @@ func spreadOf(g Group) (s spread, err error) {
 		if err != nil {
 			return s, err
 		}
-		s.Plot = &f
+		s.Plots = append(s.Plots, f)
+	}
+	plots := map[string][]series{}
+	var titles []string
+	for _, c := range g.Courses {
+		if len(plots[c.Plot]) == 0 {
+			titles = append(titles, c.Plot)
+		}
+		line := series{name: c.Name, colour: len(plots[c.Plot])}
+		for i, v := range c.Values {
+			line.add(i+1, v)
+		}
+		plots[c.Plot] = append(plots[c.Plot], line)
+	}
+	for _, title := range titles {
+		f, err := lines(title, plots[title], 1, false)
+		if err != nil {
+			return s, err
+		}
+		s.Plots = append(s.Plots, f)
 	}
 	return s, nil
 }

@@ -51,13 +51,22 @@ type Fact struct{ Name, Value string }
 // File is a file of a run and its relative URL from the page.
 type File struct{ Name, URL string }
 
-// Group is a folder of several runs of the same kind: with several seeds, or a found network and random ones.
+// Group is a folder of several runs of the same kind, with several seeds, or a found network and random ones; or the table of
+// an experiment.
 type Group struct {
-	Path   string
-	About  string // what is compared
-	Rows   []Member
-	Facts  []Fact // means and standard deviations
-	Absent string // why there is no result; empty if there is one
+	Path    string
+	About   string // what is compared
+	Rows    []Member
+	Facts   []Fact   // means and standard deviations
+	Courses []Course // those of the same plot one after the other, or not
+	Absent  string   // why there is no result; empty if there is one
+}
+
+// Course is a number over the epochs.
+type Course struct {
+	Plot   string    `json:"plot"`   // the title of the plot that it belongs to
+	Name   string    `json:"name"`   // of its line
+	Values []float64 `json:"values"` // after epoch 1, 2, ...; finite
 }
 
 // Member is the accuracy of a run of a group.

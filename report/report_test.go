@@ -198,7 +198,7 @@ func TestNamesAreEscaped(t *testing.T) {
 	e := score.Evaluation{Report: score.Report{Classes: []score.Class{{Name: bad, Images: 1}, {Name: bad, Images: 1}}, Confusion: [][]int64{{0, 1}, {1, 0}}}}
 	other := r
 	other.Evaluation = &e
-	g := Group{Path: bad, About: bad, Absent: bad, Rows: []Member{{bad, bad, 0.5}, {bad, bad, 0.6}}, Facts: []Fact{{bad, bad}}}
+	g := Group{Path: bad, About: bad, Absent: bad, Rows: []Member{{bad, bad, 0.5}, {bad, bad, 0.6}}, Facts: []Fact{{bad, bad}}, Courses: []Course{{bad, bad, []float64{1, 2}}}}
 	page := written(t, Report{By: bad, Columns: []string{bad}, Runs: []Run{r, other}, Groups: []Group{g}})
 	if strings.Contains(page, "<script>alert") || strings.Contains(page, `"javascript:`) {
 		t.Error("a name is part of the page's code")
@@ -399,10 +399,16 @@ func TestSeveralRuns(t *testing.T) {
 	training := Run{Path: "runs/five/seed-1", Cells: []string{"runs/five/seed-1"}, Training: true, Evaluate: "hdas eval", Records: [][]byte{[]byte(`{"epoch":1,"train":{"loss":3},"test":{"top1":0.5,"loss":2}}`)}}
 	other := training
 	other.Path, other.Cells = "runs/five/seed-2", []string{"runs/five/seed-2"}
-	g := Group{Path: "runs/five", About: "The same run with 2 seeds.", Rows: []Member{{"test", "seed-1", 0.5}, {"test", "seed-2", 0.7}}, Facts: []Fact{{"top-1", "60 %"}}}
+	g := Group{Path: "runs/five", About: "The same run with 2 seeds.", Rows: []Member{{"test", "seed-1", 0.5}, {"test", "seed-2", 0.7}}, Facts: []Fact{{"top-1", "60 %"}},
+		Courses: []Course{{"Longest path", "m = 3", []float64{2, 5}}, {"Cells", "stage 1", []float64{8, 6}}, {"Longest path", "m = 7", []float64{2, 3}}}}
 	page := written(t, Report{Columns: []string{"path"}, Runs: []Run{training, other, searched(t, 2)}, Groups: []Group{g}})
 	contains(t, written(t, Report{Runs: []Run{searched(t, 1)}}), "Decided last, in epoch 1: ", "; and 65 more (<a")
 	contains(t, page, "Report of 3 runs", `<a href="#run-2">runs/five/seed-2</a>`, `<h2 id="run-3">runs/cells</h2>`, "Top-1 on test images", "</i>five/seed-1</li>", "</i>cells</li>", "70.00\u00a0%", "60 %", "each run; line: mean")
+	for _, figure := range []string{"<figcaption>Longest path</figcaption>\n<ul[^\n]*</i>m = 3[^\n]*</i>m = 7", "<figcaption>Cells</figcaption>\n<ul[^\n]*</i>stage 1"} {
+		if !regexp.MustCompile(figure).MatchString(page) {
+			t.Errorf("the page has no %s", figure)
+		}
+	}
 	alone := written(t, Report{Columns: []string{"path"}, Runs: []Run{training}})
 	if strings.Contains(alone, "All runs") {
 		t.Error("one run is compared with itself")

@@ -66,6 +66,11 @@ func TestReproduce(t *testing.T) {
 	if len(rows) != 4 || rows[0].Error.N != 2 || rows[1].Error.N != 2 || rows[1].RI == nil || rows[2].RI == nil || rows[3].Missing == "" || rows[1].Paper.Error == nil || rows[1].ToPaper != nil {
 		t.Fatalf("%+v", rows)
 	}
+	for i, what := range []string{"Longest path through a stage, in cells", "Dead cells of a stage"} {
+		if c := want[0].Courses[i]; c.Plot != what || c.Name != "found" || len(c.Values) != 1 {
+			t.Errorf("%+v", c)
+		}
+	}
 	stopped := filepath.Join(root, "stopped")
 	c, errs := process(t, "yes", of("stopped")...)
 	if err := c.Start(); err != nil {
