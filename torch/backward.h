@@ -223,15 +223,16 @@ private:
         std::vector<T> a(sa);
         for (int64_t group; turns.take(group);) {
           if (weights)
-            partial[group] = Buffer<T>(k.grad_size(), T(0));
-          for (int64_t n = group * samples / count; n < (group + 1) * samples / count; ++n) {
+            partial[group] = Buffer<T>(k.grad_size());
+          const int64_t from = group * samples / count;
+          for (int64_t n = from; n < (group + 1) * samples / count; ++n) {
             if (!all)
               for (int64_t j = 0; j < each; ++j)
                 a[j] = T(mask(term, n) * sa[j]);
             T *dy = scratch.flat.get();
             loops<T>().slope(flat(y), each, sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), dy);
             k.backward({sample(x, n), load, scale.data(), shift.data()}, dy, scratch, dx.defined() ? sample(dx, n) : nullptr, first,
-                       weights ? partial[group].get() : nullptr);
+                       weights ? partial[group].get() : nullptr, n == from);
             if (first)
               continue;
             add.sum(sample(dx, n), &sums[n * before]);
@@ -296,7 +297,7 @@ private:
       typename Kernel<T>::Scratch scratch(k);
       for (int64_t n; turns.take(n);) {
         loops<T>().slope(flat(y), each, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
-        k.backward({sample(x, n), Load::copy, nullptr, nullptr}, scratch.flat.get(), scratch, sample(dx, n), true, nullptr);
+        k.backward({sample(x, n), Load::copy, nullptr, nullptr}, scratch.flat.get(), scratch, sample(dx, n), true, nullptr, false);
       }
     });
     b.gradient = Tensor();

@@ -4,7 +4,7 @@
 // They work on one sample at a time, in the channels_last format: the channels of a pixel are
 // adjacent, so a vector register holds several channels of one pixel, for every kernel size, stride,
 // dilation and image size. In scratch memory pixels are "wide": their channels are padded with zeros
-// to whole vectors. In tensors they are not padded. Element-wise loops over tensors treat a sample as
+// to whole vectors of the instruction set in use. In tensors they are not padded. Element-wise loops over tensors treat a sample as
 // one flat array and use tables of per-channel coefficients that repeat every `period` elements.
 #ifndef HDAS_LOOPS_H
 #define HDAS_LOOPS_H
@@ -14,9 +14,8 @@
 
 namespace hdas {
 
-// The number of elements in the widest vector. Scratch memory is padded to it for every instruction set.
+// The number of elements in the widest vector of all instruction sets.
 template <class T> constexpr int64_t lanes = 64 / sizeof(T);
-template <class T> int64_t wide(int64_t channels) { return (channels + lanes<T> - 1) / lanes<T> * lanes<T>; }
 
 // A rectangle of pixels: its first element, and the strides between rows and between columns, in
 // elements.
@@ -32,9 +31,10 @@ enum class Load { copy, relu, norm_relu };
 enum class Store { copy, add, mask, add_mask, norm_mask, add_norm_mask };
 
 template <class T> struct Loops {
-  // out[y][x][c] = load(in[y][x][c]); the channels from c to wide(c) are set to 0. scale and shift are
-  // wide.
-  void (*widen)(Load, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out);
+  int64_t vector; // the number of elements in a vector of this instruction set
+
+  // out[y][x][c] = load(in[y][x][c]); the channels from c to w, a multiple of vector, are set to 0. scale and shift have w elements.
+  void (*widen)(Load, int64_t c, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out);
   // out[y][x][c] = (or +=) in[y][x][c]; with a mask, only where load(x[y][x][c]) > 0. x has the layout
   // of out.
   void (*narrow)(Store, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *x, const T *scale, const T *shift, Grid<T> out);
@@ -50,7 +50,7 @@ template <class T> struct Loops {
   // has the layout of in.
   void (*route)(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, T *back, Grid<const T> g);
 
-  // c[i][j] = (or +=) sum_k a[i*row + k*col] * b[k][j]; n, ldb and ldc are multiples of lanes.
+  // c[i][j] = (or +=) sum_k a[i*row + k*col] * b[k][j]; n, ldb and ldc are multiples of vector.
   void (*multiply)(int64_t m, int64_t n, int64_t k, const T *a, int64_t row, int64_t col, const T *b, int64_t ldb, T *c, int64_t ldc, bool add);
 
   // The following loops run over a flat sample of n elements. Tables and sums have `period` elements, a
@@ -66,6 +66,12 @@ template <class T> struct Loops {
 // one in the environment variable HDAS_TEST_ISA, which the first call reads. Throws if the processor
 // does not support that one.
 template <class T> const Loops<T> &loops();
+
+// Returns the number of channels padded to whole vectors of the instruction set in use.
+template <class T> int64_t wide(int64_t channels) {
+  const int64_t n = loops<T>().vector;
+  return (channels + n - 1) / n * n;
+}
 
 // Returns the loops for the named instruction set: plain, avx2 or avx512.
 template <class T> const Loops<T> &loops(const std::string &set);

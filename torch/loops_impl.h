@@ -30,8 +30,8 @@ template <Load kind, class X> INLINE X load(X x, X scale, X shift) {
   return kind == Load::copy ? x : positive(x);
 }
 
-template <class T, Load kind> INLINE void widen_(int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
-  const int64_t whole = c / L<T> * L<T>, w = wide<T>(c);
+template <class T, Load kind> INLINE void widen_(int64_t c, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
+  const int64_t whole = c / L<T> * L<T>;
   for (int64_t y = 0; y < rows; ++y)
     for (int64_t x = 0; x < cols; ++x) {
       const T *p = in.at + y * in.row + x * in.col;
@@ -45,14 +45,14 @@ template <class T, Load kind> INLINE void widen_(int64_t c, int64_t rows, int64_
         o[i] = 0;
     }
 }
-template <class T> void widen(Load kind, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
+template <class T> void widen(Load kind, int64_t c, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
   switch (kind) {
   case Load::copy:
-    return widen_<T, Load::copy>(c, rows, cols, in, scale, shift, out);
+    return widen_<T, Load::copy>(c, w, rows, cols, in, scale, shift, out);
   case Load::relu:
-    return widen_<T, Load::relu>(c, rows, cols, in, scale, shift, out);
+    return widen_<T, Load::relu>(c, w, rows, cols, in, scale, shift, out);
   case Load::norm_relu:
-    return widen_<T, Load::norm_relu>(c, rows, cols, in, scale, shift, out);
+    return widen_<T, Load::norm_relu>(c, w, rows, cols, in, scale, shift, out);
   }
 }
 
@@ -202,15 +202,16 @@ template <class T, int B, int N> INLINE void strip(int64_t m, int64_t k, const T
 }
 template <class T> void multiply(int64_t m, int64_t n, int64_t k, const T *a, int64_t row, int64_t col, const T *b, int64_t ldb, T *c, int64_t ldc, bool add) {
   constexpr bool many = REGISTERS >= 32;
+  // As many sums as fit into the registers, beside a row of b and a number of a, and at least as many as the latency of an addition needs.
   int64_t j = 0;
   for (; many && j + 4 * L<T> <= n; j += 4 * L<T>)
     strip<T, many ? 6 : 1, many ? 4 : 1>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
-  for (; many && j + 3 * L<T> <= n; j += 3 * L<T>)
-    strip<T, many ? 8 : 1, many ? 3 : 1>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
+  for (; many ? j + 3 * L<T> <= n : j + 3 * L<T> == n || j + 5 * L<T> == n; j += 3 * L<T>)
+    strip<T, many ? 8 : 4, 3>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
   for (; j + 2 * L<T> <= n; j += 2 * L<T>)
-    strip<T, many ? 8 : 5, 2>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
+    strip<T, many ? 8 : 6, 2>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
   for (; j < n; j += L<T>)
-    strip<T, 8, 1>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
+    strip<T, many ? 16 : 12, 1>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
 }
 
 // Calls f(i, j) for each vector, at i in the sample and j in the tables, and g(i, j) for each element after
@@ -256,7 +257,7 @@ template <class T> void slope(int64_t n, int64_t period, const T *g, const T *x,
 }
 
 template <class T> const Loops<T> &table() {
-  static const Loops<T> t = {widen<T>, narrow<T>, correlate<T>, contract<T>, largest<T>, route<T>, multiply<T>, sum<T>, square<T>, dot<T>, blend<T>, slope<T>};
+  static const Loops<T> t = {L<T>, widen<T>, narrow<T>, correlate<T>, contract<T>, largest<T>, route<T>, multiply<T>, sum<T>, square<T>, dot<T>, blend<T>, slope<T>};
   return t;
 }
 template const Loops<float> &table<float>();

@@ -77,6 +77,14 @@ char *hdas_libtorch_instruction_set(const char **name) {
 extern "C" char *hdas_loop(const char *set, const char *loop, int size, const int64_t *numbers, void *memory) {
   return hdas_guard([&] { (size == 4 ? hdas::named<float> : hdas::named<double>)(set, loop, numbers, memory); });
 }
+// Returns the bytes of a vector of an instruction set, or 0 if this processor does not have it.
+extern "C" int hdas_vector(const char *set) {
+  try {
+    return int(hdas::loops<float>(set).vector * sizeof(float));
+  } catch (const std::exception &) {
+    return 0;
+  }
+}
 // Returns the names of the instruction sets that this processor supports, separated by ", ". The caller
 // frees the text.
 extern "C" char *hdas_instruction_sets(void) { return strdup(hdas::instruction_sets().c_str()); }

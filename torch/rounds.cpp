@@ -89,13 +89,24 @@ template <class T> void Kernel<T>::lay_product(const std::vector<Tensor> &tensor
   }
 }
 
+// Returns a rectangle of `rows` rows of `row` elements, in which only what surrounds the inner rectangle is set, to v. The inner
+// one has `height` rows of `width` elements and begins at row `top` and element `left`.
+template <class T> static Buffer<T> frame(int64_t rows, int64_t row, int64_t top, int64_t height, int64_t left, int64_t width, T v) {
+  Buffer<T> b(rows * row);
+  T *p = std::fill_n(b.get(), top * row + left, v);
+  for (int64_t y = 1; y < height; ++y)
+    p = std::fill_n(p + width, row - width, v); // to the right of a row and to the left of the next
+  std::fill(p + width, b.get() + rows * row, v);
+  return b;
+}
+
 template <class T> Kernel<T>::Scratch::Scratch(const Kernel &k) {
   const int64_t m = k.pixels();
   if (k.windowed()) {
     T border = k.r_.window == max_pool ? -std::numeric_limits<T>::infinity() : T(0);
-    padded = Buffer<T>(k.padded_rows() * k.row_, border);
+    padded = frame<T>(k.padded_rows(), k.row_, k.r_.padding[0], k.h_, k.r_.padding[1] * k.w_, k.wd_ * k.w_, border);
     if (k.r_.window != dense)
-      spread = Buffer<T>(k.qrows_ * k.qrow_, T(0));
+      spread = frame<T>(k.qrows_, k.qrow_, k.top_, k.oh_, k.left_ * k.w_, k.ow_ * k.w_, T(0));
   }
   columns = Buffer<T>(m * k.k_);
   back = Buffer<T>(k.padded_rows() * k.row_);
@@ -111,17 +122,17 @@ template <class T> void Kernel<T>::columns(const Input &in, Scratch &s) const {
   T *col = s.columns.get();
   switch (r_.window) {
   case pixel:
-    f.widen(in.load, c_, oh_, ow_, {in.x, row, c_}, in.scale, in.shift, {col, ow_ * w_, w_});
+    f.widen(in.load, c_, w_, oh_, ow_, {in.x, row, c_}, in.scale, in.shift, {col, ow_ * w_, w_});
     return;
   case halve:
     for (int64_t i = 0; i < 2; ++i)
-      f.widen(in.load, c_, oh_, ow_, {in.x + i * (row + c_), 2 * row, 2 * c_}, in.scale, in.shift, {col + i * w_, ow_ * k_, k_});
+      f.widen(in.load, c_, w_, oh_, ow_, {in.x + i * (row + c_), 2 * row, 2 * c_}, in.scale, in.shift, {col + i * w_, ow_ * k_, k_});
     return;
   case zero:
     std::fill_n(col, pixels() * w_, T(0));
     return;
   default:
-    f.widen(in.load, c_, h_, wd_, {in.x, row, c_}, in.scale, in.shift, {interior(s.padded.get()), row_, w_});
+    f.widen(in.load, c_, w_, h_, wd_, {in.x, row, c_}, in.scale, in.shift, {interior(s.padded.get()), row_, w_});
     const Grid<const T> from = strided(s.padded.get());
     if (r_.window == max_pool)
       f.largest(offset_.data(), w_, oh_, ow_, from, {col, ow_ * w_, w_});
@@ -184,13 +195,13 @@ template <class T> void Kernel<T>::gather_back(const T *d, Scratch &s) const {
       }
 }
 
-template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad) const {
+template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad, bool begin) const {
   const auto &f = loops<T>();
   const int64_t row = wd_ * c_, m = pixels();
   if (r_.window == zero)
     return; // the gradient is 0, and zero is always a first round, whose gradient is added to dx
   if (out_ != wout_) {
-    f.widen(Load::copy, out_, oh_, ow_, {dy, ow_ * out_, out_}, nullptr, nullptr, {s.dy.get(), ow_ * wout_, wout_});
+    f.widen(Load::copy, out_, wout_, oh_, ow_, {dy, ow_ * out_, out_}, nullptr, nullptr, {s.dy.get(), ow_ * wout_, wout_});
     dy = s.dy.get();
   }
   if (r_.window == max_pool) {
@@ -210,14 +221,17 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
   }
   if (grad) {
     columns(in, s);
-    f.multiply(out_, k_, m, dy, 1, wout_, s.columns.get(), k_, grad, k_, true);
+    f.multiply(out_, k_, m, dy, 1, wout_, s.columns.get(), k_, grad, k_, !begin);
   }
   if (!dx && !(grad && r_.window == depthwise))
     return;
   T *d = s.columns.get(); // the gradient of the columns, which replaces them
   f.multiply(m, k_, out_, dy, wout_, 1, turned_.get(), k_, d, k_, false);
-  if (grad && r_.window == depthwise)
+  if (grad && r_.window == depthwise) {
+    if (begin)
+      std::fill_n(grad + out_ * k_, taps() * w_, T(0));
     f.contract(int(taps()), offset_.data(), w_, oh_, ow_, strided(s.padded.get()), {d, ow_ * w_, w_}, grad + out_ * k_);
+  }
   if (!dx)
     return;
   Store to = add ? Store::add : Store::copy;

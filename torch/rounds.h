@@ -85,8 +85,8 @@ public:
   void forward(const Input &in, Scratch &s, T *y) const;
   // Computes gradients from dy (oh,ow,out), the gradient of the output. Adds the input's gradient to dx
   // (H,W,C), or sets dx if add is false. Adds the weights' gradient, in the kernel's layout, to grad
-  // (grad_size() elements). Either may be NULL.
-  void backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad) const;
+  // (grad_size() elements), or sets grad if begin is true. Either may be NULL.
+  void backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad, bool begin) const;
 
   int64_t grad_size() const { return out_ * k_ + taps() * w_; }
   // Adds a weight gradient in the kernel's layout to the gradients of the weight tensors; undefined

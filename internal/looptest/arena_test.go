@@ -28,6 +28,7 @@ type arena[T float] struct {
 	*rapid.T
 	r       *rand.Rand
 	kind    int
+	vector  int64 // bytes
 	numbers []int64
 	memory  []T
 	want    map[int64]result // what is not here has to stay as it is
@@ -48,8 +49,8 @@ func (a *arena[T]) size(name string, least, most int64) int64 {
 	return rapid.Int64Range(least, most).Draw(a.T, name)
 }
 
-// lanes is how many elements the widest vector has.
-func (a *arena[T]) lanes() int64 { return 64 / int64(unsafe.Sizeof(T(0))) }
+// lanes is how many elements the vectors have to whose multiples channels are padded.
+func (a *arena[T]) lanes() int64 { return a.vector / int64(unsafe.Sizeof(T(0))) }
 
 func (a *arena[T]) wide(c int64) int64 { return (c + a.lanes() - 1) / a.lanes() * a.lanes() }
 
@@ -150,9 +151,13 @@ func compare[T float](t *testing.T, loop string, lay func(a *arena[T])) {
 			rapid.Check(t, func(t *rapid.T) {
 				seed := rapid.Uint64().Draw(t, "values")
 				a := &arena[T]{T: t, r: rand.New(rand.NewPCG(seed, 1)), kind: kind, want: map[int64]result{}}
+				a.vector = looptest.Vector(rapid.SampledFrom(looptest.Sets()).Draw(t, "padded for"))
 				lay(a)
 				results := map[string][]T{}
 				for _, set := range looptest.Sets() {
+					if looptest.Vector(set) > a.vector {
+						continue
+					}
 					after := slices.Clone(a.memory)
 					err := looptest.Call(set, loop, a.numbers, after)
 					if err == nil {

@@ -4,9 +4,10 @@ package looptest
 
 // #include <stdint.h>
 // #include <stdlib.h>
-// // Both are in torch/loops_shim.cpp and are found when a program is linked.
+// // All are in torch/loops_shim.cpp and are found when a program is linked.
 // char *hdas_loop(const char *set, const char *loop, int size, const int64_t *numbers, void *memory);
 // char *hdas_instruction_sets(void);
+// int hdas_vector(const char *set);
 import "C"
 
 import (
@@ -22,6 +23,13 @@ func Sets() []string {
 	names := C.hdas_instruction_sets()
 	defer C.free(unsafe.Pointer(names))
 	return strings.Split(C.GoString(names), ", ")
+}
+
+// Vector returns the bytes of a vector of an instruction set that this processor supports.
+func Vector(set string) int64 {
+	s := C.CString(set)
+	defer C.free(unsafe.Pointer(s))
+	return int64(C.hdas_vector(s))
 }
 
 // Call runs the named loop, compiled for the instruction set, on memory. numbers holds its arguments in the

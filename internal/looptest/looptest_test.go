@@ -65,7 +65,7 @@ func widen[T float](a *arena[T]) {
 	rows, cols, w := a.size("rows", 1, 4), a.size("cols", 1, 5), a.wide(c)
 	in, scale, shift := a.grid(rows, cols, c, a.put), a.put(w), a.put(w)
 	out := a.grid(rows, cols, w, a.put)
-	a.arguments(load, c, rows, cols)
+	a.arguments(load, c, w, rows, cols)
 	a.grids(in)
 	a.arguments(scale, shift)
 	a.grids(out)
