@@ -111,6 +111,11 @@ func (p compiled) run(c *nn.Ctx, in []torch.Tensor) torch.Tensor {
 	return p.Run(in, how)
 }
 
+// Forward implements nn.Module, for a program with one input.
+func (p compiled) Forward(c *nn.Ctx, x torch.Tensor) torch.Tensor {
+	return p.run(c, []torch.Tensor{x})
+}
+
 // entry returns the program of a single operation.
 func (b builder) entry(e plan.Entry) compiled {
 	g := graph{builder: b, Graph: torch.Graph{Inputs: 1, States: 1}}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"hdas/models/layer"
+	"hdas/models/ops"
 	"hdas/models/plan"
 	"hdas/torch"
 	"hdas/torch/nn"
@@ -117,9 +118,15 @@ func (b builder) module(at string, l layer.Layer) nn.Module {
 	case layer.ReLU:
 		return nn.ReLU
 	case layer.Sequence:
-		m := make(nn.Sequential, len(l))
-		for i, part := range l {
-			m[i] = b.module(fmt.Sprintf("%s.%d", at, i), part)
+		var m nn.Sequential
+		for i := 0; i < len(l); {
+			if rounds, n := ops.Convolutions(l, i); n > 0 {
+				m = append(m, b.entry(plan.Entry{At: at, Rounds: rounds}))
+				i += n
+				continue
+			}
+			m = append(m, b.module(fmt.Sprintf("%s.%d", at, i), l[i]))
+			i++
 		}
 		return m
 	}

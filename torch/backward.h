@@ -27,7 +27,8 @@ public:
   void backward(const Tensor &result) {
     int64_t at = 0;
     for (int i : p.out) {
-      side_by_side(result, at, started(gradient[i], state[i]), /*out=*/false);
+      const bool add = started(gradient[i], state[i]);
+      side_by_side(result, at, gradient[i], /*out=*/false, add);
       at += state[i].size(1);
     }
     for (int i = p.states - 1; i >= 0; --i) {
@@ -79,23 +80,20 @@ private:
       g.data_ptr<T>()[at + i] += T(v[i]);
   }
 
-  // Returns g, the gradient of a state or of a pooling, to add to; it is set to zeros if undefined.
-  static Tensor &started(Tensor &g, const Tensor &shape) {
-    if (!g.defined()) {
-      g = like(shape);
-      parallel(g.size(0), [&](Turns &turns) {
-        for (int64_t n; turns.take(n);)
-          std::fill_n(sample(g, n), flat(g), T(0));
-      });
-    }
-    return g;
+  // Returns whether g, the gradient of a state or of a pooling, is there to add to. Otherwise it makes it, without values.
+  static bool started(Tensor &g, const Tensor &shape) {
+    if (g.defined())
+      return true;
+    g = like(shape);
+    return false;
   }
 
   // The work for one term when the gradient g of the sum is distributed to its terms.
   struct Part {
     int term;
     bool products;          // whether the sums of g (x - mean) are needed
-    Tensor *into = nullptr; // for an identity or a pooling: the gradient to which g is added
+    Tensor *into = nullptr; // for an identity or a pooling: the gradient to which g is added, or which it begins
+    bool add = true;
     std::vector<T> mean, scale;
     Numbers sums; // (samples, c): sums of g (x - mean)
   };
@@ -116,7 +114,8 @@ private:
       part.mean = normed ? table<T>(end(t).mean, each) : std::vector<T>(each, T(0));
       if (!conv && needed[term.from]) {
         Tensor &to = term.branch < 0 ? gradient[term.from] : branches[term.branch].gradient;
-        part.into = &started(to, value(t));
+        part.add = started(to, value(t));
+        part.into = &to;
         Numbers a(c, factor(term));
         if (normed) {
           times(a, numbers(term.rounds.back().gamma, c, 1));
@@ -144,7 +143,7 @@ private:
             const double m = mask(p.terms[part.term], n);
             for (int64_t j = 0; j < each; ++j)
               a[j] = T(m * part.scale[j]);
-            loops<T>().blend(length, each, gn, a.data(), nothing.data(), sample(*part.into, n), true);
+            loops<T>().blend(length, each, gn, a.data(), nothing.data(), sample(*part.into, n), part.add);
           }
         }
       }
@@ -209,7 +208,8 @@ private:
       const std::vector<T> sa = table<T>(s.a, each), sb = table<T>(s.b, each), sc = table<T>(s.c, each);
       const bool weights = wants(round.taps) || wants(round.point) || wants(round.shifted);
       const bool first = r == 0, all = !masked(term) || r + 1 < term.rounds.size();
-      Tensor dx = !first ? (x.sizes() == y.sizes() ? y : like(x)) : needed[term.from] ? started(gradient[term.from], x) : Tensor();
+      const bool add_dx = first && needed[term.from] && started(gradient[term.from], x);
+      const Tensor dx = !first ? (x.sizes() == y.sizes() ? y : like(x)) : needed[term.from] ? gradient[term.from] : Tensor();
       if (!dx.defined() && !weights)
         break;
       const int64_t count = std::min(groups, samples);
@@ -231,7 +231,7 @@ private:
                 a[j] = T(mask(term, n) * sa[j]);
             T *dy = scratch.flat.get();
             loops<T>().slope(flat(y), each, sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), dy);
-            k.backward({sample(x, n), load, scale.data(), shift.data()}, dy, scratch, dx.defined() ? sample(dx, n) : nullptr, first,
+            k.backward({sample(x, n), load, scale.data(), shift.data()}, dy, scratch, dx.defined() ? sample(dx, n) : nullptr, add_dx,
                        weights ? partial[group].get() : nullptr, n == from);
             if (first)
               continue;
@@ -263,8 +263,7 @@ private:
     parallel((size + piece - 1) / piece, [&](Turns &turns) {
       for (int64_t i; turns.take(i);)
         for (size_t k = 1; k < parts.size(); ++k)
-          for (int64_t j = i * piece; j < std::min(size, (i + 1) * piece); ++j)
-            parts[0].get()[j] += parts[k].get()[j];
+          loops<T>().sum(std::min(piece, size - i * piece), piece, parts[k].get() + i * piece, parts[0].get() + i * piece);
     });
   }
 
@@ -292,12 +291,13 @@ private:
       times(products, m.inverse);
     const Slope s = slope(m, Numbers(c, 1), total(sums, c), products, samples * k.pixels());
     const std::vector<T> sa = table<T>(s.a, each), sb = table<T>(s.b, each), sc = table<T>(s.c, each);
-    const Tensor dx = started(gradient[p.branches[index].from], x);
+    Tensor &dx = gradient[p.branches[index].from];
+    const bool add_dx = started(dx, x);
     parallel(samples, [&](Turns &turns) {
       typename Kernel<T>::Scratch scratch(k);
       for (int64_t n; turns.take(n);) {
         loops<T>().slope(flat(y), each, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
-        k.backward({sample(x, n), Load::copy, nullptr, nullptr}, scratch.flat.get(), scratch, sample(dx, n), true, nullptr, false);
+        k.backward({sample(x, n), Load::copy, nullptr, nullptr}, scratch.flat.get(), scratch, sample(dx, n), add_dx, nullptr, false);
       }
     });
     b.gradient = Tensor();

@@ -23,11 +23,47 @@ template <class T> struct Kept {
   std::vector<Moments> shared; // by term: the running statistics of the norm after a pooling, whose branch terms may share
 };
 
-template <class T> class Forward {
+// The values of a pass's tensors.
+template <class T> class Values {
+protected:
+  const Program &p;
+  const Pass &pass;
+
+  explicit Values(const Pass &pass) : p(*pass.program), pass(pass) {}
+
+  static T *sample(const Tensor &t, int64_t n) { return t.data_ptr<T>() + n * (t.numel() / t.size(0)); }
+
+  double factor(const Term &t) const { return t.scale < 0 ? 1 : pass.tensors[t.scale].template data_ptr<T>()[t.at]; }
+  bool masked(const Term &t) const { return t.mask >= 0 && pass.tensors[t.mask].defined(); }
+  double mask(const Term &t, int64_t n) const { return masked(t) ? pass.tensors[t.mask].template data_ptr<T>()[n] : 1; }
+  Numbers numbers(int tensor, int64_t c, double otherwise) const {
+    if (tensor < 0)
+      return Numbers(c, otherwise);
+    const T *p = pass.tensors[tensor].template data_ptr<T>();
+    return Numbers(p, p + c);
+  }
+
+  Moments running(const Round &r) const {
+    return {numbers(r.mean, r.out, 0), inverse(numbers(r.var, r.out, 1)), {}, false};
+  }
+
+  // Returns the norm of a round as a scale and a shift; the identity without a norm.
+  Affine norm(const Round &r, const Moments &m, int64_t c) const {
+    if (r.mean < 0)
+      return {Numbers(c, 1), Numbers(c, 0)};
+    Affine a = {numbers(r.gamma, c, 1), numbers(r.beta, c, 0)};
+    times(a.scale, m.inverse);
+    for (int64_t i = 0; i < c; ++i)
+      a.shift[i] -= m.mean[i] * a.scale[i];
+    return a;
+  }
+};
+
+template <class T> class Forward : protected Values<T> {
 public:
   using Branch = typename Kept<T>::Branch;
 
-  Forward(const Pass &pass, Kept<T> &kept) : p(*pass.program), pass(pass), state(kept.state), branches(kept.branches), shared(kept.shared) {
+  Forward(const Pass &pass, Kept<T> &kept) : Values<T>(pass), state(kept.state), branches(kept.branches), shared(kept.shared) {
     if (!branches.empty())
       return;
     make_kernels();
@@ -72,41 +108,26 @@ public:
   }
 
 protected:
-  const Program &p;
-  const Pass &pass;
+  using Values<T>::p, Values<T>::pass, Values<T>::sample, Values<T>::factor, Values<T>::masked, Values<T>::mask, Values<T>::numbers,
+      Values<T>::running, Values<T>::norm;
   std::vector<Tensor> &state;
   std::vector<Branch> &branches;
   std::vector<Moments> &shared;
 
   static Tensor like(const Tensor &t) { return at::empty(t.sizes(), t.options(), last); }
-  static T *sample(const Tensor &t, int64_t n) { return t.data_ptr<T>() + n * (t.numel() / t.size(0)); }
   static int64_t flat(const Tensor &t) { return t.numel() / t.size(0); }
 
-  // If out is true, copies part to the channels of whole that begin at `at`; else adds these channels to
+  // If out is true, copies part to the channels of whole that begin at `at`; else copies or adds these channels to
   // part.
-  static void side_by_side(const Tensor &whole, int64_t at, const Tensor &part, bool out) {
+  static void side_by_side(const Tensor &whole, int64_t at, const Tensor &part, bool out, bool add = false) {
     const int64_t c = part.size(1), all = whole.size(1), pixels = flat(part) / c;
     parallel(part.size(0), [&](Turns &turns) {
       for (int64_t n; turns.take(n);) {
-        T *w = sample(whole, n) + at, *p = sample(part, n);
-        for (int64_t i = 0; i < pixels; ++i, w += all, p += c)
-          if (out)
-            std::copy_n(p, c, w);
-          else
-            for (int64_t k = 0; k < c; ++k)
-              p[k] += w[k];
+        const Grid<T> w{sample(whole, n) + at, 0, all}, p{sample(part, n), 0, c};
+        const Grid<T> &from = out ? p : w;
+        loops<T>().narrow(add ? Store::add : Store::copy, c, 1, pixels, {from.at, 0, from.col}, nullptr, nullptr, nullptr, out ? w : p);
       }
     });
-  }
-
-  double factor(const Term &t) const { return t.scale < 0 ? 1 : pass.tensors[t.scale].template data_ptr<T>()[t.at]; }
-  bool masked(const Term &t) const { return t.mask >= 0 && pass.tensors[t.mask].defined(); }
-  double mask(const Term &t, int64_t n) const { return masked(t) ? pass.tensors[t.mask].template data_ptr<T>()[n] : 1; }
-  Numbers numbers(int tensor, int64_t c, double otherwise) const {
-    if (tensor < 0)
-      return Numbers(c, otherwise);
-    const T *p = pass.tensors[tensor].template data_ptr<T>();
-    return Numbers(p, p + c);
   }
 
   const Tensor &value(int t) const { return p.terms[t].branch < 0 ? state[p.terms[t].from] : branches[p.terms[t].branch].y.back(); }
@@ -192,21 +213,6 @@ private:
       }
       size[t.to] = at;
     }
-  }
-
-  Moments running(const Round &r) const {
-    return {numbers(r.mean, r.out, 0), inverse(numbers(r.var, r.out, 1)), {}, false};
-  }
-
-  // Returns the norm of a round as a scale and a shift; the identity without a norm.
-  Affine norm(const Round &r, const Moments &m, int64_t c) const {
-    if (r.mean < 0)
-      return {Numbers(c, 1), Numbers(c, 0)};
-    Affine a = {numbers(r.gamma, c, 1), numbers(r.beta, c, 0)};
-    times(a.scale, m.inverse);
-    for (int64_t i = 0; i < c; ++i)
-      a.shift[i] -= m.mean[i] * a.scale[i];
-    return a;
   }
 
   // Updates the running statistics of a term's norms.

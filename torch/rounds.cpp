@@ -6,7 +6,7 @@
 namespace hdas {
 
 template <class T>
-Kernel<T>::Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w)
+Kernel<T>::Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w, const Numbers *scale)
     : r_(r), c_(c), h_(h), wd_(w), w_(wide<T>(c)), out_(r.out), wout_(wide<T>(r.out)) {
   auto extent = [&](int64_t n, int d) { return (n + 2 * r.padding[d] - r.dilation[d] * (r.kernel[d] - 1) - 1) / r.stride[d] + 1; };
   oh_ = extent(h, 0);
@@ -23,7 +23,7 @@ Kernel<T>::Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c,
         share_.push_back(T(1) / T(inside(y * r.stride[0] - 1, h) * inside(x * r.stride[1] - 1, w)));
   }
   if (product())
-    lay_product(tensors);
+    lay_product(tensors, scale);
 }
 
 // Computes the offsets of the taps in the padded input. For depthwise convolutions and poolings (undefined
@@ -65,9 +65,10 @@ template <class T> void Kernel<T>::lay_window(const Tensor &weight) {
 }
 
 // Fills the matrix of the product and its transpose with the weights of the output channels for each column.
-template <class T> void Kernel<T>::lay_product(const std::vector<Tensor> &tensors) {
+template <class T> void Kernel<T>::lay_product(const std::vector<Tensor> &tensors, const Numbers *scale) {
   point_ = Buffer<T>(k_ * wout_, T(0));
-  turned_ = Buffer<T>(out_ * k_, T(0));
+  if (!scale)
+    turned_ = Buffer<T>(out_ * k_, T(0));
   // Copies weight (outputs, c, taps) to the output channels that begin at `first` and the columns that begin
   // at `col`.
   auto lay = [&](const Tensor &weight, int64_t first, int64_t col, int64_t taps) {
@@ -77,7 +78,10 @@ template <class T> void Kernel<T>::lay_product(const std::vector<Tensor> &tensor
       for (int64_t i = 0; i < c_; ++i)
         for (int64_t t = 0; t < taps; ++t) {
           const int64_t at = col + t * w_ + i;
-          point_.get()[at * wout_ + o] = turned_.get()[o * k_ + at] = *v++;
+          if (scale)
+            point_.get()[at * wout_ + o] = T((*scale)[o] * *v++);
+          else
+            point_.get()[at * wout_ + o] = turned_.get()[o * k_ + at] = *v++;
         }
   };
   if (r_.window == dense)
@@ -89,50 +93,60 @@ template <class T> void Kernel<T>::lay_product(const std::vector<Tensor> &tensor
   }
 }
 
-// Returns a rectangle of `rows` rows of `row` elements, in which only what surrounds the inner rectangle is set, to v. The inner
-// one has `height` rows of `width` elements and begins at row `top` and element `left`.
-template <class T> static Buffer<T> frame(int64_t rows, int64_t row, int64_t top, int64_t height, int64_t left, int64_t width, T v) {
-  Buffer<T> b(rows * row);
-  T *p = std::fill_n(b.get(), top * row + left, v);
+// Sets in `rows` rows of `row` elements what surrounds an inner rectangle, to v. That has `height` rows of `width` elements and begins
+// at row `top` and element `left`.
+template <class T> static void frame(T *p, int64_t rows, int64_t row, int64_t top, int64_t height, int64_t left, int64_t width, T v) {
+  T *const end = p + rows * row;
+  p = std::fill_n(p, top * row + left, v);
   for (int64_t y = 1; y < height; ++y)
     p = std::fill_n(p + width, row - width, v); // to the right of a row and to the left of the next
-  std::fill(p + width, b.get() + rows * row, v);
-  return b;
+  std::fill(p + width, end, v);
 }
 
-template <class T> Kernel<T>::Scratch::Scratch(const Kernel &k) {
+template <class T> void Kernel<T>::surround(Scratch &s) const {
+  const T border = r_.window == max_pool ? -std::numeric_limits<T>::infinity() : T(0);
+  if (windowed())
+    frame(s.padded.get(), padded_rows(), row_, r_.padding[0], h_, r_.padding[1] * w_, wd_ * w_, border);
+}
+
+template <class T> Kernel<T>::Scratch::Scratch(const Kernel &k) : Scratch(std::vector<const Kernel *>{&k}) {
   const int64_t m = k.pixels();
-  if (k.windowed()) {
-    T border = k.r_.window == max_pool ? -std::numeric_limits<T>::infinity() : T(0);
-    padded = frame<T>(k.padded_rows(), k.row_, k.r_.padding[0], k.h_, k.r_.padding[1] * k.w_, k.wd_ * k.w_, border);
-    if (k.r_.window != dense)
-      spread = frame<T>(k.qrows_, k.qrow_, k.top_, k.oh_, k.left_ * k.w_, k.ow_ * k.w_, T(0));
+  k.surround(*this);
+  if (k.windowed() && k.r_.window != dense) {
+    spread = Buffer<T>(k.qrows_ * k.qrow_);
+    frame(spread.get(), k.qrows_, k.qrow_, k.top_, k.oh_, k.left_ * k.w_, k.ow_ * k.w_, T(0));
   }
-  columns = Buffer<T>(m * k.k_);
   back = Buffer<T>(k.padded_rows() * k.row_);
-  y = Buffer<T>(m * k.wout_);
   dy = Buffer<T>(m * k.wout_);
   flat = Buffer<T>(m * k.out_);
+}
+template <class T> Kernel<T>::Scratch::Scratch(const std::vector<const Kernel *> &kernels) {
+  int64_t most[3] = {};
+  for (const Kernel *k : kernels)
+    most[0] = std::max(most[0], k->padded_size()), most[1] = std::max(most[1], k->pixels() * k->k_), most[2] = std::max(most[2], k->pixels() * k->wout_);
+  padded = Buffer<T>(most[0]);
+  columns = Buffer<T>(most[1]);
+  y = Buffer<T>(most[2]);
 }
 
 // Fills s.padded and s.columns, the input of the matrix product.
 template <class T> void Kernel<T>::columns(const Input &in, Scratch &s) const {
   const auto &f = loops<T>();
-  const int64_t row = wd_ * c_;
+  const int64_t apart = in.col > 0 ? in.col : c_, row = wd_ * apart;
   T *col = s.columns.get();
   switch (r_.window) {
   case pixel:
-    f.widen(in.load, c_, w_, oh_, ow_, {in.x, row, c_}, in.scale, in.shift, {col, ow_ * w_, w_});
+    f.widen(in.load, c_, w_, oh_, ow_, {in.x, row, apart}, in.scale, in.shift, {col, ow_ * w_, w_});
     return;
   case halve:
     for (int64_t i = 0; i < 2; ++i)
-      f.widen(in.load, c_, w_, oh_, ow_, {in.x + i * (row + c_), 2 * row, 2 * c_}, in.scale, in.shift, {col + i * w_, ow_ * k_, k_});
+      f.widen(in.load, c_, w_, oh_, ow_, {in.x + i * (row + apart), 2 * row, 2 * apart}, in.scale, in.shift, {col + i * w_, ow_ * k_, k_});
     return;
   case zero:
     std::fill_n(col, pixels() * w_, T(0));
     return;
   default:
-    f.widen(in.load, c_, w_, h_, wd_, {in.x, row, c_}, in.scale, in.shift, {interior(s.padded.get()), row_, w_});
+    f.widen(in.load, c_, w_, h_, wd_, {in.x, row, apart}, in.scale, in.shift, {interior(s.padded.get()), row_, w_});
     const Grid<const T> from = strided(s.padded.get());
     if (r_.window == max_pool)
       f.largest(offset_.data(), w_, oh_, ow_, from, {col, ow_ * w_, w_});
@@ -148,22 +162,44 @@ template <class T> void Kernel<T>::columns(const Input &in, Scratch &s) const {
   }
 }
 
-template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *y) const {
-  const auto &f = loops<T>();
+template <class T> void Kernel<T>::pool(const Input &in, Scratch &s) const {
   columns(in, s);
-  const T *result = s.columns.get();
   if (r_.window == avg_pool)
     for (int64_t p = 0; p < pixels(); ++p)
       for (int64_t i = 0; i < w_; ++i)
         s.columns.get()[p * w_ + i] *= share_[p];
+}
+
+template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *y) const {
+  const auto &f = loops<T>();
+  const T *result = s.columns.get();
   if (product()) {
+    columns(in, s);
     T *to = out_ == wout_ ? y : s.y.get();
     f.multiply(pixels(), wout_, used_, s.columns.get(), k_, 1, point_.get(), wout_, to, wout_, false);
     if (out_ == wout_)
       return;
     result = to;
+  } else {
+    pool(in, s);
   }
   f.narrow(Store::copy, out_, oh_, ow_, {result, ow_ * wout_, wout_}, nullptr, nullptr, nullptr, {y, ow_ * out_, out_});
+}
+
+template <class T> void Kernel<T>::add(const Input &in, Scratch &s, T *y, int64_t col, const T *scale) const {
+  const auto &f = loops<T>();
+  if (!product()) {
+    pool(in, s);
+    const std::vector<T> nothing(w_, T(0));
+    for (int64_t p = 0; p < pixels(); ++p)
+      f.blend(out_, w_, s.columns.get() + p * w_, scale, nothing.data(), y + p * col, true);
+    return;
+  }
+  columns(in, s);
+  if (out_ == wout_)
+    return f.multiply(pixels(), wout_, used_, s.columns.get(), k_, 1, point_.get(), wout_, y, col, true);
+  f.multiply(pixels(), wout_, used_, s.columns.get(), k_, 1, point_.get(), wout_, s.y.get(), wout_, false);
+  f.narrow(Store::add, out_, oh_, ow_, {s.y.get(), ow_ * wout_, wout_}, nullptr, nullptr, nullptr, {y, ow_ * col, col});
 }
 
 // Computes the gradient of a depthwise window's or average pooling's input (h,w,w), in s.back, from d
@@ -198,8 +234,12 @@ template <class T> void Kernel<T>::gather_back(const T *d, Scratch &s) const {
 template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad, bool begin) const {
   const auto &f = loops<T>();
   const int64_t row = wd_ * c_, m = pixels();
+  if (dx && !add && (r_.window == zero || r_.window == halve)) { // no output depends on some or all of the input
+    std::fill_n(dx, h_ * row, T(0));
+    add = true;
+  }
   if (r_.window == zero)
-    return; // the gradient is 0, and zero is always a first round, whose gradient is added to dx
+    return;
   if (out_ != wout_) {
     f.widen(Load::copy, out_, wout_, oh_, ow_, {dy, ow_ * out_, out_}, nullptr, nullptr, {s.dy.get(), ow_ * wout_, wout_});
     dy = s.dy.get();
@@ -208,7 +248,7 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
     columns(in, s);
     std::fill_n(s.back.get(), padded_rows() * row_, T(0));
     f.route(offset_.data(), w_, oh_, ow_, strided(s.padded.get()), s.back.get(), {dy, ow_ * w_, w_});
-    f.narrow(Store::add, c_, h_, wd_, {interior(s.back.get()), row_, w_}, nullptr, nullptr, nullptr, {dx, row, c_});
+    f.narrow(add ? Store::add : Store::copy, c_, h_, wd_, {interior(s.back.get()), row_, w_}, nullptr, nullptr, nullptr, {dx, row, c_});
     return;
   }
   if (r_.window == avg_pool) {
@@ -216,7 +256,7 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
       for (int64_t i = 0; i < w_; ++i)
         s.columns.get()[p * w_ + i] = dy[p * w_ + i] * share_[p];
     spread_back(s.columns.get(), s);
-    f.narrow(Store::add, c_, h_, wd_, {s.back.get(), wd_ * w_, w_}, nullptr, nullptr, nullptr, {dx, row, c_});
+    f.narrow(add ? Store::add : Store::copy, c_, h_, wd_, {s.back.get(), wd_ * w_, w_}, nullptr, nullptr, nullptr, {dx, row, c_});
     return;
   }
   if (grad) {

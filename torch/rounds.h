@@ -4,6 +4,7 @@
 #ifndef HDAS_ROUNDS_H
 #define HDAS_ROUNDS_H
 
+#include "channels.h"
 #include "loops.h"
 
 #include <ATen/ATen.h>
@@ -60,8 +61,9 @@ public:
 template <class T> class Kernel {
 public:
   // For inputs (N,C,H,W). Converts the round's weights, which are among the pass's tensors, to the
-  // kernel's layout.
-  Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w);
+  // kernel's layout. With `scale`, a number for each output channel, the outputs are multiplied by it, and there is no
+  // backward pass.
+  Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w, const Numbers *scale = nullptr);
 
   int64_t out() const { return out_; } // channels
   int64_t oh() const { return oh_; }
@@ -71,18 +73,27 @@ public:
   // The scratch memory of one thread.
   struct Scratch {
     Buffer<T> padded, spread, columns, back, y, dy, flat;
+    // For both passes of a kernel.
     explicit Scratch(const Kernel &k);
+    // For the forward passes of several kernels. Call surround before those of another kernel.
+    explicit Scratch(const std::vector<const Kernel *> &kernels);
   };
+  // Sets what surrounds the input of a forward pass in scratch memory.
+  void surround(Scratch &s) const;
 
   // The input of a sample and how it is read: copy, relu, or norm_relu with wide coefficients.
   struct Input {
     const T *x; // (H,W,C)
     Load load;
     const T *scale, *shift;
+    int64_t col = 0; // elements from pixel to pixel, for a forward pass; 0: C
   };
 
   // Computes the output y (oh,ow,out) of a sample.
   void forward(const Input &in, Scratch &s, T *y) const;
+  // Adds the output of a sample to y (oh,ow,out), whose pixels are `col` elements apart. That of a pooling is multiplied by scale
+  // (wide(out) elements) before.
+  void add(const Input &in, Scratch &s, T *y, int64_t col, const T *scale) const;
   // Computes gradients from dy (oh,ow,out), the gradient of the output. Adds the input's gradient to dx
   // (H,W,C), or sets dx if add is false. Adds the weights' gradient, in the kernel's layout, to grad
   // (grad_size() elements), or sets grad if begin is true. Either may be NULL.
@@ -119,8 +130,10 @@ private:
   T *interior(T *padded) const { return padded + r_.padding[0] * row_ + r_.padding[1] * w_; }
   Grid<const T> strided(const T *padded) const { return {padded, r_.stride[0] * row_, r_.stride[1] * w_}; }
   void lay_window(const Tensor &weight);
-  void lay_product(const std::vector<Tensor> &tensors);
+  void lay_product(const std::vector<Tensor> &tensors, const Numbers *scale);
+  int64_t padded_size() const { return windowed() ? padded_rows() * row_ : 0; }
   void columns(const Input &in, Scratch &s) const;
+  void pool(const Input &in, Scratch &s) const;
   void spread_back(const T *d, Scratch &s) const;
   void gather_back(const T *d, Scratch &s) const;
 };

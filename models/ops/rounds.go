@@ -26,6 +26,42 @@ func (r Round) norm(at string, affine bool) Round {
 // Rounds describes how an operation is computed. It implements layer.Layer.
 type Rounds []Round
 
+// Convolutions returns the rounds of the convolutions in a sequence from layer i on, each with a ReLU before it and a batch norm behind
+// it if there are any, and the number of layers that they are.
+func Convolutions(l layer.Sequence, i int) (rounds Rounds, n int) {
+	for k := i; ; n = k - i {
+		_, relu := at(l, k).(layer.ReLU)
+		if relu {
+			k++
+		}
+		c, ok := at(l, k).(layer.Conv)
+		if !ok || !relu && n > 0 && rounds[len(rounds)-1].Norm {
+			return rounds, n
+		}
+		r := Round{Round: kernel.Round{ReLU: relu, Window: kernel.Dense, Kernel: square(c.Kernel), Stride: square(c.Stride), Padding: square(c.Padding),
+			Dilation: square(1), In: c.In, Out: c.Out}, Places: Places{WindowAt: fmt.Sprint(k)}}
+		if c.Kernel == 1 && c.Stride == 1 && c.Padding == 0 {
+			r.Window, r.Places = kernel.Point, Places{PointAt: fmt.Sprint(k)}
+		}
+		k++
+		if norm, ok := at(l, k).(layer.BatchNorm); ok {
+			r = r.norm(fmt.Sprint(k), norm.Affine)
+			k++
+		}
+		rounds = append(rounds, r)
+	}
+}
+
+// at returns a layer of a sequence, nil behind the last.
+func at(l layer.Sequence, i int) layer.Layer {
+	if i < len(l) {
+		return l[i]
+	}
+	return nil
+}
+
+func square(n int64) [2]int64 { return [2]int64{n, n} }
+
 // Params returns the parameters of all rounds, in the order of PyTorch's state_dict.
 func (l Rounds) Params() []layer.Param {
 	var params []layer.Param
