@@ -7,6 +7,7 @@ import (
 	"hdas/models/ops"
 	"hdas/models/plan"
 	"hdas/torch"
+	"hdas/torch/kernel"
 	"hdas/torch/nn"
 )
 
@@ -111,9 +112,11 @@ func (p compiled) run(c *nn.Ctx, in []torch.Tensor) torch.Tensor {
 	return p.Run(in, how)
 }
 
-// Forward implements nn.Module, for a program with one input.
+// Forward implements nn.Module, for a program with one input that is not part of a cell: nothing in it is recomputed.
 func (p compiled) Forward(c *nn.Ctx, x torch.Tensor) torch.Tensor {
-	return p.run(c, []torch.Tensor{x})
+	how := *c
+	how.Recompute = kernel.RecomputeNone
+	return p.run(&how, []torch.Tensor{x})
 }
 
 // entry returns the program of a single operation.

@@ -35,7 +35,7 @@ func TestMemoryOfALargeBatch(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := estimate.Memory{Heap: estimate.Storing}
-		for _, batch := range []int{3, 6, 12} {
+		for _, batch := range []int{4, 6, 12} { // of less than 4, the weights decide at which moment the peak is
 			bytes, err := p.Peak(t.Context(), batch)
 			if err != nil {
 				t.Fatal(err)

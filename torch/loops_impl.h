@@ -138,6 +138,10 @@ template <class T> void contract(int taps, const int64_t *offset, int64_t w, int
   int t = 0;
   for (; REGISTERS >= 32 && t + 25 <= taps; t += 25)
     contract_<T, 25>(offset + t, w, rows, cols, in, run, sum + t * w);
+  for (; t + 13 <= taps; t += 13) // 25 taps are 13 and 12
+    contract_<T, 13>(offset + t, w, rows, cols, in, run, sum + t * w);
+  for (; t + 12 <= taps; t += 12)
+    contract_<T, 12>(offset + t, w, rows, cols, in, run, sum + t * w);
   for (; t + 9 <= taps; t += 9)
     contract_<T, 9>(offset + t, w, rows, cols, in, run, sum + t * w);
   for (; t < taps; ++t)
@@ -197,6 +201,8 @@ template <class T, int B, int N> INLINE void strip(int64_t m, int64_t k, const T
     tile<T, B, N>(k, a + i * row, row, col, b, ldb, c + i * ldc, ldc, add);
   for (; i + 4 <= m; i += 4)
     tile<T, 4, N>(k, a + i * row, row, col, b, ldb, c + i * ldc, ldc, add);
+  for (; i + 2 <= m; i += 2)
+    tile<T, 2, N>(k, a + i * row, row, col, b, ldb, c + i * ldc, ldc, add);
   for (; i < m; ++i)
     tile<T, 1, N>(k, a + i * row, row, col, b, ldb, c + i * ldc, ldc, add);
 }

@@ -14,6 +14,7 @@ Kernel<T>::Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c,
   row_ = (w + 2 * r.padding[1]) * w_;
   k_ = r.window == halve ? 2 * w_ : r.window == dense ? taps() * w_ : w_;
   used_ = r.window == halve || r.window == dense ? k_ : c_;
+  block_ = std::clamp<int64_t>(96 / ow_, 1, oh_);
   if (windowed())
     lay_window(r.window == depthwise ? tensors[r.taps] : Tensor());
   if (r.window == avg_pool) {
@@ -110,130 +111,148 @@ template <class T> void Kernel<T>::surround(Scratch &s) const {
 }
 
 template <class T> Kernel<T>::Scratch::Scratch(const Kernel &k) : Scratch(std::vector<const Kernel *>{&k}) {
-  const int64_t m = k.pixels();
   k.surround(*this);
-  if (k.windowed() && k.r_.window != dense) {
+  const bool spreads = k.windowed() && k.r_.window != dense && k.r_.window != max_pool;
+  if (spreads) {
     spread = Buffer<T>(k.qrows_ * k.qrow_);
     frame(spread.get(), k.qrows_, k.qrow_, k.top_, k.oh_, k.left_ * k.w_, k.ow_ * k.w_, T(0));
   }
-  back = Buffer<T>(k.padded_rows() * k.row_);
-  dy = Buffer<T>(m * k.wout_);
-  flat = Buffer<T>(m * k.out_);
+  back = Buffer<T>(spreads ? k.block_ * k.r_.stride[0] * k.wd_ * k.w_ : k.padded_size());
+  dy = Buffer<T>(k.pixels() * k.wout_);
+  flat = Buffer<T>(k.pixels() * k.out_);
 }
 template <class T> Kernel<T>::Scratch::Scratch(const std::vector<const Kernel *> &kernels) {
   int64_t most[3] = {};
-  for (const Kernel *k : kernels)
-    most[0] = std::max(most[0], k->padded_size()), most[1] = std::max(most[1], k->pixels() * k->k_), most[2] = std::max(most[2], k->pixels() * k->wout_);
+  for (const Kernel *k : kernels) {
+    most[0] = std::max(most[0], k->padded_size());
+    most[1] = std::max(most[1], k->block_ * k->ow_ * k->k_);
+    most[2] = std::max(most[2], k->block_ * k->ow_ * k->wout_);
+  }
   padded = Buffer<T>(most[0]);
   columns = Buffer<T>(most[1]);
   y = Buffer<T>(most[2]);
 }
 
-// Fills s.padded and s.columns, the input of the matrix product.
-template <class T> void Kernel<T>::columns(const Input &in, Scratch &s) const {
+// Fills the inside of s.padded, which the columns of a window are computed from.
+template <class T> void Kernel<T>::pad(const Input &in, Scratch &s) const {
+  const int64_t apart = in.col > 0 ? in.col : c_;
+  if (windowed())
+    loops<T>().widen(in.load, c_, w_, h_, wd_, {in.x, wd_ * apart, apart}, in.scale, in.shift, {interior(s.padded.get()), row_, w_});
+}
+
+// Fills s.columns, the input of the matrix product or the result of a pooling, for `rows` rows of the output from y on.
+template <class T> void Kernel<T>::columns(const Input &in, Scratch &s, int64_t y, int64_t rows) const {
   const auto &f = loops<T>();
   const int64_t apart = in.col > 0 ? in.col : c_, row = wd_ * apart;
   T *col = s.columns.get();
+  const Grid<T> to{col, ow_ * w_, w_};
+  const Grid<const T> from{windowed() ? s.padded.get() + y * r_.stride[0] * row_ : nullptr, r_.stride[0] * row_, r_.stride[1] * w_};
   switch (r_.window) {
   case pixel:
-    f.widen(in.load, c_, w_, oh_, ow_, {in.x, row, apart}, in.scale, in.shift, {col, ow_ * w_, w_});
+    f.widen(in.load, c_, w_, rows, ow_, {in.x + y * row, row, apart}, in.scale, in.shift, to);
     return;
   case halve:
     for (int64_t i = 0; i < 2; ++i)
-      f.widen(in.load, c_, w_, oh_, ow_, {in.x + i * (row + apart), 2 * row, 2 * apart}, in.scale, in.shift, {col + i * w_, ow_ * k_, k_});
+      f.widen(in.load, c_, w_, rows, ow_, {in.x + 2 * y * row + i * (row + apart), 2 * row, 2 * apart}, in.scale, in.shift, {col + i * w_, ow_ * k_, k_});
     return;
   case zero:
-    std::fill_n(col, pixels() * w_, T(0));
+    std::fill_n(col, rows * ow_ * w_, T(0));
+    return;
+  case max_pool:
+    f.largest(offset_.data(), w_, rows, ow_, from, to);
+    return;
+  case dense:
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t x = 0; x < ow_; ++x)
+        for (int64_t offset : offset_) {
+          std::memcpy(col, from.at + i * from.row + x * from.col + offset, w_ * sizeof(T));
+          col += w_;
+        }
     return;
   default:
-    f.widen(in.load, c_, w_, h_, wd_, {in.x, row, apart}, in.scale, in.shift, {interior(s.padded.get()), row_, w_});
-    const Grid<const T> from = strided(s.padded.get());
-    if (r_.window == max_pool)
-      f.largest(offset_.data(), w_, oh_, ow_, from, {col, ow_ * w_, w_});
-    else if (r_.window == dense)
-      for (int64_t y = 0; y < oh_; ++y)
-        for (int64_t x = 0; x < ow_; ++x)
-          for (int64_t offset : offset_) {
-            std::memcpy(col, from.at + y * from.row + x * from.col + offset, w_ * sizeof(T));
-            col += w_;
-          }
-    else
-      f.correlate(int(taps()), offset_.data(), window_.get(), w_, oh_, ow_, from, {col, ow_ * w_, w_});
+    f.correlate(int(taps()), offset_.data(), window_.get(), w_, rows, ow_, from, to);
+    if (r_.window == avg_pool)
+      shares(col, col, y, rows);
   }
 }
 
-template <class T> void Kernel<T>::pool(const Input &in, Scratch &s) const {
-  columns(in, s);
-  if (r_.window == avg_pool)
-    for (int64_t p = 0; p < pixels(); ++p)
-      for (int64_t i = 0; i < w_; ++i)
-        s.columns.get()[p * w_ + i] *= share_[p];
+// Sets to = from times the shares of an average pooling, for `rows` rows of the output from y on. Both begin there.
+template <class T> void Kernel<T>::shares(const T *from, T *to, int64_t y, int64_t rows) const {
+  for (int64_t p = y * ow_; p < (y + rows) * ow_; ++p)
+    for (int64_t i = 0; i < w_; ++i)
+      *to++ = *from++ * share_[p];
 }
 
-template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *y) const {
+template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *out) const {
   const auto &f = loops<T>();
-  const T *result = s.columns.get();
-  if (product()) {
-    columns(in, s);
-    T *to = out_ == wout_ ? y : s.y.get();
-    f.multiply(pixels(), wout_, used_, s.columns.get(), k_, 1, point_.get(), wout_, to, wout_, false);
-    if (out_ == wout_)
+  pad(in, s);
+  blocks([&](int64_t y, int64_t rows) {
+    columns(in, s, y, rows);
+    T *const to = out + y * ow_ * out_;
+    const T *result = s.columns.get();
+    if (product()) {
+      T *const whole = out_ == wout_ ? to : s.y.get();
+      f.multiply(rows * ow_, wout_, used_, s.columns.get(), k_, 1, point_.get(), wout_, whole, wout_, false);
+      result = whole;
+    }
+    if (result != to)
+      f.narrow(Store::copy, out_, rows, ow_, {result, ow_ * wout_, wout_}, nullptr, nullptr, nullptr, {to, ow_ * out_, out_});
+  });
+}
+
+template <class T> void Kernel<T>::add(const Input &in, Scratch &s, T *out, int64_t col, const T *scale) const {
+  const auto &f = loops<T>();
+  const std::vector<T> nothing(w_, T(0));
+  pad(in, s);
+  blocks([&](int64_t y, int64_t rows) {
+    columns(in, s, y, rows);
+    T *const to = out + y * ow_ * col;
+    if (!product()) {
+      for (int64_t p = 0; p < rows * ow_; ++p)
+        f.blend(out_, w_, s.columns.get() + p * w_, scale, nothing.data(), to + p * col, true);
       return;
-    result = to;
-  } else {
-    pool(in, s);
-  }
-  f.narrow(Store::copy, out_, oh_, ow_, {result, ow_ * wout_, wout_}, nullptr, nullptr, nullptr, {y, ow_ * out_, out_});
+    }
+    const bool whole = out_ == wout_;
+    f.multiply(rows * ow_, wout_, used_, s.columns.get(), k_, 1, point_.get(), wout_, whole ? to : s.y.get(), whole ? col : wout_, whole);
+    if (!whole)
+      f.narrow(Store::add, out_, rows, ow_, {s.y.get(), ow_ * wout_, wout_}, nullptr, nullptr, nullptr, {to, ow_ * col, col});
+  });
 }
 
-template <class T> void Kernel<T>::add(const Input &in, Scratch &s, T *y, int64_t col, const T *scale) const {
-  const auto &f = loops<T>();
-  if (!product()) {
-    pool(in, s);
-    const std::vector<T> nothing(w_, T(0));
-    for (int64_t p = 0; p < pixels(); ++p)
-      f.blend(out_, w_, s.columns.get() + p * w_, scale, nothing.data(), y + p * col, true);
-    return;
-  }
-  columns(in, s);
-  if (out_ == wout_)
-    return f.multiply(pixels(), wout_, used_, s.columns.get(), k_, 1, point_.get(), wout_, y, col, true);
-  f.multiply(pixels(), wout_, used_, s.columns.get(), k_, 1, point_.get(), wout_, s.y.get(), wout_, false);
-  f.narrow(Store::add, out_, oh_, ow_, {s.y.get(), ow_ * wout_, wout_}, nullptr, nullptr, nullptr, {y, ow_ * col, col});
-}
+// Returns where row y of the gradient of a window's output is in s.spread.
+template <class T> T *Kernel<T>::spread_row(Scratch &s, int64_t y) const { return s.spread.get() + (y + top_) * qrow_ + left_ * w_; }
 
-// Computes the gradient of a depthwise window's or average pooling's input (h,w,w), in s.back, from d
-// (oh,ow,w), that of its output.
-template <class T> void Kernel<T>::spread_back(const T *d, Scratch &s) const {
-  const auto &f = loops<T>();
+// Computes the gradient of a depthwise window's or average pooling's input from that of its output, in s.spread, and calls
+// store(y, rows, gradient) for blocks of `rows` rows from y on.
+template <class T> template <class F> void Kernel<T>::spread_back(Scratch &s, F store) const {
   const Pair st = r_.stride;
-  for (int64_t y = 0; y < oh_; ++y)
-    std::memcpy(s.spread.get() + (y + top_) * qrow_ + left_ * w_, d + y * ow_ * w_, ow_ * w_ * sizeof(T));
-  for (const Phase &p : phases_) {
-    const int64_t rows = (h_ - p.y + st[0] - 1) / st[0], cols = (wd_ - p.x + st[1] - 1) / st[1];
-    f.correlate(int(p.tap.size()), p.offset.data(), p.weight.get(), w_, rows, cols, {s.spread.get(), qrow_, w_},
-                {s.back.get() + (p.y * wd_ + p.x) * w_, st[0] * wd_ * w_, st[1] * w_});
+  for (int64_t first = 0; first * st[0] < h_; first += block_) {
+    const int64_t y = first * st[0], end = std::min(h_, (first + block_) * st[0]);
+    for (const Phase &p : phases_) {
+      const int64_t rows = (end - y - p.y + st[0] - 1) / st[0], cols = (wd_ - p.x + st[1] - 1) / st[1];
+      loops<T>().correlate(int(p.tap.size()), p.offset.data(), p.weight.get(), w_, rows, cols, {s.spread.get() + first * qrow_, qrow_, w_},
+                           {s.back.get() + (p.y * wd_ + p.x) * w_, st[0] * wd_ * w_, st[1] * w_});
+    }
+    store(y, end - y, s.back.get());
   }
 }
 
-// Computes the gradient of a dense window's padded input, in s.back, from d (oh,ow,taps,w), that of its
-// columns.
-template <class T> void Kernel<T>::gather_back(const T *d, Scratch &s) const {
-  std::fill_n(s.back.get(), padded_rows() * row_, T(0));
-  const Grid<const T> to = strided(s.back.get());
-  for (int64_t y = 0; y < oh_; ++y)
+// Adds the gradient of the columns of a dense window, for `rows` rows of the output from y on, to that of its padded input, in s.back.
+template <class T> void Kernel<T>::gather_back(Scratch &s, int64_t y, int64_t rows) const {
+  const T *d = s.columns.get();
+  for (int64_t i = y; i < y + rows; ++i)
     for (int64_t x = 0; x < ow_; ++x)
       for (int64_t offset : offset_) {
-        T *p = s.back.get() + y * to.row + x * to.col + offset;
-        for (int64_t i = 0; i < w_; ++i)
-          p[i] += d[i];
+        T *p = s.back.get() + i * r_.stride[0] * row_ + x * r_.stride[1] * w_ + offset;
+        for (int64_t k = 0; k < w_; ++k)
+          p[k] += d[k];
         d += w_;
       }
 }
 
 template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad, bool begin) const {
   const auto &f = loops<T>();
-  const int64_t row = wd_ * c_, m = pixels();
+  const int64_t row = wd_ * c_;
   if (dx && !add && (r_.window == zero || r_.window == halve)) { // no output depends on some or all of the input
     std::fill_n(dx, h_ * row, T(0));
     add = true;
@@ -244,57 +263,64 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
     f.widen(Load::copy, out_, wout_, oh_, ow_, {dy, ow_ * out_, out_}, nullptr, nullptr, {s.dy.get(), ow_ * wout_, wout_});
     dy = s.dy.get();
   }
-  if (r_.window == max_pool) {
-    columns(in, s);
-    std::fill_n(s.back.get(), padded_rows() * row_, T(0));
-    f.route(offset_.data(), w_, oh_, ow_, strided(s.padded.get()), s.back.get(), {dy, ow_ * w_, w_});
-    f.narrow(add ? Store::add : Store::copy, c_, h_, wd_, {interior(s.back.get()), row_, w_}, nullptr, nullptr, nullptr, {dx, row, c_});
-    return;
-  }
-  if (r_.window == avg_pool) {
-    for (int64_t p = 0; p < m; ++p)
-      for (int64_t i = 0; i < w_; ++i)
-        s.columns.get()[p * w_ + i] = dy[p * w_ + i] * share_[p];
-    spread_back(s.columns.get(), s);
-    f.narrow(add ? Store::add : Store::copy, c_, h_, wd_, {s.back.get(), wd_ * w_, w_}, nullptr, nullptr, nullptr, {dx, row, c_});
-    return;
-  }
-  if (grad) {
-    columns(in, s);
-    f.multiply(out_, k_, m, dy, 1, wout_, s.columns.get(), k_, grad, k_, !begin);
-  }
-  if (!dx && !(grad && r_.window == depthwise))
-    return;
-  T *d = s.columns.get(); // the gradient of the columns, which replaces them
-  f.multiply(m, k_, out_, dy, wout_, 1, turned_.get(), k_, d, k_, false);
-  if (grad && r_.window == depthwise) {
-    if (begin)
-      std::fill_n(grad + out_ * k_, taps() * w_, T(0));
-    f.contract(int(taps()), offset_.data(), w_, oh_, ow_, strided(s.padded.get()), {d, ow_ * w_, w_}, grad + out_ * k_);
-  }
-  if (!dx)
-    return;
   Store to = add ? Store::add : Store::copy;
   if (in.load == Load::relu)
     to = add ? Store::add_mask : Store::mask;
   else if (in.load == Load::norm_relu)
     to = add ? Store::add_norm_mask : Store::norm_mask;
-  switch (r_.window) {
-  case pixel:
-    f.narrow(to, c_, h_, wd_, {d, wd_ * w_, w_}, in.x, in.scale, in.shift, {dx, row, c_});
-    return;
-  case depthwise:
-    spread_back(d, s);
-    f.narrow(to, c_, h_, wd_, {s.back.get(), wd_ * w_, w_}, in.x, in.scale, in.shift, {dx, row, c_});
-    return;
-  case dense:
-    gather_back(d, s);
-    f.narrow(to, c_, h_, wd_, {interior(s.back.get()), row_, w_}, in.x, in.scale, in.shift, {dx, row, c_});
-    return;
-  default:
-    for (int64_t i = 0; i < 2; ++i)
-      f.narrow(to, c_, oh_, ow_, {d + i * w_, ow_ * k_, k_}, in.x + i * (row + c_), in.scale, in.shift, {dx + i * (row + c_), 2 * row, 2 * c_});
+  // Writes the gradient of rows of the input from y on.
+  auto store = [&](int64_t y, int64_t rows, Grid<const T> d) {
+    f.narrow(to, c_, rows, wd_, d, in.x + y * row, in.scale, in.shift, {dx + y * row, row, c_});
+  };
+  auto back = [&](int64_t y, int64_t rows, const T *d) { store(y, rows, {d, wd_ * w_, w_}); };
+  if (r_.window == avg_pool) {
+    for (int64_t y = 0; y < oh_; ++y)
+      shares(dy + y * ow_ * w_, spread_row(s, y), y, 1);
+    return spread_back(s, back);
   }
+  if (grad || r_.window == max_pool)
+    pad(in, s);
+  if (dx && (r_.window == max_pool || r_.window == dense))
+    std::fill_n(s.back.get(), padded_size(), T(0));
+  if (r_.window == max_pool) {
+    const Grid<const T> from{s.padded.get(), r_.stride[0] * row_, r_.stride[1] * w_};
+    f.route(offset_.data(), w_, oh_, ow_, from, s.back.get(), {dy, ow_ * w_, w_});
+    return store(0, h_, {interior(s.back.get()), row_, w_});
+  }
+  T *const taps_grad = grad && r_.window == depthwise ? grad + out_ * k_ : nullptr;
+  if (taps_grad && begin)
+    std::fill_n(taps_grad, taps() * w_, T(0));
+  blocks([&](int64_t y, int64_t rows) {
+    T *const d = s.columns.get(); // the columns, and then their gradient
+    const T *const g = dy + y * ow_ * wout_;
+    if (grad) {
+      columns(in, s, y, rows);
+      f.multiply(out_, k_, rows * ow_, g, 1, wout_, d, k_, grad, k_, y > 0 || !begin);
+    }
+    if (!dx && !taps_grad)
+      return;
+    f.multiply(rows * ow_, k_, out_, g, wout_, 1, turned_.get(), k_, d, k_, false);
+    if (taps_grad)
+      f.contract(int(taps()), offset_.data(), w_, rows, ow_, {s.padded.get() + y * r_.stride[0] * row_, r_.stride[0] * row_, r_.stride[1] * w_}, {d, ow_ * w_, w_}, taps_grad);
+    if (!dx)
+      return;
+    if (r_.window == pixel)
+      back(y, rows, d);
+    else if (r_.window == dense)
+      gather_back(s, y, rows);
+    else if (r_.window == depthwise)
+      for (int64_t i = 0; i < rows; ++i)
+        std::memcpy(spread_row(s, y + i), d + i * ow_ * w_, ow_ * w_ * sizeof(T));
+    else
+      for (int64_t i = 0; i < 2; ++i) {
+        const int64_t at = 2 * y * row + i * (row + c_);
+        f.narrow(to, c_, rows, ow_, {d + i * w_, ow_ * k_, k_}, in.x + at, in.scale, in.shift, {dx + at, 2 * row, 2 * c_});
+      }
+  });
+  if (dx && r_.window == dense)
+    store(0, h_, {interior(s.back.get()), row_, w_});
+  else if (dx && r_.window == depthwise)
+    spread_back(s, back);
 }
 
 template <class T> void Kernel<T>::unlay(const T *grad, Tensor window, Tensor point, Tensor shifted) const {

@@ -108,6 +108,7 @@ private:
   Round r_;
   int64_t c_, h_, wd_, w_, out_, wout_, oh_, ow_, k_; // w_: wide(c_); wout_: wide(out_); k_: number of columns of the matrix product
   int64_t used_ = 0;                                  // the columns from used_ to k_ are zero
+  int64_t block_;                                     // the rows of the output that are computed at once, so that what lies between stays in the cache
   int64_t half_ = 0;                                  // for halve: the number of outputs of the first 1x1 convolution
   int64_t row_, qrow_, top_, left_, qrows_;           // row_: row stride of the padded input; the others: layout of the padded gradient
   std::vector<int64_t> offset_;                       // offset of each tap in the padded input
@@ -128,14 +129,20 @@ private:
   bool windowed() const { return r_.window != pixel && r_.window != halve && r_.window != zero; }
   bool product() const { return !r_.weightless(); } // whether the round ends in a matrix product
   T *interior(T *padded) const { return padded + r_.padding[0] * row_ + r_.padding[1] * w_; }
-  Grid<const T> strided(const T *padded) const { return {padded, r_.stride[0] * row_, r_.stride[1] * w_}; }
   void lay_window(const Tensor &weight);
   void lay_product(const std::vector<Tensor> &tensors, const Numbers *scale);
   int64_t padded_size() const { return windowed() ? padded_rows() * row_ : 0; }
-  void columns(const Input &in, Scratch &s) const;
-  void pool(const Input &in, Scratch &s) const;
-  void spread_back(const T *d, Scratch &s) const;
-  void gather_back(const T *d, Scratch &s) const;
+  // Calls f(y, rows) for each block of rows of the output.
+  template <class F> void blocks(F f) const {
+    for (int64_t y = 0; y < oh_; y += block_)
+      f(y, std::min(block_, oh_ - y));
+  }
+  void pad(const Input &in, Scratch &s) const;
+  void columns(const Input &in, Scratch &s, int64_t y, int64_t rows) const;
+  void shares(const T *from, T *to, int64_t y, int64_t rows) const;
+  T *spread_row(Scratch &s, int64_t y) const;
+  template <class F> void spread_back(Scratch &s, F store) const;
+  void gather_back(Scratch &s, int64_t y, int64_t rows) const;
 };
 
 } // namespace hdas
