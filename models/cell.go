@@ -7,7 +7,6 @@ import (
 	"hdas/models/ops"
 	"hdas/models/plan"
 	"hdas/torch"
-	"hdas/torch/kernel"
 	"hdas/torch/nn"
 )
 
@@ -114,9 +113,7 @@ func (p compiled) run(c *nn.Ctx, in []torch.Tensor) torch.Tensor {
 
 // Forward implements nn.Module, for a program with one input that is not part of a cell: nothing in it is recomputed.
 func (p compiled) Forward(c *nn.Ctx, x torch.Tensor) torch.Tensor {
-	how := *c
-	how.Recompute = kernel.RecomputeNone
-	return p.run(&how, []torch.Tensor{x})
+	return p.run(c.Storing(), []torch.Tensor{x})
 }
 
 // entry returns the program of a single operation.

@@ -47,6 +47,13 @@ func (c *Ctx) Head() *Ctx {
 	return &h
 }
 
+// Storing returns the context in which nothing is computed again for the gradient.
+func (c *Ctx) Storing() *Ctx {
+	s := *c
+	s.Recompute = kernel.RecomputeNone
+	return &s
+}
+
 // Norm returns the statistics that batch norms use: Statistics while training, unless they are frozen, else the
 // running ones.
 func (c *Ctx) Norm() kernel.Norm {
