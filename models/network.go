@@ -112,7 +112,7 @@ func (b builder) module(at string, l layer.Layer) nn.Module {
 		}
 		return m
 	case layer.Linear:
-		return nn.Linear{Weight: param("weight"), Bias: param("bias")}
+		return nn.Linear{Weight: param("weight"), Bias: param("bias"), Product: b.entry(plan.Entry{At: at, Rounds: ops.Product(l)}).Program}
 	case layer.AvgPool:
 		return nn.AvgPool{Kernel: l.Kernel, Stride: l.Stride}
 	case layer.ReLU:

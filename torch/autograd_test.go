@@ -29,6 +29,7 @@ func TestGradients(t *testing.T) {
 		"softmax":       {[]array{random(r, 2, 3)}, func(x []torch.Tensor) torch.Tensor { return x[0].Softmax(-1) }},
 		"relu":          {[]array{distinct(r, 3, 4)}, func(x []torch.Tensor) torch.Tensor { return x[0].ReLU() }},
 		"clone":         {[]array{random(r, 3)}, func(x []torch.Tensor) torch.Tensor { return x[0].Clone() }},
+		"permute":       {[]array{random(r, 2, 3, 4)}, func(x []torch.Tensor) torch.Tensor { return x[0].Permute(2, 0, 1) }},
 		"reshape":       {[]array{random(r, 2, 3)}, func(x []torch.Tensor) torch.Tensor { return x[0].Reshape(3, 2) }},
 		"narrow":        {[]array{random(r, 2, 5)}, func(x []torch.Tensor) torch.Tensor { return x[0].Narrow(1, 1, 3) }},
 		"select":        {[]array{random(r, 2, 5)}, func(x []torch.Tensor) torch.Tensor { return x[0].Select(1, 3) }},

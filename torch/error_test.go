@@ -55,6 +55,7 @@ func TestErrors(t *testing.T) {
 		{"cat", nil, "", func() { torch.Cat(nil, 0) }},
 		{"stack", [][]int64{{2}, {3}}, "each tensor to be equal size", func() { torch.Stack([]torch.Tensor{z(2), z(3)}, 0) }},
 		{"stack", nil, "non-empty TensorList", func() { torch.Stack(nil, 0) }},
+		{"permute", [][]int64{{2, 3}}, "dim", func() { z(2, 3).Permute(0) }},
 		{"reshape", [][]int64{{6}}, "invalid for input of size 6", func() { z(6).Reshape(4) }},
 		{"narrow", [][]int64{{6}}, "exceeds dimension size (6)", func() { z(6).Narrow(0, 4, 3) }},
 		{"select", [][]int64{{6}}, "index 6 out of range", func() { z(6).Select(0, 6) }},

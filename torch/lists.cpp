@@ -133,10 +133,13 @@ Tensor norm(const Tensors &ts) {
   Tensors norms, alone;
   const Tensors flat = runs.flat(ts);
   for (int run = 0; run < runs.size(); ++run) {
-    const Tensor &t = flat[run];
+    Tensor t = flat[run];
     if (runs.length(run) == 1) {
-      alone.push_back(t);
-      continue;
+      if (!t.is_cpu() || t.numel() <= at::internal::GRAIN_SIZE) {
+        alone.push_back(t);
+        continue;
+      }
+      t = t.reshape({-1}); // the threads divide a longer sum, which would then depend on their number
     }
     const int64_t whole = t.is_cpu() ? t.numel() / row * row : 0;
     if (whole > 0)

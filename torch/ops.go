@@ -205,6 +205,12 @@ func (t Tensor) Reshape(shape ...int64) Tensor {
 	return call("reshape", func(out *lib.Ctensor) { lib.AtgReshape(out, t.c(), d, n) }, t)
 }
 
+// Permute returns t with its dimensions in the given order. The result shares t's elements.
+func (t Tensor) Permute(order ...int64) Tensor {
+	d, n := dims(order)
+	return call("permute", func(out *lib.Ctensor) { lib.AtgPermute(out, t.c(), d, n) }, t)
+}
+
 // Narrow returns the part of t from index start to start+length-1 of dimension d. The result shares
 // t's elements.
 func (t Tensor) Narrow(d, start, length int64) Tensor {

@@ -52,6 +52,11 @@ func Convolutions(l layer.Sequence, i int) (rounds Rounds, n int) {
 	}
 }
 
+// Product returns a fully connected layer without its bias as a round: a 1x1 convolution, whose weight has the layer's shape.
+func Product(l layer.Linear) Rounds {
+	return Rounds{{Round: kernel.Round{Kernel: square(1), Stride: square(1), Dilation: square(1), In: l.In, Out: l.Out}}}
+}
+
 // at returns a layer of a sequence, nil behind the last.
 func at(l layer.Sequence, i int) layer.Layer {
 	if i < len(l) {

@@ -126,11 +126,28 @@ func (l BatchNorm2d) Forward(c *Ctx, x torch.Tensor) torch.Tensor {
 }
 
 // Linear is a fully connected layer with Weight (out,in) and Bias (out).
-type Linear struct{ Weight, Bias torch.Tensor }
+//
+// Product is the map without the bias as a program with one input (N,in,H,W), by which the kernels compute it: the gradients of
+// torch.Linear depend on the number of threads. It may be nil.
+type Linear struct {
+	Weight, Bias torch.Tensor
+	Product      *torch.Program
+}
 
 // Forward flattens all dimensions of x after the first to (N,in), and returns (N,out).
-func (l Linear) Forward(_ *Ctx, x torch.Tensor) torch.Tensor {
-	return torch.Linear(x.Reshape(x.Size(0), -1), l.Weight, l.Bias)
+func (l Linear) Forward(c *Ctx, x torch.Tensor) torch.Tensor {
+	n := x.Size(0)
+	x = x.Reshape(n, -1)
+	if l.Product == nil || c.Path != kernel.Kernels || c.Autocast != torch.Float32 || x.Device().IsCUDA() {
+		return torch.Linear(x, l.Weight, l.Bias)
+	}
+	// The images are the pixels of a few samples, which the threads take in turns.
+	samples := int64(16)
+	for n%samples != 0 {
+		samples--
+	}
+	y := l.Product.Run([]torch.Tensor{x.Reshape(samples, n/samples, 1, -1).Permute(0, 3, 1, 2)}, torch.Pass{Norm: kernel.RunningStatistics})
+	return y.Permute(0, 2, 3, 1).Reshape(n, -1).Add(l.Bias)
 }
 
 // AvgPool is average pooling over square windows without padding.
