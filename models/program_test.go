@@ -67,7 +67,7 @@ func equal(t *rapid.T, train, gradients bool) {
 		how.Scales = []torch.Tensor{scales}
 		// States 0 and 1 are inputs of one size; 2 to 4 are sums, of half the size behind stride 2.
 		stride := size("stride", 1, 2)
-		outs := [][]int{{4, 2}, {4}, {3, 4, 3}}
+		outs := [][]int{{4, 2}, {2, 4, 2}, {2, 3, 4}}
 		if stride == 1 {
 			outs = append(outs, []int{1, 4}) // an input
 		}
