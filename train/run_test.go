@@ -86,11 +86,16 @@ func TestThreadsChangeNothing(t *testing.T) {
 	before := 0
 	torch.Do(func(*torch.Scope) error { before = torch.Threads(); return nil })
 	defer torch.Do(func(*torch.Scope) error { torch.SetThreads(before); return nil })
+	digits, err := datasets.Spec{Name: "digits", Size: 32, PerClass: 5}.Open(datasets.Train)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var want string
 	for _, threads := range []int{1, 2, 3, 5} {
 		torch.Do(func(*torch.Scope) error { torch.SetThreads(threads); return nil })
 		s := setup(t)
-		s.Config.Epochs, s.Macro.Channels = 1, 8
+		s.Config.Epochs, s.Config.Batch, s.Train.Batch = 1, 50, 50
+		s.Train.Dataset, s.Test.Dataset = digits, digits
 		dir := t.TempDir()
 		d, err := run.Create(dir)
 		if err != nil {
