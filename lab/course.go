@@ -7,7 +7,6 @@ import (
 	"hdas/models/genotype"
 	"hdas/recipe"
 	"hdas/report"
-	"hdas/search"
 )
 
 // courses returns how the stages change over the epochs of the searches that have ended: the longest path and the dead cells of
@@ -37,12 +36,8 @@ func courses(g recipe.Graph) (list []report.Course, err error) {
 		add := func(plot, name string, of func(genotype.Genotype) float64) {
 			list = append(list, report.Course{Plot: plot, Name: name, Values: means(searches, of)})
 		}
-		add("Longest path through a stage, in cells", row.Name, func(n genotype.Genotype) float64 {
-			return overStages(n, func(t genotype.Topology) float64 { return float64(t.Longest) })
-		})
-		add("Dead cells of a stage", row.Name, func(n genotype.Genotype) float64 {
-			return overStages(n, func(t genotype.Topology) float64 { return float64(t.Dead) })
-		})
+		add("Longest path through a stage, in cells", row.Name, func(n genotype.Genotype) float64 { return overStages(topologies(n), longest) })
+		add("Dead cells of a stage", row.Name, func(n genotype.Genotype) float64 { return overStages(topologies(n), dead) })
 		if g.Node(row.List[0].Search).Search.Search.LeastCells() > 0 {
 			for i := range searches[0][0].Stages {
 				add("Cells of each stage, "+row.Name, fmt.Sprintf("stage %d", i+1), func(n genotype.Genotype) float64 { return float64(n.Lengths()[i]) })
@@ -54,7 +49,11 @@ func courses(g recipe.Graph) (list []report.Course, err error) {
 
 // foundIn returns the genotype of each epoch of a search, at least one.
 func foundIn(folder string) (list []genotype.Genotype, err error) {
-	err = eachEpoch(folder, func(e search.Epoch) {
+	type record struct {
+		Epoch    int
+		Genotype string
+	}
+	err = eachEpoch(folder, func(e record) {
 		found, fault := genotype.Decode(strings.NewReader(e.Genotype))
 		if fault != nil && err == nil {
 			err = fmt.Errorf("%s: the genotype of epoch %d: %w", folder, e.Epoch, fault)
@@ -83,11 +82,23 @@ func means(searches [][]genotype.Genotype, of func(genotype.Genotype) float64) (
 	}
 }
 
-// overStages returns the mean of a number over the stages of a network.
-func overStages(n genotype.Genotype, of func(genotype.Topology) float64) float64 {
-	var values []float64
+// topologies returns what the stages of a network look like.
+func topologies(n genotype.Genotype) (list []genotype.Topology) {
 	for _, s := range n.Stages {
-		values = append(values, of(s.Topology()))
+		list = append(list, s.Topology())
+	}
+	return list
+}
+
+// overStages returns the mean of a number over stages.
+func overStages(stages []genotype.Topology, of func(genotype.Topology) float64) float64 {
+	var values []float64
+	for _, t := range stages {
+		values = append(values, of(t))
 	}
 	return spreadOf(values).Mean
 }
+
+func dead(t genotype.Topology) float64     { return float64(t.Dead) }
+func longest(t genotype.Topology) float64  { return float64(t.Longest) }
+func meanPath(t genotype.Topology) float64 { return t.Mean }

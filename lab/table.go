@@ -202,13 +202,9 @@ func rowOf(g recipe.Graph, n recipe.Networks) (TableRow, error) {
 			add(&r.Auxiliary, float64(size.ParametersAuxiliary)/1e6)
 		}
 		if len(size.Stages) > 0 {
-			dead, longest, mean, n := 0., 0., 0., float64(len(size.Stages))
-			for _, s := range size.Stages {
-				dead, longest, mean = dead+float64(s.Dead)/n, longest+float64(s.Longest)/n, mean+s.Mean/n
-			}
-			add(&r.Dead, dead)
-			add(&r.Longest, longest)
-			add(&r.MeanPath, mean)
+			add(&r.Dead, overStages(size.Stages, dead))
+			add(&r.Longest, overStages(size.Stages, longest))
+			add(&r.MeanPath, overStages(size.Stages, meanPath))
 			if cells := network.Lengths(); cells != nil {
 				r.Cells = append(r.Cells, cells)
 			}

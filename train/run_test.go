@@ -80,40 +80,23 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 // The number of threads changes no bit of a training on the CPU, also where libtorch would divide sums among them: in the
 // gradients of the classifiers and in the gradient norm of long tensors.
 func TestThreadsChangeNothing(t *testing.T) {
-	if torchtest.Device().IsCUDA() {
-		t.Skip("the threads are those of the CPU")
-	}
-	before := 0
-	torch.Do(func(*torch.Scope) error { before = torch.Threads(); return nil })
-	defer torch.Do(func(*torch.Scope) error { torch.SetThreads(before); return nil })
+	torchtest.OnCPU(t)
+	set := func(threads int) { torchtest.Do(t, func(*torch.Scope) { torch.SetThreads(threads) }) }
+	var before int
+	torchtest.Do(t, func(*torch.Scope) { before = torch.Threads() })
+	defer set(before)
 	digits, err := datasets.Spec{Name: "digits", Size: 32, PerClass: 5}.Open(datasets.Train)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want string
-	for _, threads := range []int{1, 2, 3, 5} {
-		torch.Do(func(*torch.Scope) error { torch.SetThreads(threads); return nil })
-		s := setup(t)
-		s.Config.Epochs, s.Config.Batch, s.Train.Batch = 1, 50, 50
-		s.Train.Dataset, s.Test.Dataset = digits, digits
-		dir := t.TempDir()
-		d, err := run.Create(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := train.Run(context.Background(), s, d, nil); err != nil {
-			t.Fatal(err)
-		}
-		d.Close()
-		text, err := os.ReadFile(filepath.Join(dir, "checkpoint.safetensors"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want == "" {
-			want = string(text)
-		} else if want != string(text) {
-			t.Errorf("%d threads write another checkpoint than one", threads)
-		}
+	s := setup(t)
+	s.Config.Epochs, s.Config.Batch, s.Train.Batch = 1, 50, 50
+	s.Train.Dataset, s.Test.Dataset = digits, digits
+	set(1)
+	one := alone(t, s)
+	for _, threads := range []int{2, 3, 5} {
+		set(threads)
+		runtest.Same(t, one, alone(t, s), "checkpoint.safetensors")
 	}
 }
 

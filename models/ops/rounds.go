@@ -38,8 +38,8 @@ func Convolutions(l layer.Sequence, i int) (rounds Rounds, n int) {
 		if !ok || !relu && n > 0 && rounds[len(rounds)-1].Norm {
 			return rounds, n
 		}
-		r := Round{Round: kernel.Round{ReLU: relu, Window: kernel.Dense, Kernel: square(c.Kernel), Stride: square(c.Stride), Padding: square(c.Padding),
-			Dilation: square(1), In: c.In, Out: c.Out}, Places: Places{WindowAt: fmt.Sprint(k)}}
+		r := Round{Round: kernel.Round{ReLU: relu, Window: kernel.Dense, Kernel: both(c.Kernel), Stride: both(c.Stride), Padding: both(c.Padding),
+			Dilation: both(1), In: c.In, Out: c.Out}, Places: Places{WindowAt: fmt.Sprint(k)}}
 		if c.Kernel == 1 && c.Stride == 1 && c.Padding == 0 {
 			r.Window, r.Places = kernel.Point, Places{PointAt: fmt.Sprint(k)}
 		}
@@ -54,7 +54,7 @@ func Convolutions(l layer.Sequence, i int) (rounds Rounds, n int) {
 
 // Product returns a fully connected layer without its bias as a round: a 1x1 convolution, whose weight has the layer's shape.
 func Product(l layer.Linear) Rounds {
-	return Rounds{{Round: kernel.Round{Kernel: square(1), Stride: square(1), Dilation: square(1), In: l.In, Out: l.Out}}}
+	return Rounds{{Round: kernel.Round{Kernel: both(1), Stride: both(1), Dilation: both(1), In: l.In, Out: l.Out}}}
 }
 
 // at returns a layer of a sequence, nil behind the last.
@@ -64,8 +64,6 @@ func at(l layer.Sequence, i int) layer.Layer {
 	}
 	return nil
 }
-
-func square(n int64) [2]int64 { return [2]int64{n, n} }
 
 // Params returns the parameters of all rounds, in the order of PyTorch's state_dict.
 func (l Rounds) Params() []layer.Param {
