@@ -34,7 +34,8 @@ protected:
   static T *sample(const Tensor &t, int64_t n) { return t.data_ptr<T>() + n * (t.numel() / t.size(0)); }
 
   double factor(const Term &t) const { return t.scale < 0 ? 1 : pass.tensors[t.scale].template data_ptr<T>()[t.at]; }
-  bool masked(const Term &t) const { return t.mask >= 0 && pass.tensors[t.mask].defined(); }
+  static bool masked(const Pass &pass, const Term &t) { return t.mask >= 0 && pass.tensors[t.mask].defined(); }
+  bool masked(const Term &t) const { return masked(pass, t); }
   double mask(const Term &t, int64_t n) const { return masked(t) ? pass.tensors[t.mask].template data_ptr<T>()[n] : 1; }
   Numbers numbers(int tensor, int64_t c, double otherwise) const {
     if (tensor < 0)

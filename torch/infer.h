@@ -11,10 +11,8 @@ template <class T> class Inference : Values<T> {
 public:
   // Whether the pass can be computed so: what a sample's result is does not depend on other samples.
   static bool fits(const Pass &pass) {
-    bool masked = false;
-    for (const Term &t : pass.program->terms)
-      masked = masked || (t.mask >= 0 && pass.tensors[t.mask].defined());
-    return pass.norm == running_statistics && !masked;
+    const auto &terms = pass.program->terms;
+    return pass.norm == running_statistics && std::none_of(terms.begin(), terms.end(), [&](const Term &t) { return Values<T>::masked(pass, t); });
   }
 
   explicit Inference(const Pass &pass) : Values<T>(pass), shape(p.states), shift(p.states), needed(p.states, false), steps(p.terms.size()) {
@@ -66,7 +64,7 @@ public:
   }
 
 private:
-  using Values<T>::p, Values<T>::pass, Values<T>::sample, Values<T>::factor, Values<T>::numbers, Values<T>::running, Values<T>::norm;
+  using Values<T>::p, Values<T>::pass, Values<T>::sample, Values<T>::factor, Values<T>::running, Values<T>::norm;
 
   struct Shape {
     int64_t c, h, w;

@@ -135,18 +135,16 @@ template <class T> Kernel<T>::Scratch::Scratch(const std::vector<const Kernel *>
 
 // Fills the inside of s.padded, which the columns of a window are computed from.
 template <class T> void Kernel<T>::pad(const Input &in, Scratch &s) const {
-  const int64_t apart = in.col > 0 ? in.col : c_;
   if (windowed())
-    loops<T>().widen(in.load, c_, w_, h_, wd_, {in.x, wd_ * apart, apart}, in.scale, in.shift, {interior(s.padded.get()), row_, w_});
+    loops<T>().widen(in.load, c_, w_, h_, wd_, {in.x, wd_ * apart(in), apart(in)}, in.scale, in.shift, {interior(s.padded.get()), row_, w_});
 }
 
 // Fills s.columns, the input of the matrix product or the result of a pooling, for `rows` rows of the output from y on.
 template <class T> void Kernel<T>::columns(const Input &in, Scratch &s, int64_t y, int64_t rows) const {
   const auto &f = loops<T>();
-  const int64_t apart = in.col > 0 ? in.col : c_, row = wd_ * apart;
+  const int64_t apart = this->apart(in), row = wd_ * apart;
   T *col = s.columns.get();
   const Grid<T> to{col, ow_ * w_, w_};
-  const Grid<const T> from{windowed() ? s.padded.get() + y * r_.stride[0] * row_ : nullptr, r_.stride[0] * row_, r_.stride[1] * w_};
   switch (r_.window) {
   case pixel:
     f.widen(in.load, c_, w_, rows, ow_, {in.x + y * row, row, apart}, in.scale, in.shift, to);
@@ -159,18 +157,18 @@ template <class T> void Kernel<T>::columns(const Input &in, Scratch &s, int64_t 
     std::fill_n(col, rows * ow_ * w_, T(0));
     return;
   case max_pool:
-    f.largest(offset_.data(), w_, rows, ow_, from, to);
+    f.largest(offset_.data(), w_, rows, ow_, windows(s, y), to);
     return;
   case dense:
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t x = 0; x < ow_; ++x)
         for (int64_t offset : offset_) {
-          std::memcpy(col, from.at + i * from.row + x * from.col + offset, w_ * sizeof(T));
+          std::memcpy(col, windows(s, y + i).at + x * r_.stride[1] * w_ + offset, w_ * sizeof(T));
           col += w_;
         }
     return;
   default:
-    f.correlate(int(taps()), offset_.data(), window_.get(), w_, rows, ow_, from, to);
+    f.correlate(int(taps()), offset_.data(), window_.get(), w_, rows, ow_, windows(s, y), to);
     if (r_.window == avg_pool)
       shares(col, col, y, rows);
   }
@@ -283,8 +281,7 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
   if (dx && (r_.window == max_pool || r_.window == dense))
     std::fill_n(s.back.get(), padded_size(), T(0));
   if (r_.window == max_pool) {
-    const Grid<const T> from{s.padded.get(), r_.stride[0] * row_, r_.stride[1] * w_};
-    f.route(offset_.data(), w_, oh_, ow_, from, s.back.get(), {dy, ow_ * w_, w_});
+    f.route(offset_.data(), w_, oh_, ow_, windows(s, 0), s.back.get(), {dy, ow_ * w_, w_});
     return store(0, h_, {interior(s.back.get()), row_, w_});
   }
   T *const taps_grad = grad && r_.window == depthwise ? grad + out_ * k_ : nullptr;
@@ -301,7 +298,7 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
       return;
     f.multiply(rows * ow_, k_, out_, g, wout_, 1, turned_.get(), k_, d, k_, false);
     if (taps_grad)
-      f.contract(int(taps()), offset_.data(), w_, rows, ow_, {s.padded.get() + y * r_.stride[0] * row_, r_.stride[0] * row_, r_.stride[1] * w_}, {d, ow_ * w_, w_}, taps_grad);
+      f.contract(int(taps()), offset_.data(), w_, rows, ow_, windows(s, y), {d, ow_ * w_, w_}, taps_grad);
     if (!dx)
       return;
     if (r_.window == pixel)

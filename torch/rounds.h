@@ -129,6 +129,9 @@ private:
   bool windowed() const { return r_.window != pixel && r_.window != halve && r_.window != zero; }
   bool product() const { return !r_.weightless(); } // whether the round ends in a matrix product
   T *interior(T *padded) const { return padded + r_.padding[0] * row_ + r_.padding[1] * w_; }
+  // The pixels of the padded input that the windows of the output's rows from y on begin with.
+  Grid<const T> windows(const Scratch &s, int64_t y) const { return {s.padded.get() + y * r_.stride[0] * row_, r_.stride[0] * row_, r_.stride[1] * w_}; }
+  int64_t apart(const Input &in) const { return in.col > 0 ? in.col : c_; }
   void lay_window(const Tensor &weight);
   void lay_product(const std::vector<Tensor> &tensors, const Numbers *scale);
   int64_t padded_size() const { return windowed() ? padded_rows() * row_ : 0; }
