@@ -168,7 +168,7 @@ protected:
         typename Kernel<T>::Scratch s(k);
         Moving<T> sums(c);
         for (int64_t n; turns.take(n);) {
-          k.forward({sample(x, n), load, scale.data(), shift.data(), col}, s, sample(y, n), measure ? &sums : nullptr);
+          k.forward({sample(x, n), load, scale.data(), shift.data(), col}, s, sample(y, n), c, measure ? &sums : nullptr);
           if (measure)
             sums.finish(&means[n * c], &squares[n * c]);
         }

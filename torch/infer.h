@@ -87,7 +87,7 @@ private:
   // The memory of a thread.
   struct Memory {
     std::vector<Buffer<T>> state; // those that are not in the result
-    Buffer<T> between[2];         // results of rounds
+    Buffer<T> between[2];         // results of rounds, in wide pixels
     typename Kernel<T>::Scratch scratch;
 
     explicit Memory(const Inference &of) : state(of.p.states), scratch(of.kernels()) {
@@ -97,7 +97,7 @@ private:
       int64_t most = 0;
       for (const Step &s : of.steps)
         for (size_t r = 0; r + 1 < s.kernels.size(); ++r)
-          most = std::max(most, s.kernels[r]->pixels() * s.kernels[r]->out());
+          most = std::max(most, s.kernels[r]->pixels() * s.kernels[r]->whole());
       for (Buffer<T> &b : between)
         b = Buffer<T>(most);
     }
@@ -171,8 +171,8 @@ private:
           break;
         }
         T *y = m.between[r % 2].get();
-        k.forward(x, m.scratch, y);
-        x = {y, s.load[r + 1], s.scale[r + 1].data(), s.shift[r + 1].data(), 0};
+        k.forward(x, m.scratch, y, k.whole());
+        x = {y, s.load[r + 1], s.scale[r + 1].data(), s.shift[r + 1].data(), k.whole()};
       }
     }
   }

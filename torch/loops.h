@@ -45,9 +45,8 @@ template <class T> struct Loops {
   void (*contract)(int taps, const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum);
   // out[y][x] = max_t in[y][x][offset[t]] over 9 taps; NaN counts as the largest value.
   void (*largest)(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<T> out);
-  // back[y][x][offset[t]] += g[y][x] for the first t at which in[y][x][offset[t]] is the maximum. back
-  // has the layout of in.
-  void (*route)(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, T *back, Grid<const T> g);
+  // back[y][x][offset[t]] += g[y][x] for the first t at which in[y][x][offset[t]] is most[y][x], the maximum. back has the layout of in.
+  void (*route)(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> most, T *back, Grid<const T> g);
 
   // c[i][j] = (or +=) sum_k a[i*row + k*col] * b[k][j]; n, ldb and ldc are multiples of vector.
   void (*multiply)(int64_t m, int64_t n, int64_t k, const T *a, int64_t row, int64_t col, const T *b, int64_t ldb, T *c, int64_t ldc, bool add);

@@ -277,34 +277,44 @@ template <class T> void contract(int taps, const int64_t *offset, int64_t w, int
     contract_<T, 1>(offset + t, w, rows, cols, in, run, sum + t * w);
 }
 
-template <class T> void largest(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<T> out) {
-  for (int64_t y = 0; y < rows; ++y)
-    for (int64_t x = 0; x < cols; ++x)
-      for (int64_t i = 0; i < w; i += L<T>) {
-        const T *p = in.at + y * in.row + x * in.col + i;
-        V<T> m = at(p + offset[0]);
-        UNROLL for (int t = 1; t < 9; ++t) {
-          const V<T> v = at(p + offset[t]);
-          m = (v > m) | (v != v) ? v : m;
-        }
-        at(out.at + y * out.row + x * out.col + i) = m;
-      }
+// max(m, v); a NaN stays NaN.
+template <class X> INLINE X larger(X m, X v) {
+  const X most = m > v ? m : v; // v if one of them is NaN
+  return m != m ? m : most;
 }
-template <class T> void route(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, T *back, Grid<const T> g) {
+template <class T> INLINE V<T> largest_of_row(const T *p, const int64_t *offset) {
+  return larger(larger(at(p + offset[0]), at(p + offset[1])), at(p + offset[2]));
+}
+template <class T> void largest(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<T> out) {
+  const bool near = in.row == offset[3] - offset[0] && in.row == offset[6] - offset[3]; // a row of taps is that of the window below
+  for (int64_t x = 0; x < cols; ++x)
+    for (int64_t i = 0; i < w; i += L<T>) {
+      const T *p = in.at + x * in.col + i;
+      T *o = out.at + x * out.col + i;
+      V<T> top = largest_of_row(p, offset), middle = largest_of_row(p, offset + 3);
+      for (int64_t y = 0; y < rows; ++y) {
+        const V<T> bottom = largest_of_row(p, offset + 6);
+        at(o) = larger(larger(top, middle), bottom);
+        o += out.row;
+        p += in.row;
+        if (y + 1 == rows)
+          break;
+        top = near ? middle : largest_of_row(p, offset);
+        middle = near ? bottom : largest_of_row(p, offset + 3);
+      }
+    }
+}
+template <class T> void route(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> most, T *back, Grid<const T> g) {
   for (int64_t y = 0; y < rows; ++y)
     for (int64_t x = 0; x < cols; ++x)
       for (int64_t i = 0; i < w; i += L<T>) {
         const int64_t from = y * in.row + x * in.col + i;
         const T *p = in.at + from;
-        V<T> m = at(p + offset[0]);
-        UNROLL for (int t = 1; t < 9; ++t) {
-          const V<T> v = at(p + offset[t]);
-          m = (v > m) | (v != v) ? v : m;
-        }
+        const V<T> m = at(most.at + y * most.row + x * most.col + i);
         V<T> rest = at(g.at + y * g.row + x * g.col + i);
         UNROLL for (int t = 0; t < 9; ++t) {
           const V<T> v = at(p + offset[t]);
-          const auto hit = (v == m) | ((v != v) & (m != m));
+          const auto hit = (v == m) | (v != v);
           at(back + from + offset[t]) += hit ? rest : V<T>{};
           rest = hit ? V<T>{} : rest;
         }

@@ -180,20 +180,20 @@ template <class T> void Kernel<T>::shares(const T *from, T *to, int64_t y, int64
       *to++ = *from++ * share_[p];
 }
 
-template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *out, Moving<T> *sums) const {
+template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *out, int64_t col, Moving<T> *sums) const {
   const auto &f = loops<T>();
   pad(in, s);
   blocks([&](int64_t y, int64_t rows) {
     columns(in, s, y, rows);
-    T *const to = out + y * ow_ * out_;
+    T *const to = out + y * ow_ * col;
     const T *result = s.columns.get();
     if (product()) {
-      T *const whole = out_ == wout_ ? to : s.y.get();
+      T *const whole = col == wout_ ? to : s.y.get();
       f.multiply(rows * ow_, wout_, used_, s.columns.get(), k_, 1, point_.get(), wout_, whole, wout_, false);
       result = whole;
     }
     if (result != to)
-      f.narrow(Store::copy, out_, rows, ow_, {result, ow_ * wout_, wout_}, {}, nullptr, nullptr, {to, ow_ * out_, out_});
+      f.narrow(Store::copy, out_, rows, ow_, {result, ow_ * wout_, wout_}, {}, nullptr, nullptr, {to, ow_ * col, col});
     if (sums)
       sums->add(to, rows * ow_);
   });
@@ -287,7 +287,10 @@ template <class T> void Kernel<T>::backward(const Input &in, const Result &from,
   if (dx && (r_.window == max_pool || r_.window == dense))
     std::fill_n(s.back.get(), padded_size(), T(0));
   if (r_.window == max_pool) {
-    f.route(offset_.data(), w_, oh_, ow_, windows(s, 0), s.back.get(), {dy, ow_ * w_, w_});
+    blocks([&](int64_t y, int64_t rows) {
+      columns(in, s, y, rows);
+      f.route(offset_.data(), w_, rows, ow_, windows(s, y), {s.columns.get(), ow_ * w_, w_}, s.back.get() + y * r_.stride[0] * row_, {dy + y * ow_ * w_, ow_ * w_, w_});
+    });
     return store(0, h_, {interior(s.back.get()), row_, w_});
   }
   T *const taps_grad = grad && r_.window == depthwise ? grad + out_ * k_ : nullptr;

@@ -66,6 +66,7 @@ public:
   Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w, const Numbers *scale = nullptr);
 
   int64_t out() const { return out_; } // channels
+  int64_t whole() const { return wout_; } // channels of a wide pixel
   int64_t oh() const { return oh_; }
   int64_t ow() const { return ow_; }
   int64_t pixels() const { return oh_ * ow_; }
@@ -94,8 +95,9 @@ public:
     int64_t period;
   };
 
-  // Computes the output y (oh,ow,out) of a sample. With sums, adds its pixels to them.
-  void forward(const Input &in, Scratch &s, T *y, Moving<T> *sums = nullptr) const;
+  // Computes the output y (oh,ow,out) of a sample, whose pixels are `col` elements apart: out() or, which is faster, whole().
+  // With sums, for which they are out() apart, adds its pixels to them.
+  void forward(const Input &in, Scratch &s, T *y, int64_t col, Moving<T> *sums = nullptr) const;
   // Adds the output of a sample to y (oh,ow,out), whose pixels are `col` elements apart, or sets y to `begin` (out elements) plus the
   // output if that is not NULL. The output of a pooling is multiplied by scale (wide(out) elements) before.
   void add(const Input &in, Scratch &s, T *y, int64_t col, const T *scale, const T *begin) const;

@@ -226,9 +226,10 @@ func TestRoute(t *testing.T) { eachKind(t, "route", route[float32], route[float6
 
 func route[T float](a *arena[T]) {
 	v := a.window(3, a.put)
-	back, g := a.put(v.plane), a.grid(v.rows, v.cols, v.w, a.put)
+	back, g, most := a.put(v.plane), a.grid(v.rows, v.cols, v.w, a.put), a.grid(v.rows, v.cols, v.w, a.put)
+	v.each(func(y, x, i int64) { a.memory[most.pixel(y, x)+i] = T(a.largest(v, v.in.pixel(y, x)+i)) })
 	a.arguments(0, v.w, v.rows, v.cols)
-	a.grids(v.in)
+	a.grids(v.in, most)
 	a.arguments(back)
 	a.grids(g)
 	a.offsets(v, 0)
