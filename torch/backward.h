@@ -48,7 +48,7 @@ public:
   }
 
 private:
-  using Forward<T>::p, Forward<T>::pass, Forward<T>::state, Forward<T>::branches;
+  using Forward<T>::p, Forward<T>::pass, Forward<T>::state, Forward<T>::norms, Forward<T>::branches;
   using Forward<T>::like, Forward<T>::sample, Forward<T>::flat, Forward<T>::copy, Forward<T>::apart;
   using Forward<T>::factor, Forward<T>::masked, Forward<T>::mask, Forward<T>::numbers, Forward<T>::value, Forward<T>::end;
   using Forward<T>::rounds, Forward<T>::ensure, Forward<T>::ensure_branch, Forward<T>::reading;
@@ -177,6 +177,9 @@ private:
       times(products, end(part.term).inverse);
       gamma = numbers(last->gamma, c, 1);
       beta = numbers(last->beta, c, 0);
+    } else if (!last && !norms[term.from].scale.empty()) {
+      gamma = norms[term.from].scale;
+      beta = norms[term.from].shift;
     }
     if (wants(term.scale)) {
       double w = 0;
@@ -301,10 +304,12 @@ private:
     const std::vector<T> sa = table<T>(s.a, each), sb = table<T>(s.b, each), sc = table<T>(s.c, each);
     Tensor &dx = gradient[p.branches[index].from];
     const bool add_dx = started(dx, x);
+    std::vector<T> scale, shift;
+    const Load load = reading(index, 0, x.size(1), scale, shift);
     parallel(samples, [&](Turns &turns) {
       typename Kernel<T>::Scratch scratch(k);
       for (int64_t n; turns.take(n);) {
-        k.backward({sample(x, n), Load::copy, nullptr, nullptr, apart(p.branches[index].from)}, {sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), each},
+        k.backward({sample(x, n), load, scale.data(), shift.data(), apart(p.branches[index].from)}, {sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), each},
                    scratch, sample(dx, n), add_dx, nullptr, false);
       }
     });

@@ -155,7 +155,7 @@ inline Moments moments(const Numbers &means, const Numbers &squares, int64_t c, 
   return m;
 }
 
-// y = scale x + shift
+// y = scale x + shift; y = x if scale is empty
 struct Affine {
   Numbers scale, shift;
 };

@@ -19,6 +19,7 @@ template <class T> struct Kept {
     Tensor gradient; // for a pooling: the gradient summed over its terms; by batch statistics, that of the normalised output
   };
   std::vector<Tensor> state; // inputs, and the other states unless they are computed again; those in the result share its memory
+  std::vector<Affine> norm;  // by state: what those who read it compute first, because the norm of its one term is not applied
   std::vector<Branch> branches;
   std::vector<Moments> shared; // by term: the running statistics of the norm after a pooling, whose branch terms may share
 };
@@ -64,9 +65,10 @@ template <class T> class Forward : protected Values<T> {
 public:
   using Branch = typename Kept<T>::Branch;
 
-  Forward(const Pass &pass, Kept<T> &kept) : Values<T>(pass), state(kept.state), branches(kept.branches), shared(kept.shared) {
+  Forward(const Pass &pass, Kept<T> &kept) : Values<T>(pass), state(kept.state), norms(kept.norm), branches(kept.branches), shared(kept.shared) {
     if (!branches.empty())
       return;
+    norms.resize(p.states);
     make_kernels();
     shared.resize(p.terms.size());
     for (size_t t = 0; t < p.terms.size() && pass.norm == running_statistics; ++t)
@@ -110,6 +112,7 @@ protected:
   using Values<T>::p, Values<T>::pass, Values<T>::sample, Values<T>::factor, Values<T>::masked, Values<T>::mask, Values<T>::numbers,
       Values<T>::running, Values<T>::norm;
   std::vector<Tensor> &state;
+  std::vector<Affine> &norms;
   std::vector<Branch> &branches;
   std::vector<Moments> &shared;
 
@@ -178,15 +181,15 @@ protected:
     }
   }
 
-  // Returns how round r of a branch reads its input, and sets scale and shift for norm_relu.
+  // Returns how round r of a branch reads its input, and sets scale and shift where there is a norm.
   Load reading(int index, size_t r, int64_t c, std::vector<T> &scale, std::vector<T> &shift) const {
-    const Round &round = rounds(index)[r];
-    if (r == 0 || rounds(index)[r - 1].mean < 0)
-      return round.relu ? Load::relu : Load::copy;
-    const Affine a = norm(rounds(index)[r - 1], branches[index].moments[r - 1], c);
+    const std::vector<Round> &of = rounds(index);
+    const Affine a = r == 0 ? norms[p.branches[index].from] : of[r - 1].mean < 0 ? Affine{} : norm(of[r - 1], branches[index].moments[r - 1], c);
+    if (a.scale.empty())
+      return of[r].relu ? Load::relu : Load::copy;
     scale = widened<T>(a.scale);
     shift = widened<T>(a.shift);
-    return Load::norm_relu;
+    return of[r].relu ? Load::norm_relu : Load::norm;
   }
 
 private:
@@ -253,11 +256,21 @@ private:
   Affine output(int t) const {
     const Term &term = p.terms[t];
     const int64_t c = value(t).size(1);
-    Affine a = term.branch < 0 ? Affine{Numbers(c, 1), Numbers(c, 0)} : norm(term.rounds.back(), end(t), c);
+    Affine a = term.branch < 0 ? norms[term.from] : norm(term.rounds.back(), end(t), c);
+    if (a.scale.empty())
+      a = {Numbers(c, 1), Numbers(c, 0)};
     const Numbers w(c, factor(term));
     times(a.scale, w);
     times(a.shift, w);
     return a;
+  }
+
+  // Whether the norm of state i is left to those who read it: one term of convolutions leads to it, and few read it.
+  bool deferred(int i) const {
+    const Term &t = p.terms[p.into[i][0]];
+    const auto readers = std::count_if(p.terms.begin(), p.terms.end(), [&](const Term &r) { return r.from == i; });
+    return p.into[i].size() == 1 && t.branch >= 0 && !p.branches[t.branch].pool && t.rounds.back().mean >= 0 && t.scale < 0 && !masked(t) && readers <= 6 &&
+           std::find(p.out.begin(), p.out.end(), i) == p.out.end();
   }
 
   // Computes state i, the sum of its terms.
@@ -265,6 +278,11 @@ private:
     const auto &terms = p.into[i];
     if (terms.empty())
       return; // a state without terms, which nothing reads
+    if (deferred(i)) {
+      state[i] = value(terms[0]);
+      norms[i] = output(terms[0]);
+      return;
+    }
     const Tensor sum = memory(i, value(terms[0]));
     const int64_t c = sum.size(1), pixels = flat(sum) / c, each = period<T>(c);
     const int64_t apart = sum.stride(3), block = std::max<int64_t>(1, 4096 / c); // pixels that are computed at once

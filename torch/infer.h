@@ -129,7 +129,7 @@ private:
       const Round &round = t.rounds[r];
       const bool normed = r > 0 && t.rounds[r - 1].mean >= 0;
       const Affine before = normed ? norm(t.rounds[r - 1], running(t.rounds[r - 1]), round.in) : Affine{};
-      s.load.push_back(normed ? Load::norm_relu : round.relu ? Load::relu : Load::copy);
+      s.load.push_back(round.relu ? normed ? Load::norm_relu : Load::relu : normed ? Load::norm : Load::copy);
       s.scale.push_back(widened<T>(before.scale));
       s.shift.push_back(widened<T>(before.shift));
       const bool whole = r + 1 < t.rounds.size();

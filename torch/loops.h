@@ -24,8 +24,8 @@ template <class T> struct Grid {
   int64_t row, col;
 };
 
-// How a loop reads x: x, max(x, 0), or max(scale x + shift, 0).
-enum class Load { copy, relu, norm_relu };
+// How a loop reads x: x, max(x, 0), max(scale x + shift, 0), or scale x + shift.
+enum class Load { copy, relu, norm_relu, norm };
 // How a loop writes v: set or add v, without a mask or only where Load::relu or Load::norm_relu of x is
 // above 0, the gradient of a ReLU.
 enum class Store { copy, add, mask, add_mask, norm_mask, add_norm_mask };

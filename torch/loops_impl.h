@@ -42,9 +42,9 @@ template <class T, int N = L<T>, class F> INLINE void spans(int64_t i, int64_t n
 template <class X> INLINE X positive(X v) { return v < X{} ? X{} : v; }
 
 template <Load kind, class X> INLINE X load(X x, X scale, X shift) {
-  if (kind == Load::norm_relu)
+  if (kind == Load::norm_relu || kind == Load::norm)
     x = scale * x + shift;
-  return kind == Load::copy ? x : positive(x);
+  return kind == Load::copy || kind == Load::norm ? x : positive(x);
 }
 
 // Sets p[from..n) to 0.
@@ -53,7 +53,7 @@ template <class T> INLINE void zeros(T *p, int64_t from, int64_t n) {
 }
 
 template <class T, Load kind> INLINE void widen_(int64_t c, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
-  constexpr bool norm = kind == Load::norm_relu;
+  constexpr bool norm = kind == Load::norm_relu || kind == Load::norm;
   for (int64_t y = 0; y < rows; ++y)
     for (int64_t x = 0; x < cols; ++x) {
       const T *p = in.at + y * in.row + x * in.col;
@@ -74,6 +74,8 @@ template <class T> void widen(Load kind, int64_t c, int64_t w, int64_t rows, int
     return widen_<T, Load::relu>(c, w, rows, cols, in, scale, shift, out);
   case Load::norm_relu:
     return widen_<T, Load::norm_relu>(c, w, rows, cols, in, scale, shift, out);
+  case Load::norm:
+    return widen_<T, Load::norm>(c, w, rows, cols, in, scale, shift, out);
   }
 }
 
@@ -114,6 +116,55 @@ template <class T> void narrow(Store kind, int64_t c, int64_t rows, int64_t cols
   }
 }
 
+// Moves a pointer. The compiler sees a new pointer, and does not keep all distances from the first, which would not fit into the registers.
+#define MOVE(p, by) \
+  p += (by);        \
+  asm("" : "+r"(p))
+
+// Returns by how many pixels the KxK taps of a window are apart, if they are 1 or 2 apart and adjacent outputs have adjacent windows;
+// otherwise 0. w is the number of channels.
+INLINE int64_t spacing(int k, int taps, const int64_t *offset, int64_t w, int64_t col) {
+  if (taps != k * k || col != w)
+    return 0;
+  for (int t = 0; t < taps; ++t)
+    if (offset[t] != offset[t - t % k] + t % k * (offset[1] - offset[0]))
+      return 0;
+  return offset[1] - offset[0] == w ? 1 : offset[1] - offset[0] == 2 * w ? 2 : 0;
+}
+
+// Computes B adjacent output pixels of correlate for KxK taps, D pixels apart, so that each loaded pixel is used for all taps of a row.
+template <class T, int K, int D, int B> INLINE void near(const int64_t *offset, const T *weight, int64_t w, const T *in, T *out, int64_t out_col) {
+  V<T> a[B] = {};
+  for (int r = 0; r < K; ++r) {
+    const T *p = in + offset[r * K];
+    V<T> v[K];
+    UNROLL for (int t = 0; t < K; ++t) {
+      v[t] = at(weight);
+      MOVE(weight, w);
+    }
+    UNROLL for (int x = 0; x < B + (K - 1) * D; ++x) {
+      const V<T> u = at(p);
+      MOVE(p, w);
+      UNROLL for (int t = 0; t < K; ++t)
+        if (x >= t * D && x - t * D < B)
+          a[x - t * D] += v[t] * u;
+    }
+  }
+  UNROLL for (int b = 0; b < B; ++b) {
+    at(out) = a[b];
+    MOVE(out, out_col);
+  }
+}
+// Computes as many pixels of a row of correlate as near can, and returns how many.
+template <class T, int K, int D> INLINE int64_t nears(const int64_t *offset, const T *weight, int64_t w, const T *in, int64_t cols, T *out, int64_t out_col) {
+  int64_t x = 0;
+  for (; x + 8 <= cols; x += 8)
+    near<T, K, D, 8>(offset, weight, w, in + x * w, out + x * out_col, out_col);
+  for (; x + 4 <= cols; x += 4)
+    near<T, K, D, 4>(offset, weight, w, in + x * w, out + x * out_col, out_col);
+  return x;
+}
+
 // Computes B adjacent output pixels of correlate, so that each loaded weight is used B times.
 template <class T, int B> INLINE void block(int taps, const int64_t *offset, const T *weight, int64_t w, const T *in, int64_t in_col, T *out, int64_t out_col) {
   V<T> a[B] = {};
@@ -122,18 +173,26 @@ template <class T, int B> INLINE void block(int taps, const int64_t *offset, con
     const V<T> v = at(weight + t * w);
     UNROLL for (int b = 0; b < B; ++b) {
       a[b] += v * at(p);
-      p += in_col;
-      asm("" : "+r"(p)); // one pointer that moves, instead of B distances, which would not fit into the registers
+      MOVE(p, in_col);
     }
   }
   UNROLL for (int b = 0; b < B; ++b) at(out + b * out_col) = a[b];
 }
 template <class T> void correlate(int taps, const int64_t *offset, const T *weight, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<T> out) {
+  const int64_t three = spacing(3, taps, offset, w, in.col), five = spacing(5, taps, offset, w, in.col);
   for (int64_t y = 0; y < rows; ++y)
     for (int64_t i = 0; i < w; i += L<T>) { // row by row, so that what a window reads of a row is in the first cache for the next
       const T *p = in.at + y * in.row + i;
       T *o = out.at + y * out.row + i;
       int64_t x = 0;
+      if (three == 1)
+        x = nears<T, 3, 1>(offset, weight + i, w, p, cols, o, out.col);
+      else if (three == 2)
+        x = nears<T, 3, 2>(offset, weight + i, w, p, cols, o, out.col);
+      else if (five == 1)
+        x = nears<T, 5, 1>(offset, weight + i, w, p, cols, o, out.col);
+      else if (five == 2)
+        x = nears<T, 5, 2>(offset, weight + i, w, p, cols, o, out.col);
       for (; x + 8 <= cols; x += 8)
         block<T, 8>(taps, offset, weight + i, w, p + x * in.col, in.col, o + x * out.col, out.col);
       for (; x + 4 <= cols; x += 4)
@@ -145,20 +204,66 @@ template <class T> void correlate(int taps, const int64_t *offset, const T *weig
     }
 }
 
-// Computes contract for B taps, as many as fit into the registers.
-template <class T, int B> INLINE void contract_(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
+// Adds to sum for B taps, as many as fit into the registers, what the pixels [x, cols) of a row add.
+template <class T, int B> INLINE void add_taps(const int64_t *offset, int64_t w, int64_t x, int64_t cols, const T *in, int64_t in_col, const T *run, int64_t run_col, T *sum) {
+  if (x == cols)
+    return;
+  V<T> a[B] = {};
+  for (; x < cols; ++x) {
+    const T *p = in + x * in_col;
+    const V<T> g = at(run + x * run_col);
+    UNROLL for (int b = 0; b < B; ++b) a[b] += g * at(p + offset[b]);
+  }
+  UNROLL for (int b = 0; b < B; ++b) at(sum + b * w) += a[b];
+}
+// Does the same for R rows of KxK taps, D pixels apart, and for the first pixels of a row, four at a time, so that each loaded pixel is
+// used for all taps of a row. Returns for how many pixels.
+template <class T, int K, int D, int R> INLINE int64_t add_rows(const int64_t *offset, int64_t w, int64_t cols, const T *in, const T *run, int64_t run_col, T *sum) {
+  V<T> a[R][K] = {};
+  int64_t x = 0;
+  for (; x + 4 <= cols; x += 4) {
+    V<T> g[4];
+    UNROLL for (int b = 0; b < 4; ++b) g[b] = at(run + (x + b) * run_col);
+    const T *p[R];
+    UNROLL for (int r = 0; r < R; ++r) p[r] = in + x * w + offset[r * K];
+    UNROLL for (int c = 0; c < 4 + (K - 1) * D; ++c)
+      UNROLL for (int r = 0; r < R; ++r) {
+        const V<T> u = at(p[r]);
+        MOVE(p[r], w);
+        UNROLL for (int t = 0; t < K; ++t)
+          if (c >= t * D && c - t * D < 4)
+            a[r][t] += g[c - t * D] * u;
+      }
+  }
+  UNROLL for (int r = 0; r < R; ++r) UNROLL for (int t = 0; t < K; ++t) at(sum + (r * K + t) * w) += a[r][t];
+  return x;
+}
+// Computes contract for B taps; with K and D, for B / K rows of KxK taps, D pixels apart.
+template <class T, int B, int K = 0, int D = 0> INLINE void contract_(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
   for (int64_t y = 0; y < rows; ++y)
     for (int64_t i = 0; i < w; i += L<T>) {
-      V<T> a[B] = {};
-      for (int64_t x = 0; x < cols; ++x) {
-        const T *p = in.at + y * in.row + x * in.col + i;
-        const V<T> g = at(run.at + y * run.row + x * run.col + i);
-        UNROLL for (int b = 0; b < B; ++b) a[b] += g * at(p + offset[b]);
-      }
-      UNROLL for (int b = 0; b < B; ++b) at(sum + b * w + i) += a[b];
+      const T *p = in.at + y * in.row + i, *g = run.at + y * run.row + i;
+      int64_t x = 0;
+      if constexpr (K > 0)
+        x = add_rows<T, K, D, B / K>(offset, w, cols, p, g, run.col, sum + i);
+      add_taps<T, B>(offset, w, x, cols, p, in.col, g, run.col, sum + i);
     }
 }
+template <class T, int D> INLINE void five_rows(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
+  contract_<T, 10, 5, D>(offset, w, rows, cols, in, run, sum);
+  contract_<T, 10, 5, D>(offset + 10, w, rows, cols, in, run, sum + 10 * w);
+  contract_<T, 5, 5, D>(offset + 20, w, rows, cols, in, run, sum + 20 * w);
+}
 template <class T> void contract(int taps, const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
+  const int64_t three = spacing(3, taps, offset, w, in.col), five = spacing(5, taps, offset, w, in.col);
+  if (three == 1)
+    return contract_<T, 9, 3, 1>(offset, w, rows, cols, in, run, sum);
+  if (three == 2)
+    return contract_<T, 9, 3, 2>(offset, w, rows, cols, in, run, sum);
+  if (five == 1)
+    return five_rows<T, 1>(offset, w, rows, cols, in, run, sum);
+  if (five == 2)
+    return five_rows<T, 2>(offset, w, rows, cols, in, run, sum);
   int t = 0;
   for (; REGISTERS >= 32 && t + 25 <= taps; t += 25)
     contract_<T, 25>(offset + t, w, rows, cols, in, run, sum + t * w);

@@ -81,7 +81,7 @@ public:
   // Sets what surrounds the input of a forward pass in scratch memory.
   void surround(Scratch &s) const;
 
-  // The input of a sample and how it is read: copy, relu, or norm_relu with wide coefficients.
+  // The input of a sample and how it is read; scale and shift are wide.
   struct Input {
     const T *x; // (H,W,C)
     Load load;

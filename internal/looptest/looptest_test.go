@@ -61,7 +61,7 @@ func (a *arena[T]) norm(x T, scale, shift, i int64) result {
 func TestWiden(t *testing.T) { eachKind(t, "widen", widen[float32], widen[float64]) }
 
 func widen[T float](a *arena[T]) {
-	load, c := a.size("load", 0, 2), a.size("c", 1, 40)
+	load, c := a.size("load", 0, 3), a.size("c", 1, 40)
 	rows, cols, w := a.size("rows", 1, 4), a.size("cols", 1, 5), a.wide(c)
 	in, scale, shift := a.grid(rows, cols, c, a.put), a.put(w), a.put(w)
 	out := a.grid(rows, cols, w, a.put)
@@ -76,10 +76,10 @@ func widen[T float](a *arena[T]) {
 				if i < c {
 					p := in.pixel(y, x) + i
 					v = result{value: a.at(p)}
-					if load == 2 {
+					if load >= 2 {
 						v = a.norm(a.memory[p], scale, shift, i)
 					}
-					if load > 0 && v.value < 0 {
+					if (load == 1 || load == 2) && v.value < 0 {
 						v.value = 0
 					}
 				}
