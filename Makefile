@@ -21,7 +21,7 @@ wheel: ## a Python wheel of hdas for each supported PyTorch, in dist/ (VERSIONS=
 device-kit: ## the program, its tests and checks beside PyTorch for a machine with a GPU, one archive in dist/ (VERSION=2.11.0; LIBTORCH=python|DIR)
 	python3 scripts/kit.py $(VERSION)
 
-setup: ## prepare libtorch (LIBTORCH=python|DIR|VERSION, CUDA=0|1, HDAS_CACHE=DIR; LIBJPEG=0|1)
+setup: ## prepare libtorch (LIBTORCH=python|DIR|VERSION, CUDA=0|1, HDAS_CACHE=DIR; LIBJPEG=0|1|static)
 	@scripts/setup.sh
 
 env: ## print the cgo flags, for eval "$(make -s env)"

@@ -72,7 +72,7 @@ func shelf(n int) *fileset {
 func BenchmarkPipeline(b *testing.B) {
 	for _, p := range pipelines {
 		b.Run(p.name, func(b *testing.B) {
-			var d Dataset = shelf(128)
+			var d Dataset = shelf(512)
 			if !p.files {
 				d = tiles(b, 6400)
 			}

@@ -81,7 +81,7 @@ def torchvision(cores):
     rates = {}
     for name, n, batch, image, steps in [
         ("cifar", 6400, 128, tile, cifar + to_values), ("cifar-autoaugment", 6400, 128, tile, cifar + [T.AutoAugment(T.AutoAugmentPolicy.CIFAR10)] + to_values),
-        ("imagenet", 128, 32, photo, imagenet + norm), ("imagenet-jitter", 128, 32, photo, imagenet + [T.ColorJitter(0.4, 0.4, 0.4, 0.2)] + norm),
+        ("imagenet", 512, 32, photo, imagenet + norm), ("imagenet-jitter", 512, 32, photo, imagenet + [T.ColorJitter(0.4, 0.4, 0.4, 0.2)] + norm),
     ]:
         workers = 0 if cores == 1 else cores
         loader = torch.utils.data.DataLoader(Data(n, image, T.Compose(steps)), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0)

@@ -68,6 +68,7 @@ def fill(root, torch, name):
         shutil.copy(str(setup.HERE / "kit" / file), str(root / file))
     shutil.copy(str(ROOT / "docs" / "gpu.md"), str(root / "README.md"))
     shutil.copy(str(ROOT / "LICENSE"), str(root / "LICENSE"))
+    shutil.copy(str(portable.NOTICE), str(root / "NOTICE"))
     about = {"torch": torch, "version": name, "tests": {part: folders.split() for part, (folders, _) in TESTS.items()},
              "minutes": {part: minutes for part, (_, minutes) in TESTS.items()}}
     (root / "kit.json").write_text(json.dumps(about, indent=1) + "\n")

@@ -1,4 +1,5 @@
-"""Builds programs that use the libtorch of a PyTorch that is installed elsewhere."""
+"""Builds programs that use the libtorch of a PyTorch that is installed elsewhere. libjpeg-turbo, which may be missing there, is a part of
+them; with LIBJPEG=0 they decode JPEG in Go."""
 import os
 import re
 import subprocess
@@ -6,11 +7,12 @@ import subprocess
 import setup
 
 ROOT = setup.HERE.parent
+NOTICE = setup.HERE / "libjpeg" / "NOTICE"  # of what is linked into the programs
 
 
 def environment(libtorch):
     """Returns the environment of a build for a version of libtorch, and the folder of its libraries."""
-    os.environ.update(LIBTORCH=libtorch, CUDA="", LIBJPEG="0")
+    os.environ.update(LIBTORCH=libtorch, CUDA="", LIBJPEG="0" if os.environ.get("LIBJPEG") == "0" else "static")
     env = dict(os.environ, **setup.environment()[0])
     return env, re.search(r"-Wl,-rpath,(\S+)", env["CGO_LDFLAGS"]).group(1)
 

@@ -10,7 +10,10 @@ LIBTORCH=DIR     use this libtorch (the folder with include/ and lib/; of a PyTo
 LIBTORCH=2.11.0  prepare this version; default: the newest supported one that runs here
 CUDA=0|1         prepare a libtorch without or with CUDA; default: with CUDA if nvidia-smi finds a GPU. A program
                  that is built with CUDA=0 uses no GPU
-LIBJPEG=0|1      without or with libjpeg-turbo; default: with it if the compiler finds it
+LIBJPEG=0        decode JPEG in Go, several times slower than libjpeg-turbo
+LIBJPEG=1        decode it with libjpeg-turbo: the installed one or, if the compiler finds none, a static one that is downloaded
+                 (0.3 MB); default: the same, but in Go if neither is there
+LIBJPEG=static   take the downloaded one, for a program that moves to other machines
 HDAS_CACHE=DIR   the folder for libtorch; default: hdas in $XDG_CACHE_HOME or ~/.cache
 
 The supported versions are listed in torch/versions/versions.txt.
@@ -28,6 +31,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 LAYOUT = 2  # version of the prepared folder's layout; folders of another version are prepared again
 HERE = pathlib.Path(__file__).resolve().parent
@@ -191,12 +195,17 @@ def check_compiler(cxx, version):
                  {17: 8, 20: 11}[version.standard], ", or an older libtorch with LIBTORCH=%s" % older[-1].number if older else ""))
 
 
-def check_pip():
+# What else helps if a Python package cannot be fetched.
+INSTEAD = {"libtorch": "name an existing libtorch with LIBTORCH",
+           "libjpeg-turbo": "install libjpeg-turbo (Debian, Ubuntu: apt-get install libjpeg-dev), or set LIBJPEG=0"}
+
+
+def check_pip(what):
     import importlib.metadata
     import importlib.util
     if not importlib.util.find_spec("pip"):
-        fail("%s has no pip, and libtorch comes as a Python package" % sys.executable,
-             "Install pip (Debian, Ubuntu: apt-get install python3-pip), or name an existing libtorch with LIBTORCH.")
+        fail("%s has no pip, and %s comes as a Python package" % (sys.executable, what),
+             "Install pip (Debian, Ubuntu: apt-get install python3-pip), or %s." % INSTEAD[what])
     try:
         version = importlib.metadata.version("pip")
     except importlib.metadata.PackageNotFoundError:
@@ -221,7 +230,7 @@ def check_space(home, kind, wheels):
 
 
 class Wheel:
-    """A line of libtorch/*.txt: NAME==VERSION --hash=sha256:HASH  # SIZE bytes, KEPT kept."""
+    """A line of libtorch/*.txt or libjpeg/wheel.txt: NAME==VERSION --hash=sha256:HASH  # SIZE bytes, KEPT kept."""
 
     def __init__(self, line):
         m = re.match(r"((\S+)==(\S+) --hash=sha256:([0-9a-f]{64}))  # (\d+) bytes, (\d+) kept$", line)
@@ -231,17 +240,16 @@ class Wheel:
         self.size, self.kept = int(m.group(5)), int(m.group(6))
 
 
-def wheels_of(version, kind):
-    lines = wheels_file(version, kind).read_text().splitlines()
-    return [Wheel(line) for line in lines if line and not line.startswith("#")]
+def wheels_of(file):
+    return [Wheel(line) for line in file.read_text().splitlines() if line and not line.startswith("#")]
 
 
-def download(wheel, folder):
+def download(wheel, folder, what="libtorch", python="3.11", options=()):
     """Downloads one wheel with pip, which verifies the hash and uses the user's proxy and mirror."""
     (folder / "list.txt").write_text(wheel.requirement + "\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--implementation", "cp",
-               "--python-version", "3.11", "--abi", "cp311"] + PLATFORMS + ["--require-hashes", "--disable-pip-version-check",
-               "-r", str(folder / "list.txt"), "-d", str(folder)]
+               "--python-version", python, "--abi", "cp" + python.replace(".", "")] + PLATFORMS + ["--require-hashes", "--disable-pip-version-check",
+               "-r", str(folder / "list.txt"), "-d", str(folder)] + list(options)
     if not sys.stderr.isatty():
         command.append("--quiet")
     # pip writes its temporary files to the disk whose space was checked; /tmp may be on another one.
@@ -259,13 +267,16 @@ def download(wheel, folder):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if p.returncode == 0 or b"DO NOT MATCH THE HASHES" in words:
         fail("what pip downloaded for %s %s is not the file that is pinned" % (wheel.name, wheel.version),
-             "Run again. If it stays so, a proxy or mirror serves another file: see PIP_INDEX_URL and HTTPS_PROXY, or name an existing libtorch with LIBTORCH.")
+             "Run again. If it stays so, a proxy or mirror serves another file: see PIP_INDEX_URL and HTTPS_PROXY, or %s." % INSTEAD[what])
     fail("pip could not download %s %s; its own words are above" % (wheel.name, wheel.version),
-         "Check the network and pip's settings (a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run again, or name an existing libtorch with LIBTORCH.")
+         "Check the network and pip's settings (a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run again, or %s." % INSTEAD[what])
 
 
 def target(name, kind):
     """Returns the path for a file of a wheel, None if it is not needed for compiling, linking or running and is no licence."""
+    if kind == "libjpeg":
+        found = re.search(r"/libjpeg/install/((include|lib)/[^/]+)$", name)
+        return found and found.group(1)
     licence = re.match(r"([^/]+)-[^/]+\.dist-info/(?:.*/)?((?:LICENSE|License|NOTICE)[^/]*)$", name)
     if licence:
         package = re.sub(r"^nvidia_(.*?)(_cu\d+)?$", r"nvidia/\1", licence.group(1))
@@ -400,7 +411,7 @@ def prepare(version, kind, cxx):
     if complete(folder, version, kind):
         return folder
     check_compiler(cxx, version)
-    check_pip()
+    check_pip("libtorch")
     with locked(home):
         if complete(folder, version, kind):
             return folder
@@ -431,7 +442,7 @@ def fetch(home, work, version, kind):
     """Downloads and unpacks the wheels one by one. After an interruption it continues with the first wheel that is not finished."""
     done = work / "done"
     done.mkdir(parents=True, exist_ok=True)
-    wheels = wheels_of(version, kind)
+    wheels = wheels_of(wheels_file(version, kind))
     left = [w for w in wheels if not (done / w.hash).exists()]
     for rest in work.glob("wheel-*"):
         shutil.rmtree(str(rest), ignore_errors=True)
@@ -549,22 +560,73 @@ JPEG = b"""#include <stdio.h>
 #ifndef LIBJPEG_TURBO_VERSION
 #error not libjpeg-turbo
 #endif
-int main(void) { struct jpeg_decompress_struct d; jpeg_crop_scanline(&d, 0, 0); return 0; }
+int main(void) { struct jpeg_decompress_struct d; jpeg_create_decompress(&d); jpeg_crop_scanline(&d, 0, 0); return 0; }
 """
+RETRY = 24 * 3600  # seconds after which a download of libjpeg-turbo that failed is tried again
 
 
 def libjpeg(cc):
-    """Reports whether JPEG is decoded by libjpeg-turbo. Otherwise it is decoded in Go, several times slower."""
+    """Returns which libjpeg-turbo decodes JPEG ("installed", "static", or "" for none: JPEG is decoded in Go), the variables with which
+    the compiler finds it, and what to say of it."""
     asked = os.environ.get("LIBJPEG", "")
-    if asked not in ("", "0", "1"):
-        fail("LIBJPEG=%s is neither 0 nor 1" % asked, "Set LIBJPEG=0 to decode JPEG in Go, 1 to insist on libjpeg-turbo, or leave it out.")
-    if asked == "0":
-        return False
-    p = subprocess.run(shlex.split(cc) + ["-x", "c", "-", "-ljpeg", "-o", os.devnull], input=JPEG, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    if p.returncode and asked == "1":
-        fail("libjpeg-turbo is not installed: %s" % p.stderr.decode(errors="replace").strip()[:300],
-             "Install it (Debian, Ubuntu: apt-get install libjpeg-dev), or leave LIBJPEG out.")
-    return p.returncode == 0
+    if asked not in ("", "0", "1", "static"):
+        fail("LIBJPEG=%s is none of 0, 1 and static" % asked, "Set LIBJPEG=0 to decode JPEG in Go, 1 to insist on libjpeg-turbo, static for one "
+             "that becomes a part of the program, or leave it out.")
+    wheel, = wheels_of(HERE / "libjpeg" / "wheel.txt")
+    folder, failed = cache() / ("libjpeg-turbo-" + wheel.version), cache() / ("libjpeg-turbo-%s.failed" % wheel.version)
+    if asked in ("", "1") and not unlinked(cc, "-ljpeg", search_paths(folder, found=False)):
+        return "installed", {}, "by libjpeg-turbo"
+    recently = failed.exists() and time.time() - failed.stat().st_mtime < RETRY
+    if asked == "0" or not asked and recently and not folder.exists():
+        return "", {}, "in Go"
+    paths = search_paths(folder, found=True)
+    try:
+        fetch_libjpeg(wheel, folder)
+        words = unlinked(cc, "-l:libjpeg.a", paths)
+        if words:
+            fail("a program with %s cannot be linked: %s" % (folder / "lib" / "libjpeg.a", words), "Remove that folder and run again, or set LIBJPEG=0.")
+    except SystemExit:  # of fail
+        if asked:
+            raise
+        say("libjpeg-turbo is neither installed nor downloaded, so JPEG is decoded in Go, at a quarter of the speed; LIBJPEG=1 tries again and says why")
+        with contextlib.suppress(OSError):
+            failed.touch()
+        return "", {}, "in Go"
+    return "static", paths, "by libjpeg-turbo in %s" % folder
+
+
+def search_paths(folder, found):
+    """Returns the compiler's variables so that it finds the libjpeg-turbo in a folder, or does not. Unlike flags, they are not part of
+    what Go's build cache compares: gotch and package torch, which take minutes to compile, stay what they are."""
+    variables = {}
+    for name, sub in ("C_INCLUDE_PATH", "include"), ("LIBRARY_PATH", "lib"):
+        others = [p for p in os.environ.get(name, "").split(":") if p and p != str(folder / sub)]
+        variables[name] = ":".join([str(folder / sub)] * found + others)
+    return variables
+
+
+def unlinked(cc, flag, paths):
+    """Returns "" if a program with libjpeg-turbo can be linked, else what the compiler says."""
+    p = subprocess.run(shlex.split(cc) + ["-x", "c", "-", flag, "-o", os.devnull], input=JPEG, env=dict(os.environ, **paths),
+                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return p.stderr.decode(errors="replace").strip()[:300] or "it fails" if p.returncode else ""
+
+
+def fetch_libjpeg(wheel, folder):
+    """Downloads and unpacks the static libjpeg-turbo. It is renamed when it is complete."""
+    if folder.exists():
+        return
+    check_pip("libjpeg-turbo")
+    with locked(folder.parent), tempfile.TemporaryDirectory(prefix=".libjpeg-", dir=str(folder.parent)) as part:
+        part = pathlib.Path(part)
+        if folder.exists():
+            return
+        say("libjpeg-turbo: %s %s, %.1f MB" % (wheel.name, wheel.version, wheel.size / 1e6))
+        try:
+            unpack(download(wheel, part, "libjpeg-turbo", "3.12", ["--retries", "1"]), part / "tree", "libjpeg")
+            (part / "tree").rename(folder)
+        except OSError as e:
+            fail("libjpeg-turbo could not be unpacked into %s: %s" % (folder.parent, e.strerror or e), "Free some space, or name another folder with HDAS_CACHE.")
 
 
 def goflags(flags, **wanted):
@@ -587,7 +649,7 @@ def environment():
     linked into every test binary that uses cgo at all."""
     check_machine()
     go = check_go()
-    jpeg = libjpeg(go["CC"] or "gcc")
+    jpeg, paths, by = libjpeg(go["CC"] or "gcc")
     asked, cxx = os.environ.get("LIBTORCH"), compiler(go["CXX"] or "g++")
     if asked and asked not in [v.number for v in supported()]:
         torch, empty, kind, version = own(installed() if asked == "python" else asked)
@@ -604,8 +666,9 @@ def environment():
         env["CXX"] = str(generated(empty, "cxx20.sh", CXX20 % cxx))
     elif cxx != (go["CXX"] or "g++"):
         env["CXX"] = cxx
-    env["GOFLAGS"] = goflags(go["GOFLAGS"], nocuda=os.environ.get("CUDA") == "0", libjpeg=jpeg)
-    return env, "libtorch %s for %s is ready in %s (%s)" % (version.number, kind.upper(), torch, why)
+    env.update(paths)
+    env["GOFLAGS"] = goflags(go["GOFLAGS"], nocuda=os.environ.get("CUDA") == "0", libjpeg=jpeg != "", libjpeg_static=jpeg == "static")
+    return env, "libtorch %s for %s is ready in %s (%s); JPEG is decoded %s" % (version.number, kind.upper(), torch, why, by)
 
 
 def main(args):

@@ -27,7 +27,7 @@ func newSetup(t *testing.T) *setup {
 	t.Helper()
 	root := t.TempDir()
 	s := &setup{t, filepath.Join(root, "scripts"), filepath.Join(root, "cache"), filepath.Join(root, "wheels"), fakeLibtorch(t, 0, "2.1.2")}
-	for _, name := range []string{"setup.sh", "setup.py", "gotch.h", "libtorch/2.1.2-cpu.txt", "../torch/versions/versions.txt"} {
+	for _, name := range []string{"setup.sh", "setup.py", "gotch.h", "libtorch/2.1.2-cpu.txt", "libjpeg/wheel.txt", "../torch/versions/versions.txt"} {
 		copyFile(t, name, filepath.Join(s.dir, name))
 	}
 	copyFile(t, "../go.mod", filepath.Join(root, "go.mod"))
@@ -40,25 +40,27 @@ func (s *setup) makeWheels() {
 	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
 		s.t.Skip("python3 has no pip")
 	}
-	var list strings.Builder
-	add := func(name, version, tag string, files map[string]string) {
-		file := fmt.Sprintf("%s-%s-%s-manylinux1_x86_64.whl", strings.ReplaceAll(name, "-", "_"), version, tag)
-		info := fmt.Sprintf("%s-%s.dist-info/", strings.ReplaceAll(name, "-", "_"), version)
-		files[info+"METADATA"] = fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\n", name, version)
-		files[info+"WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: " + tag + "-manylinux1_x86_64\n"
-		files[info+"LICENSE"] = "free\n"
-		data := zipped(s.t, files)
-		writeFile(s.t, filepath.Join(s.wheels, file), data)
-		fmt.Fprintf(&list, "%s==%s --hash=sha256:%x  # %d bytes, %d kept\n", name, version, sha256.Sum256(data), len(data), len(data))
-	}
 	files := map[string]string{"torch/lib/libtorch_python.so": "not needed"}
 	for _, name := range []string{"lib/libc10.so", "lib/libtorch_cpu.so", "lib/libgomp-a34b3233.so.1", versionHeader} {
 		files["torch/"+name] = readFile(s.t, filepath.Join(s.libtorch, name))
 	}
-	add("torch", "2.1.2", "cp311-cp311", files)
-	add("nvidia-cuda-runtime-cu12", "12.1.105", "py3-none", map[string]string{"nvidia/cuda_runtime/lib/libcudart.so.12": "cudart"})
-	add("nvidia-cuda-cupti-cu12", "12.1.105", "py3-none", map[string]string{"nvidia/cuda_cupti/lib/libcupti.so.12": "cupti"})
-	writeFile(s.t, filepath.Join(s.dir, "libtorch", "2.1.2-cpu.txt"), []byte("# tiny\n"+list.String()))
+	list := s.makeWheel("torch", "2.1.2", "cp311-cp311", files) +
+		s.makeWheel("nvidia-cuda-runtime-cu12", "12.1.105", "py3-none", map[string]string{"nvidia/cuda_runtime/lib/libcudart.so.12": "cudart"}) +
+		s.makeWheel("nvidia-cuda-cupti-cu12", "12.1.105", "py3-none", map[string]string{"nvidia/cuda_cupti/lib/libcupti.so.12": "cupti"})
+	writeFile(s.t, filepath.Join(s.dir, "libtorch", "2.1.2-cpu.txt"), []byte("# tiny\n"+list))
+}
+
+// makeWheel writes a wheel and returns the line that pins it.
+func (s *setup) makeWheel(name, version, tag string, files map[string]string) string {
+	s.t.Helper()
+	file := fmt.Sprintf("%s-%s-%s-manylinux1_x86_64.whl", strings.ReplaceAll(name, "-", "_"), version, tag)
+	info := fmt.Sprintf("%s-%s.dist-info/", strings.ReplaceAll(name, "-", "_"), version)
+	files[info+"METADATA"] = fmt.Sprintf("Metadata-Version: 2.1\nName: %s\nVersion: %s\n", name, version)
+	files[info+"WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: " + tag + "-manylinux1_x86_64\n"
+	files[info+"LICENSE"] = "free\n"
+	data := zipped(s.t, files)
+	writeFile(s.t, filepath.Join(s.wheels, file), data)
+	return fmt.Sprintf("%s==%s --hash=sha256:%x  # %d bytes, %d kept\n", name, version, sha256.Sum256(data), len(data), len(data))
 }
 
 // run runs the setup for the CPU, with the further variables, and returns what it printed.
@@ -295,7 +297,7 @@ func TestChoice(t *testing.T) {
 // The lists of wheels belong to supported versions, and each supported version has one for the CPU.
 func TestLists(t *testing.T) {
 	t.Parallel()
-	check := "import setup; [setup.wheels_of(v, k) for v in setup.supported() for k in ('cpu', 'cuda') if k == 'cpu' or setup.wheels_file(v, k).exists()]; " +
+	check := "import setup; [setup.wheels_of(setup.wheels_file(v, k)) for v in setup.supported() for k in ('cpu', 'cuda') if k == 'cpu' or setup.wheels_file(v, k).exists()]; " +
 		"names = {v.number for v in setup.supported()}; print([f.name for f in (setup.HERE / 'libtorch').iterdir() if f.name.rsplit('-', 1)[0] not in names])"
 	if got, err := exec.Command("python3", "-B", "-c", check).CombinedOutput(); err != nil || string(got) != "[]\n" {
 		t.Errorf("%v: %s", err, got)
@@ -383,29 +385,89 @@ func TestMissing(t *testing.T) {
 	}
 	s.fails(nil, "CGO_ENABLED=0 switches cgo off", "CGO_ENABLED=0")
 	s.fails(nil, "CUDA=2 is neither 0 nor 1", "CUDA=2")
-	s.fails(nil, "LIBJPEG=2 is neither 0 nor 1", "LIBJPEG=2")
+	s.fails(nil, "LIBJPEG=2 is none of 0, 1 and static", "LIBJPEG=2")
 	s.fails(nil, "has a space", "HDAS_CACHE=/a b")
 	s.fails(nil, "cannot be written", "HDAS_CACHE=/dev/null/hdas")
 }
 
-// libjpeg-turbo is taken where a program with it can be linked.
+// libjpeg-turbo is the installed one, or else a static one of a wheel. Without either, JPEG is decoded in Go.
 func TestLibjpeg(t *testing.T) {
+	t.Parallel()
 	s := newSetup(t)
-	compiler := func(fails int) string {
+	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
+		t.Skip("python3 has no pip")
+	}
+	// A compiler for which libjpeg-turbo is or is not installed.
+	compiler := func(answer string) string {
 		file := filepath.Join(t.TempDir(), "cc")
-		writeFile(t, file, fmt.Appendf(nil, "#!/bin/sh\ncase \"$*\" in *-ljpeg*) grep -q jpeg_crop_scanline || exit 2; echo no such library >&2; exit %d;; esac\n", fails))
+		writeFile(t, file, []byte("#!/bin/sh\ncase \"$*\" in *-ljpeg*) grep -q jpeg_crop_scanline || exit 2; "+answer+";; esac\nexec gcc \"$@\"\n"))
 		return file
 	}
-	for _, c := range []struct {
-		fails       int
-		asked, want string
-	}{{0, "", "-trimpath -tags=nocuda,libjpeg"}, {0, "1", "-trimpath -tags=nocuda,libjpeg"}, {0, "0", "-trimpath -tags=nocuda"}, {1, "", "-trimpath -tags=nocuda"}} {
-		got, _ := s.passes([]string{"run", "--", "sh", "-c", "echo $GOFLAGS"}, "LIBTORCH="+s.libtorch, "LIBJPEG="+c.asked, "CC="+compiler(c.fails))
-		if strings.TrimSpace(got) != c.want {
-			t.Errorf("%+v: GOFLAGS=%s", c, got)
+	with, without := compiler("exit 0"), compiler("exit 1")
+	show := func(cc, asked string) (stdout, stderr string) {
+		t.Helper()
+		return s.passes([]string{"run", "--", "sh", "-c", "echo $GOFLAGS $C_INCLUDE_PATH $LIBRARY_PATH"}, "LIBTORCH="+s.libtorch,
+			"LIBJPEG="+asked, "CC="+cc, "C_INCLUDE_PATH=", "LIBRARY_PATH=/mine")
+	}
+	check := func(cc, asked, want string) {
+		t.Helper()
+		if got, stderr := show(cc, asked); strings.TrimSpace(got) != want || strings.Contains(stderr, "JPEG") {
+			t.Errorf("LIBJPEG=%s: %s, want %s\n%s", asked, got, want, stderr)
 		}
 	}
-	s.fails(nil, "libjpeg-turbo is not installed: no such library", "LIBTORCH="+s.libtorch, "LIBJPEG=1", "CC="+compiler(1))
+	const libjpeg = "comma-deps-libjpeg"
+	const inGo, installed = "-trimpath -tags=nocuda /mine", "-trimpath -tags=nocuda,libjpeg /mine"
+	check(with, "", installed)
+	check(with, "1", installed)
+	check(with, "0", inGo)
+
+	// It cannot be downloaded: a line says so once, and the download is tried again only if it is asked for.
+	fails := func() {
+		t.Helper()
+		if got, stderr := show(without, ""); strings.TrimSpace(got) != inGo || !strings.Contains(stderr, "neither installed nor downloaded, so JPEG is decoded in Go") {
+			t.Errorf("no libjpeg-turbo: %s\n%s", got, stderr)
+		}
+	}
+	fails()
+	check(without, "", inGo)
+	for _, asked := range []string{"1", "static"} {
+		s.fails(nil, "could not download "+libjpeg, "LIBTORCH="+s.libtorch, "LIBJPEG="+asked, "CC="+without)
+	}
+
+	// A file that is not the pinned one is refused; the pinned one is unpacked, and then no wheel is needed.
+	object := filepath.Join(t.TempDir(), "jpeg.o")
+	archive := filepath.Join(filepath.Dir(object), "libjpeg.a")
+	compile(t, object, "extern \"C\" { void jpeg_create_decompress(void *) {} void jpeg_crop_scanline(void *, int, int) {} }", "-c")
+	if out, err := exec.Command("ar", "rc", archive, object).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	header := "#define LIBJPEG_TURBO_VERSION 3\nstruct jpeg_decompress_struct { int x; };\nvoid jpeg_create_decompress(void *);\nvoid jpeg_crop_scanline(void *, int, int);\n"
+	const inside = "comma_deps_libjpeg-3.data/purelib/libjpeg/"
+	pin := s.makeWheel(libjpeg, "3", "py312-none", map[string]string{inside + "__init__.py": "", inside + "install/include/jpeglib.h": header,
+		inside + "install/lib/libjpeg.a": readFile(t, archive)})
+	list := filepath.Join(s.dir, "libjpeg", "wheel.txt")
+	hash, _, _ := strings.Cut(pin[strings.Index(pin, "sha256:")+len("sha256:"):], " ")
+	writeFile(t, list, []byte(strings.Replace(pin, hash, strings.Repeat("0", len(hash)), 1)))
+	fails()
+	s.fails(nil, "is not the file that is pinned", "LIBTORCH="+s.libtorch, "LIBJPEG=static", "CC="+with)
+	writeFile(t, list, []byte("# tiny\n"+pin))
+	folder := filepath.Join(s.cache, "libjpeg-turbo-3")
+	static := fmt.Sprintf("-trimpath -tags=nocuda,libjpeg,libjpeg_static %s/include %s/lib:/mine", folder, folder)
+	check(without, "1", static)
+	remove(t, filepath.Join(s.wheels, "comma_deps_libjpeg-3-py312-none-manylinux1_x86_64.whl"))
+	check(without, "", static)
+	check(with, "static", static)
+	check(with, "", installed)
+	if left, err := filepath.Glob(filepath.Join(s.cache, ".libjpeg*")); err != nil || len(left) > 0 {
+		t.Errorf("left over: %v %v", left, err)
+	}
+	if _, stderr := s.passes(nil, "LIBTORCH="+s.libtorch, "LIBJPEG=static", "CC="+with); !strings.Contains(stderr, "JPEG is decoded by libjpeg-turbo in "+folder) {
+		t.Errorf("setup says\n%s", stderr)
+	}
+
+	// One that cannot be linked is named.
+	remove(t, filepath.Join(folder, "lib", "libjpeg.a"))
+	s.fails(nil, "libjpeg.a cannot be linked", "LIBTORCH="+s.libtorch, "LIBJPEG=static", "CC="+without)
 }
 
 const versionHeader = "include/torch/csrc/api/include/torch/version.h"

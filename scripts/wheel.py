@@ -2,7 +2,7 @@
 """Makes hdas a Python wheel for people who have PyTorch: wheel.py [VERSION ...], one wheel for each supported version of PyTorch.
 
 The wheels are written to dist/. They hold the program without libtorch: it uses the libraries of the PyTorch beside which it is
-installed, with CUDA if that has it. JPEG is decoded in Go, since libjpeg-turbo may be missing where the wheel is installed.
+installed, with CUDA if that has it.
 The wheel does not require torch, because pip would then replace a PyTorch of another version; its entry point says what is missing.
 """
 import base64
@@ -48,6 +48,7 @@ def make(version, program, folder):
                             "License: Apache-2.0\nRequires-Python: >=3.8\nDescription-Content-Type: text/markdown\n\n" % name[5:]).encode()
         + (ROOT / "README.md").read_bytes(),
         info + "LICENSE": (ROOT / "LICENSE").read_bytes(),
+        info + "NOTICE": portable.NOTICE.read_bytes(),
         info + "WHEEL": ("Wheel-Version: 1.0\nGenerator: hdas\nRoot-Is-Purelib: false\nTag: %s\n" % tag).encode(),
         info + "entry_points.txt": b"[console_scripts]\nhdas = hdas:main\n",
     }

@@ -23,7 +23,7 @@ var (
 )
 
 // errTurbo is the cause if Go's decoder refuses a file that libjpeg-turbo may be able to decode.
-var errTurbo = errors.New("only libjpeg-turbo may read it, without which this program was built (apt-get install libjpeg-dev, then make)")
+var errTurbo = errors.New("only libjpeg-turbo may read it, without which this program was built; make LIBJPEG=1 builds one with it")
 
 // unsupported returns an error with the cause ErrUnsupported.
 func unsupported(format string, args ...any) error {

@@ -2,7 +2,8 @@
 
 package imagefile
 
-// #cgo LDFLAGS: -ljpeg
+// #cgo !libjpeg_static LDFLAGS: -ljpeg
+// #cgo libjpeg_static LDFLAGS: -l:libjpeg.a
 // #include <stdlib.h>
 // #include "jpeg.h"
 import "C"

@@ -11,9 +11,13 @@ func (c *Canvas) Hue(shift float64) {
 	if c.C == 1 {
 		return
 	}
-	t := hueTables()
 	turn := byte(int(shift * 255)) // modulo 256
 	r, g, b := c.plane(0), c.plane(1), c.plane(2)
+	t := hueTables()
+	if vector {
+		vectorHue(r, g, b, turn, t)
+		return
+	}
 	g, b = g[:len(r)], b[:len(r)]
 	for i := range r {
 		red, green, blue := int(r[i]), int(g[i]), int(b[i])

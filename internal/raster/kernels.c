@@ -135,6 +135,72 @@ AVX2 void hdas_saturate(uint8_t *r, uint8_t *g, uint8_t *b, int64_t n, float fac
 	}
 }
 
+// Returns a in the sectors that are bits of first, b in those of second, else c. bit is 1 << sector.
+static inline AVX2 __m256i pick(__m256i bit, int first, __m256i a, int second, __m256i b, __m256i c) {
+	const __m256i none = _mm256_setzero_si256();
+	c = _mm256_blendv_epi8(a, c, _mm256_cmpeq_epi32(_mm256_and_si256(bit, _mm256_set1_epi32(first)), none));
+	return _mm256_blendv_epi8(b, c, _mm256_cmpeq_epi32(_mm256_and_si256(bit, _mm256_set1_epi32(second)), none));
+}
+
+// Returns the channel that is neither the highest nor the lowest, of four pixels: falling where odd is negative, else rising, as in hue.go.
+static inline AVX2 __m128i between(__m128i v, __m128 saturation, __m128 share, __m128i odd) {
+	const __m256d one = _mm256_set1_pd(1);
+	__m256d rising = _mm256_mul_pd(_mm256_cvtps_pd(saturation), _mm256_sub_pd(one, _mm256_cvtps_pd(share)));
+	__m256d falling = _mm256_cvtps_pd(_mm_mul_ps(saturation, share));
+	__m256d part = _mm256_blendv_pd(rising, falling, _mm256_castsi256_pd(_mm256_cvtepi32_epi64(odd)));
+	part = _mm256_mul_pd(_mm256_cvtepi32_pd(v), _mm256_sub_pd(one, part));
+	return _mm256_cvttpd_epi32(_mm256_add_pd(part, _mm256_set1_pd(0.5)));
+}
+
+static inline AVX2 void hue8(uint8_t *r, uint8_t *g, uint8_t *b, int turn, const uint8_t *hue, const float *share) {
+	const __m256i one = _mm256_set1_epi32(1), most = _mm256_set1_epi32(255);
+	__m256i red = widen(r), green = widen(g), blue = widen(b);
+	__m256i v = _mm256_max_epi32(_mm256_max_epi32(red, green), blue);
+	__m256i chroma = _mm256_sub_epi32(v, _mm256_min_epi32(_mm256_min_epi32(red, green), blue));
+
+	// The whole part of 255 * ratio, exactly: one less where the product was rounded up to a whole number.
+	__m256 ratio = _mm256_div_ps(_mm256_cvtepi32_ps(chroma), _mm256_cvtepi32_ps(_mm256_max_epi32(v, one)));
+	__m256i s = _mm256_cvttps_epi32(_mm256_mul_ps(ratio, _mm256_set1_ps(255)));
+	__m256 rest = _mm256_sub_ps(_mm256_mul_ps(ratio, _mm256_set1_ps(256)), _mm256_cvtepi32_ps(s));
+	s = _mm256_add_epi32(s, _mm256_castps_si256(_mm256_cmp_ps(rest, ratio, _CMP_LT_OQ)));
+
+	// The index in the table of the highest channel, which has 1 << 16 entries.
+	__m256i isRed = _mm256_cmpeq_epi32(v, red), isGreen = _mm256_cmpeq_epi32(v, green);
+	__m256i at = _mm256_add_epi32(_mm256_sub_epi32(red, green), _mm256_set1_epi32(2 << 16));
+	at = _mm256_blendv_epi8(at, _mm256_add_epi32(_mm256_sub_epi32(blue, red), _mm256_set1_epi32(1 << 16)), isGreen);
+	at = _mm256_blendv_epi8(at, _mm256_sub_epi32(green, blue), isRed);
+	at = _mm256_add_epi32(at, _mm256_mullo_epi32(chroma, _mm256_add_epi32(chroma, one)));
+	__m256i h = _mm256_add_epi32(_mm256_i32gather_epi32((const int *)hue, at, 1), _mm256_set1_epi32(turn));
+	h = _mm256_and_si256(h, most);
+
+	// The sector is 6 * h / 255; 6 is 0.
+	__m256i six = _mm256_mullo_epi32(h, _mm256_set1_epi32(6));
+	__m256i sector = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(six, one), _mm256_srli_epi32(six, 8)), 8);
+	sector = _mm256_andnot_si256(_mm256_cmpeq_epi32(h, most), sector);
+	__m256i bit = _mm256_sllv_epi32(one, sector), odd = _mm256_slli_epi32(sector, 31);
+	__m256 fs = _mm256_div_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(255)), fh = _mm256_i32gather_ps(share, h, 4);
+	__m128i first = between(_mm256_castsi256_si128(v), _mm256_castps256_ps128(fs), _mm256_castps256_ps128(fh), _mm256_castsi256_si128(odd));
+	__m128i second = between(_mm256_extracti128_si256(v, 1), _mm256_extractf128_ps(fs, 1), _mm256_extractf128_ps(fh, 1), _mm256_extracti128_si256(odd, 1));
+	__m256i middle = _mm256_set_m128i(second, first);
+	__m256i low = _mm256_add_epi32(_mm256_mullo_epi32(v, _mm256_sub_epi32(most, s)), _mm256_set1_epi32(128)); // divided by 255
+	low = _mm256_srli_epi32(_mm256_add_epi32(low, _mm256_srli_epi32(low, 8)), 8);
+	__m256i grey = _mm256_cmpeq_epi32(s, _mm256_setzero_si256());
+	narrow(r, _mm256_blendv_epi8(pick(bit, 1 << 0 | 1 << 5, v, 1 << 1 | 1 << 4, middle, low), v, grey));
+	narrow(g, _mm256_blendv_epi8(pick(bit, 1 << 1 | 1 << 2, v, 1 << 0 | 1 << 3, middle, low), v, grey));
+	narrow(b, _mm256_blendv_epi8(pick(bit, 1 << 3 | 1 << 4, v, 1 << 2 | 1 << 5, middle, low), v, grey));
+}
+
+AVX2 void hdas_hue(uint8_t *r, uint8_t *g, uint8_t *b, int64_t n, int turn, const uint8_t *hue, const float *share) {
+	int64_t i = 0;
+	for (; i + 8 <= n; i += 8) hue8(r + i, g + i, b + i, turn, hue, share);
+	if (i == n) return;
+	uint8_t last[3][8] = {{0}};
+	uint8_t *channel[3] = {r + i, g + i, b + i};
+	for (int c = 0; c < 3; c++) memcpy(last[c], channel[c], n - i);
+	hue8(last[0], last[1], last[2], turn, hue, share);
+	for (int c = 0; c < 3; c++) memcpy(channel[c], last[c], n - i);
+}
+
 #else
 
 int hdas_avx2(void) { return 0; }
@@ -143,5 +209,6 @@ void hdas_down(uint8_t *dst, const uint8_t *src, int64_t h, int64_t w, const int
 void hdas_fade(uint8_t *pix, int64_t n, float from, float factor) {}
 int64_t hdas_luma_sum(const uint8_t *r, const uint8_t *g, const uint8_t *b, int64_t n) { return 0; }
 void hdas_saturate(uint8_t *r, uint8_t *g, uint8_t *b, int64_t n, float factor) {}
+void hdas_hue(uint8_t *r, uint8_t *g, uint8_t *b, int64_t n, int turn, const uint8_t *hue, const float *share) {}
 
 #endif

@@ -21,3 +21,5 @@ void hdas_fade(uint8_t *pix, int64_t n, float from, float factor);
 int64_t hdas_luma_sum(const uint8_t *r, const uint8_t *g, const uint8_t *b, int64_t n);
 // Replaces the channels of n pixels by grey + factor * (channel - grey).
 void hdas_saturate(uint8_t *r, uint8_t *g, uint8_t *b, int64_t n, float factor);
+// Rotates the hue of n pixels by turn/255 of a circle, with the tables of hue.go. It reads three bytes after the table hue.
+void hdas_hue(uint8_t *r, uint8_t *g, uint8_t *b, int64_t n, int turn, const uint8_t *hue, const float *share);

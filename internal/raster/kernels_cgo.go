@@ -33,6 +33,10 @@ func vectorLumaSum(r, g, b []byte) int {
 	return int(C.hdas_luma_sum(bytesOf(r), bytesOf(g), bytesOf(b), C.int64_t(len(r))))
 }
 
+func vectorHue(r, g, b []byte, turn byte, t *conversions) {
+	C.hdas_hue(bytesOf(r), bytesOf(g), bytesOf(b), C.int64_t(len(r)), C.int(turn), (*C.uint8_t)(&t.hue[0][0]), (*C.float)(&t.share[0]))
+}
+
 func vectorSaturate(r, g, b []byte, factor float32) {
 	C.hdas_saturate(bytesOf(r), bytesOf(g), bytesOf(b), C.int64_t(len(r)), C.float(factor))
 }

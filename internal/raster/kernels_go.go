@@ -10,3 +10,4 @@ func vectorDown(dst, src []byte, h, w int, t *taps)                             
 func vectorFade(pix []byte, from byte, factor float32)                                        {}
 func vectorLumaSum(r, g, b []byte) int                                                        { return 0 }
 func vectorSaturate(r, g, b []byte, factor float32)                                           {}
+func vectorHue(r, g, b []byte, turn byte, t *conversions)                                     {}

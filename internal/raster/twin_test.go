@@ -36,7 +36,7 @@ func TestVectorEqualsGo(t *testing.T) {
 			keep(c.Pix)
 			r.Planes(&c, Image{3, h, w, pixels[:3*h*w]})
 			keep(c.Pix)
-			for _, f := range []func(float64){c.Brightness, c.Contrast, c.Saturation} {
+			for _, f := range []func(float64){c.Brightness, c.Contrast, c.Saturation, c.Hue} {
 				f(factor)
 				keep(c.Pix)
 			}
@@ -47,4 +47,28 @@ func TestVectorEqualsGo(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The hue of every colour is rotated as in Go.
+func TestEveryHue(t *testing.T) {
+	if !vector {
+		t.Skip("without cgo or AVX2 there is one way only")
+	}
+	defer func() { vector = true }()
+	colours := make([]byte, 3*256*256)
+	for red := range 256 {
+		for i := range 256 * 256 {
+			colours[i], colours[256*256+i], colours[2*256*256+i] = byte(red), byte(i>>8), byte(i)
+		}
+		var results [2][]byte
+		for way := range results {
+			vector = way == 1
+			c := Canvas{Image: Image{3, 256, 256, bytes.Clone(colours)}}
+			c.Hue(float64(red) / 255)
+			results[way] = c.Pix
+		}
+		if !bytes.Equal(results[0], results[1]) {
+			t.Fatalf("colours with red %d differ", red)
+		}
+	}
 }
