@@ -27,9 +27,10 @@ public:
   void backward(const Tensor &result) {
     int64_t at = 0;
     for (int i : p.out) {
+      const int64_t c = state[i].size(1);
       const bool add = started(gradient[i], state[i]);
-      side_by_side(result, at, gradient[i], /*out=*/false, add);
-      at += state[i].size(1);
+      copy(result.narrow(1, at, c), result.size(1), gradient[i], c, add);
+      at += c;
     }
     for (int i = p.states - 1; i >= 0; --i) {
       for (size_t b = 0; b < branches.size(); ++b)
@@ -47,8 +48,8 @@ public:
   }
 
 private:
-  using Forward<T>::p, Forward<T>::pass, Forward<T>::state, Forward<T>::branches;
-  using Forward<T>::like, Forward<T>::sample, Forward<T>::flat, Forward<T>::side_by_side;
+  using Forward<T>::p, Forward<T>::pass, Forward<T>::state, Forward<T>::norms, Forward<T>::branches;
+  using Forward<T>::like, Forward<T>::sample, Forward<T>::flat, Forward<T>::copy, Forward<T>::apart;
   using Forward<T>::factor, Forward<T>::masked, Forward<T>::mask, Forward<T>::numbers, Forward<T>::value, Forward<T>::end;
   using Forward<T>::rounds, Forward<T>::ensure, Forward<T>::ensure_branch, Forward<T>::reading;
 
@@ -133,12 +134,21 @@ private:
     parallel(samples, [&](Turns &turns) {
       Adder<T> add(c, length);
       std::vector<T> a(each);
+      Buffer<T> dense;
       for (int64_t n; turns.take(n);) {
         const T *gn = sample(g, n);
         add.sum(gn, &sums[n * c]);
         for (Part &part : parts) {
-          if (part.products)
-            add.dot(gn, sample(value(part.term), n), part.mean.data(), &part.sums[n * c]);
+          if (part.products) {
+            const T *x = sample(value(part.term), n);
+            if (const int64_t col = apart(p.terms[part.term]); col != c) {
+              if (!dense.get())
+                dense = Buffer<T>(length);
+              loops<T>().narrow(Store::copy, c, 1, length / c, {x, 0, col}, {}, nullptr, nullptr, {dense.get(), 0, c});
+              x = dense.get();
+            }
+            add.dot(gn, x, part.mean.data(), &part.sums[n * c]);
+          }
           if (part.into) {
             const double m = mask(p.terms[part.term], n);
             for (int64_t j = 0; j < each; ++j)
@@ -167,6 +177,9 @@ private:
       times(products, end(part.term).inverse);
       gamma = numbers(last->gamma, c, 1);
       beta = numbers(last->beta, c, 0);
+    } else if (!last && !norms[term.from].scale.empty()) {
+      gamma = norms[term.from].scale;
+      beta = norms[term.from].shift;
     }
     if (wants(term.scale)) {
       double w = 0;
@@ -201,7 +214,7 @@ private:
       const Kernel<T> &k = *b.kernel[r];
       std::vector<T> scale, shift;
       const Load load = reading(term.branch, r, x.size(1), scale, shift);
-      const int64_t c = k.out(), samples = x.size(0), each = period<T>(c), before = x.size(1);
+      const int64_t c = k.out(), samples = x.size(0), each = period<T>(c), before = x.size(1), col = r == 0 ? apart(term.from) : before;
       Numbers gamma(c, w);
       times(gamma, numbers(round.gamma, c, 1));
       const Slope s = slope(b.moments[r], gamma, ones, products, y.numel() / c);
@@ -229,10 +242,8 @@ private:
             if (!all)
               for (int64_t j = 0; j < each; ++j)
                 a[j] = T(mask(term, n) * sa[j]);
-            T *dy = scratch.flat.get();
-            loops<T>().slope(flat(y), each, sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), dy);
-            k.backward({sample(x, n), load, scale.data(), shift.data()}, dy, scratch, dx.defined() ? sample(dx, n) : nullptr, add_dx,
-                       weights ? partial[group].get() : nullptr, n == from);
+            k.backward({sample(x, n), load, scale.data(), shift.data(), col}, {sample(g, n), sample(y, n), a.data(), sb.data(), sc.data(), each}, scratch,
+                       dx.defined() ? sample(dx, n) : nullptr, add_dx, weights ? partial[group].get() : nullptr, n == from);
             if (first)
               continue;
             add.sum(sample(dx, n), &sums[n * before]);
@@ -293,11 +304,13 @@ private:
     const std::vector<T> sa = table<T>(s.a, each), sb = table<T>(s.b, each), sc = table<T>(s.c, each);
     Tensor &dx = gradient[p.branches[index].from];
     const bool add_dx = started(dx, x);
+    std::vector<T> scale, shift;
+    const Load load = reading(index, 0, x.size(1), scale, shift);
     parallel(samples, [&](Turns &turns) {
       typename Kernel<T>::Scratch scratch(k);
       for (int64_t n; turns.take(n);) {
-        loops<T>().slope(flat(y), each, sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), scratch.flat.get());
-        k.backward({sample(x, n), Load::copy, nullptr, nullptr}, scratch.flat.get(), scratch, sample(dx, n), add_dx, nullptr, false);
+        k.backward({sample(x, n), load, scale.data(), shift.data(), apart(p.branches[index].from)}, {sample(g, n), sample(y, n), sa.data(), sb.data(), sc.data(), each},
+                   scratch, sample(dx, n), add_dx, nullptr, false);
       }
     });
     b.gradient = Tensor();

@@ -64,15 +64,52 @@ public:
     loops<T>().sum(length, period_, x, cleared());
     return fold(to);
   }
-  // sum of (x - mean)^2
-  double *square(const T *x, const T *mean, double *to) {
-    loops<T>().square(length, period_, x, mean, cleared());
-    return fold(to);
-  }
   // sum of g (x - mean)
   double *dot(const T *g, const T *x, const T *mean, double *to) {
     loops<T>().dot(length, period_, g, x, mean, cleared());
     return fold(to);
+  }
+};
+
+// Computes the mean of each channel of a sample, and the sum of squared differences from it, from blocks of its pixels. The
+// differences are first taken from the mean of the first block.
+template <class T> class Moving {
+  const int64_t c, period_;
+  int64_t pixels = 0;
+  std::vector<T> from, sums, squares;
+
+  double fold(const std::vector<T> &table, int64_t k) const {
+    double v = 0;
+    for (int64_t i = k; i < period_; i += c)
+      v += table[i];
+    return v;
+  }
+
+public:
+  explicit Moving(int64_t c) : c(c), period_(period<T>(c)), from(period_), sums(period_), squares(period_) {}
+  // Adds n pixels.
+  void add(const T *x, int64_t n) {
+    if (pixels == 0) {
+      std::fill(sums.begin(), sums.end(), T(0));
+      loops<T>().sum(n * c, period_, x, sums.data());
+      for (int64_t k = 0; k < c; ++k)
+        from[k] = T(fold(sums, k) / n);
+      for (int64_t i = c; i < period_; ++i)
+        from[i] = from[i - c];
+      std::fill(sums.begin(), sums.end(), T(0));
+      std::fill(squares.begin(), squares.end(), T(0));
+    }
+    pixels += n;
+    loops<T>().spread(n * c, period_, x, from.data(), sums.data(), squares.data());
+  }
+  // Writes the results (c each) for the pixels that were added, and begins the next sample.
+  void finish(double *mean, double *square) {
+    for (int64_t k = 0; k < c; ++k) {
+      const double apart = fold(sums, k) / pixels;
+      mean[k] = from[k] + apart;
+      square[k] = std::max(0.0, fold(squares, k) - pixels * apart * apart);
+    }
+    pixels = 0;
   }
 };
 
@@ -118,7 +155,7 @@ inline Moments moments(const Numbers &means, const Numbers &squares, int64_t c, 
   return m;
 }
 
-// y = scale x + shift
+// y = scale x + shift; y = x if scale is empty
 struct Affine {
   Numbers scale, shift;
 };

@@ -18,7 +18,8 @@ template <class T> struct Kept {
     std::vector<Moments> moments;                         // the statistics of each round's norm
     Tensor gradient; // for a pooling: the gradient summed over its terms; by batch statistics, that of the normalised output
   };
-  std::vector<Tensor> state; // inputs, and the other states unless they are computed again
+  std::vector<Tensor> state; // inputs, and the other states unless they are computed again; those in the result share its memory
+  std::vector<Affine> norm;  // by state: what those who read it compute first, because the norm of its one term is not applied
   std::vector<Branch> branches;
   std::vector<Moments> shared; // by term: the running statistics of the norm after a pooling, whose branch terms may share
 };
@@ -31,7 +32,7 @@ protected:
 
   explicit Values(const Pass &pass) : p(*pass.program), pass(pass) {}
 
-  static T *sample(const Tensor &t, int64_t n) { return t.data_ptr<T>() + n * (t.numel() / t.size(0)); }
+  static T *sample(const Tensor &t, int64_t n) { return t.data_ptr<T>() + n * t.stride(0); }
 
   double factor(const Term &t) const { return t.scale < 0 ? 1 : pass.tensors[t.scale].template data_ptr<T>()[t.at]; }
   static bool masked(const Pass &pass, const Term &t) { return t.mask >= 0 && pass.tensors[t.mask].defined(); }
@@ -64,9 +65,10 @@ template <class T> class Forward : protected Values<T> {
 public:
   using Branch = typename Kept<T>::Branch;
 
-  Forward(const Pass &pass, Kept<T> &kept) : Values<T>(pass), state(kept.state), branches(kept.branches), shared(kept.shared) {
+  Forward(const Pass &pass, Kept<T> &kept) : Values<T>(pass), state(kept.state), norms(kept.norm), branches(kept.branches), shared(kept.shared) {
     if (!branches.empty())
       return;
+    norms.resize(p.states);
     make_kernels();
     shared.resize(p.terms.size());
     for (size_t t = 0; t < p.terms.size() && pass.norm == running_statistics; ++t)
@@ -96,13 +98,11 @@ public:
     if (p.out.size() == 1)
       return state[p.out[0]].detach();
     const Tensor &first = state[p.out[0]];
-    int64_t c = 0, at = 0;
-    for (int i : p.out)
-      c += state[i].size(1);
-    Tensor whole = at::empty({first.size(0), c, first.size(2), first.size(3)}, first.options(), last);
+    int64_t at = 0;
     for (int i : p.out) {
       TORCH_CHECK(state[i].size(0) == first.size(0) && state[i].size(2) == first.size(2) && state[i].size(3) == first.size(3), "outputs of ", state[i].sizes(), " and ", first.sizes());
-      side_by_side(whole, at, state[i], true);
+      if (at != place[i]) // an input, or a state that is in the result for the second time
+        copy(state[i], apart(i), whole.narrow(1, at, state[i].size(1)), whole.size(1));
       at += state[i].size(1);
     }
     return whole;
@@ -112,26 +112,28 @@ protected:
   using Values<T>::p, Values<T>::pass, Values<T>::sample, Values<T>::factor, Values<T>::masked, Values<T>::mask, Values<T>::numbers,
       Values<T>::running, Values<T>::norm;
   std::vector<Tensor> &state;
+  std::vector<Affine> &norms;
   std::vector<Branch> &branches;
   std::vector<Moments> &shared;
 
   static Tensor like(const Tensor &t) { return at::empty(t.sizes(), t.options(), last); }
   static int64_t flat(const Tensor &t) { return t.numel() / t.size(0); }
 
-  // If out is true, copies part to the channels of whole that begin at `at`; else copies or adds these channels to
-  // part.
-  static void side_by_side(const Tensor &whole, int64_t at, const Tensor &part, bool out, bool add = false) {
-    const int64_t c = part.size(1), all = whole.size(1), pixels = flat(part) / c;
-    parallel(part.size(0), [&](Turns &turns) {
-      for (int64_t n; turns.take(n);) {
-        const Grid<T> w{sample(whole, n) + at, 0, all}, p{sample(part, n), 0, c};
-        const Grid<T> &from = out ? p : w;
-        loops<T>().narrow(add ? Store::add : Store::copy, c, 1, pixels, {from.at, 0, from.col}, nullptr, nullptr, nullptr, out ? w : p);
-      }
+  // Returns the elements from pixel to pixel of a state.
+  int64_t apart(int i) const { return i < p.inputs ? state[i].size(1) : state[i].stride(3); }
+  int64_t apart(const Term &t) const { return t.branch < 0 ? apart(t.from) : value(t).size(1); }
+
+  // Copies or adds x to y; the pixels of both are so many elements apart.
+  static void copy(const Tensor &x, int64_t from, const Tensor &y, int64_t to, bool add = false) {
+    const int64_t c = x.size(1), pixels = flat(x) / c;
+    parallel(x.size(0), [&](Turns &turns) {
+      for (int64_t n; turns.take(n);)
+        loops<T>().narrow(add ? Store::add : Store::copy, c, 1, pixels, {sample(x, n), 0, from}, {}, nullptr, nullptr, {sample(y, n), 0, to});
     });
   }
 
-  const Tensor &value(int t) const { return p.terms[t].branch < 0 ? state[p.terms[t].from] : branches[p.terms[t].branch].y.back(); }
+  const Tensor &value(const Term &t) const { return t.branch < 0 ? state[t.from] : branches[t.branch].y.back(); }
+  const Tensor &value(int t) const { return value(p.terms[t]); }
 
   // Returns the statistics of the norm at the end of a term; not known() if there is none.
   const Moments &end(int t) const {
@@ -161,17 +163,14 @@ protected:
       const bool normed = round.mean >= 0 && !b.moments[r].known();
       const bool measure = normed && pass.norm == batch_statistics;
       Numbers means(measure ? samples * c : 0), squares(means.size());
+      const int64_t col = r == 0 ? apart(p.branches[index].from) : 0;
       parallel(samples, [&](Turns &turns) {
         typename Kernel<T>::Scratch s(k);
-        Adder<T> add(c, flat(y));
+        Moving<T> sums(c);
         for (int64_t n; turns.take(n);) {
-          k.forward({sample(x, n), load, scale.data(), shift.data()}, s, sample(y, n));
-          if (!measure)
-            continue;
-          double *mean = add.sum(sample(y, n), &means[n * c]);
-          for (int64_t i = 0; i < c; ++i)
-            mean[i] = T(mean[i] / k.pixels()); // rounded to T, because the squares are computed with this value
-          add.square(sample(y, n), table<T>(Numbers(mean, mean + c), period<T>(c)).data(), &squares[n * c]);
+          k.forward({sample(x, n), load, scale.data(), shift.data(), col}, s, sample(y, n), measure ? &sums : nullptr);
+          if (measure)
+            sums.finish(&means[n * c], &squares[n * c]);
         }
       });
       if (measure)
@@ -182,38 +181,58 @@ protected:
     }
   }
 
-  // Returns how round r of a branch reads its input, and sets scale and shift for norm_relu.
+  // Returns how round r of a branch reads its input, and sets scale and shift where there is a norm.
   Load reading(int index, size_t r, int64_t c, std::vector<T> &scale, std::vector<T> &shift) const {
-    const Round &round = rounds(index)[r];
-    if (r == 0 || rounds(index)[r - 1].mean < 0)
-      return round.relu ? Load::relu : Load::copy;
-    const Affine a = norm(rounds(index)[r - 1], branches[index].moments[r - 1], c);
+    const std::vector<Round> &of = rounds(index);
+    const Affine a = r == 0 ? norms[p.branches[index].from] : of[r - 1].mean < 0 ? Affine{} : norm(of[r - 1], branches[index].moments[r - 1], c);
+    if (a.scale.empty())
+      return of[r].relu ? Load::relu : Load::copy;
     scale = widened<T>(a.scale);
     shift = widened<T>(a.shift);
-    return Load::norm_relu;
+    return of[r].relu ? Load::norm_relu : Load::norm;
   }
 
 private:
+  Tensor whole;               // the result of more than one state
+  std::vector<int64_t> place; // by state: where its channels begin in the result; -1 if they are not computed there
+
   // Makes the branches with their kernels: the weights are laid out once for a pass and its gradient.
   void make_kernels() {
-    std::vector<Pair> size(p.states); // height, width
+    std::vector<std::array<int64_t, 3>> size(p.states); // channels, height, width
     for (int i = 0; i < p.inputs; ++i)
-      size[i] = {pass.tensors[i].size(2), pass.tensors[i].size(3)};
+      size[i] = {pass.tensors[i].size(1), pass.tensors[i].size(2), pass.tensors[i].size(3)};
     branches.resize(p.branches.size());
     for (const Term &t : p.terms) {
-      Pair at = size[t.from];
+      std::array<int64_t, 3> at = size[t.from];
       if (t.branch >= 0) {
         Branch &b = branches[t.branch];
         b.moments.resize(t.rounds.size());
         const bool made = !b.kernel.empty();
         for (size_t r = 0; r < t.rounds.size(); ++r) {
           if (!made)
-            b.kernel.push_back(std::make_unique<const Kernel<T>>(t.rounds[r], pass.tensors, t.rounds[r].in, at[0], at[1]));
-          at = {b.kernel[r]->oh(), b.kernel[r]->ow()};
+            b.kernel.push_back(std::make_unique<const Kernel<T>>(t.rounds[r], pass.tensors, t.rounds[r].in, at[1], at[2]));
+          at = {b.kernel[r]->out(), b.kernel[r]->oh(), b.kernel[r]->ow()};
         }
       }
       size[t.to] = at;
     }
+    place.assign(p.states, -1);
+    if (p.out.size() == 1)
+      return;
+    int64_t all = 0;
+    for (int i : p.out) {
+      if (i >= p.inputs && place[i] < 0)
+        place[i] = all;
+      all += size[i][0];
+    }
+    const auto &first = size[p.out[0]];
+    whole = at::empty({pass.tensors[0].size(0), all, first[1], first[2]}, pass.tensors[0].options(), last);
+  }
+  // Returns the memory of state i, of the given shape.
+  Tensor memory(int i, const Tensor &shape) const {
+    const bool there = whole.defined() && place[i] >= 0 && shape.size(2) == whole.size(2) && shape.size(3) == whole.size(3);
+    at::AutoDispatchBelowADInplaceOrView plain; // a view that does not refer to the whole, which will refer to the kept states
+    return there ? whole.narrow(1, place[i], shape.size(1)) : like(shape);
   }
 
   // Updates the running statistics of a term's norms.
@@ -237,11 +256,21 @@ private:
   Affine output(int t) const {
     const Term &term = p.terms[t];
     const int64_t c = value(t).size(1);
-    Affine a = term.branch < 0 ? Affine{Numbers(c, 1), Numbers(c, 0)} : norm(term.rounds.back(), end(t), c);
+    Affine a = term.branch < 0 ? norms[term.from] : norm(term.rounds.back(), end(t), c);
+    if (a.scale.empty())
+      a = {Numbers(c, 1), Numbers(c, 0)};
     const Numbers w(c, factor(term));
     times(a.scale, w);
     times(a.shift, w);
     return a;
+  }
+
+  // Whether the norm of state i is left to those who read it: one term of convolutions leads to it, and few read it.
+  bool deferred(int i) const {
+    const Term &t = p.terms[p.into[i][0]];
+    const auto readers = std::count_if(p.terms.begin(), p.terms.end(), [&](const Term &r) { return r.from == i; });
+    return p.into[i].size() == 1 && t.branch >= 0 && !p.branches[t.branch].pool && t.rounds.back().mean >= 0 && t.scale < 0 && !masked(t) && readers <= 6 &&
+           std::find(p.out.begin(), p.out.end(), i) == p.out.end();
   }
 
   // Computes state i, the sum of its terms.
@@ -249,8 +278,14 @@ private:
     const auto &terms = p.into[i];
     if (terms.empty())
       return; // a state without terms, which nothing reads
-    Tensor sum = like(value(terms[0]));
-    const int64_t length = flat(sum), each = period<T>(sum.size(1));
+    if (deferred(i)) {
+      state[i] = value(terms[0]);
+      norms[i] = output(terms[0]);
+      return;
+    }
+    const Tensor sum = memory(i, value(terms[0]));
+    const int64_t c = sum.size(1), pixels = flat(sum) / c, each = period<T>(c);
+    const int64_t apart = sum.stride(3), block = std::max<int64_t>(1, 4096 / c); // pixels that are computed at once
     std::vector<std::vector<T>> scale, shift;
     for (int t : terms) {
       TORCH_CHECK(value(t).sizes() == sum.sizes(), "a term of ", value(t).sizes(), " in a sum of ", sum.sizes());
@@ -259,22 +294,34 @@ private:
       shift.push_back(table<T>(a.shift, each));
     }
     parallel(sum.size(0), [&](Turns &turns) {
-      std::vector<T> a(each), b(each);
-      for (int64_t n; turns.take(n);)
-        for (size_t k = 0; k < terms.size(); ++k) {
-          const Term &term = p.terms[terms[k]];
-          const T *sc = scale[k].data(), *sh = shift[k].data();
-          if (masked(term)) {
+      auto a = scale, b = shift; // with the masks of a sample
+      Buffer<T> part(block * c), dense(block * c);
+      for (int64_t n; turns.take(n);) {
+        for (size_t k = 0; k < terms.size(); ++k)
+          if (const Term &term = p.terms[terms[k]]; masked(term)) {
             const T m = T(mask(term, n));
             for (int64_t j = 0; j < each; ++j) {
-              a[j] = m * sc[j];
-              b[j] = m * sh[j];
+              a[k][j] = m * scale[k][j];
+              b[k][j] = m * shift[k][j];
             }
-            sc = a.data();
-            sh = b.data();
           }
-          loops<T>().blend(length, each, sample(value(terms[k]), n), sc, sh, sample(sum, n), k > 0);
+        for (int64_t at = 0; at < pixels; at += block) {
+          const int64_t count = std::min(block, pixels - at);
+          T *const to = sample(sum, n) + at * apart;
+          for (size_t k = 0; k < terms.size(); ++k) {
+            const Term &term = p.terms[terms[k]];
+            const int64_t col = this->apart(term);
+            const T *from = sample(value(term), n) + at * col;
+            if (col != c) {
+              loops<T>().narrow(Store::copy, c, 1, count, {from, 0, col}, {}, nullptr, nullptr, {dense.get(), 0, c});
+              from = dense.get();
+            }
+            loops<T>().blend(count * c, each, from, a[k].data(), b[k].data(), apart == c ? to : part.get(), k > 0);
+          }
+          if (apart != c)
+            loops<T>().narrow(Store::copy, c, 1, count, {part.get(), 0, c}, {}, nullptr, nullptr, {to, 0, apart});
         }
+      }
     });
     state[i] = sum;
   }

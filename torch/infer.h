@@ -5,6 +5,8 @@
 
 #include "forward.h"
 
+#include <utility>
+
 namespace hdas {
 
 template <class T> class Inference : Values<T> {
@@ -127,7 +129,7 @@ private:
       const Round &round = t.rounds[r];
       const bool normed = r > 0 && t.rounds[r - 1].mean >= 0;
       const Affine before = normed ? norm(t.rounds[r - 1], running(t.rounds[r - 1]), round.in) : Affine{};
-      s.load.push_back(normed ? Load::norm_relu : round.relu ? Load::relu : Load::copy);
+      s.load.push_back(round.relu ? normed ? Load::norm_relu : Load::relu : normed ? Load::norm : Load::copy);
       s.scale.push_back(widened<T>(before.scale));
       s.shift.push_back(widened<T>(before.shift));
       const bool whole = r + 1 < t.rounds.size();
@@ -149,15 +151,15 @@ private:
   // Computes a state of a sample, the sum of its terms.
   void state(int i, const std::vector<Place> &place, Memory &m) const {
     const Place to = place[i];
-    for (int64_t k = 0; k < shape[i].pixels(); ++k)
-      std::copy(shift[i].begin(), shift[i].end(), to.at + k * to.col);
+    const T *begin = shift[i].data(); // to which the first term is added
     for (int t : p.into[i]) {
       const Step &s = steps[t];
+      const T *const to_add = std::exchange(begin, nullptr);
       const Place from = place[p.terms[t].from];
       if (s.kernels.empty()) {
         const std::vector<T> nothing(s.factor.size(), T(0));
         for (int64_t k = 0; k < shape[i].pixels(); ++k)
-          loops<T>().blend(shape[i].c, int64_t(s.factor.size()), from.at + k * from.col, s.factor.data(), nothing.data(), to.at + k * to.col, true);
+          loops<T>().blend(shape[i].c, int64_t(s.factor.size()), from.at + k * from.col, s.factor.data(), to_add ? to_add : nothing.data(), to.at + k * to.col, !to_add);
         continue;
       }
       typename Kernel<T>::Input x{from.at, s.load[0], nullptr, nullptr, from.col};
@@ -165,7 +167,7 @@ private:
         const Kernel<T> &k = *s.kernels[r];
         k.surround(m.scratch);
         if (r + 1 == s.kernels.size()) {
-          k.add(x, m.scratch, to.at, to.col, s.factor.data());
+          k.add(x, m.scratch, to.at, to.col, s.factor.data(), to_add);
           break;
         }
         T *y = m.between[r % 2].get();

@@ -24,8 +24,8 @@ template <class T> struct Grid {
   int64_t row, col;
 };
 
-// How a loop reads x: x, max(x, 0), or max(scale x + shift, 0).
-enum class Load { copy, relu, norm_relu };
+// How a loop reads x: x, max(x, 0), max(scale x + shift, 0), or scale x + shift.
+enum class Load { copy, relu, norm_relu, norm };
 // How a loop writes v: set or add v, without a mask or only where Load::relu or Load::norm_relu of x is
 // above 0, the gradient of a ReLU.
 enum class Store { copy, add, mask, add_mask, norm_mask, add_norm_mask };
@@ -35,9 +35,8 @@ template <class T> struct Loops {
 
   // out[y][x][c] = load(in[y][x][c]); the channels from c to w, a multiple of vector, are set to 0. scale and shift have w elements.
   void (*widen)(Load, int64_t c, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out);
-  // out[y][x][c] = (or +=) in[y][x][c]; with a mask, only where load(x[y][x][c]) > 0. x has the layout
-  // of out.
-  void (*narrow)(Store, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *x, const T *scale, const T *shift, Grid<T> out);
+  // out[y][x][c] = (or +=) in[y][x][c]; with a mask, only where load(x[y][x][c]) > 0.
+  void (*narrow)(Store, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> x, const T *scale, const T *shift, Grid<T> out);
 
   // In the following loops, tap t of the window reads in + offset[t]. w is the wide number of channels.
   // out[y][x] = sum_t weight[t] * in[y][x][offset[t]]
@@ -56,10 +55,12 @@ template <class T> struct Loops {
   // The following loops run over a flat sample of n elements. Tables and sums have `period` elements, a
   // multiple of lanes.
   void (*sum)(int64_t n, int64_t period, const T *x, T *sum);                             // sum += x
-  void (*square)(int64_t n, int64_t period, const T *x, const T *mean, T *sum);           // sum += (x - mean)^2
+  // sum += x - from; squares += (x - from)^2
+  void (*spread)(int64_t n, int64_t period, const T *x, const T *from, T *sum, T *squares);
   void (*dot)(int64_t n, int64_t period, const T *g, const T *x, const T *mean, T *sum);  // sum += g (x - mean)
   void (*blend)(int64_t n, int64_t period, const T *x, const T *a, const T *b, T *out, bool add); // out = (or +=) a x + b
-  void (*slope)(int64_t n, int64_t period, const T *g, const T *x, const T *a, const T *b, const T *c, T *out); // out = a g + b x + c
+  // out = a g + b x + c, in wide pixels: each has w elements, those after its channels are 0.
+  void (*slope)(int64_t n, int64_t period, const T *g, const T *x, const T *a, const T *b, const T *c, T *out, int64_t channels, int64_t w);
 };
 
 // Returns the loops for the instruction set in use: the fastest that this processor supports, or the

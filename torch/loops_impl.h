@@ -9,40 +9,61 @@
 namespace hdas {
 namespace ISA {
 
-template <class T> struct Register;
-template <> struct Register<float> {
-  typedef float V __attribute__((vector_size(BYTES), aligned(4), may_alias));
+// A vector of N elements that may begin at any address; of one element, a number.
+template <class T, int N> struct Register {
+  typedef T V __attribute__((vector_size(N * sizeof(T)), aligned(sizeof(T)), may_alias));
 };
-template <> struct Register<double> {
-  typedef double V __attribute__((vector_size(BYTES), aligned(8), may_alias));
+template <class T> struct Register<T, 1> {
+  typedef T V;
 };
-template <class T> using V = typename Register<T>::V;
 template <class T> constexpr int64_t L = BYTES / sizeof(T);
-template <class T> INLINE V<T> &at(T *p) { return *reinterpret_cast<V<T> *>(p); }
-template <class T> INLINE const V<T> &at(const T *p) { return *reinterpret_cast<const V<T> *>(p); }
+template <class T, int N = L<T>> using V = typename Register<T, N>::V;
+template <int N, class T> INLINE V<T, N> &as(T *p) { return *reinterpret_cast<V<T, N> *>(p); }
+template <int N, class T> INLINE const V<T, N> &as(const T *p) { return *reinterpret_cast<const V<T, N> *>(p); }
+template <class T> INLINE V<T> &at(T *p) { return as<L<T>>(p); }
+template <class T> INLINE const V<T> &at(const T *p) { return as<L<T>>(p); }
+
+// Calls f(size, i) for the elements from i to n: for whole vectors, then for shorter ones of at least 16 bytes, then for
+// single elements. N of the type of size is the number of elements at i.
+template <int N> struct Size {
+  static constexpr int n = N;
+};
+template <class T, int N = L<T>, class F> INLINE void spans(int64_t i, int64_t n, F f) {
+  for (; i + N <= n; i += N)
+    f(Size<N>(), i);
+  if constexpr (N > 1)
+    spans<T, (N * sizeof(T) > 16 ? N / 2 : 1)>(i, n, f);
+}
+// Begin lambdas for spans and flat. They are inlined into their caller and thus compiled for its instruction set.
+#define SPAN [&](auto size, int64_t i) __attribute__((always_inline))
+#define EACH [&](auto size, int64_t i, int64_t j) __attribute__((always_inline))
 
 // max(v, 0) for a vector or a number. NaN stays NaN.
 template <class X> INLINE X positive(X v) { return v < X{} ? X{} : v; }
 
 template <Load kind, class X> INLINE X load(X x, X scale, X shift) {
-  if (kind == Load::norm_relu)
+  if (kind == Load::norm_relu || kind == Load::norm)
     x = scale * x + shift;
-  return kind == Load::copy ? x : positive(x);
+  return kind == Load::copy || kind == Load::norm ? x : positive(x);
+}
+
+// Sets p[from..n) to 0.
+template <class T> INLINE void zeros(T *p, int64_t from, int64_t n) {
+  spans<T>(from, n, SPAN { as<decltype(size)::n>(p + i) = V<T, decltype(size)::n>{}; });
 }
 
 template <class T, Load kind> INLINE void widen_(int64_t c, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
-  const int64_t whole = c / L<T> * L<T>;
+  constexpr bool norm = kind == Load::norm_relu || kind == Load::norm;
   for (int64_t y = 0; y < rows; ++y)
     for (int64_t x = 0; x < cols; ++x) {
       const T *p = in.at + y * in.row + x * in.col;
       T *o = out.at + y * out.row + x * out.col;
-      int64_t i = 0;
-      for (; i < whole; i += L<T>)
-        at(o + i) = kind == Load::norm_relu ? load<kind, V<T>>(at(p + i), at(scale + i), at(shift + i)) : load<kind, V<T>>(at(p + i), V<T>{}, V<T>{});
-      for (; i < c; ++i)
-        o[i] = kind == Load::norm_relu ? load<kind, T>(p[i], scale[i], shift[i]) : load<kind, T>(p[i], T(0), T(0));
-      for (; i < w; ++i)
-        o[i] = 0;
+      spans<T>(0, c, SPAN {
+        constexpr int N = decltype(size)::n;
+        using X = V<T, N>;
+        as<N>(o + i) = load<kind, X>(as<N>(p + i), norm ? as<N>(scale + i) : X{}, norm ? as<N>(shift + i) : X{});
+      });
+      zeros(o, c, w);
     }
 }
 template <class T> void widen(Load kind, int64_t c, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
@@ -53,6 +74,8 @@ template <class T> void widen(Load kind, int64_t c, int64_t w, int64_t rows, int
     return widen_<T, Load::relu>(c, w, rows, cols, in, scale, shift, out);
   case Load::norm_relu:
     return widen_<T, Load::norm_relu>(c, w, rows, cols, in, scale, shift, out);
+  case Load::norm:
+    return widen_<T, Load::norm>(c, w, rows, cols, in, scale, shift, out);
   }
 }
 
@@ -63,21 +86,20 @@ template <bool add, bool mask, bool norm, class X> INLINE X store(X in, X x, X s
     in = x <= X{} ? X{} : in;
   return add ? out + in : in;
 }
-template <class T, bool add, bool mask, bool norm> INLINE void narrow_(int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *x, const T *scale, const T *shift, Grid<T> out) {
-  const int64_t whole = c / L<T> * L<T>;
+template <class T, bool add, bool mask, bool norm> INLINE void narrow_(int64_t c, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> x, const T *scale, const T *shift, Grid<T> out) {
   for (int64_t y = 0; y < rows; ++y)
     for (int64_t k = 0; k < cols; ++k) {
       const T *p = in.at + y * in.row + k * in.col;
       T *o = out.at + y * out.row + k * out.col;
-      const T *q = mask ? x + y * out.row + k * out.col : o;
-      int64_t i = 0;
-      for (; i < whole; i += L<T>)
-        at(o + i) = store<add, mask, norm, V<T>>(at(p + i), at(q + i), norm ? at(scale + i) : V<T>{}, norm ? at(shift + i) : V<T>{}, at(o + i));
-      for (; i < c; ++i)
-        o[i] = store<add, mask, norm, T>(p[i], q[i], norm ? scale[i] : T(0), norm ? shift[i] : T(0), o[i]);
+      const T *q = mask ? x.at + y * x.row + k * x.col : o;
+      spans<T>(0, c, SPAN {
+        constexpr int N = decltype(size)::n;
+        using X = V<T, N>;
+        as<N>(o + i) = store<add, mask, norm, X>(as<N>(p + i), as<N>(q + i), norm ? as<N>(scale + i) : X{}, norm ? as<N>(shift + i) : X{}, as<N>(o + i));
+      });
     }
 }
-template <class T> void narrow(Store kind, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, const T *x, const T *scale, const T *shift, Grid<T> out) {
+template <class T> void narrow(Store kind, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> x, const T *scale, const T *shift, Grid<T> out) {
   switch (kind) {
   case Store::copy:
     return narrow_<T, false, false, false>(c, rows, cols, in, x, scale, shift, out);
@@ -94,22 +116,83 @@ template <class T> void narrow(Store kind, int64_t c, int64_t rows, int64_t cols
   }
 }
 
+// Moves a pointer. The compiler sees a new pointer, and does not keep all distances from the first, which would not fit into the registers.
+#define MOVE(p, by) \
+  p += (by);        \
+  asm("" : "+r"(p))
+
+// Returns by how many pixels the KxK taps of a window are apart, if they are 1 or 2 apart and adjacent outputs have adjacent windows;
+// otherwise 0. w is the number of channels.
+INLINE int64_t spacing(int k, int taps, const int64_t *offset, int64_t w, int64_t col) {
+  if (taps != k * k || col != w)
+    return 0;
+  for (int t = 0; t < taps; ++t)
+    if (offset[t] != offset[t - t % k] + t % k * (offset[1] - offset[0]))
+      return 0;
+  return offset[1] - offset[0] == w ? 1 : offset[1] - offset[0] == 2 * w ? 2 : 0;
+}
+
+// Computes B adjacent output pixels of correlate for KxK taps, D pixels apart, so that each loaded pixel is used for all taps of a row.
+template <class T, int K, int D, int B> INLINE void near(const int64_t *offset, const T *weight, int64_t w, const T *in, T *out, int64_t out_col) {
+  V<T> a[B] = {};
+  for (int r = 0; r < K; ++r) {
+    const T *p = in + offset[r * K];
+    V<T> v[K];
+    UNROLL for (int t = 0; t < K; ++t) {
+      v[t] = at(weight);
+      MOVE(weight, w);
+    }
+    UNROLL for (int x = 0; x < B + (K - 1) * D; ++x) {
+      const V<T> u = at(p);
+      MOVE(p, w);
+      UNROLL for (int t = 0; t < K; ++t)
+        if (x >= t * D && x - t * D < B)
+          a[x - t * D] += v[t] * u;
+    }
+  }
+  UNROLL for (int b = 0; b < B; ++b) {
+    at(out) = a[b];
+    MOVE(out, out_col);
+  }
+}
+// Computes as many pixels of a row of correlate as near can, and returns how many.
+template <class T, int K, int D> INLINE int64_t nears(const int64_t *offset, const T *weight, int64_t w, const T *in, int64_t cols, T *out, int64_t out_col) {
+  int64_t x = 0;
+  for (; x + 8 <= cols; x += 8)
+    near<T, K, D, 8>(offset, weight, w, in + x * w, out + x * out_col, out_col);
+  for (; x + 4 <= cols; x += 4)
+    near<T, K, D, 4>(offset, weight, w, in + x * w, out + x * out_col, out_col);
+  return x;
+}
+
 // Computes B adjacent output pixels of correlate, so that each loaded weight is used B times.
 template <class T, int B> INLINE void block(int taps, const int64_t *offset, const T *weight, int64_t w, const T *in, int64_t in_col, T *out, int64_t out_col) {
   V<T> a[B] = {};
   for (int t = 0; t < taps; ++t) {
     const T *p = in + offset[t];
     const V<T> v = at(weight + t * w);
-    UNROLL for (int b = 0; b < B; ++b) a[b] += v * at(p + b * in_col);
+    UNROLL for (int b = 0; b < B; ++b) {
+      a[b] += v * at(p);
+      MOVE(p, in_col);
+    }
   }
   UNROLL for (int b = 0; b < B; ++b) at(out + b * out_col) = a[b];
 }
 template <class T> void correlate(int taps, const int64_t *offset, const T *weight, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<T> out) {
-  for (int64_t i = 0; i < w; i += L<T>)
-    for (int64_t y = 0; y < rows; ++y) {
+  const int64_t three = spacing(3, taps, offset, w, in.col), five = spacing(5, taps, offset, w, in.col);
+  for (int64_t y = 0; y < rows; ++y)
+    for (int64_t i = 0; i < w; i += L<T>) { // row by row, so that what a window reads of a row is in the first cache for the next
       const T *p = in.at + y * in.row + i;
       T *o = out.at + y * out.row + i;
       int64_t x = 0;
+      if (three == 1)
+        x = nears<T, 3, 1>(offset, weight + i, w, p, cols, o, out.col);
+      else if (three == 2)
+        x = nears<T, 3, 2>(offset, weight + i, w, p, cols, o, out.col);
+      else if (five == 1)
+        x = nears<T, 5, 1>(offset, weight + i, w, p, cols, o, out.col);
+      else if (five == 2)
+        x = nears<T, 5, 2>(offset, weight + i, w, p, cols, o, out.col);
       for (; x + 8 <= cols; x += 8)
         block<T, 8>(taps, offset, weight + i, w, p + x * in.col, in.col, o + x * out.col, out.col);
       for (; x + 4 <= cols; x += 4)
@@ -121,20 +204,66 @@ template <class T> void correlate(int taps, const int64_t *offset, const T *weig
     }
 }
 
-// Computes contract for B taps, as many as fit into the registers.
-template <class T, int B> INLINE void contract_(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
-  for (int64_t i = 0; i < w; i += L<T>) {
-    V<T> a[B] = {};
-    for (int64_t y = 0; y < rows; ++y)
-      for (int64_t x = 0; x < cols; ++x) {
-        const T *p = in.at + y * in.row + x * in.col + i;
-        const V<T> g = at(run.at + y * run.row + x * run.col + i);
-        UNROLL for (int b = 0; b < B; ++b) a[b] += g * at(p + offset[b]);
-      }
-    UNROLL for (int b = 0; b < B; ++b) at(sum + b * w + i) += a[b];
+// Adds to sum for B taps, as many as fit into the registers, what the pixels [x, cols) of a row add.
+template <class T, int B> INLINE void add_taps(const int64_t *offset, int64_t w, int64_t x, int64_t cols, const T *in, int64_t in_col, const T *run, int64_t run_col, T *sum) {
+  if (x == cols)
+    return;
+  V<T> a[B] = {};
+  for (; x < cols; ++x) {
+    const T *p = in + x * in_col;
+    const V<T> g = at(run + x * run_col);
+    UNROLL for (int b = 0; b < B; ++b) a[b] += g * at(p + offset[b]);
   }
+  UNROLL for (int b = 0; b < B; ++b) at(sum + b * w) += a[b];
+}
+// Does the same for R rows of KxK taps, D pixels apart, and for the first pixels of a row, four at a time, so that each loaded pixel is
+// used for all taps of a row. Returns for how many pixels.
+template <class T, int K, int D, int R> INLINE int64_t add_rows(const int64_t *offset, int64_t w, int64_t cols, const T *in, const T *run, int64_t run_col, T *sum) {
+  V<T> a[R][K] = {};
+  int64_t x = 0;
+  for (; x + 4 <= cols; x += 4) {
+    V<T> g[4];
+    UNROLL for (int b = 0; b < 4; ++b) g[b] = at(run + (x + b) * run_col);
+    const T *p[R];
+    UNROLL for (int r = 0; r < R; ++r) p[r] = in + x * w + offset[r * K];
+    UNROLL for (int c = 0; c < 4 + (K - 1) * D; ++c)
+      UNROLL for (int r = 0; r < R; ++r) {
+        const V<T> u = at(p[r]);
+        MOVE(p[r], w);
+        UNROLL for (int t = 0; t < K; ++t)
+          if (c >= t * D && c - t * D < 4)
+            a[r][t] += g[c - t * D] * u;
+      }
+  }
+  UNROLL for (int r = 0; r < R; ++r) UNROLL for (int t = 0; t < K; ++t) at(sum + (r * K + t) * w) += a[r][t];
+  return x;
+}
+// Computes contract for B taps; with K and D, for B / K rows of KxK taps, D pixels apart.
+template <class T, int B, int K = 0, int D = 0> INLINE void contract_(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
+  for (int64_t y = 0; y < rows; ++y)
+    for (int64_t i = 0; i < w; i += L<T>) {
+      const T *p = in.at + y * in.row + i, *g = run.at + y * run.row + i;
+      int64_t x = 0;
+      if constexpr (K > 0)
+        x = add_rows<T, K, D, B / K>(offset, w, cols, p, g, run.col, sum + i);
+      add_taps<T, B>(offset, w, x, cols, p, in.col, g, run.col, sum + i);
+    }
+}
+template <class T, int D> INLINE void five_rows(const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
+  contract_<T, 10, 5, D>(offset, w, rows, cols, in, run, sum);
+  contract_<T, 10, 5, D>(offset + 10, w, rows, cols, in, run, sum + 10 * w);
+  contract_<T, 5, 5, D>(offset + 20, w, rows, cols, in, run, sum + 20 * w);
 }
 template <class T> void contract(int taps, const int64_t *offset, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> run, T *sum) {
+  const int64_t three = spacing(3, taps, offset, w, in.col), five = spacing(5, taps, offset, w, in.col);
+  if (three == 1)
+    return contract_<T, 9, 3, 1>(offset, w, rows, cols, in, run, sum);
+  if (three == 2)
+    return contract_<T, 9, 3, 2>(offset, w, rows, cols, in, run, sum);
+  if (five == 1)
+    return five_rows<T, 1>(offset, w, rows, cols, in, run, sum);
+  if (five == 2)
+    return five_rows<T, 2>(offset, w, rows, cols, in, run, sum);
   int t = 0;
   for (; REGISTERS >= 32 && t + 25 <= taps; t += 25)
     contract_<T, 25>(offset + t, w, rows, cols, in, run, sum + t * w);
@@ -220,50 +349,57 @@ template <class T> void multiply(int64_t m, int64_t n, int64_t k, const T *a, in
     strip<T, many ? 16 : 12, 1>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
 }
 
-// Calls f(i, j) for each vector, at i in the sample and j in the tables, and g(i, j) for each element after
-// the last whole vector.
-template <class T, class F, class G> INLINE void flat(int64_t n, int64_t period, F f, G g) {
+// Calls f(size, i, j) for all elements of a sample, at i in the sample and j in the tables, as spans does.
+template <class T, class F> INLINE void flat(int64_t n, int64_t period, F f) {
   int64_t i = 0;
   for (; i + period <= n; i += period)
     for (int64_t j = 0; j < period; j += L<T>)
-      f(i + j, j);
-  int64_t j = 0;
-  for (; i + L<T> <= n; i += L<T>, j += L<T>)
-    f(i, j);
-  for (; i < n; ++i, ++j)
-    g(i, j);
+      f(Size<L<T>>(), i + j, j);
+  spans<T>(0, n - i, [&](auto size, int64_t j) __attribute__((always_inline)) { f(size, i + j, j); });
 }
-// Begins a lambda. It is inlined into its caller and thus compiled for the caller's instruction set.
-#define EACH [&](int64_t i, int64_t j) __attribute__((always_inline))
 
 template <class T> void sum(int64_t n, int64_t period, const T *x, T *s) {
-  flat<T>(n, period, EACH { at(s + j) += at(x + i); }, EACH { s[j] += x[i]; });
+  flat<T>(n, period, EACH { as<decltype(size)::n>(s + j) += as<decltype(size)::n>(x + i); });
 }
-template <class T> void square(int64_t n, int64_t period, const T *x, const T *mean, T *s) {
-  flat<T>(
-      n, period, EACH {
-        const V<T> d = at(x + i) - at(mean + j);
-        at(s + j) += d * d;
-      },
-      EACH { s[j] += (x[i] - mean[j]) * (x[i] - mean[j]); });
+template <class T> void spread(int64_t n, int64_t period, const T *x, const T *from, T *s, T *squares) {
+  flat<T>(n, period, EACH {
+    constexpr int N = decltype(size)::n;
+    const V<T, N> d = as<N>(x + i) - as<N>(from + j);
+    as<N>(s + j) += d;
+    as<N>(squares + j) += d * d;
+  });
 }
 template <class T> void dot(int64_t n, int64_t period, const T *g, const T *x, const T *mean, T *s) {
-  flat<T>(n, period, EACH { at(s + j) += at(g + i) * (at(x + i) - at(mean + j)); }, EACH { s[j] += g[i] * (x[i] - mean[j]); });
+  flat<T>(n, period, EACH {
+    constexpr int N = decltype(size)::n;
+    as<N>(s + j) += as<N>(g + i) * (as<N>(x + i) - as<N>(mean + j));
+  });
+}
+template <class T, bool add> INLINE void blend_(int64_t n, int64_t period, const T *x, const T *a, const T *b, T *out) {
+  flat<T>(n, period, EACH {
+    constexpr int N = decltype(size)::n;
+    const V<T, N> v = as<N>(a + j) * as<N>(x + i) + as<N>(b + j);
+    as<N>(out + i) = add ? as<N>(out + i) + v : v;
+  });
 }
 template <class T> void blend(int64_t n, int64_t period, const T *x, const T *a, const T *b, T *out, bool add) {
-  if (add)
-    flat<T>(n, period, EACH { at(out + i) += at(a + j) * at(x + i) + at(b + j); }, EACH { out[i] += a[j] * x[i] + b[j]; });
-  else
-    flat<T>(n, period, EACH { at(out + i) = at(a + j) * at(x + i) + at(b + j); }, EACH { out[i] = a[j] * x[i] + b[j]; });
+  add ? blend_<T, true>(n, period, x, a, b, out) : blend_<T, false>(n, period, x, a, b, out);
 }
-template <class T> void slope(int64_t n, int64_t period, const T *g, const T *x, const T *a, const T *b, const T *c, T *out) {
-  flat<T>(
-      n, period, EACH { at(out + i) = at(a + j) * at(g + i) + (at(b + j) * at(x + i) + at(c + j)); },
-      EACH { out[i] = a[j] * g[i] + (b[j] * x[i] + c[j]); });
+template <class T> void slope(int64_t n, int64_t period, const T *g, const T *x, const T *a, const T *b, const T *c, T *out, int64_t channels, int64_t w) {
+  auto set = [&](auto size, T *to, int64_t i, int64_t j) __attribute__((always_inline)) {
+    constexpr int N = decltype(size)::n;
+    as<N>(to) = as<N>(a + j) * as<N>(g + i) + (as<N>(b + j) * as<N>(x + i) + as<N>(c + j));
+  };
+  if (channels == w)
+    return flat<T>(n, period, EACH { set(size, out + i, i, j); });
+  for (int64_t from = 0; from < n; from += channels, out += w) {
+    spans<T>(0, channels, SPAN { set(size, out + i, from + i, i); });
+    zeros(out, channels, w);
+  }
 }
 
 template <class T> const Loops<T> &table() {
-  static const Loops<T> t = {L<T>, widen<T>, narrow<T>, correlate<T>, contract<T>, largest<T>, route<T>, multiply<T>, sum<T>, square<T>, dot<T>, blend<T>, slope<T>};
+  static const Loops<T> t = {L<T>, widen<T>, narrow<T>, correlate<T>, contract<T>, largest<T>, route<T>, multiply<T>, sum<T>, spread<T>, dot<T>, blend<T>, slope<T>};
   return t;
 }
 template const Loops<float> &table<float>();

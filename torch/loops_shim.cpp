@@ -51,7 +51,7 @@ template <class T> void named(const std::string &set, const std::string &loop, c
   LOOP(route);
   LOOP(multiply);
   LOOP(sum);
-  LOOP(square);
+  LOOP(spread);
   LOOP(dot);
   LOOP(blend);
   LOOP(slope);

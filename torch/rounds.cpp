@@ -51,7 +51,7 @@ template <class T> void Kernel<T>::lay_window(const Tensor &weight) {
   for (int64_t i = 0; i < s[0]; ++i)
     for (int64_t j = 0; j < s[1]; ++j) {
       Phase f{i, j, {}, {}, {}};
-      for (int64_t t = 0; t < taps(); ++t) {
+      for (int64_t t = taps(); t-- > 0;) { // in ascending order of what they read
         const int64_t y = i + p[0] - t / k[1] * d[0], x = j + p[1] - t % k[1] * d[1];
         if (y % s[0] != 0 || x % s[1] != 0)
           continue;
@@ -118,8 +118,7 @@ template <class T> Kernel<T>::Scratch::Scratch(const Kernel &k) : Scratch(std::v
     frame(spread.get(), k.qrows_, k.qrow_, k.top_, k.oh_, k.left_ * k.w_, k.ow_ * k.w_, T(0));
   }
   back = Buffer<T>(spreads ? k.block_ * k.r_.stride[0] * k.wd_ * k.w_ : k.padded_size());
-  dy = Buffer<T>(k.pixels() * k.wout_);
-  flat = Buffer<T>(k.pixels() * k.out_);
+  dy = Buffer<T>((k.product() ? k.block_ * k.ow_ : k.pixels()) * k.wout_);
 }
 template <class T> Kernel<T>::Scratch::Scratch(const std::vector<const Kernel *> &kernels) {
   int64_t most[3] = {};
@@ -181,7 +180,7 @@ template <class T> void Kernel<T>::shares(const T *from, T *to, int64_t y, int64
       *to++ = *from++ * share_[p];
 }
 
-template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *out) const {
+template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *out, Moving<T> *sums) const {
   const auto &f = loops<T>();
   pad(in, s);
   blocks([&](int64_t y, int64_t rows) {
@@ -194,17 +193,21 @@ template <class T> void Kernel<T>::forward(const Input &in, Scratch &s, T *out) 
       result = whole;
     }
     if (result != to)
-      f.narrow(Store::copy, out_, rows, ow_, {result, ow_ * wout_, wout_}, nullptr, nullptr, nullptr, {to, ow_ * out_, out_});
+      f.narrow(Store::copy, out_, rows, ow_, {result, ow_ * wout_, wout_}, {}, nullptr, nullptr, {to, ow_ * out_, out_});
+    if (sums)
+      sums->add(to, rows * ow_);
   });
 }
 
-template <class T> void Kernel<T>::add(const Input &in, Scratch &s, T *out, int64_t col, const T *scale) const {
+template <class T> void Kernel<T>::add(const Input &in, Scratch &s, T *out, int64_t col, const T *scale, const T *begin) const {
   const auto &f = loops<T>();
   const std::vector<T> nothing(w_, T(0));
   pad(in, s);
   blocks([&](int64_t y, int64_t rows) {
     columns(in, s, y, rows);
     T *const to = out + y * ow_ * col;
+    if (begin)
+      f.narrow(Store::copy, out_, rows, ow_, {begin, 0, 0}, {}, nullptr, nullptr, {to, ow_ * col, col});
     if (!product()) {
       for (int64_t p = 0; p < rows * ow_; ++p)
         f.blend(out_, w_, s.columns.get() + p * w_, scale, nothing.data(), to + p * col, true);
@@ -213,7 +216,7 @@ template <class T> void Kernel<T>::add(const Input &in, Scratch &s, T *out, int6
     const bool whole = out_ == wout_;
     f.multiply(rows * ow_, wout_, used_, s.columns.get(), k_, 1, point_.get(), wout_, whole ? to : s.y.get(), whole ? col : wout_, whole);
     if (!whole)
-      f.narrow(Store::add, out_, rows, ow_, {s.y.get(), ow_ * wout_, wout_}, nullptr, nullptr, nullptr, {to, ow_ * col, col});
+      f.narrow(Store::add, out_, rows, ow_, {s.y.get(), ow_ * wout_, wout_}, {}, nullptr, nullptr, {to, ow_ * col, col});
   });
 }
 
@@ -248,19 +251,21 @@ template <class T> void Kernel<T>::gather_back(Scratch &s, int64_t y, int64_t ro
       }
 }
 
-template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad, bool begin) const {
+template <class T> const T *Kernel<T>::result(const Result &r, Scratch &s, int64_t y, int64_t rows) const {
+  const int64_t at = y * ow_ * out_;
+  loops<T>().slope(rows * ow_ * out_, r.period, r.g + at, r.y + at, r.a, r.b, r.c, s.dy.get(), out_, wout_);
+  return s.dy.get();
+}
+
+template <class T> void Kernel<T>::backward(const Input &in, const Result &from, Scratch &s, T *dx, bool add, T *grad, bool begin) const {
   const auto &f = loops<T>();
-  const int64_t row = wd_ * c_;
+  const int64_t row = wd_ * c_, apart = this->apart(in);
   if (dx && !add && (r_.window == zero || r_.window == halve)) { // no output depends on some or all of the input
     std::fill_n(dx, h_ * row, T(0));
     add = true;
   }
   if (r_.window == zero)
     return;
-  if (out_ != wout_) {
-    f.widen(Load::copy, out_, wout_, oh_, ow_, {dy, ow_ * out_, out_}, nullptr, nullptr, {s.dy.get(), ow_ * wout_, wout_});
-    dy = s.dy.get();
-  }
   Store to = add ? Store::add : Store::copy;
   if (in.load == Load::relu)
     to = add ? Store::add_mask : Store::mask;
@@ -268,9 +273,10 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
     to = add ? Store::add_norm_mask : Store::norm_mask;
   // Writes the gradient of rows of the input from y on.
   auto store = [&](int64_t y, int64_t rows, Grid<const T> d) {
-    f.narrow(to, c_, rows, wd_, d, in.x + y * row, in.scale, in.shift, {dx + y * row, row, c_});
+    f.narrow(to, c_, rows, wd_, d, {in.x + y * wd_ * apart, wd_ * apart, apart}, in.scale, in.shift, {dx + y * row, row, c_});
   };
   auto back = [&](int64_t y, int64_t rows, const T *d) { store(y, rows, {d, wd_ * w_, w_}); };
+  const T *const dy = product() ? nullptr : result(from, s, 0, oh_);
   if (r_.window == avg_pool) {
     for (int64_t y = 0; y < oh_; ++y)
       shares(dy + y * ow_ * w_, spread_row(s, y), y, 1);
@@ -289,7 +295,7 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
     std::fill_n(taps_grad, taps() * w_, T(0));
   blocks([&](int64_t y, int64_t rows) {
     T *const d = s.columns.get(); // the columns, and then their gradient
-    const T *const g = dy + y * ow_ * wout_;
+    const T *const g = result(from, s, y, rows);
     if (grad) {
       columns(in, s, y, rows);
       f.multiply(out_, k_, rows * ow_, g, 1, wout_, d, k_, grad, k_, y > 0 || !begin);
@@ -310,8 +316,8 @@ template <class T> void Kernel<T>::backward(const Input &in, const T *dy, Scratc
         std::memcpy(spread_row(s, y + i), d + i * ow_ * w_, ow_ * w_ * sizeof(T));
     else
       for (int64_t i = 0; i < 2; ++i) {
-        const int64_t at = 2 * y * row + i * (row + c_);
-        f.narrow(to, c_, rows, ow_, {d + i * w_, ow_ * k_, k_}, in.x + at, in.scale, in.shift, {dx + at, 2 * row, 2 * c_});
+        const T *const x = in.x + 2 * y * wd_ * apart + i * (wd_ * apart + apart);
+        f.narrow(to, c_, rows, ow_, {d + i * w_, ow_ * k_, k_}, {x, 2 * wd_ * apart, 2 * apart}, in.scale, in.shift, {dx + 2 * y * row + i * (row + c_), 2 * row, 2 * c_});
       }
   });
   if (dx && r_.window == dense)

@@ -72,7 +72,7 @@ public:
 
   // The scratch memory of one thread.
   struct Scratch {
-    Buffer<T> padded, spread, columns, back, y, dy, flat;
+    Buffer<T> padded, spread, columns, back, y, dy;
     // For both passes of a kernel.
     explicit Scratch(const Kernel &k);
     // For the forward passes of several kernels. Call surround before those of another kernel.
@@ -81,23 +81,28 @@ public:
   // Sets what surrounds the input of a forward pass in scratch memory.
   void surround(Scratch &s) const;
 
-  // The input of a sample and how it is read: copy, relu, or norm_relu with wide coefficients.
+  // The input of a sample and how it is read; scale and shift are wide.
   struct Input {
     const T *x; // (H,W,C)
     Load load;
     const T *scale, *shift;
-    int64_t col = 0; // elements from pixel to pixel, for a forward pass; 0: C
+    int64_t col = 0; // elements from pixel to pixel; 0: C
+  };
+  // The gradient of the output of a sample, a g + b y + c: g and y are (oh,ow,out), a, b and c are tables of `period` elements.
+  struct Result {
+    const T *g, *y, *a, *b, *c;
+    int64_t period;
   };
 
-  // Computes the output y (oh,ow,out) of a sample.
-  void forward(const Input &in, Scratch &s, T *y) const;
-  // Adds the output of a sample to y (oh,ow,out), whose pixels are `col` elements apart. That of a pooling is multiplied by scale
-  // (wide(out) elements) before.
-  void add(const Input &in, Scratch &s, T *y, int64_t col, const T *scale) const;
-  // Computes gradients from dy (oh,ow,out), the gradient of the output. Adds the input's gradient to dx
-  // (H,W,C), or sets dx if add is false. Adds the weights' gradient, in the kernel's layout, to grad
-  // (grad_size() elements), or sets grad if begin is true. Either may be NULL.
-  void backward(const Input &in, const T *dy, Scratch &s, T *dx, bool add, T *grad, bool begin) const;
+  // Computes the output y (oh,ow,out) of a sample. With sums, adds its pixels to them.
+  void forward(const Input &in, Scratch &s, T *y, Moving<T> *sums = nullptr) const;
+  // Adds the output of a sample to y (oh,ow,out), whose pixels are `col` elements apart, or sets y to `begin` (out elements) plus the
+  // output if that is not NULL. The output of a pooling is multiplied by scale (wide(out) elements) before.
+  void add(const Input &in, Scratch &s, T *y, int64_t col, const T *scale, const T *begin) const;
+  // Computes gradients from that of the output. Adds the input's gradient to dx (H,W,C), or sets dx if add is false. Adds
+  // the weights' gradient, in the kernel's layout, to grad (grad_size() elements), or sets grad if begin is true. Either may be
+  // NULL. dx may be the same memory as result.y.
+  void backward(const Input &in, const Result &result, Scratch &s, T *dx, bool add, T *grad, bool begin) const;
 
   int64_t grad_size() const { return out_ * k_ + taps() * w_; }
   // Adds a weight gradient in the kernel's layout to the gradients of the weight tensors; undefined
@@ -134,6 +139,8 @@ private:
   int64_t apart(const Input &in) const { return in.col > 0 ? in.col : c_; }
   void lay_window(const Tensor &weight);
   void lay_product(const std::vector<Tensor> &tensors, const Numbers *scale);
+  // Sets s.dy, in wide pixels, to the gradient of `rows` rows of the output from y on, and returns it.
+  const T *result(const Result &from, Scratch &s, int64_t y, int64_t rows) const;
   int64_t padded_size() const { return windowed() ? padded_rows() * row_ : 0; }
   // Calls f(y, rows) for each block of rows of the output.
   template <class F> void blocks(F f) const {

@@ -61,7 +61,7 @@ func (a *arena[T]) norm(x T, scale, shift, i int64) result {
 func TestWiden(t *testing.T) { eachKind(t, "widen", widen[float32], widen[float64]) }
 
 func widen[T float](a *arena[T]) {
-	load, c := a.size("load", 0, 2), a.size("c", 1, 40)
+	load, c := a.size("load", 0, 3), a.size("c", 1, 40)
 	rows, cols, w := a.size("rows", 1, 4), a.size("cols", 1, 5), a.wide(c)
 	in, scale, shift := a.grid(rows, cols, c, a.put), a.put(w), a.put(w)
 	out := a.grid(rows, cols, w, a.put)
@@ -76,10 +76,10 @@ func widen[T float](a *arena[T]) {
 				if i < c {
 					p := in.pixel(y, x) + i
 					v = result{value: a.at(p)}
-					if load == 2 {
+					if load >= 2 {
 						v = a.norm(a.memory[p], scale, shift, i)
 					}
-					if load > 0 && v.value < 0 {
+					if (load == 1 || load == 2) && v.value < 0 {
 						v.value = 0
 					}
 				}
@@ -96,16 +96,16 @@ func narrow[T float](a *arena[T]) {
 	rows, cols, w := a.size("rows", 1, 4), a.size("cols", 1, 5), a.wide(c)
 	in := a.grid(rows, cols, w, a.put)
 	out := a.grid(rows, cols, c, a.put)
-	mask, scale, shift := a.putExact(rows*out.row), a.putExact(w), a.putExact(w)
+	mask, scale, shift := a.grid(rows, cols, c, a.putExact), a.putExact(w), a.putExact(w)
 	a.arguments(store, c, rows, cols)
-	a.grids(in)
-	a.arguments(mask, scale, shift)
+	a.grids(in, mask)
+	a.arguments(scale, shift)
 	a.grids(out)
 	for y := range rows {
 		for x := range cols {
 			for i := range c {
 				o := out.pixel(y, x) + i
-				m := a.memory[mask+o-out.first]
+				m := a.memory[mask.pixel(y, x)+i]
 				if store >= 4 {
 					m = T(a.norm(m, scale, shift, i).value)
 				}
@@ -295,15 +295,16 @@ func sum[T float](a *arena[T]) {
 	a.flat(n, period, func(i, j int64) { a.add(s+j, a.at(x+i)) })
 }
 
-func TestSquare(t *testing.T) { eachKind(t, "square", square[float32], square[float64]) }
+func TestSpread(t *testing.T) { eachKind(t, "spread", spread[float32], spread[float64]) }
 
-func square[T float](a *arena[T]) {
+func spread[T float](a *arena[T]) {
 	n, period := a.sample()
-	x, mean, s := a.put(n), a.put(period), a.put(period)
-	a.arguments(x, mean, s)
+	x, from, s, squares := a.put(n), a.put(period), a.put(period), a.put(period)
+	a.arguments(x, from, s, squares)
 	a.flat(n, period, func(i, j int64) {
-		d := a.at(x+i) - a.at(mean+j)
-		a.add(s+j, d*d)
+		d := a.at(x+i) - a.at(from+j)
+		a.add(s+j, d)
+		a.add(squares+j, d*d)
 	})
 }
 
@@ -334,10 +335,22 @@ func blend[T float](a *arena[T]) {
 func TestSlope(t *testing.T) { eachKind(t, "slope", slope[float32], slope[float64]) }
 
 func slope[T float](a *arena[T]) {
-	n, period := a.sample()
-	g, x, p, q, r, out := a.put(n), a.put(n), a.put(period), a.put(period), a.put(period), a.put(n)
-	a.arguments(g, x, p, q, r, out)
-	a.flat(n, period, func(i, j int64) {
-		a.set(out+i, result{}.plus(a.at(p+j)*a.at(g+i)).plus(a.at(q+j)*a.at(x+i)).plus(a.at(r+j)))
-	})
+	channels := a.size("channels", 1, 24)
+	n, w := channels*a.size("pixels", 0, 12), a.wide(channels)
+	period := w * a.size("periods", 1, 3)
+	if channels < w {
+		period = channels * a.lanes() // a multiple of both
+	}
+	g, x, p, q, r, out := a.put(n), a.put(n), a.put(period), a.put(period), a.put(period), a.put(n/channels*w)
+	a.arguments(n, period, g, x, p, q, r, out, channels, w)
+	for i := range n / channels * w {
+		a.set(out+i, result{})
+	}
+	for i := range n {
+		j := i % period
+		if channels < w {
+			j = i % channels
+		}
+		a.set(out+i/channels*w+i%channels, result{}.plus(a.at(p+j)*a.at(g+i)).plus(a.at(q+j)*a.at(x+i)).plus(a.at(r+j)))
+	}
 }
