@@ -134,7 +134,7 @@ func TestBenchUsage(t *testing.T) {
 		{"darts --window 3", "a window is of the stage and distribution searches"},
 		{"distribution --cells 3", "distribution: "},
 		{"imagenet-staged --cells 9", "that of its genotype"},
-		{"darts-second-order --device cpu --precision bf16", "takes a finite difference"},
+		{"darts-second-order --precision bf16", "takes a finite difference"},
 		{"darts --rounds 1", "is not in 2.."},
 		{"darts --recompute all", "known are none, edge, cell"},
 		{"darts --pytorch --reference x", "choose one"},

@@ -229,7 +229,7 @@ func TestPreparedPython(t *testing.T) {
 func TestWorkloads(t *testing.T) {
 	for _, name := range WorkloadNames() {
 		for _, batch := range []int64{2, 16, 64} {
-			if err := (Timing{}).Check(name, Size{Batch: batch, Threads: 1, Recompute: "none", Precision: "float32", Device: "cpu"}); err != nil {
+			if err := (Timing{}).Check(name, Size{Batch: batch, Threads: 1, Recompute: "none", Precision: "float32", Device: "auto"}); err != nil {
 				t.Errorf("%s, batch %d: %v", name, batch, err)
 			}
 		}
