@@ -49,7 +49,7 @@ bench: build ## steps beside PyTorch (prepared as for golden; REFERENCE=checkout
 	scripts/setup.sh pytorch --version
 	$(if $(REFERENCE),bin/hdas bench darts --reference $(REFERENCE))
 	bin/hdas bench darts cell distribution stage train eval --pytorch --compile
-	bin/hdas bench imagenet --batch 16 --pytorch --compile
+	bin/hdas bench amoebanet imagenet imagenet-staged darts-second-order stage-second-order --batch 16 --pytorch --compile
 	bin/hdas bench darts stage train --recompute none,edge,cell --path kernels,operations --batch 16
 	bin/hdas bench darts --batch 16,32,64,128
 	bin/hdas bench darts --cells 5,8,11,14

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"fmt"
 	"slices"
 
 	"hdas/models/layer"
@@ -10,7 +11,8 @@ import (
 	"hdas/torch/nn"
 )
 
-// cell is the network of a plan.Cell. It is one program, or, with partial channels, several (edgewise).
+// cell is the network of a plan.Cell, or a stage's output. It is one program, or, with partial channels, several
+// (edgewise).
 type cell struct {
 	whole *compiled // the program of the whole cell; nil with partial channels
 	reads []int     // the states of the stage that the cell reads, the inputs of its program
@@ -64,6 +66,33 @@ func (b builder) cell(p plan.Cell) (*cell, error) {
 	return c, nil
 }
 
+// output returns the program of a stage's output. If there are several candidate outputs, it is their sum weighed by
+// the softmax of beta (H-DAS eq. 3).
+func (b builder) output(s plan.Stage) *cell {
+	g, out := graph{builder: b}, &cell{}
+	for _, state := range slices.Concat(s.Outputs...) {
+		if !slices.Contains(out.reads, state) {
+			out.reads = append(out.reads, state)
+		}
+	}
+	g.Graph.Inputs = len(out.reads)
+	g.States = g.Graph.Inputs
+	for k, state := range s.Outputs[0] {
+		if len(s.Outputs) == 1 {
+			g.Out = append(g.Out, slices.Index(out.reads, state))
+			continue
+		}
+		for j, candidate := range s.Outputs {
+			g.weigh(slices.Index(out.reads, candidate[k]), mixture{s.Name, beta}, j)
+		}
+		g.Out = append(g.Out, g.States)
+		g.States++
+	}
+	whole := g.compile()
+	out.whole = &whole
+	return out
+}
+
 // read returns the states of the stage that a cell reads, each once.
 func read(p plan.Cell) []int {
 	var states []int
@@ -97,14 +126,40 @@ func (c *cell) forward(how *nn.Ctx, states []torch.Tensor) (out torch.Tensor) {
 // compiled is a program together with the values that it needs from the context of a pass.
 type compiled struct {
 	*torch.Program
-	alphas []string // the names of the DAGs whose alphas are the program's Scales, in order
-	masks  int      // the number of drop path masks
+	scales []mixture // the program's Scales, in order
+	masks  int       // the number of drop path masks
+}
+
+// mixture names architecture weights of a DAG.
+type mixture struct {
+	dag string
+	of  kind
+}
+
+// kind selects a field of nn.Mix.
+type kind int
+
+const (
+	alpha kind = iota
+	edge
+	beta
+)
+
+// weights returns the architecture weights of that name from c.Mix. It panics if there are none.
+func (m mixture) weights(c *nn.Ctx) torch.Tensor {
+	if c.Mix != nil {
+		of := []map[string]torch.Tensor{alpha: c.Mix.Alpha, edge: c.Mix.Edge, beta: c.Mix.Beta}[m.of]
+		if t := of[m.dag]; t.Defined() {
+			return t
+		}
+	}
+	panic(&torch.Error{Op: "mixture", Err: fmt.Errorf("the pass has no architecture weights for %s; run a supernet with search.Supernet.Logits, or with a Mix in its context", m.dag)})
 }
 
 func (p compiled) run(c *nn.Ctx, in []torch.Tensor) torch.Tensor {
 	how := torch.Pass{Norm: c.Norm(), Recompute: c.Recompute, Path: c.Path}
-	for _, dag := range p.alphas {
-		how.Scales = append(how.Scales, weigh(c, dag, func(m *nn.Mix) map[string]torch.Tensor { return m.Alpha }))
+	for _, m := range p.scales {
+		how.Scales = append(how.Scales, m.weights(c))
 	}
 	x := in[0]
 	how.Masks = nn.DropPathMasks(c, p.masks, x.Size(0), torch.Options{DType: x.DType(), Device: x.Device()})
@@ -123,6 +178,14 @@ func (b builder) entry(e plan.Entry) compiled {
 	return g.compile()
 }
 
+// bypass returns the program of what bypasses an edge with partial channels: x times the weight of the edge.
+func (b builder) bypass(e plan.Edge) compiled {
+	g := graph{builder: b, Graph: torch.Graph{Inputs: 1, States: 1, Out: []int{1}}}
+	g.weigh(0, mixture{e.DAG, edge}, e.Row)
+	g.States++
+	return g.compile()
+}
+
 // edge returns the program of a single edge.
 func (b builder) edge(e plan.Edge) (compiled, error) {
 	g := graph{builder: b, Graph: torch.Graph{Inputs: 1, States: 1}}
@@ -138,7 +201,7 @@ func (b builder) edge(e plan.Edge) (compiled, error) {
 type graph struct {
 	builder
 	torch.Graph
-	alphas []string
+	scales []mixture
 	masks  int
 }
 
@@ -149,7 +212,7 @@ func (g *graph) compile() compiled {
 	if g.adjacent != nil {
 		*g.adjacent = append(*g.adjacent, p.Adjacent()...)
 	}
-	return compiled{p, g.alphas, g.masks}
+	return compiled{p, g.scales, g.masks}
 }
 
 // preprocess adds the cell's two inputs to the graph: each is the sum of the stage's edges that it
@@ -194,7 +257,7 @@ func (g *graph) sum(edges []plan.Edge, from func(plan.Edge) int) (int, error) {
 		for _, c := range candidates {
 			t := torch.Term{From: from(e), To: g.States, Rounds: g.bind(c.Entry), Masked: c.Drop}
 			if c.Column >= 0 {
-				t.Scale = &torch.Scale{Tensor: g.alpha(e.DAG), Element: int64(e.Row*len(e.Ops) + c.Column)}
+				t.Scale = g.scale(mixture{e.DAG, alpha}, e.Row*len(e.Ops)+c.Column)
 			}
 			if c.Drop {
 				g.masks++
@@ -206,13 +269,18 @@ func (g *graph) sum(edges []plan.Edge, from func(plan.Edge) int) (int, error) {
 	return g.States - 1, nil
 }
 
-// alpha returns the index of a DAG's alphas in the Scales of a pass; it adds them if necessary.
-func (g *graph) alpha(dag string) int {
-	if i := slices.Index(g.alphas, dag); i >= 0 {
-		return i
+// weigh adds a term to the next state: state from, times an architecture weight.
+func (g *graph) weigh(from int, by mixture, element int) {
+	g.Terms = append(g.Terms, torch.Term{From: from, To: g.States, Scale: g.scale(by, element)})
+}
+
+// scale returns an element of architecture weights as the factor of a term.
+func (g *graph) scale(of mixture, element int) *torch.Scale {
+	i := slices.Index(g.scales, of)
+	if i < 0 {
+		i, g.scales = len(g.scales), append(g.scales, of)
 	}
-	g.alphas = append(g.alphas, dag)
-	return len(g.alphas) - 1
+	return &torch.Scale{Tensor: i, Element: int64(element)}
 }
 
 // bind returns the rounds of an operation with the tensors of their parameters.

@@ -26,7 +26,7 @@ func (b builder) edgewise(p plan.Cell, pre compiled) (*edgewise, error) {
 			if err != nil {
 				return nil, err
 			}
-			edges = append(edges, partialEdge{e, mixture})
+			edges = append(edges, partialEdge{e, mixture, b.bypass(e)})
 		}
 		c.nodes = append(c.nodes, edges)
 	}
@@ -52,6 +52,7 @@ func (c *edgewise) run(how *nn.Ctx, in []torch.Tensor) torch.Tensor {
 type partialEdge struct {
 	plan.Edge
 	mixture compiled
+	bypass  compiled // weighs the other channels
 }
 
 // run maps (N,C,H,W) to (N,C,H/Stride,W/Stride).
@@ -64,8 +65,8 @@ func (e partialEdge) run(c *nn.Ctx, x torch.Tensor) (out torch.Tensor) {
 			past = torch.MaxPool2d(past, stride, stride, 0)
 		}
 		y := e.mixture.run(c, []torch.Tensor{x.Narrow(1, 0, mixed)})
-		if weights := c.Mix.Edge[e.DAG]; weights.Defined() {
-			past = past.Mul(weights.Select(0, int64(e.Row))) // the alphas of the mixture already contain this factor
+		if c.Mix.Edge[e.DAG].Defined() {
+			past = e.bypass.Forward(c, past) // the alphas of the mixture already contain this factor
 		}
 		out = s.Return(shuffle(torch.Cat([]torch.Tensor{y, past}, 1), e.Partial))
 	})
@@ -81,4 +82,19 @@ func shuffle(x torch.Tensor, groups int64) torch.Tensor {
 		parts[i] = x.Narrow(1, int64(i)*(c/groups), c/groups)
 	}
 	return torch.Stack(parts, 2).Reshape(n, c, h, w)
+}
+
+func add(a, b torch.Tensor) torch.Tensor {
+	if !a.Defined() {
+		return b
+	}
+	return a.Add(b)
+}
+
+func concat(states []torch.Tensor, of []int) torch.Tensor {
+	parts := make([]torch.Tensor, len(of))
+	for i, s := range of {
+		parts[i] = states[s]
+	}
+	return torch.Cat(parts, 1)
 }

@@ -227,7 +227,7 @@ func TestPartialMixture(t *testing.T) {
 		s := nn.NewStore(o)
 		defer s.Free()
 		e := plan.Edge{Site: plan.Site{DAG: "normal", Row: 1}, Spec: ops.Spec{C: 4, Stride: 1, PoolNorm: true}, Ops: []string{"none", "skip_connect"}, Partial: 2}
-		edge := partialEdge{e, edgeOf(t, s, e)}
+		edge := partialEdge{e, edgeOf(t, s, e), builder{store: s}.bypass(e)}
 		w, weight := 0.3, 0.7
 		c := &nn.Ctx{Mix: &nn.Mix{
 			Alpha: map[string]torch.Tensor{"normal": torchtest.Float64s([]float64{9, 9, 9, w}, 2, 2)},

@@ -26,6 +26,7 @@ type stage struct {
 	plan   plan.Stage
 	entry  []compiled
 	cells  []*cell
+	output *cell // its program alone; nil without plan.Outputs
 	reduce *cell // nil in the last stage
 }
 
@@ -50,6 +51,9 @@ func Build(s *nn.Store, p plan.Network) (*Network, error) {
 				return nil, err
 			}
 			m.cells = append(m.cells, built)
+		}
+		if planned.Outputs != nil {
+			m.output = b.output(planned)
 		}
 		if planned.Reduce != nil {
 			var err error
@@ -207,51 +211,11 @@ func (m *stage) forward(c *nn.Ctx, in [2]torch.Tensor) [2]torch.Tensor {
 	for _, cell := range m.cells {
 		states = append(states, cell.forward(c, states))
 	}
-	if m.plan.Outputs != nil {
-		states = append(states, m.output(c, states))
+	if m.output != nil {
+		states = append(states, m.output.forward(c.Storing(), states))
 	}
 	if m.reduce != nil {
 		states = append(states, m.reduce.forward(c, states))
 	}
 	return [2]torch.Tensor{states[m.plan.Next[0]], states[m.plan.Next[1]]}
-}
-
-// output returns the stage's output. If there are several candidate outputs, it is their sum weighed
-// by the softmax of beta (H-DAS eq. 3).
-func (m *stage) output(c *nn.Ctx, states []torch.Tensor) torch.Tensor {
-	if len(m.plan.Outputs) == 1 {
-		return concat(states, m.plan.Outputs[0])
-	}
-	weights := weigh(c, m.plan.Name, func(mix *nn.Mix) map[string]torch.Tensor { return mix.Beta })
-	var sum torch.Tensor
-	for j, out := range m.plan.Outputs {
-		sum = add(sum, concat(states, out).Mul(weights.Select(0, int64(j))))
-	}
-	return sum
-}
-
-// weigh returns the architecture weights of the given DAG from c.Mix; of selects alphas or betas. It
-// panics if there are none.
-func weigh(c *nn.Ctx, dag string, of func(*nn.Mix) map[string]torch.Tensor) torch.Tensor {
-	if c.Mix != nil {
-		if t := of(c.Mix)[dag]; t.Defined() {
-			return t
-		}
-	}
-	panic(&torch.Error{Op: "mixture", Err: fmt.Errorf("the pass has no architecture weights for %s; run a supernet with search.Supernet.Logits, or with a Mix in its context", dag)})
-}
-
-func add(a, b torch.Tensor) torch.Tensor {
-	if !a.Defined() {
-		return b
-	}
-	return a.Add(b)
-}
-
-func concat(states []torch.Tensor, of []int) torch.Tensor {
-	parts := make([]torch.Tensor, len(of))
-	for i, s := range of {
-		parts[i] = states[s]
-	}
-	return torch.Cat(parts, 1)
 }

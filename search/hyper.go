@@ -49,8 +49,10 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 	here := torch.CloneAll(params)
 	// grad returns the gradients of the mean loss of the images of all processes.
 	grad := func(loss torch.Tensor, of Sample, params []torch.Tensor) []torch.Tensor {
+		b.Phase.End("alpha forward")
 		grads := torch.Grad(part(loss, n.inputs(of)), params)
 		n.Member.Sum(grads, of.Share)
+		b.Phase.End("alpha backward")
 		return grads
 	}
 

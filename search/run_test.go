@@ -78,6 +78,43 @@ func TestResumedSearchEqualsUnbroken(t *testing.T) {
 	}
 }
 
+// The number of threads changes no bit of a search on the CPU, also where libtorch would divide sums among them: in the
+// gradients of beta, which weighs the outputs of a stage, and of the weights of edges with partial channels.
+func TestThreadsChangeNothing(t *testing.T) {
+	torchtest.OnCPU(t)
+	set := func(threads int) (before int) {
+		torchtest.Do(t, func(*torch.Scope) { before = torch.Threads(); torch.SetThreads(threads) })
+		return before
+	}
+	defer set(set(1))
+	digits, err := datasets.Spec{Name: "digits", Size: 32, PerClass: 4}.Open(datasets.Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"cell", "cell, partial", "distribution", "stage", "joint"} {
+		t.Run(name, func(t *testing.T) {
+			by := func(threads int) string {
+				set(threads)
+				kind, partial, _ := strings.Cut(name, ",")
+				s, folder := setup(t, configs.Kind(kind)), t.TempDir()
+				s.Config.Epochs, s.Config.Batch, s.Macro.Classes = 1, 20, 10
+				if partial != "" {
+					s.Config.PartialChannels, s.Config.EdgeNormalization = 2, true
+				}
+				for _, l := range []*datasets.Loader{s.Train, s.Valid, s.Test} {
+					l.Dataset, l.Batch = digits, 20
+				}
+				search(t, s, folder, 0)
+				return folder
+			}
+			one := by(1)
+			for _, threads := range []int{2, 3} {
+				runtest.Same(t, one, by(threads), "checkpoint.safetensors", "epochs.jsonl")
+			}
+		})
+	}
+}
+
 // The architecture does not change in the warm-up epochs and changes after them.
 func TestWarmup(t *testing.T) {
 	s := setup(t, configs.StageSearch)

@@ -32,7 +32,8 @@ type Bilevel struct {
 	statistics    []torch.Tensor // running statistics that a pass changes in each process on its own
 }
 
-// Phases are the names of the parts of a first-order step, in order.
+// Phases are the names of the parts of a step, in order. At the second order, the first two are the sums of four passes,
+// and moving the weights counts as the forward pass after it.
 var Phases = []string{"alpha forward", "alpha backward", optim.Forward, optim.Backward, "optimizer"}
 
 // NewBilevel returns the trainer of a supernet with the optimizers of its configuration: Adam for the

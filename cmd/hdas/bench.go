@@ -24,7 +24,7 @@ func (p *program) bench() *cobra.Command {
 	var b benchFlags
 	var about strings.Builder
 	for _, w := range parity.Workloads {
-		fmt.Fprintf(&about, "  %-13s %s\n", w.Name, w.About)
+		fmt.Fprintf(&about, "  %-18s %s\n", w.Name, w.About)
 	}
 	c := &cobra.Command{
 		Use:   "bench [workload...]",
@@ -40,10 +40,10 @@ and --precision take lists of values; every combination is measured.
 
 With --pytorch, steps alternate with those of a reimplementation of these networks
 in PyTorch (the "twin"); with --reference, with those of a checkout of
-quark0/darts (workload darts only). So other load on the machine affects both
-alike. The median, minimum and maximum of the ratios are printed. --compile times
-the twin with torch.compile, too; a workload whose compiling takes more than ten
-minutes, or fails, is left out with the reason.
+quark0/darts (darts and darts-second-order only). So other load on the machine
+affects both alike. The median, minimum and maximum of the ratios are printed.
+--compile times the twin with torch.compile, too; a workload whose compiling takes
+more than ten minutes, or fails, is left out with the reason.
 
 --launches counts libtorch's operations in a step, each at least one kernel on a
 GPU; what only makes a view is not counted. Without --path it counts those of the
@@ -92,13 +92,6 @@ type benchFlags struct {
 }
 
 func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error {
-	if len(names) == 0 {
-		for _, name := range parity.WorkloadNames() {
-			if (name != "loader" || !b.pytorch) && (name == "darts" || b.reference == "") {
-				names = append(names, name)
-			}
-		}
-	}
 	if b.pytorch && b.reference != "" {
 		return usageError{errors.New("--pytorch compares with the twin, --reference with another program: choose one")}
 	}
@@ -111,6 +104,9 @@ func (p *program) runBench(c *cobra.Command, names []string, b benchFlags) error
 	}
 	timing := parity.Timing{Self: []string{self, "bench", "--side"}, Twin: b.pytorch, Reference: b.reference, Rounds: b.rounds,
 		Compile: b.compile, CompileLimit: 10 * time.Minute, Launches: b.launches}
+	if len(names) == 0 {
+		names = timing.Names()
+	}
 	if b.launches && !c.Flags().Changed("path") {
 		b.path = []string{kernel.Operations.String(), kernel.Grouped.String()}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,10 +13,19 @@ import (
 // smallBench is a workload at a size that takes no time.
 var smallBench = []string{"bench", "--device", "auto", "--batch", "2", "--channels", "2", "--cells", "5", "--threads", "1", "--rounds", "2"}
 
+// stagedBench is the workload whose network has the cells of its genotype, at such a size.
+var stagedBench = []string{"bench", "imagenet-staged", "--device", "auto", "--batch", "2", "--channels", "2", "--threads", "1", "--rounds", "2"}
+
 func benched(t *testing.T, more ...string) []parity.Timed {
 	t.Helper()
+	return timed(t, append(slices.Clone(smallBench), more...)...)
+}
+
+// timed returns the results of a command.
+func timed(t *testing.T, args ...string) []parity.Timed {
+	t.Helper()
 	t.Setenv(asProgram, "yes") // this test's binary is the other process, too
-	code, out, errs := call(t, append(append(smallBench, "--json"), more...)...)
+	code, out, errs := call(t, append(args, "--json")...)
 	var results []parity.Timed
 	if err := json.Unmarshal([]byte(out), &results); code != 0 || err != nil {
 		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
@@ -25,8 +35,8 @@ func benched(t *testing.T, more ...string) []parity.Timed {
 
 // Every workload is measured, with its phases; lists of sizes are combined.
 func TestBench(t *testing.T) {
-	results := benched(t, "darts", "cell", "stage", "distribution", "train", "eval", "--recompute", "none,cell")
-	if len(results) != 12 {
+	results := benched(t, "darts", "cell", "stage", "distribution", "darts-second-order", "stage-second-order", "train", "amoebanet", "eval", "--recompute", "none,cell")
+	if len(results) != 18 {
 		t.Fatalf("%d results", len(results))
 	}
 	for i, r := range results {
@@ -34,7 +44,7 @@ func TestBench(t *testing.T) {
 		for _, s := range r.Phases {
 			sum += s
 		}
-		phases := map[string]int{"eval": 1, "train": 3}[r.Workload]
+		phases := map[string]int{"eval": 1, "train": 3, "amoebanet": 3}[r.Workload]
 		if phases == 0 {
 			phases = 5
 		}
@@ -45,13 +55,12 @@ func TestBench(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	t.Run("loader", func(t *testing.T) {
-		code, out, errs := call(t, "bench", "loader", "--rounds", "2", "--json")
-		var results []parity.Timed
-		if err := json.Unmarshal([]byte(out), &results); code != 0 || err != nil || len(results) != 1 || results[0].Images < 1000 || results[0].Seconds <= 0 {
-			t.Errorf("exit %d, %v\n%s%s", code, err, out, errs)
-		}
-	})
+	if r := timed(t, slices.Clone(stagedBench)...); len(r) != 1 || r[0].Channels != 2 || r[0].Seconds <= 0 || len(r[0].Phases) != 3 {
+		t.Errorf("%+v", r)
+	}
+	if r := timed(t, "bench", "loader", "--rounds", "2"); len(r) != 1 || r[0].Images < 1000 || r[0].Seconds <= 0 {
+		t.Errorf("%+v", r)
+	}
 	code, out, errs := call(t, append(smallBench, "stage", "--window", "2,3")...)
 	if code != 0 || strings.Count(out, "\nstage ") != 2 || !strings.Contains(out, "alpha backward") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
@@ -69,6 +78,17 @@ func TestBenchLaunches(t *testing.T) {
 	}
 	if single, grouped := norms(results[0]), norms(results[1]); single < 30 || grouped < 10 || grouped >= single {
 		t.Errorf("%d batch norms edge by edge, %d grouped", single, grouped)
+	}
+	// A step of the second order has five passes instead of two.
+	total := func(r parity.Timed) (n int) {
+		for _, of := range r.Launches {
+			n += of
+		}
+		return n
+	}
+	orders := benched(t, "stage", "stage-second-order", "--launches", "--path", "operations")
+	if ratio := float64(total(orders[1])) / float64(total(orders[0])); ratio < 2 || ratio > 3 {
+		t.Errorf("%d operations at the first order, %d at the second", total(orders[0]), total(orders[1]))
 	}
 	code, out, errs := call(t, append(smallBench, "train", "--launches", "--path", "grouped")...)
 	if code != 0 || !strings.Contains(out, "train, grouped: ") || !strings.Contains(out, " operations in a step") || !strings.Contains(out, " others") {
@@ -106,18 +126,20 @@ func TestBenchBeside(t *testing.T) {
 
 func TestBenchUsage(t *testing.T) {
 	for _, c := range []struct{ args, words string }{
-		{"all", "known are darts, cell, distribution, stage, train, imagenet, eval, loader"},
+		{"all", "known are darts, cell, distribution, stage, darts-second-order, stage-second-order, train, amoebanet, imagenet, imagenet-staged, eval, loader"},
 		{"loader --channels 16", "only a batch and threads"},
 		{"loader --pytorch", "make bench"},
 		{"darts --batch 1", "batch 1 is not at least 2"},
 		{"darts --cells 4", "at least 5"},
 		{"darts --window 3", "a window is of the stage and distribution searches"},
 		{"distribution --cells 3", "distribution: "},
+		{"imagenet-staged --cells 9", "that of its genotype"},
+		{"darts-second-order --precision bf16", "takes a finite difference"},
 		{"darts --rounds 1", "is not in 2.."},
 		{"darts --recompute all", "known are none, edge, cell"},
 		{"darts --pytorch --reference x", "choose one"},
 		{"darts --compile", "--compile is for --pytorch"},
-		{"stage --reference x", "quark0/darts is timed in its search alone"},
+		{"stage --reference x", "quark0/darts is timed in its search alone: darts, darts-second-order"},
 		{"darts --reference " + t.TempDir(), "no checkout of quark0/darts"},
 		{"darts --device moon", "device \"moon\" is unknown"},
 	} {
@@ -133,7 +155,8 @@ func TestBenchLive(t *testing.T) {
 	if _, err := parity.Find(context.Background(), ""); err != nil {
 		t.Skip(err)
 	}
-	for _, r := range benched(t, "darts", "stage", "train", "eval", "--pytorch") {
+	all := benched(t, "darts", "stage", "darts-second-order", "stage-second-order", "train", "amoebanet", "eval", "--pytorch")
+	for _, r := range append(all, timed(t, append(slices.Clone(stagedBench), "--pytorch")...)...) {
 		if r.PyTorch == nil || r.PyTorch.Seconds <= 0 || r.PyTorch.Peak < 1e7 {
 			t.Errorf("%+v", r)
 		}

@@ -225,6 +225,21 @@ func TestPreparedPython(t *testing.T) {
 	}
 }
 
+// Every workload can be measured at its own size; beside PyTorch all but the loader, and beside quark0/darts its own searches.
+func TestWorkloads(t *testing.T) {
+	for _, name := range WorkloadNames() {
+		for _, batch := range []int64{2, 16, 64} {
+			if err := (Timing{}).Check(name, Size{Batch: batch, Threads: 1, Recompute: "none", Precision: "float32", Device: "auto"}); err != nil {
+				t.Errorf("%s, batch %d: %v", name, batch, err)
+			}
+		}
+	}
+	twin, reference := Timing{Twin: true}.Names(), Timing{Reference: "darts"}.Names()
+	if len(twin) != len(Workloads)-1 || slices.Contains(twin, "loader") || !slices.Equal(reference, []string{"darts", "darts-second-order"}) {
+		t.Errorf("%q beside the twin, %q beside quark0/darts", twin, reference)
+	}
+}
+
 func TestFits(t *testing.T) {
 	reference := func(s Settings) Settings { s.Reference = "darts"; return s }
 	odd := small(8)

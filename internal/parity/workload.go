@@ -1,9 +1,11 @@
 package parity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hdas/configs"
 	"hdas/models/plan"
 	"hdas/run"
 	"os"
@@ -24,10 +26,11 @@ type Workload struct {
 	genotype    string // of a derived network, or of the cells of a search
 	preset      plan.Preset
 	channels    int64
-	layers      int  // of a chain
-	plain       bool // a cell search of the cells normal and reduce (DARTS) instead of stage-specific ones
-	evaluate    bool // a forward pass without gradients
-	loader      bool // no network: loads an epoch of the embedded digits as RGB of 32x32 with the augmentation for CIFAR
+	layers      int    // of a chain
+	plain       bool   // a cell search of the cells normal and reduce (DARTS) instead of stage-specific ones
+	order       string // of a search; empty: First
+	evaluate    bool   // a forward pass without gradients
+	loader      bool   // no network: loads an epoch of the embedded digits as RGB of 32x32 with the augmentation for CIFAR
 }
 
 // Workloads lists all workloads, at the sizes of the paper.
@@ -36,16 +39,26 @@ var Workloads = []Workload{
 	{Name: "cell", About: "search step of Hc-DAS", network: Cell, preset: plan.CIFAR, channels: 16, layers: 8},
 	{Name: "distribution", About: "search step of Hs-DAS, first part", network: Distribution, genotype: "DARTS_V1", preset: plan.CIFAR, channels: 16},
 	{Name: "stage", About: "search step of Hs-DAS, second part", network: Stage, genotype: "DARTS_V1", preset: plan.CIFAR, channels: 16},
+	{Name: "darts-second-order", About: "search step of DARTS, second order", network: Cell, preset: plan.CIFAR, channels: 16, layers: 8, plain: true, order: Second},
+	{Name: "stage-second-order", About: "search step of Hs-DAS, second part, second order", network: Stage, genotype: "DARTS_V1", preset: plan.CIFAR, channels: 16, order: Second},
 	{Name: "train", About: "training step on CIFAR", network: Chain, genotype: "DARTS_V2", preset: plan.CIFAR, channels: 36, layers: 20},
+	{Name: "amoebanet", About: "training step on CIFAR of AmoebaNet's cells", network: Chain, genotype: "AmoebaNet", preset: plan.CIFAR, channels: 36, layers: 20},
 	{Name: "imagenet", About: "training step on ImageNet", network: Chain, genotype: "DARTS_V2", preset: plan.ImageNet, channels: 48, layers: 14},
+	{Name: "imagenet-staged", About: "training step on ImageNet of Hs-DAS' stages", network: Staged, genotype: "PDARTS+Hs_DAS_ImageNet_stages", preset: plan.ImageNet, channels: 39},
 	{Name: "eval", About: "evaluation of a batch of CIFAR", network: Chain, genotype: "DARTS_V2", preset: plan.CIFAR, channels: 36, layers: 20, evaluate: true},
 	{Name: "loader", About: "epoch of CIFAR's augmentation, a worker for each thread", loader: true},
 }
 
 // WorkloadNames returns the names of all workloads.
-func WorkloadNames() []string {
-	var names []string
-	for _, w := range Workloads {
+func WorkloadNames() []string { return namesOf(Workloads) }
+
+// Names returns the names of the workloads that can be measured like this.
+func (t Timing) Names() []string {
+	return namesOf(slices.DeleteFunc(slices.Clone(Workloads), func(w Workload) bool { return w.loader && t.Twin || !w.plain && t.Reference != "" }))
+}
+
+func namesOf(workloads []Workload) (names []string) {
+	for _, w := range workloads {
 		names = append(names, w.Name)
 	}
 	return names
@@ -98,7 +111,7 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 		return fail(errors.New("--reference times quark0/darts; the H-DAS authors' program is compared only: hdas compare pytorch --reference"))
 	}
 	if t.Reference != "" && !w.plain {
-		return fail(errors.New("quark0/darts is timed in its search alone, darts"))
+		return fail(fmt.Errorf("quark0/darts is timed in its search alone: %s", strings.Join(t.Names(), ", ")))
 	}
 	device, err := run.Device(s.Device)
 	if err != nil {
@@ -120,10 +133,13 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 	if !staged && s.Window != 0 {
 		return fail(errors.New("a window is of the stage and distribution searches"))
 	}
+	if w.network == Staged && s.Cells != 0 {
+		return fail(errors.New("the number of its cells is that of its genotype"))
+	}
 	if s.Channels == 0 {
 		s.Channels = w.channels
 	}
-	settings := Settings{Preset: w.preset, Channels: s.Channels, Layers: w.layers, Batch: s.Batch, Steps: 1, Orders: []string{First},
+	settings := Settings{Preset: w.preset, Channels: s.Channels, Layers: w.layers, Batch: s.Batch, Steps: 1, Orders: []string{cmp.Or(w.order, First)},
 		Precision: precision.DType.String(), Device: device.String(), Threads: s.Threads, Reference: t.Reference}
 	s.Device = settings.Device
 	if !staged {
@@ -145,8 +161,12 @@ func (t Timing) resolve(name string, s Size) (timed, Case, Size, error) {
 		return fail(err)
 	}
 	task := timed{task: newTask(c, settings), Autocast: s.Precision, Recompute: s.Recompute, Path: s.Path, Graphs: s.Graphs && !t.Launches, Evaluate: w.evaluate, Launches: t.Launches}
-	if task.Search != nil && w.plain {
-		task.Search.Of.StageSpecific = false
+	if task.Search != nil {
+		task.Search.Of.StageSpecific = task.Search.Of.StageSpecific && !w.plain
+		task.Search.Of.Order = configs.Order(task.Orders[0])
+		if err := task.Search.Of.Fits(s.Channels, precision.Autocast != torch.Float32); err != nil {
+			return fail(err)
+		}
 	}
 	if staged {
 		if s.Cells > 0 {
