@@ -202,6 +202,7 @@ private:
     for (int i = 0; i < p.inputs; ++i)
       size[i] = {pass.tensors[i].size(1), pass.tensors[i].size(2), pass.tensors[i].size(3)};
     branches.resize(p.branches.size());
+    std::vector<Kernel<T> *> all;
     for (const Term &t : p.terms) {
       std::array<int64_t, 3> at = size[t.from];
       if (t.branch >= 0) {
@@ -209,24 +210,30 @@ private:
         b.moments.resize(t.rounds.size());
         const bool made = !b.kernel.empty();
         for (size_t r = 0; r < t.rounds.size(); ++r) {
-          if (!made)
-            b.kernel.push_back(std::make_unique<const Kernel<T>>(t.rounds[r], pass.tensors, t.rounds[r].in, at[1], at[2]));
+          if (!made) {
+            all.push_back(new Kernel<T>(t.rounds[r], t.rounds[r].in, at[1], at[2]));
+            b.kernel.emplace_back(all.back());
+          }
           at = {b.kernel[r]->out(), b.kernel[r]->oh(), b.kernel[r]->ow()};
         }
       }
       size[t.to] = at;
     }
+    parallel(int64_t(all.size()), [&](Turns &turns) {
+      for (int64_t i; turns.take(i);)
+        all[i]->lay(pass.tensors);
+    });
     place.assign(p.states, -1);
     if (p.out.size() == 1)
       return;
-    int64_t all = 0;
+    int64_t channels = 0;
     for (int i : p.out) {
       if (i >= p.inputs && place[i] < 0)
-        place[i] = all;
-      all += size[i][0];
+        place[i] = channels;
+      channels += size[i][0];
     }
     const auto &first = size[p.out[0]];
-    whole = at::empty({pass.tensors[0].size(0), all, first[1], first[2]}, pass.tensors[0].options(), last);
+    whole = at::empty({pass.tensors[0].size(0), channels, first[1], first[2]}, pass.tensors[0].options(), last);
   }
   // Returns the memory of state i, of the given shape.
   Tensor memory(int i, const Tensor &shape) const {

@@ -24,9 +24,14 @@ public:
       needed[p.terms[t].from] = needed[p.terms[t].from] || needed[p.terms[t].to];
     for (int i = 0; i < p.inputs; ++i)
       shape[i] = {pass.tensors[i].size(1), pass.tensors[i].size(2), pass.tensors[i].size(3)};
+    std::vector<Laid> all;
     for (size_t t = 0; t < p.terms.size(); ++t)
       if (needed[p.terms[t].to])
-        make(p.terms[t], steps[t]);
+        make(p.terms[t], steps[t], all);
+    parallel(int64_t(all.size()), [&](Turns &turns) {
+      for (int64_t i; turns.take(i);)
+        all[i].kernel->lay(pass.tensors, &all[i].scale);
+    });
   }
 
   // Returns the result: the concatenated channels of the output states.
@@ -116,7 +121,13 @@ private:
     return all;
   }
 
-  void make(const Term &t, Step &s) {
+  // A kernel whose weights must be laid out, multiplied by scale.
+  struct Laid {
+    Kernel<T> *kernel;
+    Numbers scale;
+  };
+
+  void make(const Term &t, Step &s, std::vector<Laid> &all) {
     Shape at = shape[t.from];
     const Numbers w(t.rounds.empty() ? at.c : t.rounds.back().out, factor(t));
     Affine a{w, Numbers(w.size(), 0)}; // what is done with the result of the last round
@@ -132,9 +143,8 @@ private:
       s.load.push_back(round.relu ? normed ? Load::norm_relu : Load::relu : normed ? Load::norm : Load::copy);
       s.scale.push_back(widened<T>(before.scale));
       s.shift.push_back(widened<T>(before.shift));
-      const bool whole = r + 1 < t.rounds.size();
-      const Numbers ones(round.out, 1);
-      s.kernels.push_back(std::make_unique<const Kernel<T>>(round, pass.tensors, round.in, at.h, at.w, whole ? &ones : &a.scale));
+      all.push_back({new Kernel<T>(round, round.in, at.h, at.w), r + 1 < t.rounds.size() ? Numbers(round.out, 1) : a.scale});
+      s.kernels.emplace_back(all.back().kernel);
       at = {round.out, s.kernels[r]->oh(), s.kernels[r]->ow()};
     }
     s.factor = widened<T>(a.scale);

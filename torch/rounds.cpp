@@ -6,7 +6,7 @@
 namespace hdas {
 
 template <class T>
-Kernel<T>::Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w, const Numbers *scale)
+Kernel<T>::Kernel(const Round &r, int64_t c, int64_t h, int64_t w)
     : r_(r), c_(c), h_(h), wd_(w), w_(wide<T>(c)), out_(r.out), wout_(wide<T>(r.out)) {
   auto extent = [&](int64_t n, int d) { return (n + 2 * r.padding[d] - r.dilation[d] * (r.kernel[d] - 1) - 1) / r.stride[d] + 1; };
   oh_ = extent(h, 0);
@@ -15,13 +15,16 @@ Kernel<T>::Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c,
   k_ = r.window == halve ? 2 * w_ : r.window == dense ? taps() * w_ : w_;
   used_ = r.window == halve || r.window == dense ? k_ : c_;
   block_ = std::clamp<int64_t>(96 / ow_, 1, oh_);
+}
+
+template <class T> void Kernel<T>::lay(const std::vector<Tensor> &tensors, const Numbers *scale) {
   if (windowed())
-    lay_window(r.window == depthwise ? tensors[r.taps] : Tensor());
-  if (r.window == avg_pool) {
+    lay_window(r_.window == depthwise ? tensors[r_.taps] : Tensor());
+  if (r_.window == avg_pool) {
     auto inside = [](int64_t at, int64_t size) { return std::min(at + 3, size) - std::max<int64_t>(at, 0); };
     for (int64_t y = 0; y < oh_; ++y)
       for (int64_t x = 0; x < ow_; ++x)
-        share_.push_back(T(1) / T(inside(y * r.stride[0] - 1, h) * inside(x * r.stride[1] - 1, w)));
+        share_.push_back(T(1) / T(inside(y * r_.stride[0] - 1, h_) * inside(x * r_.stride[1] - 1, wd_)));
   }
   if (product())
     lay_product(tensors, scale);

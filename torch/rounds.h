@@ -60,10 +60,11 @@ public:
 // Computes one round on one sample.
 template <class T> class Kernel {
 public:
-  // For inputs (N,C,H,W). Converts the round's weights, which are among the pass's tensors, to the
-  // kernel's layout. With `scale`, a number for each output channel, the outputs are multiplied by it, and there is no
-  // backward pass.
-  Kernel(const Round &r, const std::vector<Tensor> &tensors, int64_t c, int64_t h, int64_t w, const Numbers *scale = nullptr);
+  // For inputs (N,C,H,W). Call lay before a pass.
+  Kernel(const Round &r, int64_t c, int64_t h, int64_t w);
+  // Converts the round's weights, which are among the pass's tensors, to the kernel's layout. With `scale`, a number for each
+  // output channel, the outputs are multiplied by it, and there is no backward pass.
+  void lay(const std::vector<Tensor> &tensors, const Numbers *scale = nullptr);
 
   int64_t out() const { return out_; } // channels
   int64_t whole() const { return wout_; } // channels of a wide pixel
