@@ -155,8 +155,7 @@ func TestBenchLive(t *testing.T) {
 	if _, err := parity.Find(context.Background(), ""); err != nil {
 		t.Skip(err)
 	}
-	all := benched(t, "darts", "stage", "darts-second-order", "stage-second-order", "train", "amoebanet", "eval", "--pytorch")
-	for _, r := range append(all, timed(t, append(slices.Clone(stagedBench), "--pytorch")...)...) {
+	for _, r := range benched(t, "darts-second-order", "stage", "eval", "--pytorch") {
 		if r.PyTorch == nil || r.PyTorch.Seconds <= 0 || r.PyTorch.Peak < 1e7 {
 			t.Errorf("%+v", r)
 		}

@@ -61,7 +61,7 @@ func TestCompletion(t *testing.T) {
 		"train --set device=au":                 "device=auto",
 		"train --device au":                     "auto",
 		"train --devices cpu,cp":                "cpu,cpu",
-		"bench darts st":                        "stage",
+		"bench darts sta":                       "stage stage-second-order",
 		"bench --path kernels,gr":               "kernels,grouped",
 		"predict runs/cells --precision ":       "float32 float64",
 		"data get cifar10":                      "cifar10 cifar100",
