@@ -63,6 +63,7 @@ type Span struct {
 // checkpoint of it. observe is called after each step and epoch; it may be nil. Meanwhile the folder has the state of
 // the run in a file, for Look.
 func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(Progress)) error {
+	dir.addElapsed(s.Epoch, s.Batch)
 	if s.Epoch >= s.Epochs {
 		return nil
 	}
@@ -77,7 +78,6 @@ func Loop[B any](ctx context.Context, dir *Dir, t Task[B], s Span, observe func(
 		w.Publisher = live.Publish(dir.Path(stateFile), w.now)
 		defer w.Close()
 	}
-	dir.addElapsed(s.Epoch, s.Batch)
 	var scalars pending
 	defer torch.Do(func(*torch.Scope) error { scalars.free(); return nil })
 	// check returns an error if a step before that batch computed NaN or an infinite value.
