@@ -33,7 +33,7 @@ type Heap struct {
 // The shares in the measurements of docs/performance.md. Where intermediate results are recomputed, many blocks are
 // freed between those that are kept.
 var (
-	Storing     = Heap{0.08, 0.18}
+	Storing     = Heap{0.1, 0.28}
 	Recomputing = Heap{0.6, 1.1}
 )
 
