@@ -144,7 +144,7 @@ private:
             if (const int64_t col = apart(p.terms[part.term]); col != c) {
               if (!dense.get())
                 dense = Buffer<T>(length);
-              loops<T>().narrow(Store::copy, c, 1, length / c, {x, 0, col}, {}, nullptr, nullptr, {dense.get(), 0, c});
+              Forward<T>::copy(c, length / c, x, col, dense.get(), c);
               x = dense.get();
             }
             add.dot(gn, x, part.mean.data(), &part.sums[n * c]);

@@ -40,19 +40,21 @@ inline void times(Numbers &v, const Numbers &by) {
     v[i] *= by[i];
 }
 
+// Adds up a table of sums in which c channels repeat, writes the c sums to `to` and returns it.
+template <class T> double *fold(const std::vector<T> &table, int64_t c, double *to) {
+  std::fill_n(to, c, 0.0);
+  for (size_t i = 0; i < table.size(); i += c)
+    for (int64_t k = 0; k < c; ++k)
+      to[k] += table[i + k];
+  return to;
+}
+
 // Computes per-channel sums over a flat sample of `length` elements. Tables have period<T>(c) elements.
 // Each method writes c sums to `to` and returns it.
 template <class T> class Adder {
   const int64_t c, length, period_;
   std::vector<T> sums;
 
-  double *fold(double *to) const {
-    std::fill_n(to, c, 0.0);
-    for (int64_t i = 0; i < period_; i += c)
-      for (int64_t k = 0; k < c; ++k)
-        to[k] += sums[i + k];
-    return to;
-  }
   T *cleared() {
     std::fill(sums.begin(), sums.end(), T(0));
     return sums.data();
@@ -62,12 +64,12 @@ public:
   Adder(int64_t c, int64_t length) : c(c), length(length), period_(period<T>(c)), sums(period_) {}
   double *sum(const T *x, double *to) {
     loops<T>().sum(length, period_, x, cleared());
-    return fold(to);
+    return fold(sums, c, to);
   }
   // sum of g (x - mean)
   double *dot(const T *g, const T *x, const T *mean, double *to) {
     loops<T>().dot(length, period_, g, x, mean, cleared());
-    return fold(to);
+    return fold(sums, c, to);
   }
 };
 
@@ -77,25 +79,18 @@ template <class T> class Moving {
   const int64_t c, period_;
   int64_t pixels = 0;
   std::vector<T> from, sums, squares;
-
-  double fold(const std::vector<T> &table, int64_t k) const {
-    double v = 0;
-    for (int64_t i = k; i < period_; i += c)
-      v += table[i];
-    return v;
-  }
+  Numbers first; // sums of the first block
 
 public:
-  explicit Moving(int64_t c) : c(c), period_(period<T>(c)), from(period_), sums(period_), squares(period_) {}
+  explicit Moving(int64_t c) : c(c), period_(period<T>(c)), from(period_), sums(period_), squares(period_), first(c) {}
   // Adds n pixels.
   void add(const T *x, int64_t n) {
     if (pixels == 0) {
       std::fill(sums.begin(), sums.end(), T(0));
       loops<T>().sum(n * c, period_, x, sums.data());
-      for (int64_t k = 0; k < c; ++k)
-        from[k] = T(fold(sums, k) / n);
-      for (int64_t i = c; i < period_; ++i)
-        from[i] = from[i - c];
+      fold(sums, c, first.data());
+      for (int64_t i = 0; i < period_; ++i)
+        from[i] = T(first[i % c] / n);
       std::fill(sums.begin(), sums.end(), T(0));
       std::fill(squares.begin(), squares.end(), T(0));
     }
@@ -104,10 +99,12 @@ public:
   }
   // Writes the results (c each) for the pixels that were added, and begins the next sample.
   void finish(double *mean, double *square) {
+    fold(sums, c, mean);
+    fold(squares, c, square);
     for (int64_t k = 0; k < c; ++k) {
-      const double apart = fold(sums, k) / pixels;
+      const double apart = mean[k] / pixels;
       mean[k] = from[k] + apart;
-      square[k] = std::max(0.0, fold(squares, k) - pixels * apart * apart);
+      square[k] = std::max(0.0, square[k] - pixels * apart * apart);
     }
     pixels = 0;
   }

@@ -49,6 +49,22 @@ protected:
     return {numbers(r.mean, r.out, 0), inverse(numbers(r.var, r.out, 1)), {}, false};
   }
 
+  // Where the channels of states are computed in the result: by state, the first of them, or -1; and the channels of the result.
+  struct Places {
+    std::vector<int64_t> at;
+    int64_t channels = 0;
+  };
+  // channels(i) is the number of those of state i. An input, and a state that is in the result again, must be copied there.
+  template <class F> Places places(F channels) const {
+    Places of{std::vector<int64_t>(p.states, -1)};
+    for (int i : p.out) {
+      if (i >= p.inputs && of.at[i] < 0)
+        of.at[i] = of.channels;
+      of.channels += channels(i);
+    }
+    return of;
+  }
+
   // Returns the norm of a round as a scale and a shift; the identity without a norm.
   Affine norm(const Round &r, const Moments &m, int64_t c) const {
     if (r.mean < 0)
@@ -101,7 +117,7 @@ public:
     int64_t at = 0;
     for (int i : p.out) {
       TORCH_CHECK(state[i].size(0) == first.size(0) && state[i].size(2) == first.size(2) && state[i].size(3) == first.size(3), "outputs of ", state[i].sizes(), " and ", first.sizes());
-      if (at != place[i]) // an input, or a state that is in the result for the second time
+      if (at != place.at[i]) // an input, or a state that is in the result for the second time
         copy(state[i], apart(i), whole.narrow(1, at, state[i].size(1)), whole.size(1));
       at += state[i].size(1);
     }
@@ -123,12 +139,16 @@ protected:
   int64_t apart(int i) const { return i < p.inputs ? state[i].size(1) : state[i].stride(3); }
   int64_t apart(const Term &t) const { return t.branch < 0 ? apart(t.from) : value(t).size(1); }
 
-  // Copies or adds x to y; the pixels of both are so many elements apart.
+  // Copies or adds `pixels` pixels of c channels; those of x and y are so many elements apart.
+  static void copy(int64_t c, int64_t pixels, const T *x, int64_t from, T *y, int64_t to, bool add = false) {
+    loops<T>().narrow(add ? Store::add : Store::copy, c, 1, pixels, {x, 0, from}, {}, nullptr, nullptr, {y, 0, to});
+  }
+  // Does the same with all samples.
   static void copy(const Tensor &x, int64_t from, const Tensor &y, int64_t to, bool add = false) {
     const int64_t c = x.size(1), pixels = flat(x) / c;
     parallel(x.size(0), [&](Turns &turns) {
       for (int64_t n; turns.take(n);)
-        loops<T>().narrow(add ? Store::add : Store::copy, c, 1, pixels, {sample(x, n), 0, from}, {}, nullptr, nullptr, {sample(y, n), 0, to});
+        copy(c, pixels, sample(x, n), from, sample(y, n), to, add);
     });
   }
 
@@ -193,8 +213,8 @@ protected:
   }
 
 private:
-  Tensor whole;               // the result of more than one state
-  std::vector<int64_t> place; // by state: where its channels begin in the result; -1 if they are not computed there
+  Tensor whole; // the result of more than one state
+  typename Values<T>::Places place;
 
   // Makes the branches with their kernels: the weights are laid out once for a pass and its gradient.
   void make_kernels() {
@@ -211,8 +231,9 @@ private:
         const bool made = !b.kernel.empty();
         for (size_t r = 0; r < t.rounds.size(); ++r) {
           if (!made) {
-            all.push_back(new Kernel<T>(t.rounds[r], t.rounds[r].in, at[1], at[2]));
-            b.kernel.emplace_back(all.back());
+            auto k = std::make_unique<Kernel<T>>(t.rounds[r], t.rounds[r].in, at[1], at[2]);
+            all.push_back(k.get());
+            b.kernel.push_back(std::move(k));
           }
           at = {b.kernel[r]->out(), b.kernel[r]->oh(), b.kernel[r]->ow()};
         }
@@ -223,23 +244,17 @@ private:
       for (int64_t i; turns.take(i);)
         all[i]->lay(pass.tensors);
     });
-    place.assign(p.states, -1);
     if (p.out.size() == 1)
       return;
-    int64_t channels = 0;
-    for (int i : p.out) {
-      if (i >= p.inputs && place[i] < 0)
-        place[i] = channels;
-      channels += size[i][0];
-    }
+    place = this->places([&](int i) { return size[i][0]; });
     const auto &first = size[p.out[0]];
-    whole = at::empty({pass.tensors[0].size(0), channels, first[1], first[2]}, pass.tensors[0].options(), last);
+    whole = at::empty({pass.tensors[0].size(0), place.channels, first[1], first[2]}, pass.tensors[0].options(), last);
   }
   // Returns the memory of state i, of the given shape.
   Tensor memory(int i, const Tensor &shape) const {
-    const bool there = whole.defined() && place[i] >= 0 && shape.size(2) == whole.size(2) && shape.size(3) == whole.size(3);
+    const bool there = whole.defined() && place.at[i] >= 0 && shape.size(2) == whole.size(2) && shape.size(3) == whole.size(3);
     at::AutoDispatchBelowADInplaceOrView plain; // a view that does not refer to the whole, which will refer to the kept states
-    return there ? whole.narrow(1, place[i], shape.size(1)) : like(shape);
+    return there ? whole.narrow(1, place.at[i], shape.size(1)) : like(shape);
   }
 
   // Updates the running statistics of a term's norms.
@@ -275,9 +290,10 @@ private:
   // Whether the norm of state i is left to those who read it: one term of convolutions leads to it, and few read it.
   bool deferred(int i) const {
     const Term &t = p.terms[p.into[i][0]];
+    if (p.into[i].size() > 1 || t.branch < 0 || p.branches[t.branch].pool || t.rounds.back().mean < 0 || t.scale >= 0 || masked(t))
+      return false;
     const auto readers = std::count_if(p.terms.begin(), p.terms.end(), [&](const Term &r) { return r.from == i; });
-    return p.into[i].size() == 1 && t.branch >= 0 && !p.branches[t.branch].pool && t.rounds.back().mean >= 0 && t.scale < 0 && !masked(t) && readers <= 6 &&
-           std::find(p.out.begin(), p.out.end(), i) == p.out.end();
+    return readers <= 6 && std::find(p.out.begin(), p.out.end(), i) == p.out.end();
   }
 
   // Computes state i, the sum of its terms.
@@ -320,13 +336,13 @@ private:
             const int64_t col = this->apart(term);
             const T *from = sample(value(term), n) + at * col;
             if (col != c) {
-              loops<T>().narrow(Store::copy, c, 1, count, {from, 0, col}, {}, nullptr, nullptr, {dense.get(), 0, c});
+              Forward::copy(c, count, from, col, dense.get(), c);
               from = dense.get();
             }
             loops<T>().blend(count * c, each, from, a[k].data(), b[k].data(), apart == c ? to : part.get(), k > 0);
           }
           if (apart != c)
-            loops<T>().narrow(Store::copy, c, 1, count, {part.get(), 0, c}, {}, nullptr, nullptr, {to, 0, apart});
+            Forward::copy(c, count, part.get(), c, to, apart);
         }
       }
     });

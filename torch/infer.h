@@ -38,15 +38,10 @@ public:
   Tensor output() const {
     const Tensor &x = pass.tensors[0];
     const Shape &first = shape[p.out[0]];
-    int64_t all = 0;
-    std::vector<int64_t> at(p.states, -1); // of a state whose channels are computed in the result: the first of them there
-    for (int i : p.out) {
+    for (int i : p.out)
       TORCH_CHECK(shape[i].h == first.h && shape[i].w == first.w, "outputs of ", shape[i].h, "x", shape[i].w, " and ", first.h, "x", first.w, " pixels");
-      if (i >= p.inputs && at[i] < 0)
-        at[i] = all;
-      all += shape[i].c;
-    }
-    Tensor whole = at::empty({x.size(0), all, first.h, first.w}, x.options(), last);
+    const auto inside = this->places([&](int i) { return shape[i].c; });
+    Tensor whole = at::empty({x.size(0), inside.channels, first.h, first.w}, x.options(), last);
     parallel(x.size(0), [&](Turns &turns) {
       Memory m(*this);
       for (int64_t n; turns.take(n);) {
@@ -55,14 +50,14 @@ public:
           place[i] = {sample(pass.tensors[i], n), shape[i].c};
         for (int i = p.inputs; i < p.states; ++i)
           if (needed[i] && !p.into[i].empty()) {
-            place[i] = at[i] < 0 ? Place{m.state[i].get(), shape[i].c} : Place{sample(whole, n) + at[i], all};
+            place[i] = inside.at[i] < 0 ? Place{m.state[i].get(), shape[i].c} : Place{sample(whole, n) + inside.at[i], inside.channels};
             state(i, place, m);
           }
         int64_t from = 0;
         for (int i : p.out) {
-          if (from != at[i]) // an input, or a state that is in the result for the second time
+          if (from != inside.at[i]) // an input, or a state that is in the result for the second time
             for (int64_t k = 0; k < shape[i].pixels(); ++k)
-              std::copy_n(place[i].at + k * place[i].col, shape[i].c, sample(whole, n) + from + k * all);
+              std::copy_n(place[i].at + k * place[i].col, shape[i].c, sample(whole, n) + from + k * inside.channels);
           from += shape[i].c;
         }
       }
@@ -143,8 +138,9 @@ private:
       s.load.push_back(round.relu ? normed ? Load::norm_relu : Load::relu : normed ? Load::norm : Load::copy);
       s.scale.push_back(widened<T>(before.scale));
       s.shift.push_back(widened<T>(before.shift));
-      all.push_back({new Kernel<T>(round, round.in, at.h, at.w), r + 1 < t.rounds.size() ? Numbers(round.out, 1) : a.scale});
-      s.kernels.emplace_back(all.back().kernel);
+      auto k = std::make_unique<Kernel<T>>(round, round.in, at.h, at.w);
+      all.push_back({k.get(), r + 1 < t.rounds.size() ? Numbers(round.out, 1) : a.scale});
+      s.kernels.push_back(std::move(k));
       at = {round.out, s.kernels[r]->oh(), s.kernels[r]->ow()};
     }
     s.factor = widened<T>(a.scale);
