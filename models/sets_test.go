@@ -80,14 +80,7 @@ func everyOperation(t *testing.T, dtype torch.DType) map[string][]float64 {
 // The result of a cell has the same bits for every number of threads.
 func TestCellOnAnyThreads(t *testing.T) {
 	torchtest.OnCPU(t)
-	threads := func(n int) (was int) {
-		if err := torch.Do(func(*torch.Scope) error { was = torch.Threads(); torch.SetThreads(n); return nil }); err != nil {
-			t.Fatal(err)
-		}
-		return was
-	}
-	was := threads(1)
-	defer threads(was)
+	threads := torchtest.Threads(t)
 	for _, dtype := range []torch.DType{torch.Float32, torch.Float64} {
 		threads(1)
 		want := everyOperation(t, dtype)

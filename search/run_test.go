@@ -82,11 +82,7 @@ func TestResumedSearchEqualsUnbroken(t *testing.T) {
 // gradients of beta, which weighs the outputs of a stage, and of the weights of edges with partial channels.
 func TestThreadsChangeNothing(t *testing.T) {
 	torchtest.OnCPU(t)
-	set := func(threads int) (before int) {
-		torchtest.Do(t, func(*torch.Scope) { before = torch.Threads(); torch.SetThreads(threads) })
-		return before
-	}
-	defer set(set(1))
+	set := torchtest.Threads(t)
 	digits, err := datasets.Spec{Name: "digits", Size: 32, PerClass: 4}.Open(datasets.Train)
 	if err != nil {
 		t.Fatal(err)

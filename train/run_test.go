@@ -81,10 +81,7 @@ func TestResumedTrainingEqualsUnbroken(t *testing.T) {
 // gradients of the classifiers and in the gradient norm of long tensors.
 func TestThreadsChangeNothing(t *testing.T) {
 	torchtest.OnCPU(t)
-	set := func(threads int) { torchtest.Do(t, func(*torch.Scope) { torch.SetThreads(threads) }) }
-	var before int
-	torchtest.Do(t, func(*torch.Scope) { before = torch.Threads() })
-	defer set(before)
+	set := torchtest.Threads(t)
 	digits, err := datasets.Spec{Name: "digits", Size: 32, PerClass: 5}.Open(datasets.Train)
 	if err != nil {
 		t.Fatal(err)

@@ -64,6 +64,16 @@ func OnCPU(t testing.TB) {
 	t.Setenv(Variable, torch.CPU.String())
 }
 
+// Threads returns a function that sets the number of libtorch's threads. The number before is set again at the end of the test.
+func Threads(t testing.TB) (set func(n int)) {
+	set = func(n int) { Do(t, func(*torch.Scope) { torch.SetThreads(n) }) }
+	Do(t, func(*torch.Scope) {
+		was := torch.Threads()
+		t.Cleanup(func() { set(was) })
+	})
+	return set
+}
+
 // OutOfMemory returns words of libtorch's error where Device has too little memory.
 func OutOfMemory() string {
 	if Device().IsCUDA() {
