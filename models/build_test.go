@@ -77,3 +77,34 @@ func TestPlanCountsWhatBuildMakes(t *testing.T) {
 		})
 	}
 }
+
+// A pass holds no more states of a deep network than of a shallow one.
+func TestStatesAreFreed(t *testing.T) {
+	held := func(name string, layers int, train bool) (n int64) {
+		p, err := plan.New(load(t, name), macro(2, layers), small, genotype.Candidates{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		torchtest.Do(t, func(*torch.Scope) {
+			s := nn.NewStore(torchtest.Options(torch.Float32))
+			defer s.Free()
+			network, err := models.Build(s, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := torch.Zeros(torchtest.Options(torch.Float32), 2, 3, 32, 32)
+			before := torch.Live()
+			network.Forward(&nn.Ctx{Train: train}, x)
+			n = torch.Live() - before
+		})
+		return n
+	}
+	for _, train := range []bool{false, true} {
+		few := held("DARTS_V2", 8, train)
+		for name, layers := range map[string]int{"DARTS_V2": 14, "PDARTS+Hs_DAS_CIFAR_stages": 0} {
+			if n := held(name, layers, train); n > few {
+				t.Errorf("%s, train %t: %d tensors are left, and %d of a network of 8 cells", name, train, n, few)
+			}
+		}
+	}
+}

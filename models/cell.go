@@ -17,6 +17,7 @@ type cell struct {
 	whole *compiled // the program of the whole cell; nil with partial channels
 	reads []int     // the states of the stage that the cell reads, the inputs of its program
 	edges *edgewise
+	store bool // nothing of it is recomputed
 }
 
 // Standalone is a single cell without the stage's edges that lead to it.
@@ -69,7 +70,7 @@ func (b builder) cell(p plan.Cell) (*cell, error) {
 // output returns the program of a stage's output. If there are several candidate outputs, it is their sum weighed by
 // the softmax of beta (H-DAS eq. 3).
 func (b builder) output(s plan.Stage) *cell {
-	g, out := graph{builder: b}, &cell{}
+	g, out := graph{builder: b}, &cell{store: true}
 	for _, state := range slices.Concat(s.Outputs...) {
 		if !slices.Contains(out.reads, state) {
 			out.reads = append(out.reads, state)
@@ -109,6 +110,9 @@ func read(p plan.Cell) []int {
 // forward returns the cell's output for the states of its stage, owned by the innermost scope. It frees
 // intermediate tensors, except those that libtorch keeps for the gradient.
 func (c *cell) forward(how *nn.Ctx, states []torch.Tensor) (out torch.Tensor) {
+	if c.store {
+		how = how.Storing()
+	}
 	torch.Within(func(s *torch.Scope) {
 		in := make([]torch.Tensor, len(c.reads))
 		for i, from := range c.reads {

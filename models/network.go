@@ -3,6 +3,7 @@ package models
 
 import (
 	"fmt"
+	"slices"
 
 	"hdas/models/layer"
 	"hdas/models/ops"
@@ -23,11 +24,10 @@ type Network struct {
 
 // stage is the network of a plan.Stage.
 type stage struct {
-	plan   plan.Stage
-	entry  []compiled
-	cells  []*cell
-	output *cell // its program alone; nil without plan.Outputs
-	reduce *cell // nil in the last stage
+	plan  plan.Stage
+	entry []compiled
+	cells []*cell // followed, as in the plan's states, by the stage's output and the reduction cell, where there are any
+	done  [][]int // by cell: states that the stage makes and nothing reads after that cell
 }
 
 // Build returns the network of plan p. It adds the parameters to the store s, in the plan's order, with
@@ -46,21 +46,19 @@ func Build(s *nn.Store, p plan.Network) (*Network, error) {
 			m.entry = append(m.entry, b.entry(e))
 		}
 		for _, c := range planned.Cells {
-			built, err := b.cell(c)
-			if err != nil {
+			if err := m.add(b.cell(c)); err != nil {
 				return nil, err
 			}
-			m.cells = append(m.cells, built)
 		}
 		if planned.Outputs != nil {
-			m.output = b.output(planned)
+			m.cells = append(m.cells, b.output(planned))
 		}
 		if planned.Reduce != nil {
-			var err error
-			if m.reduce, err = b.cell(*planned.Reduce); err != nil {
+			if err := m.add(b.cell(*planned.Reduce)); err != nil {
 				return nil, err
 			}
 		}
+		m.finish()
 		n.stages = append(n.stages, m)
 	}
 	if p.Auxiliary != nil {
@@ -194,28 +192,57 @@ func (n *Network) backbone(c *nn.Ctx, x torch.Tensor, auxiliary func(reduced tor
 		in[0] = in[1]
 	}
 	for i := range n.stages {
+		before := in
 		in = n.stages[i].forward(c, in)
 		if i == len(n.stages)-2 {
 			auxiliary(in[1])
+		}
+		if i < len(n.stages)-1 { // the auxiliary head of a frozen backbone reads those of the last stage later
+			for _, t := range before {
+				if !slices.Contains(in[:], t) && t != x {
+					t.Free()
+				}
+			}
 		}
 	}
 	return in[1]
 }
 
+func (m *stage) add(c *cell, err error) error {
+	m.cells = append(m.cells, c)
+	return err
+}
+
+// finish finds after which cell nothing reads a state any more.
+func (m *stage) finish() {
+	last := make([]int, len(m.cells)+2) // by state
+	for k, c := range m.cells {
+		last[k+2] = k // unless it is read
+		for _, state := range c.reads {
+			last[state] = k
+		}
+	}
+	m.done = make([][]int, len(m.cells))
+	for state, k := range last {
+		if (state >= 2 || state < len(m.entry)) && !slices.Contains(m.plan.Next[:], state) {
+			m.done[k] = append(m.done[k], state)
+		}
+	}
+}
+
+// forward returns the states that the next stage reads, and frees the others that it makes when they have been read. What
+// the gradient needs of them, libtorch keeps.
 func (m *stage) forward(c *nn.Ctx, in [2]torch.Tensor) [2]torch.Tensor {
-	states := make([]torch.Tensor, 0, len(m.cells)+4)
+	states := make([]torch.Tensor, 0, len(m.cells)+2)
 	states = append(states, in[0], in[1])
 	for k, e := range m.entry {
 		states[k] = e.run(c, in[1:])
 	}
-	for _, cell := range m.cells {
+	for k, cell := range m.cells {
 		states = append(states, cell.forward(c, states))
-	}
-	if m.output != nil {
-		states = append(states, m.output.forward(c.Storing(), states))
-	}
-	if m.reduce != nil {
-		states = append(states, m.reduce.forward(c, states))
+		for _, state := range m.done[k] {
+			states[state].Free()
+		}
 	}
 	return [2]torch.Tensor{states[m.plan.Next[0]], states[m.plan.Next[1]]}
 }

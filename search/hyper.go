@@ -47,24 +47,36 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 	defer preserve(n.Weights)()
 	params, arch := b.Weights.Params, b.Arch.Params
 	here := torch.CloneAll(params)
-	// grad returns the gradients of the mean loss of the images of all processes.
-	grad := func(loss torch.Tensor, of Sample, params []torch.Tensor) []torch.Tensor {
-		b.Phase.End("alpha forward")
-		grads := torch.Grad(part(loss, n.inputs(of)), params)
-		n.Member.Sum(grads, of.Share)
-		b.Phase.End("alpha backward")
+	// grad returns the gradients of the mean loss of the images of all processes. Of what loss makes, only they stay.
+	grad := func(of Sample, params []torch.Tensor, loss func(s *torch.Scope) torch.Tensor) (grads []torch.Tensor) {
+		torch.Within(func(s *torch.Scope) {
+			l := loss(s)
+			b.Phase.End("alpha forward")
+			grads = torch.Grad(part(l, n.inputs(of)), params)
+			n.Member.Sum(grads, of.Share)
+			for _, g := range grads {
+				s.Return(g)
+			}
+			b.Phase.End("alpha backward")
+		})
 		return grads
 	}
 
 	// The gradient of L_valid(w') with respect to alpha and w', the weights after the step on train.
 	torch.Within(func(*torch.Scope) {
-		loss, _ := n.WeightLoss(train)
-		if err := optim.LookAhead(b.Weights.Optimizer, []float64{rate}, grad(loss, train, params)); err != nil {
+		step := grad(train, params, func(*torch.Scope) torch.Tensor {
+			loss, _ := n.WeightLoss(train)
+			return loss
+		})
+		if err := optim.LookAhead(b.Weights.Optimizer, []float64{rate}, step); err != nil {
 			panic(err) // its own state fits
 		}
 	})
-	losses = n.ArchLoss(valid)
-	grads := grad(losses.Total, valid, slices.Concat(arch, params))
+	grads := grad(valid, slices.Concat(arch, params), func(s *torch.Scope) torch.Tensor {
+		l := n.ArchLoss(valid)
+		losses = l.leave(s)
+		return l.Total
+	})
 	hyper, v := grads[:len(arch)], grads[len(arch):]
 
 	// Subtract the learning rate times the mixed second derivative of L_train along v. The norm stays on
@@ -75,8 +87,9 @@ func unrolled(b *Bilevel, rate float64, train, valid Sample, radius float64) (_ 
 	slope := func(sign float64) []torch.Tensor {
 		torch.CopyAll(params, here)
 		torch.AddAll(params, v, step.MulScalar(sign))
-		logits := n.logits(n.learning(train), train.Images, n.Arch.Mix(true))
-		return grad(torch.CrossEntropy(logits, train.Labels, 0), train, arch)
+		return grad(train, arch, func(*torch.Scope) torch.Tensor {
+			return torch.CrossEntropy(n.logits(n.learning(train), train.Images, n.Arch.Mix(true)), train.Labels, 0)
+		})
 	}
 	up, down := slope(1), slope(-1)
 	factor := norm.MulScalar(-rate / (2 * radius))

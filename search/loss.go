@@ -15,6 +15,16 @@ type Losses struct {
 	Depth, Complexity     torch.Tensor // undefined if the search does not use them
 }
 
+// leave returns the losses without their graphs, moved to the scope around s.
+func (l Losses) leave(s *torch.Scope) Losses {
+	for _, t := range []*torch.Tensor{&l.Total, &l.Classification, &l.Depth, &l.Complexity} {
+		if t.Defined() {
+			*t = s.Return(t.Detach())
+		}
+	}
+	return l
+}
+
 // archLoss returns the loss of the architecture, the weighted sum of its parts (H-DAS eq. 6). mix holds
 // the coefficients of the forward pass that gave the classification loss.
 func (n *Supernet) archLoss(classification torch.Tensor, mix *nn.Mix) Losses {

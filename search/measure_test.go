@@ -26,7 +26,7 @@ func TestMemoryOfALargeBatch(t *testing.T) {
 	}{
 		{configs.CellSearch, configs.FirstOrder, "none"}, {configs.DistributionSearch, configs.FirstOrder, "none"},
 		{configs.StageSearch, configs.FirstOrder, "none"}, {configs.JointSearch, configs.FirstOrder, "none"},
-		{configs.StageSearch, configs.SecondOrder, "none"}, {configs.CellSearch, configs.SecondOrder, "cell"}, {configs.StageSearch, configs.FirstOrder, "edge"},
+		{configs.StageSearch, configs.SecondOrder, "none"}, {configs.StageSearch, configs.SecondOrder, "cell"}, {configs.StageSearch, configs.FirstOrder, "edge"},
 	} {
 		s := setup(t, c.kind)
 		s.Config.Order, s.Config.Recompute, s.Config.Batch = c.order, c.recompute, 12

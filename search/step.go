@@ -77,11 +77,7 @@ func (b *Bilevel) Step(rate float64, architecture bool, train, valid Sample) (f 
 		torch.Within(func(s *torch.Scope) {
 			var grads []torch.Tensor
 			grads, f.Arch = b.Order(b, rate, train, valid)
-			for _, l := range []*torch.Tensor{&f.Arch.Total, &f.Arch.Classification, &f.Arch.Depth, &f.Arch.Complexity} {
-				if l.Defined() {
-					*l = s.Return(l.Detach())
-				}
-			}
+			f.Arch = f.Arch.leave(s)
 			f.ArchNorm = s.Return(b.Arch.Step([]float64{b.ArchRate}, grads))
 			b.Phase.End("optimizer")
 		})
