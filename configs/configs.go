@@ -24,6 +24,9 @@ type Common struct {
 	Network   plan.Macro `mapstructure:"network" yaml:"network"`
 }
 
+// AutoDevice is the device of a configuration that names none: the first CUDA device if there is one, else the CPU.
+const AutoDevice = "auto"
+
 // CUDA holds settings of the computation on CUDA devices. On the CPU, everything is deterministic and they have
 // no effect.
 type CUDA struct {
@@ -115,7 +118,7 @@ func DefaultTrain() Train {
 
 func common(channels int64, layers int) Common {
 	return Common{
-		Device: "auto", Precision: "float32", CUDA: CUDA{Grouped: true, Graphs: true},
+		Device: AutoDevice, Precision: "float32", CUDA: CUDA{Grouped: true, Graphs: true},
 		Data: Data{
 			Spec: datasets.Spec{Name: "cifar10", Interpolation: "bilinear"}, Damaged: FailOnDamaged,
 			Transform: datasets.Transform{Padding: 4, Flip: true, Cutout: 16, AutoAugment: "none", RandAugment: datasets.RandAugment{Magnitude: 9}},

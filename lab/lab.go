@@ -62,7 +62,7 @@ func (w Watch) device(name string) string {
 	if len(w.Devices) > 0 {
 		return w.Devices[w.Local]
 	}
-	if n := torch.CUDADevices(); w.Group.World() > 1 && n > 0 && (name == "cuda" || name == "auto") {
+	if n := torch.CUDADevices(); w.Group.World() > 1 && n > 0 && (name == "cuda" || name == configs.AutoDevice) {
 		return torch.CUDA(w.Local % n).String()
 	}
 	return name

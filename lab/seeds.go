@@ -231,7 +231,7 @@ func SearchSeeds(ctx context.Context, c configs.Search, s Seeds, d *run.Dir, w W
 		return sum, err
 	}
 	if selecting(d) {
-		if err := w.selectBest(ctx, &sum, d); err != nil {
+		if err := w.selectBest(ctx, c.Common, &sum, d); err != nil {
 			return sum, stopped(err, searchKind(c), d)
 		}
 	}
@@ -371,13 +371,26 @@ func eachEpoch[E any](folder string, f func(E)) error {
 	})
 }
 
+// where returns the settings of a training with the device and the number of threads of the searches that it selects from,
+// where it names none of its own.
+func where(c, searches configs.Common) configs.Common {
+	if c.Device == configs.AutoDevice {
+		c.Device = searches.Device
+	}
+	if c.Threads == 0 {
+		c.Threads = searches.Threads
+	}
+	return c
+}
+
 // selectBest trains the genotype of each seed on one half of the training data and selects the one with
 // the highest accuracy on the other half, as DARTS does.
-func (w Watch) selectBest(ctx context.Context, sum *Summary, d *run.Dir) error {
+func (w Watch) selectBest(ctx context.Context, of configs.Common, sum *Summary, d *run.Dir) error {
 	c, err := configs.LoadTrain(configs.Overrides{File: d.Path(selectionFile), Alone: true})
 	if err != nil {
 		return err
 	}
+	c.Common = where(c.Common, of)
 	w.Configuration = d.Path(selectionFile)
 	selection := func(i int) string { return filepath.Join(sum.Seeds[i].Run, "selection") }
 	m, err := w.remember(selection(0))

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -54,7 +55,7 @@ func TestThreadsOfParts(t *testing.T) {
 	w := Watch{Note: func(text string) { notes = append(notes, text) }}
 	own := defaultThreads()
 	for _, threads := range []int{0, own + 1} { // the settings win over the record
-		o, _, err := w.again(configs.Common{Device: "auto", Precision: "float32", Threads: threads}, run.Machine{Threads: own + 2})
+		o, _, err := w.again(configs.Common{Device: configs.AutoDevice, Precision: "float32", Threads: threads}, run.Machine{Threads: own + 2})
 		want := threads
 		if threads == 0 {
 			want = own + 2
@@ -66,7 +67,21 @@ func TestThreadsOfParts(t *testing.T) {
 	if notes = torchtest.Notes(notes); len(notes) != 1 || !strings.Contains(notes[0], "recorded number of threads") {
 		t.Errorf("notes %q", notes)
 	}
-	if _, _, err := w.again(configs.Common{Device: "auto", Precision: "float32"}, run.Machine{}); err != nil || defaultThreads() != own {
+	if _, _, err := w.again(configs.Common{Device: configs.AutoDevice, Precision: "float32"}, run.Machine{}); err != nil || defaultThreads() != own {
 		t.Errorf("the default has become %d, not %d: %v", defaultThreads(), own, err)
+	}
+}
+
+// A training that selects among searches computes where they do, unless it says otherwise.
+func TestWhereASelectionComputes(t *testing.T) {
+	searches := configs.Common{Device: "cpu", Threads: 3}
+	for _, c := range []struct{ own, want configs.Common }{
+		{configs.Common{Device: configs.AutoDevice}, searches},
+		{configs.Common{Device: "cuda:1", Threads: 2}, configs.Common{Device: "cuda:1", Threads: 2}},
+		{configs.Common{Seed: 7, Device: configs.AutoDevice, Precision: "float32"}, configs.Common{Seed: 7, Device: "cpu", Threads: 3, Precision: "float32"}},
+	} {
+		if got := where(c.own, searches); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%+v, not %+v", got, c.want)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hdas/configs"
 	"hdas/lab"
 	"hdas/torch"
 )
@@ -30,7 +31,7 @@ func (p *program) checkDevices(c *cobra.Command) error {
 		return usageError{errors.New("--device and --devices: give one of them")}
 	}
 	for _, name := range p.devices {
-		if name == "auto" {
+		if name == configs.AutoDevice {
 			return usageError{errors.New("--devices auto: name the devices, as in cuda:0,cuda:1")}
 		}
 		if _, err := torch.ParseDevice(name); err != nil {
