@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -106,7 +107,7 @@ func TestConfigCheck(t *testing.T) {
 		}
 	}
 	write("train: {epochs: 3}")
-	if out := must(t, "config", "check", name); !strings.Contains(out, "a training of 3 epochs on cifar10: hdas train GENOTYPE --config '"+name+"'\n") || !strings.Contains(out, "train.epochs  600      3\n") {
+	if out := must(t, "config", "check", name); !strings.Contains(out, "a training of 3 epochs on cifar10: hdas train GENOTYPE --config '"+name+"'\n") || !regexp.MustCompile(`(?m)^train\.epochs +600 +3$`).MatchString(out) {
 		t.Error(out)
 	}
 	write("search: {epochs: 3}")

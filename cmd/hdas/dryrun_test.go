@@ -93,7 +93,7 @@ func TestDryRunOfTrainings(t *testing.T) {
 // The printed text says what was measured, what is free and which batch fits; progress is shown meanwhile.
 func TestDryRunText(t *testing.T) {
 	code, out, errs := call(t, append(brisk(), "--dry-run")...)
-	for _, words := range []string{"stage search (cpu", "architecture parameters", "largest batch that fits", "were measured", "that are free: it fits"} {
+	for _, words := range []string{"stage search (" + torchtest.Device().String(), "architecture parameters", "largest batch that fits", "were measured", "that are free: it fits"} {
 		if code != 0 || !strings.Contains(out, words) {
 			t.Errorf("exit %d: %q is not in %s", code, words, out)
 		}

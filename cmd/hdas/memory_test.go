@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"hdas/internal/torchtest"
 )
 
 // roomy is a search of three steps, each of which needs more than half a gigabyte of tensors with a batch of 80.
@@ -57,6 +59,7 @@ func untilCheckpoint(t *testing.T, folder string, args ...string) (addresses int
 // If memory runs out within a search, the search fails with an error that names the cause and what needs less; it
 // does not abort. The last checkpoint stays as it was, and the search can be resumed from it.
 func TestOutOfMemory(t *testing.T) {
+	torchtest.OnCPU(t)
 	t.Setenv("MALLOC_ARENA_MAX", "1") // glibc would reserve 64 MB of addresses for each of some threads
 	images, small, folder := ownImages(t, briefImages), filepath.Join(t.TempDir(), "small"), filepath.Join(t.TempDir(), "roomy")
 	limit := untilCheckpoint(t, small, roomy(images, small, 2)...) + 64<<20

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"hdas/configs"
+	"hdas/internal/torchtest"
 	"hdas/lab"
 	"hdas/models/genotype"
 	"hdas/run"
@@ -67,7 +69,7 @@ func TestSeeds(t *testing.T) {
 			t.Errorf("no line of %s in %s", seed, log)
 		}
 	}
-	for line := range strings.Lines(log) {
+	for _, line := range torchtest.Notes(slices.Collect(strings.Lines(log))) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("not a whole line: %q", line)
 		}

@@ -3,8 +3,8 @@ package torchtest
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"hdas/torch"
@@ -82,9 +82,12 @@ func OutOfMemory() string {
 	return "DefaultCPUAllocator: can't allocate memory"
 }
 
-// Notes returns what a run has noted, without the line about arithmetic that each run on a GPU has.
+// ofGPU is what each run on a GPU notes, as it is or in the log of a program.
+var ofGPU = regexp.MustCompile(`^(seed \d+: )?(hdas: )?(precision \S+ on cuda|processes share a GPU)`)
+
+// Notes returns what a run has noted, or the lines of a program's log, without those that each run on a GPU has.
 func Notes(all []string) []string {
-	return slices.DeleteFunc(slices.Clone(all), func(note string) bool { return Device().IsCUDA() && strings.HasPrefix(note, "precision ") })
+	return slices.DeleteFunc(slices.Clone(all), func(note string) bool { return Device().IsCUDA() && ofGPU.MatchString(note) })
 }
 
 // Options returns the options of a tensor of that type on Device.
