@@ -43,7 +43,7 @@ func TestThreadsOfParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer part.Close()
-	first, last := run.Machine{Device: "cpu", Threads: 2}, run.Machine{Device: "cpu", Threads: 3}
+	first, last := run.Machine{Device: "cpu", Threads: 2}, run.Machine{Device: "cuda:2", Threads: 3}
 	if err := inherit(part, run.Basis{Machine: first, Later: []run.Machine{last}, Classes: []string{"a"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -74,11 +74,11 @@ func TestThreadsOfParts(t *testing.T) {
 
 // A training that selects among searches computes where they do, unless it says otherwise.
 func TestWhereASelectionComputes(t *testing.T) {
-	searches := configs.Common{Device: "cpu", Threads: 3}
+	searches := configs.Common{Device: "cuda:2", Threads: 3}
 	for _, c := range []struct{ own, want configs.Common }{
 		{configs.Common{Device: configs.AutoDevice}, searches},
 		{configs.Common{Device: "cuda:1", Threads: 2}, configs.Common{Device: "cuda:1", Threads: 2}},
-		{configs.Common{Seed: 7, Device: configs.AutoDevice, Precision: "float32"}, configs.Common{Seed: 7, Device: "cpu", Threads: 3, Precision: "float32"}},
+		{configs.Common{Seed: 7, Device: configs.AutoDevice, Precision: "float32"}, configs.Common{Seed: 7, Device: "cuda:2", Threads: 3, Precision: "float32"}},
 	} {
 		if got := where(c.own, searches); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%+v, not %+v", got, c.want)
