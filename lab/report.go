@@ -240,8 +240,8 @@ func experimentOf(file string) report.Group {
 		}
 		g.Facts = append(g.Facts, report.Fact{Name: r.Name, Value: strings.Join(parts, "; ")})
 	}
-	if t.Order != nil {
-		g.Facts = append(g.Facts, report.Fact{Name: "order of the errors beside the paper's, Kendall's tau", Value: fmt.Sprintf("%.2f (%d rows)", t.Order.Tau, t.Order.Rows)})
+	for _, o := range t.Orders {
+		g.Facts = append(g.Facts, report.Fact{Name: "order of the errors beside the paper's, Kendall's tau", Value: fmt.Sprintf("%.2f (%s)", o.Tau, o.Text())})
 	}
 	return g
 }

@@ -26,8 +26,9 @@ type Table struct {
 	Rows      []TableRow `json:"rows"`
 	// Courses says how the stages change over the epochs of the rows' searches.
 	Courses []report.Course `json:"courses,omitempty"`
-	// Order compares the order of the rows' errors with that of the paper's; nil with fewer than three rows that have both.
-	Order *Order `json:"order,omitempty"`
+	// Orders compare the order of the errors with that of the paper's, for rows with the same reference; those of fewer than
+	// three rows that have both are left out.
+	Orders []Order `json:"orders,omitempty"`
 	// Variations compares the rows under the settings of recipe.Choice.Variations; nil without any.
 	Variations *Variations `json:"variations,omitempty"`
 }
@@ -51,6 +52,7 @@ type VariedRow struct {
 // TableRow is a row of a table. Errors are in percent, of the test images.
 type TableRow struct {
 	Name        string        `json:"name"`
+	Reference   string        `json:"reference,omitempty"` // the row with which it is compared; itself if it is that of others
 	Paper       recipe.Values `json:"paper"`
 	Independent *float64      `json:"independent,omitempty"`
 	Missing     string        `json:"missing,omitempty"` // why it has no runs
@@ -82,8 +84,9 @@ type TableRow struct {
 
 // Order is the rank correlation of two lists.
 type Order struct {
-	Rows int     `json:"rows"`
-	Tau  float64 `json:"tau"` // Kendall's tau-b in [-1,1]; 0 if one of the lists has a single value
+	Reference string  `json:"reference,omitempty"` // that of the rows
+	Rows      int     `json:"rows"`
+	Tau       float64 `json:"tau"` // Kendall's tau-b in [-1,1]; 0 if one of the lists has a single value
 }
 
 // TablesFolder is the folder of an experiment's tables, in that of its runs.
@@ -102,15 +105,14 @@ func TableOf(g recipe.Graph) (Table, error) {
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	reference := slices.IndexFunc(t.Rows, func(r TableRow) bool { return r.Name == t.Reference })
 	for i := range t.Rows {
 		r := &t.Rows[i]
-		if i != reference && reference >= 0 {
-			r.compare(t.Rows[reference], g.Rows[reference].Random != "")
+		if k := slices.IndexFunc(t.Rows, func(other TableRow) bool { return other.Name == r.Reference }); k >= 0 && k != i {
+			r.compare(t.Rows[k], g.Rows[k].Random != "")
 		}
-		r.judge(t.Reference, t.Scale == paperScale)
+		r.judge(t.Scale == paperScale)
 	}
-	t.Order = t.order()
+	t.Orders = t.orders()
 	t.Variations = t.varied(g)
 	var err error
 	t.Courses, err = courses(g)
@@ -168,7 +170,7 @@ func (t Table) varied(g recipe.Graph) *Variations {
 }
 
 func rowOf(g recipe.Graph, n recipe.Networks) (TableRow, error) {
-	r := TableRow{Name: n.Name, Paper: n.Paper, Independent: n.Independent, Remark: n.Remark, Missing: n.Unknown + n.Skipped}
+	r := TableRow{Name: n.Name, Reference: cmp.Or(n.Reference, g.Recipe.Reference), Paper: n.Paper, Independent: n.Independent, Remark: n.Remark, Missing: n.Unknown + n.Skipped}
 	lists := map[**Spread][]float64{}
 	add := func(to **Spread, v float64) { lists[to] = append(lists[to], v) }
 	for _, one := range n.List {
@@ -276,7 +278,7 @@ func (s Spread) Interval() (low, high float64) {
 }
 
 // judge says in words what the errors mean. Only at the paper's scale they are compared with others' numbers.
-func (r *TableRow) judge(reference string, paper bool) {
+func (r *TableRow) judge(paper bool) {
 	say := func(format string, args ...any) { r.Verdicts = append(r.Verdicts, fmt.Sprintf(format, args...)) }
 	if r.Error == nil {
 		return
@@ -310,22 +312,36 @@ func (r *TableRow) judge(reference string, paper bool) {
 		} else if d.Clear() {
 			words = "clearly higher than"
 		}
-		say("%s %q: %+.2f points, 95 %% interval %+.2f to %+.2f (Welch's t-test, p = %.2g)", words, reference, d.Mean, d.Low, d.High, d.P)
+		say("%s %q: %+.2f points, 95 %% interval %+.2f to %+.2f (Welch's t-test, p = %.2g)", words, r.Reference, d.Mean, d.Low, d.High, d.P)
 	}
 }
 
-// order returns the rank correlation of the rows' errors with the paper's.
-func (t Table) order() *Order {
-	var ours, paper []float64
+// orders returns the rank correlations of the rows' errors with the paper's.
+func (t Table) orders() (list []Order) {
+	var references []string
+	ours, paper := map[string][]float64{}, map[string][]float64{}
 	for _, r := range t.Rows {
-		if r.Error != nil && r.Paper.Error != nil {
-			ours, paper = append(ours, r.Error.Mean), append(paper, *r.Paper.Error)
+		if of := r.Reference; r.Error != nil && r.Paper.Error != nil {
+			if ours[of] == nil {
+				references = append(references, of)
+			}
+			ours[of], paper[of] = append(ours[of], r.Error.Mean), append(paper[of], *r.Paper.Error)
 		}
 	}
-	if len(ours) < 3 {
-		return nil
+	for _, of := range references {
+		if n := len(ours[of]); n >= 3 {
+			list = append(list, Order{of, n, kendall(ours[of], paper[of])})
+		}
 	}
-	return &Order{len(ours), kendall(ours, paper)}
+	return list
+}
+
+// Text names the rows of an order, as in `5 rows with "DARTS"`.
+func (o Order) Text() string {
+	if o.Reference == "" {
+		return fmt.Sprintf("%d rows", o.Rows)
+	}
+	return fmt.Sprintf("%d rows with %q", o.Rows, o.Reference)
 }
 
 // kendall returns the rank correlation tau-b of two lists (M. G. Kendall, Biometrika 33, 1945), which accounts for equal

@@ -70,6 +70,8 @@ type Row struct {
 	Independent *float64 `yaml:"independent"`
 	Unknown     string   `yaml:"unknown"` // why the row cannot be reproduced
 	Remark      string   `yaml:"remark"`
+	// Reference is the row with which this one is compared, also itself; empty: the recipe's.
+	Reference string `yaml:"reference"`
 }
 
 // Values are numbers that the paper reports; nil: none.
@@ -155,6 +157,11 @@ func (r Recipe) check() error {
 	}
 	if r.Reference != "" && !seen[r.Reference] {
 		return fmt.Errorf("reference: there is no row %q", r.Reference)
+	}
+	for _, row := range r.Rows {
+		if row.Reference != "" && !seen[row.Reference] {
+			return fmt.Errorf("row %q: reference: there is no row %q", row.Name, row.Reference)
+		}
 	}
 	for name, s := range r.Scales {
 		if s.Seeds < 0 || s.Seeds > most || s.Draws < 0 || s.Draws > most {

@@ -34,9 +34,8 @@ template <class T, int N = L<T>, class F> INLINE void spans(int64_t i, int64_t n
   if constexpr (N > 1)
     spans<T, (N * sizeof(T) > 16 ? N / 2 : 1)>(i, n, f);
 }
-// Begin lambdas for spans and flat. They are inlined into their caller and thus compiled for its instruction set.
+// Begins a lambda for spans. It is inlined into its caller and thus compiled for its instruction set.
 #define SPAN [&](auto size, int64_t i) __attribute__((always_inline))
-#define EACH [&](auto size, int64_t i, int64_t j) __attribute__((always_inline))
 
 // max(v, 0) for a vector or a number. NaN stays NaN.
 template <class X> INLINE X positive(X v) { return v < X{} ? X{} : v; }
@@ -52,21 +51,38 @@ template <class T> INLINE void zeros(T *p, int64_t from, int64_t n) {
   spans<T>(from, n, SPAN { as<decltype(size)::n>(p + i) = V<T, decltype(size)::n>{}; });
 }
 
+// Calls f(size, i, x) for the channels from i of the pixels of a row, as spans does: pixel by pixel or, if there are tables of
+// channels, vector by vector, so that what f reads of the tables stays in registers.
+template <class T, bool tables, class F> INLINE void pixels(int64_t c, int64_t cols, F f) {
+  if (tables)
+    spans<T>(0, c, SPAN {
+      for (int64_t x = 0; x < cols; ++x)
+        f(size, i, x);
+    });
+  else
+    for (int64_t x = 0; x < cols; ++x)
+      spans<T>(0, c, SPAN { f(size, i, x); });
+}
+
 template <class T, Load kind> INLINE void widen_(int64_t c, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
   constexpr bool norm = kind == Load::norm_relu || kind == Load::norm;
-  for (int64_t y = 0; y < rows; ++y)
-    for (int64_t x = 0; x < cols; ++x) {
-      const T *p = in.at + y * in.row + x * in.col;
-      T *o = out.at + y * out.row + x * out.col;
-      spans<T>(0, c, SPAN {
-        constexpr int N = decltype(size)::n;
-        using X = V<T, N>;
-        as<N>(o + i) = load<kind, X>(as<N>(p + i), norm ? as<N>(scale + i) : X{}, norm ? as<N>(shift + i) : X{});
-      });
-      zeros(o, c, w);
-    }
+  for (int64_t y = 0; y < rows; ++y) {
+    const T *p = in.at + y * in.row;
+    T *o = out.at + y * out.row;
+    pixels<T, norm>(c, cols, [&](auto size, int64_t i, int64_t x) __attribute__((always_inline)) {
+      constexpr int N = decltype(size)::n;
+      using X = V<T, N>;
+      as<N>(o + x * out.col + i) = load<kind, X>(as<N>(p + x * in.col + i), norm ? as<N>(scale + i) : X{}, norm ? as<N>(shift + i) : X{});
+    });
+    for (int64_t x = 0; c < w && x < cols; ++x)
+      zeros(o + x * out.col, c, w);
+  }
 }
 template <class T> void widen(Load kind, int64_t c, int64_t w, int64_t rows, int64_t cols, Grid<const T> in, const T *scale, const T *shift, Grid<T> out) {
+  if ((kind == Load::copy || kind == Load::relu) && c == w && in.col == c && out.col == c) { // the pixels of a row as one
+    c = w = cols * c;
+    cols = 1;
+  }
   switch (kind) {
   case Load::copy:
     return widen_<T, Load::copy>(c, w, rows, cols, in, scale, shift, out);
@@ -87,19 +103,24 @@ template <bool add, bool mask, bool norm, class X> INLINE X store(X in, X x, X s
   return add ? out + in : in;
 }
 template <class T, bool add, bool mask, bool norm> INLINE void narrow_(int64_t c, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> x, const T *scale, const T *shift, Grid<T> out) {
-  for (int64_t y = 0; y < rows; ++y)
-    for (int64_t k = 0; k < cols; ++k) {
-      const T *p = in.at + y * in.row + k * in.col;
-      T *o = out.at + y * out.row + k * out.col;
-      const T *q = mask ? x.at + y * x.row + k * x.col : o;
-      spans<T>(0, c, SPAN {
-        constexpr int N = decltype(size)::n;
-        using X = V<T, N>;
-        as<N>(o + i) = store<add, mask, norm, X>(as<N>(p + i), as<N>(q + i), norm ? as<N>(scale + i) : X{}, norm ? as<N>(shift + i) : X{}, as<N>(o + i));
-      });
-    }
+  for (int64_t y = 0; y < rows; ++y) {
+    const T *p = in.at + y * in.row, *q = x.at + y * x.row;
+    T *o = out.at + y * out.row;
+    pixels<T, norm>(c, cols, [&](auto size, int64_t i, int64_t k) __attribute__((always_inline)) {
+      constexpr int N = decltype(size)::n;
+      using X = V<T, N>;
+      T *const to = o + k * out.col + i;
+      as<N>(to) = store<add, mask, norm, X>(as<N>(p + k * in.col + i), mask ? as<N>(q + k * x.col + i) : X{}, norm ? as<N>(scale + i) : X{},
+                                            norm ? as<N>(shift + i) : X{}, add ? as<N>(to) : X{});
+    });
+  }
 }
 template <class T> void narrow(Store kind, int64_t c, int64_t rows, int64_t cols, Grid<const T> in, Grid<const T> x, const T *scale, const T *shift, Grid<T> out) {
+  const bool norm = kind == Store::norm_mask || kind == Store::add_norm_mask, mask = kind != Store::copy && kind != Store::add;
+  if (!norm && in.col == c && out.col == c && (!mask || x.col == c)) { // the pixels of a row as one
+    c *= cols;
+    cols = 1;
+  }
   switch (kind) {
   case Store::copy:
     return narrow_<T, false, false, false>(c, rows, cols, in, x, scale, shift, out);
@@ -359,52 +380,112 @@ template <class T> void multiply(int64_t m, int64_t n, int64_t k, const T *a, in
     strip<T, many ? 16 : 12, 1>(m, k, a, row, col, b + j, ldb, c + j, ldc, add);
 }
 
-// Calls f(size, i, j) for all elements of a sample, at i in the sample and j in the tables, as spans does.
-template <class T, class F> INLINE void flat(int64_t n, int64_t period, F f) {
-  int64_t i = 0;
-  for (; i + period <= n; i += period)
-    for (int64_t j = 0; j < period; j += L<T>)
-      f(Size<L<T>>(), i + j, j);
-  spans<T>(0, n - i, [&](auto size, int64_t j) __attribute__((always_inline)) { f(size, i + j, j); });
+// Runs Op over a flat sample of n elements. An Op computes one vector of N elements of each period: begin reads its tables at j, step
+// computes the elements at i of the sample, and end writes its sums at j. B vectors at a time keep their tables in registers.
+template <class T, int B, template <class, int> class Op, class... A> INLINE void periods(int64_t from, int64_t to, int64_t whole, int64_t period, A... args) {
+  for (int64_t j = from; j + B * L<T> <= to; j += B * L<T>) {
+    Op<T, L<T>> op[B];
+    UNROLL for (int b = 0; b < B; ++b) op[b].begin(j + b * L<T>, args...);
+    for (int64_t i = j; i < whole; i += period)
+      UNROLL for (int b = 0; b < B; ++b) op[b].step(i + b * L<T>, args...);
+    UNROLL for (int b = 0; b < B; ++b) op[b].end(j + b * L<T>, args...);
+  }
+}
+template <class T, template <class, int> class Op, int B, class... A> INLINE void flat(int64_t n, int64_t period, A... args) {
+  const int64_t whole = n / period * period, most = period / (B * L<T>) * (B * L<T>);
+  periods<T, B, Op>(0, most, whole, period, args...);
+  periods<T, 1, Op>(most, period, whole, period, args...);
+  spans<T>(0, n - whole, SPAN {
+    Op<T, decltype(size)::n> op;
+    op.begin(i, args...);
+    op.step(whole + i, args...);
+    op.end(i, args...);
+  });
+}
+#define METHOD __attribute__((always_inline)) void
+
+template <class T, int N> struct Sum {
+  V<T, N> sum;
+  METHOD begin(int64_t j, const T *, T *s) { sum = as<N>(s + j); }
+  METHOD step(int64_t i, const T *x, T *) { sum += as<N>(x + i); }
+  METHOD end(int64_t j, const T *, T *s) { as<N>(s + j) = sum; }
+};
+template <class T> void sum(int64_t n, int64_t period, const T *x, T *s) { flat<T, Sum, 8>(n, period, x, s); }
+
+template <class T, int N> struct Spread {
+  V<T, N> from, sum, square;
+  METHOD begin(int64_t j, const T *, const T *f, T *s, T *squares) {
+    from = as<N>(f + j);
+    sum = as<N>(s + j);
+    square = as<N>(squares + j);
+  }
+  METHOD step(int64_t i, const T *x, const T *, T *, T *) {
+    const V<T, N> d = as<N>(x + i) - from;
+    sum += d;
+    square += d * d;
+  }
+  METHOD end(int64_t j, const T *, const T *, T *s, T *squares) {
+    as<N>(s + j) = sum;
+    as<N>(squares + j) = square;
+  }
+};
+template <class T> void spread(int64_t n, int64_t period, const T *x, const T *from, T *s, T *squares) {
+  flat<T, Spread, 4>(n, period, x, from, s, squares);
 }
 
-template <class T> void sum(int64_t n, int64_t period, const T *x, T *s) {
-  flat<T>(n, period, EACH { as<decltype(size)::n>(s + j) += as<decltype(size)::n>(x + i); });
-}
-template <class T> void spread(int64_t n, int64_t period, const T *x, const T *from, T *s, T *squares) {
-  flat<T>(n, period, EACH {
-    constexpr int N = decltype(size)::n;
-    const V<T, N> d = as<N>(x + i) - as<N>(from + j);
-    as<N>(s + j) += d;
-    as<N>(squares + j) += d * d;
-  });
-}
-template <class T> void dot(int64_t n, int64_t period, const T *g, const T *x, const T *mean, T *s) {
-  flat<T>(n, period, EACH {
-    constexpr int N = decltype(size)::n;
-    as<N>(s + j) += as<N>(g + i) * (as<N>(x + i) - as<N>(mean + j));
-  });
-}
-template <class T, bool add> INLINE void blend_(int64_t n, int64_t period, const T *x, const T *a, const T *b, T *out) {
-  flat<T>(n, period, EACH {
-    constexpr int N = decltype(size)::n;
-    const V<T, N> v = as<N>(a + j) * as<N>(x + i) + as<N>(b + j);
+template <class T, int N> struct Dot {
+  V<T, N> mean, sum;
+  METHOD begin(int64_t j, const T *, const T *, const T *m, T *s) {
+    mean = as<N>(m + j);
+    sum = as<N>(s + j);
+  }
+  METHOD step(int64_t i, const T *g, const T *x, const T *, T *) { sum += as<N>(g + i) * (as<N>(x + i) - mean); }
+  METHOD end(int64_t j, const T *, const T *, const T *, T *s) { as<N>(s + j) = sum; }
+};
+template <class T> void dot(int64_t n, int64_t period, const T *g, const T *x, const T *mean, T *s) { flat<T, Dot, 4>(n, period, g, x, mean, s); }
+
+template <class T, int N, bool add> struct Blending {
+  V<T, N> scale, shift;
+  METHOD begin(int64_t j, const T *, const T *a, const T *b, T *) {
+    scale = as<N>(a + j);
+    shift = as<N>(b + j);
+  }
+  METHOD step(int64_t i, const T *x, const T *, const T *, T *out) {
+    const V<T, N> v = scale * as<N>(x + i) + shift;
     as<N>(out + i) = add ? as<N>(out + i) + v : v;
-  });
-}
+  }
+  METHOD end(int64_t, const T *, const T *, const T *, T *) {}
+};
+template <class T, int N> using Blend = Blending<T, N, false>;
+template <class T, int N> using BlendAdd = Blending<T, N, true>;
 template <class T> void blend(int64_t n, int64_t period, const T *x, const T *a, const T *b, T *out, bool add) {
-  add ? blend_<T, true>(n, period, x, a, b, out) : blend_<T, false>(n, period, x, a, b, out);
+  add ? flat<T, BlendAdd, 4>(n, period, x, a, b, out) : flat<T, Blend, 4>(n, period, x, a, b, out);
 }
+
+template <class T, int N> struct Slope {
+  V<T, N> a, b, c;
+  METHOD begin(int64_t j, const T *, const T *, const T *a_, const T *b_, const T *c_, T *) {
+    a = as<N>(a_ + j);
+    b = as<N>(b_ + j);
+    c = as<N>(c_ + j);
+  }
+  METHOD step(int64_t i, const T *g, const T *x, const T *, const T *, const T *, T *out) { as<N>(out + i) = a * as<N>(g + i) + (b * as<N>(x + i) + c); }
+  METHOD end(int64_t, const T *, const T *, const T *, const T *, const T *, T *) {}
+};
 template <class T> void slope(int64_t n, int64_t period, const T *g, const T *x, const T *a, const T *b, const T *c, T *out, int64_t channels, int64_t w) {
-  auto set = [&](auto size, T *to, int64_t i, int64_t j) __attribute__((always_inline)) {
-    constexpr int N = decltype(size)::n;
-    as<N>(to) = as<N>(a + j) * as<N>(g + i) + (as<N>(b + j) * as<N>(x + i) + as<N>(c + j));
-  };
   if (channels == w)
-    return flat<T>(n, period, EACH { set(size, out + i, i, j); });
-  for (int64_t from = 0; from < n; from += channels, out += w) {
-    spans<T>(0, channels, SPAN { set(size, out + i, from + i, i); });
-    zeros(out, channels, w);
+    return flat<T, Slope, 4>(n, period, g, x, a, b, c, out);
+  constexpr int64_t group = 32; // pixels that stay in the cache for all vectors of their channels
+  for (int64_t pixels = n / channels; pixels > 0; pixels -= group, g += group * channels, x += group * channels, out += group * w) {
+    const int64_t count = pixels < group ? pixels : group;
+    spans<T>(0, channels, SPAN {
+      Slope<T, decltype(size)::n> op;
+      op.begin(i, g, x, a, b, c, out);
+      for (int64_t p = 0; p < count; ++p)
+        op.step(i, g + p * channels, x + p * channels, a, b, c, out + p * w);
+    });
+    for (int64_t p = 0; p < count; ++p)
+      zeros(out + p * w, channels, w);
   }
 }
 

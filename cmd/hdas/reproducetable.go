@@ -154,8 +154,8 @@ func printTable(w io.Writer, t lab.Table) {
 			}
 		}
 	}
-	if o := t.Order; o != nil {
-		fmt.Fprintf(w, "Order of the errors beside the paper's, %d rows: Kendall's tau %.2f (1: the same order, -1: the reverse)\n", o.Rows, o.Tau)
+	for _, o := range t.Orders {
+		fmt.Fprintf(w, "Order of the errors beside the paper's, %s: Kendall's tau %.2f (1: the same order, -1: the reverse)\n", o.Text(), o.Tau)
 	}
 	if t.Variations != nil {
 		printVariations(w, *t.Variations)
