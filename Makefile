@@ -45,11 +45,15 @@ race-pure: ## the tests that need no libtorch, fewer cases of each, under the ra
 race: ## every test under the race detector
 	$(RUN) go test -race -timeout 60m ./...
 
-bench: build ## steps beside PyTorch (prepared as for golden; REFERENCE=checkout of quark0/darts), scaling, data (PYTHON=python with torchvision)
+COMPILE := --compile
+
+bench: build ## steps beside PyTorch (prepared as for golden; COMPILE= without torch.compile, REFERENCE=checkout of quark0/darts), scaling, data (PYTHON=python with torchvision)
 	scripts/setup.sh pytorch --version
 	$(if $(REFERENCE),bin/hdas bench darts --reference $(REFERENCE))
-	bin/hdas bench darts cell distribution stage train eval --pytorch --compile
-	bin/hdas bench amoebanet imagenet imagenet-staged darts-second-order stage-second-order --batch 16 --pytorch --compile
+	bin/hdas bench train --batch 16,64 --pytorch $(COMPILE)
+	bin/hdas bench imagenet imagenet-staged eval --batch 16 --pytorch $(COMPILE)
+	bin/hdas bench stage distribution darts stage-second-order darts-second-order amoebanet --batch 16 --pytorch
+	bin/hdas bench darts cell distribution stage eval --pytorch
 	bin/hdas bench darts stage train --recompute none,edge,cell --path kernels,operations --batch 16
 	bin/hdas bench darts --batch 16,32,64,128
 	bin/hdas bench darts --cells 5,8,11,14
