@@ -332,6 +332,14 @@ func TestFoldersWithOtherThings(t *testing.T) {
 	}
 }
 
+// A run whose checkpoints have been removed cannot be resumed.
+func TestFolderWithoutCheckpoints(t *testing.T) {
+	folder := t.TempDir()
+	check(t, os.WriteFile(filepath.Join(folder, records), []byte("{}\n"), 0o600))
+	_, err := run.Create(folder)
+	fails(t, err, folder, "no checkpoint", "remove the folder", "--out")
+}
+
 func TestFilesOfRuns(t *testing.T) {
 	folder := t.TempDir()
 	at := func(name string) string { return filepath.Join(folder, name) }
