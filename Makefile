@@ -53,7 +53,7 @@ bench: build ## steps beside PyTorch (prepared as for golden; COMPILE= without t
 	bin/hdas bench train --batch 16,64 --pytorch $(COMPILE)
 	bin/hdas bench imagenet imagenet-staged eval --batch 16 --pytorch $(COMPILE)
 	bin/hdas bench stage distribution darts stage-second-order darts-second-order amoebanet --batch 16 --pytorch
-	bin/hdas bench darts cell distribution stage eval --pytorch
+	bin/hdas bench darts distribution stage eval --pytorch
 	bin/hdas bench darts stage train --recompute none,edge,cell --path kernels,operations --batch 16
 	bin/hdas bench darts --batch 16,32,64,128
 	bin/hdas bench darts --cells 5,8,11,14
