@@ -45,7 +45,7 @@ func Create(path string) (*Dir, error) {
 		resumable := d.hasOneOf(CheckpointFile, previous)
 		d.Close()
 		if !resumable {
-			return nil, fmt.Errorf("%s holds the records of a run but no checkpoint to resume it from; remove the folder to do the run again, or choose another with --out", path)
+			return nil, fmt.Errorf("%s already holds the records of a run, but no checkpoint to resume it from; remove the folder to do the run again, or choose another with --out", path)
 		}
 		return nil, fmt.Errorf("%s already holds a run; resume it with --resume, or choose another folder with --out", path)
 	}
