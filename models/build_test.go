@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"hdas/internal/torchtest"
-	"hdas/models"
 	"hdas/models/genotype"
 	"hdas/models/layer"
 	"hdas/models/plan"
@@ -47,18 +46,10 @@ func TestPlanCountsWhatBuildMakes(t *testing.T) {
 			if c.preset == plan.ImageNet {
 				image = large
 			}
-			p, err := plan.New(load(t, c.genotype), m, image, genotype.Candidates{})
-			if err != nil {
-				t.Fatal(err)
-			}
 			torchtest.Do(t, func(*torch.Scope) {
-				s := nn.NewStore(torchtest.Options(torch.Float32))
-				defer s.Free()
-				n, err := models.Build(s, p)
-				if err != nil {
-					t.Error(err)
-					return
-				}
+				b := build(t, load(t, c.genotype), m, image)
+				defer b.Free()
+				s, p, n := b.Store, b.plan, b.net
 				if got, want := s.Count(nil), p.Cost.Parameters+p.AuxiliaryCost.Parameters; got != want {
 					t.Errorf("%d parameters were made, %d planned", got, want)
 				}
@@ -81,20 +72,12 @@ func TestPlanCountsWhatBuildMakes(t *testing.T) {
 // A pass holds no more states of a deep network than of a shallow one.
 func TestStatesAreFreed(t *testing.T) {
 	held := func(name string, layers int, train bool) (n int64) {
-		p, err := plan.New(load(t, name), macro(2, layers), small, genotype.Candidates{})
-		if err != nil {
-			t.Fatal(err)
-		}
 		torchtest.Do(t, func(*torch.Scope) {
-			s := nn.NewStore(torchtest.Options(torch.Float32))
-			defer s.Free()
-			network, err := models.Build(s, p)
-			if err != nil {
-				t.Fatal(err)
-			}
+			b := build(t, load(t, name), macro(2, layers), small)
+			defer b.Free()
 			x := torch.Zeros(torchtest.Options(torch.Float32), 2, 3, 32, 32)
 			before := torch.Live()
-			network.Forward(&nn.Ctx{Train: train}, x)
+			b.net.Forward(&nn.Ctx{Train: train}, x)
 			n = torch.Live() - before
 		})
 		return n
