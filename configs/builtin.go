@@ -59,7 +59,7 @@ func ReadRecipe(nameOrFile string) ([]byte, error) {
 	}
 	text, err := filekind.ReadText(nameOrFile, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("experiment %q is neither built in nor a file; built in are %s", nameOrFile, setting.List(Recipes()))
+		return nil, fmt.Errorf("experiment %q is neither built in nor a file; built in are %s%s", nameOrFile, setting.List(Recipes()), setting.Meant(nameOrFile, Recipes()))
 	}
 	return text, err
 }

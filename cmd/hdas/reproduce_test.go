@@ -146,6 +146,7 @@ func TestReproduceRefused(t *testing.T) {
 		"each run of an experiment has a seed":          {file, "--set", "seed=3"},
 		"search.lengths":                                {file, "--scale", "tiny", "--set", "search.lengths=[1]"},
 		"experiment \"table9\" is neither built in nor": {"table9"},
+		"did you mean table3?":                          {"tabel3"},
 		"--measure is for --dry-run":                    {file, "--measure"},
 		"--variations is for --hyperparameters":         {file, "--variations", file},
 		"variation 1: its name":                         {file, "--hyperparameters", "--variations", recipeFile(t, "[{times: {train.lr: 2}}, {name: b}]")},
