@@ -69,8 +69,8 @@ func (d Data) idle() map[string]string {
 			keys["interpolation"] = "no image is resized; it is used with data.size"
 		}
 	}
-	if d.Name == "digits" {
-		keys["dir"] = "the digits are embedded in the program"
+	if d.Embedded() {
+		keys["dir"] = fmt.Sprintf("the %s are embedded in the program", d.Name)
 	}
 	if !datasets.Own(d.Name) && d.Validation == 0 && d.PerClass == 0 {
 		keys["split_seed"] = fmt.Sprintf("%s has its own split, and neither data.validation nor data.per_class takes a part of it", d.Name)

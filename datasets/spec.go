@@ -58,14 +58,15 @@ type source struct {
 	// missing.
 	missing func(dir string) error
 	// some reports whether dir has any file of the data set.
-	some  func(dir string) bool
-	files bool // the images are files of any size
-	own   bool // the images are the user's own: they can be split at random
+	some     func(dir string) bool
+	files    bool // the images are files of any size
+	own      bool // the images are the user's own: they can be split at random
+	embedded bool // the images are part of the program
 }
 
 // sources holds the known data sets. To add a data set, add an entry.
 var sources = map[string]source{
-	"digits":   {open: openDigits, missing: func(string) error { return nil }, some: func(string) bool { return true }},
+	"digits":   {open: openDigits, missing: func(string) error { return nil }, some: func(string) bool { return true }, embedded: true},
 	"cifar10":  {open: cifar10.open, missing: cifar10.missing, some: cifar10.some},
 	"cifar100": {open: cifar100.open, missing: cifar100.missing, some: cifar100.some},
 	"imagenet": {open: openImageNet, missing: missingImageNet, some: someImageNet, files: true},
@@ -81,6 +82,9 @@ func OfFiles(name string) bool { return sources[name].files }
 // Own reports whether a data set consists of the user's own images, for which there is no default
 // folder.
 func Own(name string) bool { return sources[name].own }
+
+// Embedded reports whether the images are part of the program.
+func (s Spec) Embedded() bool { return sources[s.Name].embedded }
 
 func find(name string) (source, error) {
 	s, ok := sources[name]

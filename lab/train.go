@@ -210,8 +210,8 @@ func Evaluate(ctx context.Context, path string, t EvalOptions, w Watch) (Evaluat
 	}
 	defer free()
 	spec := m.Spec()
-	if t.DataDir != "" && spec.Name == "digits" {
-		return Evaluation{}, &ConfigError{fmt.Errorf("--data-dir %q: %s was trained on the digits, which are embedded in the program", t.DataDir, path)}
+	if t.DataDir != "" && spec.Embedded() {
+		return Evaluation{}, &ConfigError{fmt.Errorf("--data-dir %q: %s was trained on the %s, which are embedded in the program", t.DataDir, path, spec.Name)}
 	}
 	if t.DataDir != "" {
 		spec.Dir = t.DataDir

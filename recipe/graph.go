@@ -67,9 +67,9 @@ type Node struct {
 // Embedded reports whether the images of the run are part of the program.
 func (n Node) Embedded() bool {
 	if n.Search != nil {
-		return n.Search.Data.Name == "digits"
+		return n.Search.Data.Embedded()
 	}
-	return n.Train.Data.Name == "digits"
+	return n.Train.Data.Embedded()
 }
 
 // Networks is a row with its runs.

@@ -43,7 +43,7 @@ func command(words ...string) string {
 func trainingOf(c configs.Common, staged bool) []string {
 	name := map[bool]string{true: "hs-", false: "hc-"}[staged]
 	switch {
-	case c.Data.Name == "digits":
+	case c.Data.Embedded():
 		return []string{"--config", "tiny-train"}
 	case datasets.OfFiles(c.Data.Name):
 		name += "imagenet-train"
