@@ -22,7 +22,7 @@ type StepCost struct {
 	CPU     float64            `json:"cpu"`          // CPU seconds of all threads
 	Go      float64            `json:"go,omitempty"` // CPU seconds in Go code, with the garbage collector
 	Images  int64              `json:"images,omitempty"`
-	Peak    float64            `json:"peak"`             // peak memory since the start, in bytes: resident memory, or on CUDA that of the device
+	Peak    float64            `json:"peak"`             // peak memory since the start (PyTorch: the first step), in bytes: resident, or on CUDA that of the device
 	Phases  map[string]float64 `json:"phases,omitempty"` // seconds of each phase
 	// Launches holds the numbers of libtorch's operations in the step (torch.Launches), if they were counted.
 	Launches map[string]int `json:"launches,omitempty"`

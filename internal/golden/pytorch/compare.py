@@ -27,13 +27,7 @@ class Outcome:
                 self.tensors[group + "/" + name] = value.detach().clone().contiguous().cpu()
 
     def steps(self, name, n, step):
-        cuda = self.device.type == "cuda"
-        if cuda:
-            torch.cuda.reset_peak_memory_stats(self.device)
-        try:
-            pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-        except OSError:
-            pass  # then it is that of the whole process
+        forget_peak(self.device)
         self.seconds[name] = []
         for i in range(n):
             synchronize(self.device)
@@ -41,13 +35,28 @@ class Outcome:
             step(i)
             synchronize(self.device)
             self.seconds[name].append(time.perf_counter() - start)
-        self.peak[name] = torch.cuda.max_memory_allocated(self.device) if cuda else max(0, status("VmHWM") - self.base)
+        self.peak[name] = peak(self.device) if self.device.type == "cuda" else max(0, peak(self.device) - self.base)
 
 
 def synchronize(device):
     """Waits until a device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def peak(device):
+    """The most memory so far, in bytes: resident memory, or on CUDA that of the device."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else status("VmHWM")
+
+
+def forget_peak(device):
+    """Lets the peak start anew. Where the system does not allow it, it stays that of the whole process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    try:
+        pathlib.Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
 
 
 def status(key):

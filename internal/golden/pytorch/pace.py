@@ -1,9 +1,9 @@
 """Takes PyTorch's steps on random images, to be timed: pace.py FOLDER [compile] reads task.json there, and answers every line on
-standard input by one step and a line of JSON: its seconds, those of all threads, and the most memory so far in bytes. With
-"compile", torch.compile compiles the networks, in the first step."""
+standard input by one step and a line of JSON: its seconds, those of all threads, and the most memory in bytes since the first step. With
+"compile", torch.compile compiles the networks, in the first step, without what earlier runs have compiled."""
 import json
+import os
 import pathlib
-import resource
 import sys
 import time
 
@@ -11,10 +11,11 @@ import torch
 from torch.nn import functional
 
 import sides
-from compare import sgd_of, supernet, synchronize
+from compare import forget_peak, peak, sgd_of, supernet, synchronize
 
 
 def main(folder, compile):
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "compiled"))
     task = json.loads((folder / "task.json").read_text())
     torch.set_num_threads(task["threads"])
     torch.set_default_dtype(getattr(torch, task["precision"]))
@@ -28,7 +29,7 @@ def main(folder, compile):
     def sample():
         return torch.randn(task["batch"], 3, size, size, device=device), torch.randint(0, classes, (task["batch"],), device=device)
 
-    for _ in sys.stdin:
+    for number, _ in enumerate(sys.stdin):
         train, valid = sample(), sample()
         synchronize(device)
         start, cpu = time.perf_counter(), time.process_time()
@@ -36,12 +37,8 @@ def main(folder, compile):
             step(train, valid)
         synchronize(device)
         print(json.dumps({"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu, "peak": peak(device)}), flush=True)
-
-
-def peak(device):
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if number == 0:
+            forget_peak(device)  # compiling is no step
 
 
 def searching(task, side, device, compile):
