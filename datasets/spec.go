@@ -66,7 +66,7 @@ type source struct {
 
 // sources holds the known data sets. To add a data set, add an entry.
 var sources = map[string]source{
-	"digits":   {open: openDigits, missing: func(string) error { return nil }, some: func(string) bool { return true }, embedded: true},
+	"digits":   {open: openDigits, missing: func(string) error { return nil }, some: func(string) bool { return false }, embedded: true},
 	"cifar10":  {open: cifar10.open, missing: cifar10.missing, some: cifar10.some},
 	"cifar100": {open: cifar100.open, missing: cifar100.missing, some: cifar100.some},
 	"imagenet": {open: openImageNet, missing: missingImageNet, some: someImageNet, files: true},

@@ -20,10 +20,7 @@ type Inspection struct {
 // returns "folder", the name of a data set of class folders.
 func DataIn(folder string) (names []string) {
 	for _, name := range datasets.Names() {
-		if datasets.Own(name) || (datasets.Spec{Name: name}).Embedded() {
-			continue
-		}
-		if datasets.Some(name, folder) {
+		if !datasets.Own(name) && datasets.Some(name, folder) {
 			names = append(names, name)
 		}
 	}

@@ -42,8 +42,9 @@ With --pytorch, steps alternate with those of a reimplementation of these networ
 in PyTorch (the "twin"); with --reference, with those of a checkout of
 quark0/darts (darts and darts-second-order only). So other load on the machine
 affects both alike. The median, minimum and maximum of the ratios are printed.
---compile times the twin with torch.compile, too; a workload whose compiling takes
-more than ten minutes, or fails, is left out with the reason.
+--compile times the twin with torch.compile, too, which compiles anew for each; a
+workload whose compiling takes more than ten minutes, or fails, is left out with the
+reason.
 
 --launches counts libtorch's operations in a step, each at least one kernel on a
 GPU; what only makes a view is not counted. Without --path it counts those of the

@@ -19,7 +19,7 @@ class Outcome:
     def __init__(self, device):
         self.device = device
         self.tensors, self.seconds, self.peak = {}, {}, {}
-        self.base = status("VmRSS")
+        self.base = 0 if device.type == "cuda" else status("VmRSS")
 
     def put(self, group, values):
         for name, value in values.items():
@@ -35,7 +35,7 @@ class Outcome:
             step(i)
             synchronize(self.device)
             self.seconds[name].append(time.perf_counter() - start)
-        self.peak[name] = peak(self.device) if self.device.type == "cuda" else max(0, peak(self.device) - self.base)
+        self.peak[name] = max(0, peak(self.device) - self.base)
 
 
 def synchronize(device):
